@@ -1,0 +1,8 @@
+module minidump
+
+go 1.26.8
+
+require (
+	golang.org/x/arch v0.32.0 // indirect
+	golang.org/x/sys v0.50.0 // indirect
+)

@@ -1,0 +1,4 @@
+//go:build !linux
+
+// Package sys is empty where the system is not Linux.
+package sys

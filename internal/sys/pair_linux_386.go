@@ -1,0 +1,6 @@
+package sys
+
+const (
+	alignedPair = false
+	bigEndian   = false
+)

@@ -1,0 +1,6 @@
+package sys
+
+const (
+	alignedPair = true
+	bigEndian   = true
+)
