@@ -1,0 +1,130 @@
+package elf
+
+// Tags of the dynamic section (d_tag). Those from DT_ANDROID_REL on are DT_LOOS+2 to +5, see bionic's elf.h.
+const (
+	DT_NULL             = 0
+	DT_HASH             = 4
+	DT_STRTAB           = 5
+	DT_SYMTAB           = 6
+	DT_STRSZ            = 10
+	DT_SONAME           = 14
+	DT_DEBUG            = 21
+	DT_GNU_HASH         = 0x6ffffef5
+	DT_FLAGS_1          = 0x6ffffffb
+	DT_ANDROID_REL      = 0x6000000f
+	DT_ANDROID_RELSZ    = 0x60000010
+	DT_ANDROID_RELA     = 0x60000011
+	DT_ANDROID_RELASZ   = 0x60000012
+	DT_MIPS_RLD_MAP     = 0x70000016
+	DT_MIPS_RLD_MAP_REL = 0x70000035
+
+	DF_1_PIE = 0x08000000 // in DT_FLAGS_1: an ET_DYN that is a program, not a library
+)
+
+// Dynamic holds the entries of a dynamic section that name a library or lead to the list of modules. Addresses are as
+// they stand there: Image.Rebase makes runtime addresses of them.
+type Dynamic struct {
+	Soname  uint64 // DT_SONAME: offset in the string table
+	Strtab  uint64 // DT_STRTAB: address
+	Strsz   uint64 // DT_STRSZ: bytes
+	Symtab  uint64 // DT_SYMTAB: address
+	Hash    uint64 // DT_HASH: address
+	GnuHash uint64 // DT_GNU_HASH: address
+	Debug   uint64 // DT_DEBUG: runtime address of r_debug; 0 until the dynamic linker has filled it in
+	Flags1  uint64 // DT_FLAGS_1
+
+	AndroidRel  uint64 // DT_ANDROID_REL: address of packed relocations
+	AndroidRela uint64 // DT_ANDROID_RELA
+
+	// MIPS has no DT_DEBUG, as its dynamic section is read-only: see RldMapAddr.
+	RldMap       uint64 // DT_MIPS_RLD_MAP: address of a word that holds the address of r_debug
+	RldMapRel    uint64 // DT_MIPS_RLD_MAP_REL: the same, relative to the entry itself
+	RldMapRelOff uint64 // where that entry lies in the dynamic section, bytes
+
+	HasSoname, HasStrtab, HasStrsz, HasSymtab, HasHash, HasGnuHash bool
+	HasDebug, HasFlags1, HasAndroidRel, HasAndroidRela             bool
+	HasRldMap, HasRldMapRel                                        bool
+
+	Size    uint64 // bytes up to and including DT_NULL, or of all whole entries if there is none
+	HasNull bool   // DT_NULL was found
+}
+
+// DynamicEntrySize returns sizeof(Elf32_Dyn) or sizeof(Elf64_Dyn): 8 or 16 bytes.
+func DynamicEntrySize(c Class) int { return 2 * c.WordSize() }
+
+// ParseDynamic reads the bytes of a PT_DYNAMIC segment up to DT_NULL or the end of b. If a tag stands there more than
+// once the last one counts, as in the dynamic linkers.
+func (h *Header) ParseDynamic(b []byte) Dynamic {
+	var d Dynamic
+	d.add(h, b)
+	return d
+}
+
+// add reads whole entries of b, the next piece of the section, up to DT_NULL.
+func (d *Dynamic) add(h *Header, b []byte) {
+	w := h.Class.WordSize()
+	mips := h.Machine == EM_MIPS
+	for len(b) >= 2*w && !d.HasNull {
+		tag, val := h.Class.word(h.Order, b, 0), h.Class.word(h.Order, b, w)
+		at := d.Size
+		b = b[2*w:]
+		d.Size += uint64(2 * w)
+		switch tag {
+		case DT_NULL:
+			d.HasNull = true
+		case DT_SONAME:
+			d.Soname, d.HasSoname = val, true
+		case DT_STRTAB:
+			d.Strtab, d.HasStrtab = val, true
+		case DT_STRSZ:
+			d.Strsz, d.HasStrsz = val, true
+		case DT_SYMTAB:
+			d.Symtab, d.HasSymtab = val, true
+		case DT_HASH:
+			d.Hash, d.HasHash = val, true
+		case DT_GNU_HASH:
+			d.GnuHash, d.HasGnuHash = val, true
+		case DT_DEBUG:
+			d.Debug, d.HasDebug = val, true
+		case DT_FLAGS_1:
+			d.Flags1, d.HasFlags1 = val, true
+		case DT_ANDROID_REL:
+			d.AndroidRel, d.HasAndroidRel = val, true
+		case DT_ANDROID_RELA:
+			d.AndroidRela, d.HasAndroidRela = val, true
+		case DT_MIPS_RLD_MAP:
+			if mips { // processor-specific numbers mean other things elsewhere
+				d.RldMap, d.HasRldMap = val, true
+			}
+		case DT_MIPS_RLD_MAP_REL:
+			if mips {
+				d.RldMapRel, d.RldMapRelOff, d.HasRldMapRel = val, at, true
+			}
+		}
+	}
+}
+
+// RldMapAddr returns, for MIPS, the runtime address of the word that holds the address of r_debug. The relative tag is
+// preferred, as the dynamic linkers do: the absolute one does not exist in position-independent programs.
+func (d *Dynamic) RldMapAddr(im *Image) (uint64, bool) {
+	switch {
+	case d.HasRldMapRel:
+		return (im.Dynamic.Addr + d.RldMapRelOff + d.RldMapRel) & im.Class.mask(), true
+	case d.HasRldMap:
+		return im.Rebase(d.RldMap), true
+	}
+	return 0, false
+}
+
+// EffectiveBase returns the address that symbols of an image with Android packed relocations are relative to.
+//
+// Android's relocation packer moved p_vaddr of all segments up by what it had saved, so the first PT_LOAD does not begin at
+// 0 although the symbol file counts from there: then start, the address of the first mapping, is lowered by MinVaddr
+// (Breakpad: GetEffectiveLoadBias in linux_dumper.cc). For every other image start is returned as it is, also where the
+// subtraction would go below 0. The module grows by the difference.
+func (im *Image) EffectiveBase(h *Header, d *Dynamic, start uint64) uint64 {
+	if h.Type != ET_DYN || !d.HasAndroidRel && !d.HasAndroidRela || im.MinVaddr > start {
+		return start
+	}
+	return start - im.MinVaddr
+}

@@ -1,0 +1,294 @@
+package elf
+
+import "encoding/binary"
+
+// Class is the word size of an image: EI_CLASS of the ELF identification.
+type Class uint8
+
+const (
+	Class32 Class = 1 // ELFCLASS32
+	Class64 Class = 2 // ELFCLASS64
+)
+
+// WordSize returns the size of an address in bytes: 4 or 8.
+func (c Class) WordSize() int {
+	if c == Class64 {
+		return 8
+	}
+	return 4
+}
+
+// mask covers the addresses of the class. Sums of addresses are cut to it, as they would be in the process itself.
+func (c Class) mask() uint64 {
+	if c == Class64 {
+		return ^uint64(0)
+	}
+	return 1<<32 - 1
+}
+
+// word reads an address-sized integer at off. The caller has checked the length.
+func (c Class) word(o binary.ByteOrder, b []byte, off int) uint64 {
+	if c == Class64 {
+		return o.Uint64(b[off:])
+	}
+	return uint64(o.Uint32(b[off:]))
+}
+
+// Sizes of the structures of elf.h in bytes.
+const (
+	HeaderSize32  = 52 // Elf32_Ehdr
+	HeaderSize64  = 64 // Elf64_Ehdr
+	ProgSize32    = 32 // Elf32_Phdr
+	ProgSize64    = 56 // Elf64_Phdr
+	SectionSize32 = 40 // Elf32_Shdr
+	SectionSize64 = 64 // Elf64_Shdr
+)
+
+// Bounds on the tables of an image.
+const (
+	// MaxProgTable bounds the program header table of an image, in bytes. The kernel loads none that is larger
+	// (load_elf_phdrs in fs/binfmt_elf.c).
+	MaxProgTable = 64 << 10
+	// MaxSections bounds the number of section headers looked at.
+	MaxSections = 64 << 10
+	// maxEntsize bounds e_phentsize and e_shentsize. The ABI lets the entries grow; none has in 30 years.
+	maxEntsize = 1024
+)
+
+// File types (e_type).
+const (
+	ET_REL  = 1
+	ET_EXEC = 2
+	ET_DYN  = 3
+	ET_CORE = 4
+)
+
+// Machines (e_machine) that differ in something this package reads.
+const (
+	EM_386       = 3
+	EM_MIPS      = 8
+	EM_PPC64     = 21
+	EM_S390      = 22
+	EM_ARM       = 40
+	EM_X86_64    = 62
+	EM_AARCH64   = 183
+	EM_RISCV     = 243
+	EM_LOONGARCH = 258
+)
+
+// Extended numbering: values of e_phnum and e_shstrndx that say "see section header 0".
+const (
+	PN_XNUM    = 0xffff
+	SHN_XINDEX = 0xffff
+)
+
+// Segment types and flags (p_type, p_flags).
+const (
+	PT_LOAD         = 1
+	PT_DYNAMIC      = 2
+	PT_INTERP       = 3
+	PT_NOTE         = 4
+	PT_PHDR         = 6
+	PT_TLS          = 7
+	PT_GNU_EH_FRAME = 0x6474e550
+	PT_GNU_RELRO    = 0x6474e552
+
+	PF_X = 1
+	PF_W = 2
+	PF_R = 4
+)
+
+// Section types and flags (sh_type, sh_flags).
+const (
+	SHT_NULL     = 0
+	SHT_PROGBITS = 1
+	SHT_STRTAB   = 3
+	SHT_DYNAMIC  = 6
+	SHT_NOTE     = 7
+	SHT_NOBITS   = 8
+
+	SHF_WRITE      = 1
+	SHF_ALLOC      = 2
+	SHF_EXECINSTR  = 4
+	SHF_COMPRESSED = 0x800
+)
+
+// Header is the ELF header (Elf32_Ehdr, Elf64_Ehdr) of an image.
+type Header struct {
+	Class            Class
+	Order            binary.ByteOrder // of the image, whatever the host's
+	OSABI            uint8            // EI_OSABI
+	Type, Machine    uint16
+	Entry            uint64 // address at link time
+	Phoff, Shoff     uint64 // file offsets of the tables; 0 is none
+	Flags            uint32
+	Phentsize, Phnum uint16 // Phnum is PN_XNUM when the count does not fit: see Extended
+	Shentsize        uint16
+	Shnum, Shstrndx  uint16 // 0 with Shoff != 0, and SHN_XINDEX: see Extended
+}
+
+// ParseHeader reads an ELF header from the first bytes of an image: HeaderSize64 bytes are enough for both classes,
+// and HeaderSize32 for a 32-bit image. It returns false if b is too short, is not ELF, or has a class, byte order or
+// version that does not exist.
+//
+// An e_phnum of PN_XNUM (only core files have so many segments) is left as it is; ProgTableSize and Scan look at no more
+// than MaxProgTable bytes then. Extended tells the true numbers.
+func ParseHeader(b []byte) (Header, bool) {
+	var h Header
+	if len(b) < HeaderSize32 || b[0] != 0x7f || b[1] != 'E' || b[2] != 'L' || b[3] != 'F' {
+		return h, false
+	}
+	h.Class = Class(b[4])
+	if h.Class != Class32 && (h.Class != Class64 || len(b) < HeaderSize64) {
+		return Header{}, false
+	}
+	switch b[5] {
+	case 1: // ELFDATA2LSB
+		h.Order = binary.LittleEndian
+	case 2: // ELFDATA2MSB
+		h.Order = binary.BigEndian
+	default:
+		return Header{}, false
+	}
+	o := h.Order
+	if b[6] != 1 || o.Uint32(b[20:]) != 1 { // EI_VERSION, e_version: EV_CURRENT
+		return Header{}, false
+	}
+	h.OSABI = b[7]
+	h.Type = o.Uint16(b[16:])
+	h.Machine = o.Uint16(b[18:])
+	w := h.Class.WordSize()
+	h.Entry = h.Class.word(o, b, 24)
+	h.Phoff = h.Class.word(o, b, 24+w)
+	h.Shoff = h.Class.word(o, b, 24+2*w)
+	t := b[24+3*w:] // e_flags, e_ehsize and what follows have the same sizes in both classes
+	h.Flags = o.Uint32(t)
+	h.Phentsize = o.Uint16(t[6:])
+	h.Phnum = o.Uint16(t[8:])
+	h.Shentsize = o.Uint16(t[10:])
+	h.Shnum = o.Uint16(t[12:])
+	h.Shstrndx = o.Uint16(t[14:])
+	return h, true
+}
+
+// HeaderSize returns the size of the ELF header in bytes, by class.
+func (h *Header) HeaderSize() int {
+	if h.Class == Class64 {
+		return HeaderSize64
+	}
+	return HeaderSize32
+}
+
+// progStride returns the distance of two program headers in bytes, or 0 if e_phentsize is nonsense.
+func (h *Header) progStride() int {
+	least := ProgSize32
+	if h.Class == Class64 {
+		least = ProgSize64
+	}
+	if n := int(h.Phentsize); n >= least && n <= maxEntsize {
+		return n
+	}
+	return 0
+}
+
+// sectionStride returns the distance of two section headers in bytes, or 0 if e_shentsize is nonsense.
+func (h *Header) sectionStride() int {
+	least := SectionSize32
+	if h.Class == Class64 {
+		least = SectionSize64
+	}
+	if n := int(h.Shentsize); n >= least && n <= maxEntsize {
+		return n
+	}
+	return 0
+}
+
+// ProgTableSize returns how many bytes at file offset Phoff hold the program header table: at most MaxProgTable,
+// and 0 if there is no table or e_phentsize is nonsense. A memory image has its table at base+Phoff.
+func (h *Header) ProgTableSize() int {
+	stride := h.progStride()
+	if stride == 0 || h.Phoff == 0 {
+		return 0
+	}
+	return min(int(h.Phnum), MaxProgTable/stride) * stride
+}
+
+// Prog is a program header (Elf32_Phdr, Elf64_Phdr).
+type Prog struct {
+	Type, Flags   uint32
+	Off           uint64 // in the file, bytes
+	Vaddr, Paddr  uint64 // addresses at link time
+	Filesz, Memsz uint64 // bytes
+	Align         uint64
+}
+
+// Prog reads entry i of table, the bytes of the program header table. It returns false if table does not hold that
+// entry. i is bounded by table only and not by e_phnum, so that the table of a core file with more than 65,534 segments
+// (see Extended) can be read piece by piece.
+func (h *Header) Prog(table []byte, i int) (Prog, bool) {
+	stride := h.progStride()
+	if stride == 0 || i < 0 || i >= len(table)/stride {
+		return Prog{}, false
+	}
+	b, o := table[i*stride:(i+1)*stride], h.Order
+	if h.Class == Class64 {
+		return Prog{
+			Type: o.Uint32(b), Flags: o.Uint32(b[4:]), Off: o.Uint64(b[8:]), Vaddr: o.Uint64(b[16:]), Paddr: o.Uint64(b[24:]),
+			Filesz: o.Uint64(b[32:]), Memsz: o.Uint64(b[40:]), Align: o.Uint64(b[48:]),
+		}, true
+	}
+	return Prog{
+		Type: o.Uint32(b), Off: uint64(o.Uint32(b[4:])), Vaddr: uint64(o.Uint32(b[8:])), Paddr: uint64(o.Uint32(b[12:])),
+		Filesz: uint64(o.Uint32(b[16:])), Memsz: uint64(o.Uint32(b[20:])), Flags: o.Uint32(b[24:]), Align: uint64(o.Uint32(b[28:])),
+	}, true
+}
+
+// Section is a section header (Elf32_Shdr, Elf64_Shdr).
+type Section struct {
+	Name       uint32 // offset in the section name string table
+	Type       uint32
+	Flags      uint64
+	Addr       uint64 // address at link time, 0 if not loaded
+	Off, Size  uint64 // in the file, bytes
+	Link, Info uint32
+	Align      uint64
+	Entsize    uint64
+}
+
+// Section reads entry i of table, the bytes of the section header table. It returns false if table does not hold that
+// entry. i is bounded by table only.
+func (h *Header) Section(table []byte, i int) (Section, bool) {
+	stride := h.sectionStride()
+	if stride == 0 || i < 0 || i >= len(table)/stride {
+		return Section{}, false
+	}
+	b, o := table[i*stride:(i+1)*stride], h.Order
+	if h.Class == Class64 {
+		return Section{
+			Name: o.Uint32(b), Type: o.Uint32(b[4:]), Flags: o.Uint64(b[8:]), Addr: o.Uint64(b[16:]), Off: o.Uint64(b[24:]),
+			Size: o.Uint64(b[32:]), Link: o.Uint32(b[40:]), Info: o.Uint32(b[44:]), Align: o.Uint64(b[48:]), Entsize: o.Uint64(b[56:]),
+		}, true
+	}
+	return Section{
+		Name: o.Uint32(b), Type: o.Uint32(b[4:]), Flags: uint64(o.Uint32(b[8:])), Addr: uint64(o.Uint32(b[12:])),
+		Off: uint64(o.Uint32(b[16:])), Size: uint64(o.Uint32(b[20:])), Link: o.Uint32(b[24:]), Info: o.Uint32(b[28:]),
+		Align: uint64(o.Uint32(b[32:])), Entsize: uint64(o.Uint32(b[36:])),
+	}, true
+}
+
+// Extended returns the true numbers of segments and sections and the true index of the section name table, given
+// section header 0, which holds those that do not fit in the ELF header (gABI, "Extended numbering"). Nothing is bounded
+// here: the caller does that.
+func (h *Header) Extended(section0 Section) (phnum uint32, shnum uint64, shstrndx uint32) {
+	phnum, shnum, shstrndx = uint32(h.Phnum), uint64(h.Shnum), uint32(h.Shstrndx)
+	if phnum == PN_XNUM {
+		phnum = section0.Info
+	}
+	if shnum == 0 && h.Shoff != 0 {
+		shnum = section0.Size
+	}
+	if shstrndx == SHN_XINDEX {
+		shstrndx = section0.Link
+	}
+	return phnum, shnum, shstrndx
+}

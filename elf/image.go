@@ -1,0 +1,163 @@
+package elf
+
+// Range is a piece of memory: an address, a size in bytes, and the alignment that its segment states. A Range with
+// Size 0 is absent.
+type Range struct {
+	Addr, Size, Align uint64
+}
+
+// In returns the bytes of the range out of b, which was read at address base, or nil if b does not hold all of it.
+// So a caller that has read the first page of a module finds out whether the notes are in it.
+func (r Range) In(b []byte, base uint64) []byte {
+	off := r.Addr - base
+	if r.Size == 0 || r.Addr < base || off > uint64(len(b)) || r.Size > uint64(len(b))-off {
+		return nil
+	}
+	return b[off : off+r.Size : off+r.Size]
+}
+
+const (
+	// MaxNotes is how many PT_NOTE segments of an image are kept. Linkers make one for each alignment, so two are usual.
+	MaxNotes = 8
+	// MaxSegmentRead bounds the Size of the ranges in an Image, which are meant to be read whole, in bytes.
+	MaxSegmentRead = 64 << 10
+)
+
+// Image is what the program headers say of a loaded image. Addresses are runtime addresses unless said otherwise. The
+// sizes of Notes, Dynamic and Interp are cut to MaxSegmentRead.
+type Image struct {
+	Class              Class
+	Bias               uint64 // load bias: runtime address minus link-time address, wrapping
+	Base               uint64 // as given to Scan
+	MinVaddr, MaxVaddr uint64 // link-time addresses of all PT_LOADs: the lowest, and the end of the highest
+	Loads              int    // number of PT_LOADs; 0 means that Bias is 0 and nothing else can be trusted
+	Notes              [MaxNotes]Range
+	NumNotes           int
+	Dynamic            Range // PT_DYNAMIC
+	Interp             Range // PT_INTERP
+	EHFrameHdr         Range // PT_GNU_EH_FRAME
+	Exec               Range // first executable PT_LOAD, with its size in memory, not cut
+	Data               Range // first writable PT_LOAD, with its size in the file, not cut: Go keeps its build info there
+	TLS                Range // PT_TLS: the initial image; its size in memory
+	HasTLS             bool
+}
+
+// End returns the runtime address at which the image ends: Bias+MaxVaddr, cut to the class.
+func (im *Image) End() uint64 { return (im.Bias + im.MaxVaddr) & im.Class.mask() }
+
+// Scan reads the program header table of an image whose ELF header lies at address base (0 for a file is fine: then
+// all addresses are relative to the start of the image). pageSize is that of the target, not of the host; a value
+// that is no power of two counts as 4096.
+//
+// The load bias is base minus the page-truncated p_vaddr of the PT_LOAD that maps file offset 0, which is where the
+// header lies; if none does, of the first PT_LOAD. No more than MaxProgTable bytes of table are looked at.
+func (h *Header) Scan(table []byte, base uint64, pageSize uint64) Image {
+	var s scan
+	s.init(h.Class, base, pageSize)
+	n := h.ProgTableSize()
+	if stride := h.progStride(); stride != 0 {
+		n /= stride
+	}
+	for i := 0; i < n; i++ {
+		p, ok := h.Prog(table, i)
+		if !ok {
+			break
+		}
+		s.add(&p)
+	}
+	return s.finish()
+}
+
+// scan collects an Image from program headers given one by one. Until finish, addresses are link-time addresses.
+type scan struct {
+	im        Image
+	page      uint64
+	first     uint64 // page-truncated p_vaddr of the PT_LOAD that tells the bias
+	maps0     bool   // that PT_LOAD maps file offset 0
+	gotWrite  bool
+	gotExec   bool
+	gotInterp bool
+}
+
+func (s *scan) init(c Class, base, pageSize uint64) {
+	*s = scan{}
+	if pageSize == 0 || pageSize&(pageSize-1) != 0 {
+		pageSize = 4096
+	}
+	s.page = pageSize
+	s.im.Class = c
+	s.im.Base = base
+}
+
+func (s *scan) add(p *Prog) {
+	im := &s.im
+	switch p.Type {
+	case PT_LOAD:
+		if p.Memsz == 0 || p.Vaddr+p.Memsz < p.Vaddr || p.Vaddr+p.Memsz-1 > im.Class.mask() {
+			return // maps nothing, or can't exist
+		}
+		trunc := p.Vaddr &^ (s.page - 1)
+		zero := p.Off&^(s.page-1) == 0
+		if im.Loads == 0 || zero && !s.maps0 {
+			s.first, s.maps0 = trunc, zero
+		}
+		if im.Loads == 0 || p.Vaddr < im.MinVaddr {
+			im.MinVaddr = p.Vaddr
+		}
+		im.MaxVaddr = max(im.MaxVaddr, p.Vaddr+p.Memsz)
+		im.Loads++
+		if p.Flags&PF_X != 0 && !s.gotExec {
+			s.gotExec = true
+			im.Exec = Range{p.Vaddr, p.Memsz, p.Align}
+		}
+		if p.Flags&PF_W != 0 && p.Filesz != 0 && !s.gotWrite {
+			s.gotWrite = true
+			im.Data = Range{p.Vaddr, min(p.Filesz, p.Memsz), p.Align}
+		}
+	case PT_NOTE:
+		if im.NumNotes < MaxNotes && p.Filesz != 0 {
+			im.Notes[im.NumNotes] = Range{p.Vaddr, min(p.Filesz, MaxSegmentRead), p.Align}
+			im.NumNotes++
+		}
+	case PT_DYNAMIC:
+		// Memsz as the dynamic linker takes it; in a file it is equal to Filesz.
+		im.Dynamic = Range{p.Vaddr, min(p.Memsz, MaxSegmentRead), p.Align}
+	case PT_INTERP:
+		im.Interp = Range{p.Vaddr, min(p.Filesz, MaxSegmentRead), p.Align}
+	case PT_GNU_EH_FRAME:
+		im.EHFrameHdr = Range{p.Vaddr, p.Memsz, p.Align}
+	case PT_TLS:
+		im.HasTLS = true
+		im.TLS = Range{p.Vaddr, p.Memsz, p.Align}
+	}
+}
+
+func (s *scan) finish() Image {
+	im := &s.im
+	mask := im.Class.mask()
+	if im.Loads != 0 {
+		im.Bias = (im.Base - s.first) & mask
+	}
+	for i := 0; i < im.NumNotes; i++ {
+		im.Notes[i].Addr = (im.Notes[i].Addr + im.Bias) & mask
+	}
+	for _, r := range [...]*Range{&im.Dynamic, &im.Interp, &im.EHFrameHdr, &im.Exec, &im.Data, &im.TLS} {
+		if r.Size != 0 || r.Addr != 0 {
+			r.Addr = (r.Addr + im.Bias) & mask
+		}
+	}
+	return *im
+}
+
+// Runtime returns the runtime address of the link-time address vaddr.
+func (im *Image) Runtime(vaddr uint64) uint64 { return (im.Bias + vaddr) & im.Class.mask() }
+
+// Rebase returns the runtime address of an address found in the dynamic section. glibc relocates DT_STRTAB and its
+// like in place; musl, Android and the vDSO leave them as linked. The range decides: a link-time address of the image
+// ([MinVaddr, MaxVaddr)) gets the bias, any other is taken to be a runtime address already.
+func (im *Image) Rebase(addr uint64) uint64 {
+	if addr >= im.MinVaddr && addr < im.MaxVaddr {
+		return im.Runtime(addr)
+	}
+	return addr
+}

@@ -1,0 +1,101 @@
+package elf
+
+import "encoding/binary"
+
+// Note types this package looks for.
+const (
+	NT_GNU_BUILD_ID = 3 // of the name "GNU": the descriptor is the build id
+	NT_GO_BUILD_ID  = 4 // of the name "Go": the descriptor is the text of the Go build id
+)
+
+// Note is one entry of a note segment. Name and Desc are subslices of the bytes it was read from.
+type Note struct {
+	Type uint32
+	Name []byte // without the NULs at its end
+	Desc []byte
+}
+
+// NextNote reads the first note (Elf32_Nhdr and Elf64_Nhdr are the same: three 32-bit words, then name and descriptor,
+// each padded) of b and returns it with the rest of b. align is the alignment of the segment or section: 8 pads to 8
+// bytes, everything else to 4, as in glibc and binutils. ok is false at the end and when the sizes in the note run past b.
+func NextNote(b []byte, align uint64, o binary.ByteOrder) (n Note, rest []byte, ok bool) {
+	const head = 12
+	if len(b) < head {
+		return Note{}, nil, false
+	}
+	pad := uint64(3)
+	if align == 8 {
+		pad = 7
+	}
+	size := uint64(len(b))
+	nameEnd := head + uint64(o.Uint32(b)) // at most 2^32 + 12: no sum here can wrap
+	desc := (nameEnd + pad) &^ pad
+	descEnd := desc + uint64(o.Uint32(b[4:]))
+	if nameEnd > size || descEnd > size {
+		if descEnd > desc || nameEnd > size {
+			return Note{}, nil, false
+		}
+		desc, descEnd = size, size // an empty descriptor, and the padding before it cut off
+	}
+	n.Type = o.Uint32(b[8:])
+	name := b[head:nameEnd:nameEnd]
+	for len(name) > 0 && name[len(name)-1] == 0 {
+		name = name[:len(name)-1]
+	}
+	n.Name = name
+	n.Desc = b[desc:descEnd:descEnd]
+	return n, b[min((descEnd+pad)&^pad, size):], true
+}
+
+// findNote returns the descriptor of the first note of that name and type that has one, reading b at one alignment.
+func findNote(b []byte, align uint64, o binary.ByteOrder, name string, typ uint32) []byte {
+	for {
+		n, rest, ok := NextNote(b, align, o)
+		if !ok {
+			return nil
+		}
+		if n.Type == typ && string(n.Name) == name && len(n.Desc) != 0 {
+			return n.Desc
+		}
+		b = rest
+	}
+}
+
+// otherAlign returns the note alignment to try when nothing was found at the stated one: some linkers put notes padded
+// to 4 in a segment that states 8, because one of its sections asks for it.
+func otherAlign(align uint64) uint64 {
+	if align == 8 {
+		return 4
+	}
+	return 8
+}
+
+// BuildID returns the build id in the bytes of a PT_NOTE segment or of a .note.gnu.build-id section: the descriptor
+// of the first note "GNU" of type NT_GNU_BUILD_ID, of any length but 0, as a subslice. It is nil when there is none.
+// align is that of the segment; if nothing is found with it, the other usual alignment is tried. An id of nothing but
+// zeros is returned as it is: see IsAllZero.
+func BuildID(notes []byte, align uint64, o binary.ByteOrder) []byte {
+	if id := findNote(notes, align, o, "GNU", NT_GNU_BUILD_ID); id != nil {
+		return id
+	}
+	return findNote(notes, otherAlign(align), o, "GNU", NT_GNU_BUILD_ID)
+}
+
+// GoBuildID returns the build id that the Go linker writes (a text such as "a/b/c/d", as `go tool buildid` prints it)
+// out of the bytes of a PT_NOTE segment, as a subslice; nil when there is none, so not nil means a Go program.
+func GoBuildID(notes []byte, align uint64, o binary.ByteOrder) []byte {
+	if id := findNote(notes, align, o, "Go", NT_GO_BUILD_ID); id != nil {
+		return id
+	}
+	return findNote(notes, otherAlign(align), o, "Go", NT_GO_BUILD_ID)
+}
+
+// IsAllZero tells whether b holds no byte other than 0. A build id like that identifies nothing.
+func IsAllZero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
