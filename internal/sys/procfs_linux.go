@@ -1,0 +1,26 @@
+package sys
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Rewind sets the position of fd to its start, so that a directory can be listed again.
+func Rewind(fd int) Errno {
+	_, e := Raw(unix.SYS_LSEEK, uintptr(fd), 0, unix.SEEK_SET, 0, 0, 0)
+	return e
+}
+
+// Openat2 opens path (NUL-terminated bytes) relative to dirfd as how says (Linux 5.6), again after EINTR. Unlike Open it
+// adds no flag of its own.
+func Openat2(dirfd int, path []byte, how *unix.OpenHow) (fd int, errno Errno) {
+	for {
+		r, e := Raw(unix.SYS_OPENAT2, uintptr(dirfd), uintptr(unsafe.Pointer(unsafe.SliceData(path))),
+			uintptr(unsafe.Pointer(how)), unix.SizeofOpenHow, 0, 0)
+		if e == unix.EINTR {
+			continue
+		}
+		return int(r), e
+	}
+}

@@ -1,0 +1,234 @@
+package procfs
+
+import (
+	"encoding/binary"
+	"fmt"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"minidump/internal/sys"
+)
+
+// ErrNoProcess is what Open's error wraps when there is no process (or thread) of that number.
+var ErrNoProcess error = syscall.ESRCH
+
+// Dir is the /proc/PID directory of one process, held open: what is read through it belongs to that process or fails with
+// ENOENT or ESRCH, also when the number has been given to a new process since. It is not safe for concurrent use.
+type Dir struct {
+	fd      int
+	taskFd  int // task/, or -1
+	taskErr sys.Errno
+
+	how  unix.OpenHow   // for openat2
+	stat unix.Statx_t   // of the file that OpenRoot looks at
+	path [pathSize]byte // where relative paths are built
+}
+
+// pathSize holds the longest path that the kernel takes (PATH_MAX, its NUL included).
+const pathSize = 4096
+
+// Open opens /proc/PID and its task directory. pid may also be the number of a thread other than the first: the kernel
+// does not list such directories but opens them, and Status.Tgid then differs from pid.
+func Open(pid int) (*Dir, error) {
+	if pid <= 0 {
+		return nil, fmt.Errorf("open /proc/%d: %w", pid, ErrNoProcess)
+	}
+	d := &Dir{taskFd: -1}
+	n := copy(d.path[:], "/proc/")
+	n = appendDecimal(d.path[:], n, uint64(pid))
+	d.path[n] = 0
+	fd, errno := sys.OpenBytes(sys.AT_FDCWD, d.path[:n+1], unix.O_RDONLY|unix.O_DIRECTORY)
+	if errno == unix.ENOENT {
+		// Without /proc, every process would seem to be gone.
+		probe, probeErrno := sys.Open(sys.AT_FDCWD, "/proc/self\x00", unix.O_PATH)
+		if probeErrno != 0 {
+			return nil, fmt.Errorf("open /proc/%d: /proc is not mounted: %w", pid, errno)
+		}
+		sys.Close(probe)
+		errno = unix.ESRCH
+	}
+	if errno != 0 {
+		return nil, fmt.Errorf("open /proc/%d: %w", pid, errno)
+	}
+	d.fd = fd
+	d.taskFd, d.taskErr = sys.Open(fd, "task\x00", unix.O_RDONLY|unix.O_DIRECTORY)
+	if d.taskErr != 0 {
+		d.taskFd = -1
+	}
+	return d, nil
+}
+
+// Close closes what Open opened. Closing again does nothing.
+func (d *Dir) Close() error {
+	var errno sys.Errno
+	if d.taskFd >= 0 {
+		errno = sys.Close(d.taskFd)
+		d.taskFd, d.taskErr = -1, unix.EBADF
+	}
+	if d.fd >= 0 {
+		if e := sys.Close(d.fd); e != 0 {
+			errno = e
+		}
+		d.fd = -1
+	}
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// Fd is the descriptor of the directory itself; -1 after Close.
+func (d *Dir) Fd() int { return d.fd }
+
+// OpenFile opens the file name (NUL-terminated, such as "maps\x00") of the process, with O_CLOEXEC added to flags. The
+// caller closes fd by sys.Close.
+func (d *Dir) OpenFile(name string, flags int) (fd int, errno sys.Errno) {
+	return sys.Open(d.fd, name, flags)
+}
+
+// ReadFile reads the file name (NUL-terminated) until its end or until buf is full. more says that the end was not seen:
+// buf may be too small, and what was read may end inside a line.
+func (d *Dir) ReadFile(name string, buf []byte) (n int, more bool, errno sys.Errno) {
+	fd, errno := d.OpenFile(name, unix.O_RDONLY)
+	if errno != 0 {
+		return 0, false, errno
+	}
+	n, more, errno = ReadFd(fd, buf)
+	sys.Close(fd)
+	return n, more, errno
+}
+
+// ReadPath is ReadFile for a file that belongs to no process, by its path (NUL-terminated, such as "/proc/cpuinfo\x00").
+func ReadPath(path string, buf []byte) (n int, more bool, errno sys.Errno) {
+	fd, errno := sys.Open(sys.AT_FDCWD, path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
+	if errno != 0 {
+		return 0, false, errno
+	}
+	n, more, errno = ReadFd(fd, buf)
+	sys.Close(fd)
+	return n, more, errno
+}
+
+// ReadFd reads from the position of fd until the end of the file or until buf is full (more is then true, and ReadFd can
+// go on into another buffer). A file of /proc gives at most about a page for each system call. n counts what was
+// read before an error too.
+func ReadFd(fd int, buf []byte) (n int, more bool, errno sys.Errno) {
+	for n < len(buf) {
+		k, errno := sys.Read(fd, buf[n:])
+		if errno != 0 {
+			return n, false, errno
+		}
+		if k <= 0 {
+			return n, false, 0
+		}
+		n += min(k, len(buf)-n)
+	}
+	return n, true, 0
+}
+
+// Tasks lists the threads of the process (the numeric entries of task/) into out, in the kernel's order, which is that of
+// birth. scratch takes the kernel's records: 24 bytes a thread, and at least 512 in all. When out is full, more is
+// true; a new call starts over. A thread born or ended during the call may be missing or listed.
+func (d *Dir) Tasks(scratch []byte, out []int32) (n int, more bool, errno sys.Errno) {
+	if d.taskFd < 0 {
+		return 0, false, d.taskErr
+	}
+	if errno = sys.Rewind(d.taskFd); errno != 0 {
+		return 0, false, errno
+	}
+	return listNumbers(d.taskFd, scratch, out)
+}
+
+// listNumbers lists the entries of a directory whose names are numbers, from its position on.
+func listNumbers(fd int, scratch []byte, out []int32) (n int, more bool, errno sys.Errno) {
+	for {
+		size, errno := sys.Getdents64(fd, scratch)
+		if errno != 0 {
+			return n, false, errno
+		}
+		if size <= 0 || size > len(scratch) {
+			return n, false, 0
+		}
+		for b := scratch[:size]; len(b) > 0; {
+			name, rest := nextDirent(b)
+			if rest == nil {
+				break
+			}
+			b = rest
+			v, next := decimalAt(name, 0)
+			if next == 0 || next != len(name) || v > 1<<31-1 {
+				continue
+			}
+			if n == len(out) {
+				return n, true, 0
+			}
+			out[n] = int32(v)
+			n++
+		}
+	}
+}
+
+// nextDirent takes one struct linux_dirent64 (linux/dirent.h: d_ino u64, d_off s64, d_reclen u16, d_type u8, d_name)
+// off the front of b. rest is nil when the record is malformed. The byte order is that of this machine: the record
+// comes from its kernel.
+func nextDirent(b []byte) (name, rest []byte) {
+	const nameAt = 19
+	if len(b) < nameAt {
+		return nil, nil
+	}
+	size := int(binary.NativeEndian.Uint16(b[16:]))
+	if size <= nameAt || size > len(b) {
+		return nil, nil
+	}
+	name = b[nameAt:size]
+	for i, c := range name {
+		if c == 0 {
+			name = name[:i]
+			break
+		}
+	}
+	return name, b[size:]
+}
+
+// numberedPath builds prefix, the number, and suffix (with its NUL) in the Dir's own memory.
+func (d *Dir) numberedPath(prefix string, number int32, suffix string) []byte {
+	n := copy(d.path[:], prefix)
+	n = appendDecimal(d.path[:], n, uint64(uint32(number)))
+	n += copy(d.path[n:], suffix)
+	return d.path[:n]
+}
+
+// OpenTaskFile opens a file of the thread tid, such as "/comm\x00" (with the slash and the NUL).
+func (d *Dir) OpenTaskFile(tid int32, name string, flags int) (fd int, errno sys.Errno) {
+	if d.taskFd < 0 {
+		return -1, d.taskErr
+	}
+	if tid <= 0 || len(name) > 64 {
+		return -1, unix.EINVAL
+	}
+	return sys.OpenBytes(d.taskFd, d.numberedPath("", tid, name), flags)
+}
+
+// TaskFile reads a file of the thread tid, such as "/stat\x00" (with the slash and the NUL), by exactly three system
+// calls: open, read, close. The kernel gives a file that is one record (comm, stat, status, syscall, wchan, schedstat) in one
+// read when buf is large enough; for a file of many records (maps, smaps) use OpenTaskFile and ReadFd.
+func (d *Dir) TaskFile(tid int32, name string, buf []byte) (n int, errno sys.Errno) {
+	fd, errno := d.OpenTaskFile(tid, name, unix.O_RDONLY)
+	if errno != 0 {
+		return 0, errno
+	}
+	n, errno = sys.Read(fd, buf)
+	sys.Close(fd)
+	return min(n, len(buf)), errno
+}
+
+// TaskName reads the name of the thread tid without the newline that the kernel adds: up to 15 bytes (64 for kernel
+// threads) of any kind, a newline too. It makes exactly three system calls.
+func (d *Dir) TaskName(tid int32, buf []byte) (n int, errno sys.Errno) {
+	n, errno = d.TaskFile(tid, "/comm\x00", buf)
+	if errno == 0 && n > 0 && buf[n-1] == '\n' {
+		n--
+	}
+	return n, errno
+}

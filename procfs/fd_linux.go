@@ -1,0 +1,39 @@
+package procfs
+
+import (
+	"golang.org/x/sys/unix"
+
+	"minidump/internal/sys"
+)
+
+// FDs lists the open descriptors of the process into out, in ascending order; scratch and more are as for Tasks.
+func (d *Dir) FDs(scratch []byte, out []int32) (n int, more bool, errno sys.Errno) {
+	fd, errno := d.OpenFile("fd\x00", unix.O_RDONLY|unix.O_DIRECTORY)
+	if errno != 0 {
+		return 0, false, errno
+	}
+	n, more, errno = listNumbers(fd, scratch, out)
+	sys.Close(fd)
+	return n, more, errno
+}
+
+// FDLink reads what descriptor fd of the process is: a path, or a text like "pipe:[123]". n == len(buf) means that it
+// may have been cut: the kernel cuts without a word. A buffer of 4096 bytes takes all of them; of a path too
+// long for a page the kernel gives ENAMETOOLONG instead.
+func (d *Dir) FDLink(fd int32, buf []byte) (n int, errno sys.Errno) {
+	if fd < 0 || len(buf) == 0 {
+		return 0, unix.EINVAL
+	}
+	n, errno = sys.ReadlinkBytes(d.fd, d.numberedPath("fd/", fd, "\x00"), buf)
+	return min(n, len(buf)), errno
+}
+
+// FDStat fills st (mask STATX_BASIC_STATS) for what descriptor fd of the process refers to. It asks no file server: the
+// attributes are those that the kernel has at hand.
+func (d *Dir) FDStat(fd int32, st *unix.Statx_t) sys.Errno {
+	if fd < 0 {
+		return unix.EINVAL
+	}
+	return sys.StatxBytes(d.fd, d.numberedPath("fd/", fd, "\x00"), unix.AT_NO_AUTOMOUNT|unix.AT_STATX_DONT_SYNC,
+		unix.STATX_BASIC_STATS, st)
+}
