@@ -1,0 +1,16 @@
+// Package stream is the minidump file format: its record types, an Encoder that writes them through one fixed buffer,
+// and a decoder, File, that reads them back.
+//
+// A minidump starts with a Header. It points to a directory, whose entries point to streams; records in the streams
+// point on to strings, CPU contexts and memory. A pointer is an RVA: an offset from the start of the file, of 32 bits
+// except in ThreadName and Memory64List.
+//
+// Each record is a struct with its size as a constant beside it, and two methods: Put writes exactly that many bytes,
+// every field as it is and reserved fields as 0; Get reads them. Both panic if the slice is shorter. The byte order is
+// a value, since a minidump has the order of the machine it tells about.
+//
+// The layouts are those of Microsoft's minidumpapiset.h (MINIDUMP_…), of Breakpad's minidump_format.h (MDRaw…) and of
+// Crashpad's minidump_extensions.h. Records are packed: no field is moved to a multiple of its size.
+//
+// The package is pure data: it does no system call but those of OpenFile, and builds for every GOOS and GOARCH.
+package stream

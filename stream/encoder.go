@@ -1,0 +1,202 @@
+package stream
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"unicode/utf8"
+)
+
+// MinBuffer is the least size in bytes of an Encoder's buffer. No record or CPU context is larger.
+const MinBuffer = 4096
+
+// MaxString is the number of bytes of UTF-8 that Encoder.String and Encoder.UTF8String write at most; what a text has
+// beyond them is left out.
+const MaxString = 1 << 20
+
+var errWriteCount = errors.New("stream: the writer returned an impossible count")
+
+// Encoder puts bytes, records and strings one after the other into an io.Writer, which need not seek, through one
+// buffer. It allocates nothing.
+//
+// Without a writer it only counts: so the same code can first measure a file and then write it.
+//
+// The first error of the writer stays, and from then on the Encoder only counts.
+type Encoder struct {
+	buf   []byte
+	n     int    // bytes of buf that are filled
+	base  uint64 // bytes put before buf
+	w     io.Writer
+	order binary.ByteOrder
+	err   error
+}
+
+// NewEncoder returns an Encoder that uses buf, 64 KiB being a good size. A buffer of less than MinBuffer bytes is
+// replaced by a new one of that size. Until Reset, the Encoder counts in little-endian order.
+func NewEncoder(buf []byte) *Encoder {
+	if len(buf) < MinBuffer {
+		buf = make([]byte, MinBuffer)
+	}
+	return &Encoder{buf: buf, order: binary.LittleEndian}
+}
+
+// Reset starts a new file at offset 0: what the buffer holds and the error are dropped. If w is nil the Encoder only
+// counts.
+func (e *Encoder) Reset(w io.Writer, o binary.ByteOrder) {
+	e.n, e.base, e.w, e.order, e.err = 0, 0, w, o, nil
+}
+
+// Order is the byte order of the file.
+func (e *Encoder) Order() binary.ByteOrder { return e.order }
+
+// Offset is the number of bytes put since Reset, those in the buffer included: the RVA of what is put next.
+func (e *Encoder) Offset() uint64 { return e.base + uint64(e.n) }
+
+// Err is the first error of the writer, or nil.
+func (e *Encoder) Err() error { return e.err }
+
+// Flush writes what is in the buffer and returns Err.
+func (e *Encoder) Flush() error {
+	e.write(e.buf[:e.n])
+	e.base += uint64(e.n)
+	e.n = 0
+	return e.err
+}
+
+// write hands all of p to the writer, unless the Encoder only counts.
+func (e *Encoder) write(p []byte) {
+	for len(p) > 0 && e.w != nil && e.err == nil {
+		n, err := e.w.Write(p)
+		switch {
+		case n < 0 || n > len(p):
+			e.err = errWriteCount
+		case err != nil:
+			e.err = err
+		case n == 0:
+			e.err = io.ErrShortWrite
+		default:
+			p = p[n:]
+		}
+	}
+}
+
+// Next puts n bytes of 0 and returns them, to be filled in place before the next call of any method. The slice lies in
+// the buffer, and its capacity ends with it. Next panics if n is negative or larger than the buffer.
+func (e *Encoder) Next(n int) []byte {
+	b := e.Raw(n)
+	clear(b)
+	return b
+}
+
+// Raw is Next without the clearing: the bytes hold what was in the buffer before, so all of them must be filled.
+// It is for memory that is read straight into the buffer.
+func (e *Encoder) Raw(n int) []byte {
+	if n > len(e.buf)-e.n {
+		e.Flush()
+	}
+	b := e.buf[e.n : e.n+n : e.n+n]
+	e.n += n
+	return b
+}
+
+// Bytes puts a copy of p. What is not smaller than the buffer goes to the writer directly.
+func (e *Encoder) Bytes(p []byte) {
+	if len(p) <= len(e.buf)-e.n {
+		e.n += copy(e.buf[e.n:], p)
+		return
+	}
+	e.Flush()
+	if len(p) < len(e.buf) {
+		e.n = copy(e.buf, p)
+		return
+	}
+	e.write(p)
+	e.base += uint64(len(p))
+}
+
+// Zero puts n bytes of 0.
+func (e *Encoder) Zero(n uint64) {
+	if e.w == nil || e.err != nil { // counting is one addition, however large n is
+		e.Flush()
+		e.base += n
+		return
+	}
+	for n > 0 {
+		k := min(n, uint64(len(e.buf)))
+		if free := uint64(len(e.buf) - e.n); free > 0 {
+			k = min(k, free)
+		}
+		e.Next(int(k))
+		n -= k
+	}
+}
+
+// Align puts bytes of 0 until Offset is a multiple of n, which must be a power of two.
+func (e *Encoder) Align(n uint64) { e.Zero(-e.Offset() & (n - 1)) }
+
+// U16 puts a 16-bit word.
+func (e *Encoder) U16(v uint16) { e.order.PutUint16(e.Raw(2), v) }
+
+// U32 puts a 32-bit word.
+func (e *Encoder) U32(v uint32) { e.order.PutUint32(e.Raw(4), v) }
+
+// U64 puts a 64-bit word.
+func (e *Encoder) U64(v uint64) { e.order.PutUint64(e.Raw(8), v) }
+
+// String puts text as a MINIDUMP_STRING: a uint32 with the length in bytes, the text in UTF-16 of the file's byte
+// order, and a NUL that the length does not count. Each byte that is not valid UTF-8 becomes U+FFFD. Only the first
+// MaxString bytes are used.
+func (e *Encoder) String(text []byte) {
+	text = cut(text)
+	e.U32(2 * utf16Units(text))
+	for i := 0; i < len(text); {
+		c := rune(text[i])
+		n := 1
+		if c >= utf8.RuneSelf {
+			c, n = utf8.DecodeRune(text[i:])
+		}
+		i += n
+		if c >= 0x10000 {
+			c -= 0x10000
+			e.U16(uint16(0xd800 + c>>10))
+			c = 0xdc00 + c&0x3ff
+		}
+		e.U16(uint16(c))
+	}
+	e.U16(0)
+}
+
+// StringSize is the number of bytes that Encoder.String puts for text.
+func StringSize(text []byte) uint64 { return 4 + 2*uint64(utf16Units(cut(text))) + 2 }
+
+// UTF8String puts text as a MinidumpUTF8String (Crashpad): a uint32 with the length in bytes, the text as it is, and a
+// NUL that the length does not count. Only the first MaxString bytes are used.
+func (e *Encoder) UTF8String(text []byte) {
+	text = cut(text)
+	e.U32(uint32(len(text)))
+	e.Bytes(text)
+	e.Raw(1)[0] = 0
+}
+
+// UTF8StringSize is the number of bytes that Encoder.UTF8String puts for text.
+func UTF8StringSize(text []byte) uint64 { return 4 + uint64(len(cut(text))) + 1 }
+
+// cut returns at most the first MaxString bytes of text.
+func cut(text []byte) []byte { return text[:min(len(text), MaxString)] }
+
+// utf16Units is the number of 16-bit words that text has in UTF-16.
+func utf16Units(text []byte) uint32 {
+	var units uint32
+	for i := 0; i < len(text); {
+		n := 1
+		if text[i] >= utf8.RuneSelf {
+			_, n = utf8.DecodeRune(text[i:])
+			if n == 4 {
+				units++ // a pair of surrogates
+			}
+		}
+		i += n
+		units++
+	}
+	return units
+}

@@ -1,0 +1,50 @@
+package stream
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// GUIDSize is the size of a GUID in bytes.
+const GUIDSize = 16
+
+// GUID is the GUID of guiddef.h. Its first three fields are numbers, so their bytes depend on the byte order.
+//
+//	0 uint32  Data1
+//	4 uint16  Data2
+//	6 uint16  Data3
+//	8 byte[8] Data4
+type GUID struct {
+	Data1 uint32
+	Data2 uint16
+	Data3 uint16
+	Data4 [8]byte
+}
+
+// Put writes the GUIDSize bytes of r to b.
+func (r *GUID) Put(b []byte, o binary.ByteOrder) {
+	_ = b[GUIDSize-1]
+	o.PutUint32(b[0:], r.Data1)
+	o.PutUint16(b[4:], r.Data2)
+	o.PutUint16(b[6:], r.Data3)
+	copy(b[8:GUIDSize], r.Data4[:])
+}
+
+// Get reads r from the first GUIDSize bytes of b.
+func (r *GUID) Get(b []byte, o binary.ByteOrder) {
+	_ = b[GUIDSize-1]
+	r.Data1 = o.Uint32(b[0:])
+	r.Data2 = o.Uint16(b[4:])
+	r.Data3 = o.Uint16(b[6:])
+	copy(r.Data4[:], b[8:GUIDSize])
+}
+
+// String is the form "00112233-4455-6677-8899-aabbccddeeff".
+func (r GUID) String() string {
+	return fmt.Sprintf("%08x-%04x-%04x-%x-%x", r.Data1, r.Data2, r.Data3, r.Data4[:2], r.Data4[2:])
+}
+
+// hex is the form without hyphens, in capitals, that Breakpad uses.
+func (r *GUID) hex() string {
+	return fmt.Sprintf("%08X%04X%04X%X", r.Data1, r.Data2, r.Data3, r.Data4[:])
+}
