@@ -1,0 +1,399 @@
+package ptrace
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The victims are this test binary run again, so that they are there in a virtual machine too.
+const victimEnv = "PTRACE_TEST_VICTIM"
+
+func TestMain(m *testing.M) {
+	if mode := os.Getenv(victimEnv); mode != "" {
+		runVictim(strings.Fields(mode))
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// shared is memory that a victim and the test both see: a victim shows that it lives without a system call.
+type shared struct {
+	Beats   [64]atomic.Uint64
+	Signals [65]atomic.Uint64
+	Stop    atomic.Uint64
+}
+
+func mapShared(f *os.File) *shared {
+	b, err := unix.Mmap(int(f.Fd()), 0, int(unsafe.Sizeof(shared{})), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		panic(err)
+	}
+	return (*shared)(unsafe.Pointer(unsafe.SliceData(b)))
+}
+
+// sharedFile is the shared memory in a victim.
+var sharedFile = os.NewFile(3, "shared")
+
+// runVictim is what a victim does: it says "ready" (and more) on standard output and ends when its input does.
+func runVictim(args []string) {
+	mem := mapShared(sharedFile)
+	number := func(i int) int {
+		n, err := strconv.Atoi(args[i])
+		if err != nil {
+			panic(err)
+		}
+		return n
+	}
+	switch args[0] {
+	case "idle": // idle N: N threads that wait in a system call
+		var p [2]int
+		if err := syscall.Pipe(p[:]); err != nil {
+			panic(err)
+		}
+		ready := make(chan bool)
+		for range number(1) {
+			go func() {
+				runtime.LockOSThread()
+				ready <- true
+				var b [1]byte
+				syscall.Read(p[0], b[:])
+			}()
+			<-ready
+		}
+	case "busy": // busy N: N threads that count
+		for i := range number(1) {
+			go func() {
+				runtime.LockOSThread()
+				for mem.Stop.Load() == 0 {
+					mem.Beats[i].Add(1)
+				}
+			}()
+		}
+	case "beat": // beat: one thread that counts at a calm rate; signals counted
+		c := make(chan os.Signal, 100)
+		signal.Notify(c, unix.SIGUSR1, unix.SIGUSR2, unix.SIGHUP)
+		go func() {
+			for s := range c {
+				mem.Signals[s.(syscall.Signal)].Add(1)
+			}
+		}()
+		go func() {
+			for {
+				mem.Beats[0].Add(1)
+				time.Sleep(100 * time.Microsecond)
+			}
+		}()
+	case "churn": // churn: threads are born and die all the time
+		for i := range 4 {
+			go func() {
+				for {
+					done := make(chan bool)
+					go func() {
+						runtime.LockOSThread() // ends the thread
+						mem.Beats[i].Add(1)
+						close(done)
+					}()
+					<-done
+				}
+			}()
+		}
+	case "exec": // exec N: executes itself again and again, from any thread, N times
+		n := number(1)
+		mem.Beats[0].Add(1)
+		if n > 0 {
+			for range 4 {
+				go func() {
+					runtime.LockOSThread()
+					for {
+						mem.Beats[1].Add(1)
+						time.Sleep(10 * time.Microsecond)
+					}
+				}()
+			}
+			time.Sleep(time.Millisecond)
+			done := make(chan error)
+			go func() {
+				runtime.LockOSThread()
+				os.Setenv(victimEnv, "exec "+strconv.Itoa(n-1))
+				unix.FcntlInt(3, unix.F_SETFD, 0)
+				done <- syscall.Exec("/proc/self/exe", os.Args, os.Environ())
+			}()
+			panic(<-done)
+		}
+	case "leader":
+		go func() {
+			for {
+				mem.Beats[0].Add(1)
+				time.Sleep(100 * time.Microsecond)
+			}
+		}()
+	case "vfork": // vfork: a thread waits in vfork until the child ends (a read of fd 4 ends)
+		go func() {
+			runtime.LockOSThread()
+			fmt.Println("tid", unix.Gettid())
+			mem.Beats[1].Add(1)
+			vforkAndWait(mem)
+			for {
+				mem.Beats[0].Add(1)
+				time.Sleep(100 * time.Microsecond)
+			}
+		}()
+	case "parent": // parent MODE…: starts that victim and counts what it hears of it
+		r, w, err := os.Pipe()
+		if err != nil {
+			panic(err)
+		}
+		c := make(chan os.Signal, 1000)
+		signal.Notify(c, unix.SIGCHLD)
+		exe, _ := os.Executable()
+		os.Setenv(victimEnv, strings.Join(args[1:], " "))
+		p, err := os.StartProcess(exe, os.Args, &os.ProcAttr{
+			Env:   os.Environ(),
+			Files: []*os.File{r, os.Stdout, os.Stderr, sharedFile},
+		})
+		if err != nil {
+			panic(err)
+		}
+		go func() {
+			for range c {
+				mem.Signals[unix.SIGCHLD].Add(1)
+			}
+		}()
+		go func() {
+			for {
+				var ws syscall.WaitStatus
+				pid, err := syscall.Wait4(p.Pid, &ws, syscall.WUNTRACED|syscall.WCONTINUED, nil)
+				if err == syscall.EINTR {
+					continue
+				}
+				if err != nil {
+					return
+				}
+				mem.Signals[0].Add(1)
+				fmt.Printf("wait %d %#x\n", pid, int(ws))
+			}
+		}()
+		fmt.Println("child", p.Pid)
+		io.Copy(io.Discard, os.Stdin)
+		w.Close()
+		return
+	default:
+		panic("no such victim: " + args[0])
+	}
+	fmt.Println("ready")
+	io.Copy(io.Discard, os.Stdin)
+}
+
+// victim is a victim as the test sees it.
+type victim struct {
+	*shared
+	pid   int // of the process to trace
+	cmd   *exec.Cmd
+	lines chan string
+	stdin io.WriteCloser
+}
+
+// line waits for a line of output that begins with word, and returns the rest.
+func (v *victim) line(t testing.TB, word string) string {
+	t.Helper()
+	timeout := time.After(20 * time.Second)
+	for {
+		select {
+		case s, ok := <-v.lines:
+			if !ok {
+				t.Fatalf("victim ended before it said %q", word)
+			}
+			if first, rest, _ := strings.Cut(s, " "); first == word {
+				return rest
+			}
+		case <-timeout:
+			t.Fatalf("victim did not say %q", word)
+		}
+	}
+}
+
+func startVictim(t testing.TB, mode string) *victim {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startProgram(t, mode, exe)
+}
+
+func startProgram(t testing.TB, mode string, program string, args ...string) *victim {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "shared"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(int64(unsafe.Sizeof(shared{}))); err != nil {
+		t.Fatal(err)
+	}
+	v := &victim{shared: mapShared(f), lines: make(chan string, 10000)}
+	v.cmd = exec.Command(program, args...)
+	v.cmd.Env = append(os.Environ(), victimEnv+"="+mode)
+	v.cmd.ExtraFiles = []*os.File{f}
+	v.cmd.Stderr = os.Stderr
+	v.stdin, err = v.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := v.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(v.lines)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			v.lines <- s.Text()
+		}
+	}()
+	v.pid = v.cmd.Process.Pid
+	if strings.HasPrefix(mode, "parent") {
+		if v.pid, err = strconv.Atoi(v.line(t, "child")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		unix.Kill(v.pid, unix.SIGKILL)
+		v.cmd.Process.Kill()
+		v.cmd.Wait()
+	})
+	v.line(t, "ready")
+	return v
+}
+
+// tasks lists the threads of a process, in the order of /proc.
+func tasks(t testing.TB, pid int) (tids []int32) {
+	t.Helper()
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		n, err := strconv.Atoi(e.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		tids = append(tids, int32(n))
+	}
+	return tids
+}
+
+// status returns a field of /proc/PID/task/TID/status, "" if the thread is gone.
+func status(pid, tid int, field string) string {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/status", pid, tid))
+	for line := range strings.Lines(string(b)) {
+		if name, rest, ok := strings.Cut(line, ":"); ok && name == field {
+			return strings.TrimSpace(rest)
+		}
+	}
+	return ""
+}
+
+func stateOf(pid, tid int) byte {
+	if s := status(pid, tid, "State"); s != "" {
+		return s[0]
+	}
+	return 0
+}
+
+// eventually waits until f is true.
+func eventually(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !f(); {
+		if time.Now().After(end) {
+			t.Fatalf("never happened: %s", what)
+		}
+		time.Sleep(200 * time.Microsecond)
+	}
+}
+
+// runsOn checks that the target is not traced and not in a trap, and that it counts.
+func (v *victim) runsOn(t testing.TB) {
+	t.Helper()
+	eventually(t, "target not traced, no thread in state t", func() bool {
+		for _, tid := range tasks(t, v.pid) {
+			if s := stateOf(v.pid, int(tid)); s == 't' || s == 'T' {
+				return false
+			}
+			if tracer := status(v.pid, int(tid), "TracerPid"); tracer != "0" && tracer != "" {
+				return false
+			}
+		}
+		return true
+	})
+	was := v.Beats[0].Load()
+	eventually(t, "target counts on", func() bool { return v.Beats[0].Load() > was })
+}
+
+// onThread runs f on an OS thread that ends after it, as the package comment advises for leftovers.
+func onThread(f func()) {
+	done := make(chan bool)
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			// The main thread does not end. While it is held here, f gets another one.
+			onThread(f)
+			runtime.UnlockOSThread()
+			close(done)
+			return
+		}
+		defer close(done)
+		f()
+	}()
+	<-done
+}
+
+// stopAll seizes and collects every thread of the process, and those that were born meanwhile.
+func stopAll(t testing.TB, tr *Tracer, pid int, timeout time.Duration) (ths []Thread) {
+	t.Helper()
+	deadline := Monotonic() + int64(timeout)
+	known := map[int32]bool{}
+	for {
+		n := len(ths)
+		for _, tid := range tasks(t, pid) {
+			if !known[tid] {
+				known[tid] = true
+				ths = append(ths, Thread{TID: tid})
+				tr.Seize(&ths[len(ths)-1])
+			}
+		}
+		if len(ths) == n {
+			return ths
+		}
+		tr.Collect(ths[n:], deadline)
+	}
+}
+
+func count(ths []Thread, s State) (n int) {
+	for i := range ths {
+		if ths[i].State == s {
+			n++
+		}
+	}
+	return n
+}
+
+var native = binary.NativeEndian
