@@ -116,15 +116,15 @@ func (d *Dynamic) RldMapAddr(im *Image) (uint64, bool) {
 	return 0, false
 }
 
-// EffectiveBase returns the address that symbols of an image with Android packed relocations are relative to.
+// EffectiveBase returns the address that the symbols of an image count from, as minidump readers take it: Base, but the
+// load bias for an image with Android packed relocations.
 //
-// Android's relocation packer moved p_vaddr of all segments up by what it had saved, so the first PT_LOAD does not begin at
-// 0 although the symbol file counts from there: then start, the address of the first mapping, is lowered by MinVaddr
-// (Breakpad: GetEffectiveLoadBias in linux_dumper.cc). For every other image start is returned as it is, also where the
-// subtraction would go below 0. The module grows by the difference.
-func (im *Image) EffectiveBase(h *Header, d *Dynamic, start uint64) uint64 {
-	if h.Type != ET_DYN || !d.HasAndroidRel && !d.HasAndroidRela || im.MinVaddr > start {
-		return start
+// Android's relocation packer moved p_vaddr of all segments up by what it had saved, so the first PT_LOAD does not begin
+// at 0 although the symbol file counts from there (Breakpad: GetEffectiveLoadBias in linux_dumper.cc). The module grows
+// by Base less the result. Where the subtraction would go below 0, Base is returned.
+func (im *Image) EffectiveBase(h *Header, d *Dynamic) uint64 {
+	if h.Type == ET_DYN && (d.HasAndroidRel || d.HasAndroidRela) && im.Bias < im.Base {
+		return im.Bias
 	}
-	return start - im.MinVaddr
+	return im.Base
 }

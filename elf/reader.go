@@ -1,0 +1,450 @@
+package elf
+
+// Layout says what the offsets of a Source mean to a Reader.
+//
+// The zero value is a file: offset 0 is the ELF header, everything lies at its file offset. With Memory set the Source
+// is a loaded image: offset 0 is the byte at runtime address Base, where the ELF header lies, and every segment is where
+// the program headers put it.
+type Layout struct {
+	Memory   bool
+	Base     uint64 // runtime address of the ELF header; needed to tell relocated addresses
+	PageSize uint64 // of the target; 0 is 4096
+}
+
+// IDKind says where a build id came from.
+type IDKind uint8
+
+const (
+	IDNone     IDKind = iota
+	IDNote            // NT_GNU_BUILD_ID in a PT_NOTE segment
+	IDSection         // NT_GNU_BUILD_ID in the section .note.gnu.build-id
+	IDTextHash        // TextHash of the code section
+)
+
+const (
+	// MinScratch is the least scratch memory of a Reader or a ZipReader in bytes.
+	MinScratch = 8192
+	// MaxSoname bounds the length of a SONAME in bytes.
+	MaxSoname = 1024
+)
+
+// Reader looks at one image through a Source: what the batch functions can't serve, because the bytes lie further
+// off. It owns scratch memory and never allocates after NewReader.
+//
+// Open an image, then ask. What a method returns as bytes lies in the scratch memory and is valid until the next call.
+type Reader struct {
+	Header Header // of the open image
+	Image  Image  // of the open image; for a file its addresses are relative to the start of the image
+
+	src    Source
+	layout Layout
+	table  window // program and section headers
+	data   window // notes, strings, code
+	hash   [16]byte
+}
+
+// NewReader makes a Reader with that scratch memory, or with its own if scratch is shorter than MinScratch. More scratch
+// means fewer reads.
+func NewReader(scratch []byte) *Reader {
+	if len(scratch) < MinScratch {
+		scratch = make([]byte, MinScratch)
+	}
+	half := len(scratch) / 2
+	return &Reader{table: window{buf: scratch[:half:half]}, data: window{buf: scratch[half:]}}
+}
+
+// Open reads the ELF header and the program headers. It returns false if there is no ELF header at offset 0. A table that
+// can't be read, or only in part, is no failure: Image then holds what could be.
+func (r *Reader) Open(src Source, layout Layout) bool {
+	if p := layout.PageSize; p == 0 || p&(p-1) != 0 {
+		layout.PageSize = 4096
+	}
+	r.src, r.layout = src, layout
+	r.table.n, r.data.n = 0, 0
+	r.Image = Image{}
+	b := r.table.at(src, 0, HeaderSize64)
+	if b == nil {
+		b = r.table.at(src, 0, HeaderSize32)
+	}
+	var ok bool
+	if r.Header, ok = ParseHeader(b); !ok {
+		return false
+	}
+	base := uint64(0)
+	if layout.Memory {
+		base = layout.Base
+	}
+	var s scan
+	s.init(r.Header.Class, base, layout.PageSize)
+	for i := 0; i < r.numProgs(); i++ {
+		p, ok := r.prog(i)
+		if !ok {
+			break
+		}
+		s.add(&p)
+	}
+	r.Image = s.finish()
+	return true
+}
+
+// Close forgets the Source.
+func (r *Reader) Close() { r.src = nil }
+
+func (r *Reader) numProgs() int {
+	if stride := r.Header.progStride(); stride != 0 {
+		return r.Header.ProgTableSize() / stride
+	}
+	return 0
+}
+
+func (r *Reader) prog(i int) (Prog, bool) {
+	stride := r.Header.progStride()
+	off := r.Header.Phoff + uint64(i)*uint64(stride)
+	if off < r.Header.Phoff {
+		return Prog{}, false
+	}
+	return r.Header.Prog(r.table.at(r.src, off, stride), 0)
+}
+
+// place returns the offset in the source of a piece of the image that has the file offset off and the link-time address
+// vaddr, both from one segment or section header.
+func (r *Reader) place(off, vaddr uint64) uint64 {
+	if r.layout.Memory {
+		return (r.Image.Runtime(vaddr) - r.layout.Base) & r.Image.Class.mask()
+	}
+	return off
+}
+
+// placeAddr returns the offset in the source of the runtime address addr (of the image as Scan laid it out).
+func (r *Reader) placeAddr(addr uint64) (uint64, bool) {
+	mask := r.Image.Class.mask()
+	if r.layout.Memory {
+		return (addr - r.layout.Base) & mask, true
+	}
+	vaddr := (addr - r.Image.Bias) & mask
+	for i := 0; i < r.numProgs(); i++ {
+		p, ok := r.prog(i)
+		if !ok {
+			break
+		}
+		if p.Type == PT_LOAD && vaddr >= p.Vaddr && vaddr-p.Vaddr < p.Filesz {
+			return p.Off + (vaddr - p.Vaddr), true
+		}
+	}
+	return 0, false
+}
+
+// placeOff returns the offset in the source of the file offset off. In memory that is where a PT_LOAD maps it: whole
+// pages are mapped, so what lies behind the segment in its last page is there too, unless that was cleared for .bss.
+func (r *Reader) placeOff(off uint64) (uint64, bool) {
+	if !r.layout.Memory {
+		return off, true
+	}
+	page := r.layout.PageSize
+	for i := 0; i < r.numProgs(); i++ {
+		p, ok := r.prog(i)
+		if !ok {
+			break
+		}
+		if p.Type != PT_LOAD || p.Filesz == 0 || p.Off+p.Filesz+page < p.Off {
+			continue
+		}
+		end := p.Off + p.Filesz
+		if p.Memsz <= p.Filesz {
+			end = (end + page - 1) &^ (page - 1)
+		}
+		if off >= p.Off&^(page-1) && off < end {
+			return r.place(off, p.Vaddr+(off-p.Off)), true
+		}
+	}
+	return 0, false
+}
+
+// sections tells where the section headers lie in the source, how many there are, and reads the header of the section
+// name table.
+func (r *Reader) sections() (at uint64, n int, names Section, ok bool) {
+	h := &r.Header
+	stride := h.sectionStride()
+	if stride == 0 || h.Shoff == 0 {
+		return 0, 0, names, false
+	}
+	at, ok = r.placeOff(h.Shoff)
+	if !ok {
+		return 0, 0, names, false
+	}
+	first, ok := r.section(at, 0)
+	if !ok || first.Type != SHT_NULL {
+		return 0, 0, names, false
+	}
+	_, num, strndx := h.Extended(first)
+	num = min(num, MaxSections)
+	if uint64(strndx) >= num {
+		return at, int(num), names, true // no names: sections can still be found by type
+	}
+	if names, ok = r.section(at, int(strndx)); !ok || names.Type != SHT_STRTAB {
+		names = Section{}
+	}
+	return at, int(num), names, true
+}
+
+func (r *Reader) section(at uint64, i int) (Section, bool) {
+	stride := r.Header.sectionStride()
+	off := at + uint64(i)*uint64(stride)
+	if off < at {
+		return Section{}, false
+	}
+	return r.Header.Section(r.table.at(r.src, off, stride), 0)
+}
+
+// placeSection returns the offset in the source of the contents of a section.
+func (r *Reader) placeSection(s *Section) (uint64, bool) {
+	if r.layout.Memory && s.Flags&SHF_ALLOC != 0 {
+		return r.place(s.Off, s.Addr), true
+	}
+	return r.placeOff(s.Off)
+}
+
+// named tells whether section s has that name.
+func (r *Reader) named(s, names *Section, name string) bool {
+	if uint64(s.Name)+uint64(len(name)) >= names.Size {
+		return false // also without a name table
+	}
+	at, ok := r.placeOff(names.Off)
+	if !ok || at+uint64(s.Name) < at {
+		return false
+	}
+	if names.Size <= uint64(len(r.data.buf)) {
+		r.data.at(r.src, at, int(names.Size)) // the whole table at once: names stand there in any order
+	}
+	b := r.data.at(r.src, at+uint64(s.Name), len(name)+1)
+	return b != nil && b[len(name)] == 0 && string(b[:len(name)]) == name
+}
+
+// findSection returns the first section of that name, if it has contents.
+func (r *Reader) findSection(name string) (Section, bool) {
+	at, n, names, ok := r.sections()
+	if !ok || names.Size == 0 {
+		return Section{}, false
+	}
+	for i := 1; i < n; i++ {
+		s, ok := r.section(at, i)
+		if !ok {
+			break
+		}
+		if s.Type != SHT_NULL && s.Type != SHT_NOBITS && s.Flags&SHF_COMPRESSED == 0 && r.named(&s, &names, name) {
+			return s, true
+		}
+	}
+	return Section{}, false
+}
+
+// note finds a note in size bytes at off of the source, however far behind other notes, and returns its descriptor.
+func (r *Reader) note(off, size, align uint64, name string, typ uint32) []byte {
+	for _, a := range [2]uint64{align, otherAlign(align)} {
+		at, left := off, min(size, MaxSegmentRead)
+		for left != 0 {
+			b := r.data.piece(r.src, at, left)
+			begin := len(b)
+			for {
+				n, rest, ok := NextNote(b, a, r.Header.Order)
+				if !ok {
+					break
+				}
+				if n.Type == typ && string(n.Name) == name && len(n.Desc) != 0 {
+					return n.Desc
+				}
+				b = rest
+			}
+			done := uint64(begin - len(b))
+			if done == 0 {
+				break // nothing there, or a note larger than the scratch memory
+			}
+			at += done
+			left -= done
+		}
+	}
+	return nil
+}
+
+// piece returns what there is at off, at most size bytes and at most one window.
+func (w *window) piece(src Source, off, size uint64) []byte {
+	if b := w.have(off, int(min(size, uint64(len(w.buf))))); b != nil {
+		return b
+	}
+	w.off, w.n = off, w.fill(src, off)
+	return w.buf[:min(uint64(w.n), size)]
+}
+
+// noteOf finds a note in the PT_NOTE segments.
+func (r *Reader) noteOf(name string, typ uint32) []byte {
+	seen := 0
+	for i := 0; i < r.numProgs() && seen < MaxNotes; i++ {
+		p, ok := r.prog(i)
+		if !ok {
+			break
+		}
+		if p.Type != PT_NOTE || p.Filesz == 0 {
+			continue
+		}
+		seen++
+		if d := r.note(r.place(p.Off, p.Vaddr), p.Filesz, p.Align, name, typ); d != nil && !IsAllZero(d) {
+			return d
+		}
+	}
+	return nil
+}
+
+// BuildID returns the identity of the open image and where it was found: the build id note of a PT_NOTE segment, else
+// of the section .note.gnu.build-id, else TextHash of the first section that is PROGBITS, ALLOC and EXECINSTR. An id of
+// nothing but zeros counts as none, and so does code that can't be read whole. id is nil and kind IDNone if there is none.
+func (r *Reader) BuildID() (id []byte, kind IDKind) {
+	if id = r.noteOf("GNU", NT_GNU_BUILD_ID); id != nil {
+		return id, IDNote
+	}
+	if s, ok := r.findSection(".note.gnu.build-id"); ok {
+		if at, ok := r.placeSection(&s); ok {
+			if id = r.note(at, s.Size, s.Align, "GNU", NT_GNU_BUILD_ID); id != nil && !IsAllZero(id) {
+				return id, IDSection
+			}
+		}
+	}
+	if r.textHash() {
+		return r.hash[:], IDTextHash
+	}
+	return nil, IDNone
+}
+
+func (r *Reader) textHash() bool {
+	at, n, _, ok := r.sections()
+	if !ok {
+		return false
+	}
+	for i := 1; i < n; i++ {
+		s, ok := r.section(at, i)
+		if !ok {
+			return false
+		}
+		if s.Type != SHT_PROGBITS || s.Flags&(SHF_ALLOC|SHF_EXECINSTR) != SHF_ALLOC|SHF_EXECINSTR {
+			continue
+		}
+		off, ok := r.placeSection(&s)
+		if !ok {
+			return false
+		}
+		b := r.data.at(r.src, off, int(min(s.Size, TextHashSize)))
+		if len(b) == 0 {
+			return false
+		}
+		r.hash = TextHash(b)
+		return !IsAllZero(r.hash[:])
+	}
+	return false
+}
+
+// BuildIDOf is Open and BuildID in one.
+func (r *Reader) BuildIDOf(src Source, layout Layout) (id []byte, kind IDKind, ok bool) {
+	if !r.Open(src, layout) {
+		return nil, IDNone, false
+	}
+	id, kind = r.BuildID()
+	return id, kind, kind != IDNone
+}
+
+// GoBuildID returns the Go linker's build id out of the PT_NOTE segments of the open image, or nil.
+func (r *Reader) GoBuildID() []byte { return r.noteOf("Go", NT_GO_BUILD_ID) }
+
+// Dynamic reads the PT_DYNAMIC segment of the open image.
+func (r *Reader) Dynamic() (Dynamic, bool) {
+	for i := 0; i < r.numProgs(); i++ {
+		p, ok := r.prog(i)
+		if !ok {
+			break
+		}
+		if p.Type == PT_DYNAMIC {
+			return r.dynamic(r.place(p.Off, p.Vaddr), p.Filesz)
+		}
+	}
+	return Dynamic{}, false
+}
+
+// dynamic reads a dynamic section; false if it has no entry.
+func (r *Reader) dynamic(off, size uint64) (Dynamic, bool) {
+	var d Dynamic
+	entry := uint64(DynamicEntrySize(r.Header.Class))
+	for left := min(size, MaxSegmentRead); left >= entry && !d.HasNull; {
+		b := r.data.piece(r.src, off+d.Size, left)
+		before := d.Size
+		d.add(&r.Header, b)
+		if d.Size == before {
+			break
+		}
+		left -= d.Size - before
+	}
+	return d, d.Size != 0
+}
+
+// Soname returns DT_SONAME of the open image: by PT_DYNAMIC and DT_STRTAB, else by a section of type SHT_DYNAMIC and
+// the string table linked to it. It must not be empty, and have at most MaxSoname bytes. It is not checked to be UTF-8,
+// and can hold a slash.
+func (r *Reader) Soname() ([]byte, bool) {
+	if d, ok := r.Dynamic(); ok && d.HasSoname && d.HasStrtab {
+		if at, ok := r.placeAddr(r.Image.Rebase(d.Strtab)); ok {
+			size := d.Strsz
+			if !d.HasStrsz {
+				size = d.Soname + MaxSoname + 1
+			}
+			if s, ok := r.str(at, size, d.Soname); ok {
+				return s, true
+			}
+		}
+	}
+	at, n, _, ok := r.sections()
+	if !ok {
+		return nil, false
+	}
+	for i := 1; i < n; i++ {
+		s, ok := r.section(at, i)
+		if !ok {
+			break
+		}
+		if s.Type != SHT_DYNAMIC || uint64(s.Link) >= uint64(n) {
+			continue
+		}
+		strtab, ok := r.section(at, int(s.Link))
+		if !ok || strtab.Type != SHT_STRTAB {
+			break
+		}
+		off, ok1 := r.placeSection(&s)
+		str, ok2 := r.placeSection(&strtab)
+		if !ok1 || !ok2 {
+			break
+		}
+		if d, ok := r.dynamic(off, s.Size); ok && d.HasSoname {
+			return r.str(str, strtab.Size, d.Soname)
+		}
+		break
+	}
+	return nil, false
+}
+
+// str returns the NUL-terminated string at offset i of a string table of size bytes.
+func (r *Reader) str(table, size, i uint64) ([]byte, bool) {
+	if i >= size || table+i < table {
+		return nil, false
+	}
+	b := r.data.piece(r.src, table+i, min(size-i, MaxSoname+1))
+	for n, c := range b {
+		if c == 0 {
+			return b[:n:n], n > 0
+		}
+	}
+	return nil, false
+}
+
+// SonameOf is Open and Soname in one.
+func (r *Reader) SonameOf(src Source, layout Layout) ([]byte, bool) {
+	if !r.Open(src, layout) {
+		return nil, false
+	}
+	return r.Soname()
+}
