@@ -21,7 +21,6 @@ type Dir struct {
 	taskErr sys.Errno
 
 	how  unix.OpenHow   // for openat2
-	stat unix.Statx_t   // of the file that OpenRoot looks at
 	path [pathSize]byte // where relative paths are built
 }
 

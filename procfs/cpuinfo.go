@@ -1,0 +1,455 @@
+package procfs
+
+import "bytes"
+
+// CPUInfo is what /proc/cpuinfo tells about the machine. The text is different on every architecture (show_cpuinfo or c_show
+// in the kernel's arch directories); a field that an architecture does not have is 0 or nil. Where CPUs differ (big and
+// little cores) the identity is that of the first one listed.
+//
+// Slices point into the parsed bytes.
+type CPUInfo struct {
+	Count     int      // CPUs that are online
+	Vendor    [12]byte // x86: as CPUID gives it; s390x: "IBM/S390"; padded with zeros
+	ModelName []byte   // as people know it: "AMD EPYC", "ARMv7 Processor rev 4 (v7l)", "MIPS 24Kc V7.4 ...", "POWER9 ..."
+
+	// x86. HaveX86 says that family, model and stepping were all there (some kernels print "unknown").
+	Family   uint32
+	Model    uint32
+	Stepping uint32
+	HaveX86  bool
+
+	// ARM and ARM64: the parts of the main id register (MIDR). HaveMIDR says that implementer and part were there.
+	Implementer  uint32 // 8 bits; 0x41 is Arm
+	Variant      uint32 // 4 bits
+	Part         uint32 // 12 bits
+	Revision     uint32 // 4 bits; LoongArch: "CPU Revision"
+	Architecture uint32 // 8 for ARMv8, 7 for ARMv7, ...
+	HaveMIDR     bool
+
+	PVR uint32 // PowerPC: processor version register
+
+	// RISC-V: the identity registers, and the isa text.
+	MVendorID uint64
+	MArchID   uint64
+	MImpID    uint64
+	ISA       []byte
+
+	// s390x: the first CPU's version, identification and machine type (0x2964 is a z13).
+	S390Version uint32
+	S390Ident   uint32
+	S390Machine uint32
+
+	// Features are bits made from the words of the text.
+	//
+	//	386, amd64          CPUID leaf 1: EDX in the low 32 bits, ECX in the high
+	//	arm, arm64          AT_HWCAP
+	//	loong64, s390x      AT_HWCAP
+	//	mips*               AT_HWCAP, as far as the text names its bits
+	//	riscv64             AT_HWCAP: bit 0 is extension "a", bit 25 "z"
+	//	ppc64*              none: the text has no list
+	Features uint64
+
+	// Features2 goes with it: x86, CPUID leaf 0x80000001 with EDX low and ECX high (without the bits in EDX that repeat
+	// leaf 1); arm and arm64, AT_HWCAP2.
+	Features2 uint64
+}
+
+// MIDR puts the main id register of ARM together as the CPU has it, but for the architecture field (bits 16 to 19),
+// which is 0xf in every CPU that the text describes this way.
+func (c *CPUInfo) MIDR() uint32 {
+	return c.Implementer&0xff<<24 | c.Variant&0xf<<20 | 0xf<<16 | c.Part&0xfff<<4 | c.Revision&0xf
+}
+
+// ParseCPUInfo reads the text of /proc/cpuinfo on a machine of architecture arch, a GOARCH. It is for a reader
+// that has the time: some ten thousand short comparisons.
+func ParseCPUInfo(b []byte, arch string) CPUInfo {
+	p := cpuParser{kind: cpuKindOf(arch)}
+	for len(b) > 0 {
+		var line []byte
+		line, b = nextLine(b)
+		colon := bytes.IndexByte(line, ':')
+		if colon < 0 {
+			continue
+		}
+		// Kernels put tabs, blanks or nothing on either side of the colon.
+		p.line(trimBlanks(line[:colon]), trimBlanks(line[colon+1:]))
+	}
+	c := &p.info
+	c.HaveX86 = p.seen&(seenFamily|seenModel|seenStepping) == seenFamily|seenModel|seenStepping
+	c.HaveMIDR = p.seen&(seenImplementer|seenPart) == seenImplementer|seenPart
+	if c.Count == 0 {
+		c.Count = p.summaryCount
+	}
+	if p.kind == cpuARM {
+		if v := platformVersion(c.ModelName); v != 0 {
+			c.Architecture = v
+		}
+	}
+	return p.info
+}
+
+type cpuKind uint8
+
+const (
+	cpuOther cpuKind = iota
+	cpuX86
+	cpuARM
+	cpuARM64
+	cpuMIPS
+	cpuPPC
+	cpuRISCV
+	cpuS390
+	cpuLoong
+)
+
+func cpuKindOf(arch string) cpuKind {
+	switch arch {
+	case "386", "amd64":
+		return cpuX86
+	case "arm":
+		return cpuARM
+	case "arm64":
+		return cpuARM64
+	case "mips", "mipsle", "mips64", "mips64le":
+		return cpuMIPS
+	case "ppc64", "ppc64le":
+		return cpuPPC
+	case "riscv64":
+		return cpuRISCV
+	case "s390x":
+		return cpuS390
+	case "loong64":
+		return cpuLoong
+	}
+	return cpuOther
+}
+
+// cpuParser keeps which keys were seen: of each the first counts.
+type cpuParser struct {
+	info         CPUInfo
+	kind         cpuKind
+	seen         uint32
+	summaryCount int // of s390x's "# processors"
+}
+
+const (
+	seenVendor = 1 << iota
+	seenModelName
+	seenFamily
+	seenModel
+	seenStepping
+	seenImplementer
+	seenVariant
+	seenPart
+	seenRevision
+	seenArchitecture
+	seenFeatures
+	seenPVR
+	seenMVendorID
+	seenMArchID
+	seenMImpID
+	seenISA
+	seenS390
+)
+
+// first says whether this is the first time that key comes.
+func (p *cpuParser) first(key uint32) bool {
+	was := p.seen & key
+	p.seen |= key
+	return was == 0
+}
+
+func (p *cpuParser) line(key, v []byte) {
+	if string(key) == "processor" {
+		p.processor(v)
+		return
+	}
+	switch p.kind {
+	case cpuX86:
+		p.x86(key, v)
+	case cpuARM, cpuARM64:
+		p.arm(key, v)
+	case cpuMIPS:
+		p.mips(key, v)
+	case cpuPPC:
+		p.ppc(key, v)
+	case cpuRISCV:
+		p.riscv(key, v)
+	case cpuS390:
+		p.s390(key, v)
+	case cpuLoong:
+		p.loong(key, v)
+	}
+}
+
+// processor counts the lines "processor : N". A single ARM CPU of an old kernel has no such line but "Processor : NAME"
+// (with a capital), which arm deals with.
+func (p *cpuParser) processor(v []byte) {
+	if _, next := decimalAt(v, 0); next > 0 && next == len(v) {
+		if p.info.Count < maxCPU {
+			p.info.Count++
+		}
+		return
+	}
+	if p.kind == cpuARM || p.kind == cpuARM64 {
+		p.modelName(v)
+	}
+}
+
+func (p *cpuParser) modelName(v []byte) {
+	if len(v) > 0 && p.first(seenModelName) {
+		p.info.ModelName = v[:len(v):len(v)]
+	}
+}
+
+func (p *cpuParser) vendor(v []byte) {
+	if len(v) > 0 && p.first(seenVendor) {
+		copy(p.info.Vendor[:], v)
+	}
+}
+
+// number puts the number of the whole value into dst, if it is one and the key is new.
+func (p *cpuParser) number(key uint32, v []byte, dst *uint32) {
+	n, ok := cpuNumber(v)
+	if ok && n <= 1<<32-1 && p.first(key) {
+		*dst = uint32(n)
+	}
+}
+
+func (p *cpuParser) number64(key uint32, v []byte, dst *uint64) {
+	if n, ok := cpuNumber(v); ok && p.first(key) {
+		*dst = n
+	}
+}
+
+// cpuNumber reads a value that is wholly a number, hexadecimal behind 0x, else decimal.
+func cpuNumber(v []byte) (n uint64, ok bool) {
+	if hasPrefix(v, "0x") || hasPrefix(v, "0X") {
+		n, next := hexAt(v, 2)
+		return n, next == len(v) && next > 2
+	}
+	n, next := decimalAt(v, 0)
+	return n, next == len(v) && next > 0
+}
+
+// x86: show_cpuinfo in arch/x86/kernel/cpu/proc.c.
+func (p *cpuParser) x86(key, v []byte) {
+	switch string(key) {
+	case "vendor_id":
+		p.vendor(v)
+	case "model name":
+		p.modelName(v)
+	case "cpu family":
+		p.number(seenFamily, v, &p.info.Family)
+	case "model":
+		p.number(seenModel, v, &p.info.Model)
+	case "stepping":
+		p.number(seenStepping, v, &p.info.Stepping)
+	case "flags":
+		if p.first(seenFeatures) {
+			p.info.Features = featureBits(v, x86EDX[:]) | featureBits(v, x86ECX[:])<<32
+			p.info.Features2 = featureBits(v, x86ExtEDX[:]) | featureBits(v, x86ExtECX[:])<<32
+		}
+	}
+}
+
+// arm: c_show in arch/arm/kernel/setup.c and arch/arm64/kernel/cpuinfo.c.
+func (p *cpuParser) arm(key, v []byte) {
+	switch string(key) {
+	case "model name", "Processor":
+		p.modelName(v)
+	case "CPU implementer":
+		p.number(seenImplementer, v, &p.info.Implementer)
+	case "CPU variant":
+		p.number(seenVariant, v, &p.info.Variant)
+	case "CPU part":
+		p.number(seenPart, v, &p.info.Part)
+	case "CPU revision":
+		p.number(seenRevision, v, &p.info.Revision)
+	case "CPU architecture":
+		if string(v) == "AArch64" && p.first(seenArchitecture) {
+			p.info.Architecture = 8
+			return
+		}
+		// "7", "8", but also "5TE" and "6TEJ".
+		if n, next := decimalAt(v, 0); next > 0 && n <= 255 && p.first(seenArchitecture) {
+			p.info.Architecture = uint32(n)
+		}
+	case "Features":
+		if !p.first(seenFeatures) {
+			return
+		}
+		if p.kind == cpuARM64 {
+			p.info.Features = featureBits(v, arm64Hwcap[:])
+			p.info.Features2 = featureBits(v, arm64Hwcap2[:])
+		} else {
+			p.info.Features = featureBits(v, armHwcap[:])
+			p.info.Features2 = featureBits(v, armHwcap2[:])
+		}
+	}
+}
+
+// platformVersion finds N of "(vNl)" in the name of an ARM CPU: kernels for ARMv6 say so there, while "CPU architecture"
+// says 7 for an ARMv6 CPU with the memory management of ARMv7.
+func platformVersion(name []byte) uint32 {
+	i := bytes.LastIndexByte(name, '(')
+	if i < 0 || !hasPrefix(name[i:], "(v") {
+		return 0
+	}
+	n, next := decimalAt(name, i+2)
+	if next == i+2 || n > 255 {
+		return 0
+	}
+	return uint32(n)
+}
+
+// mips: show_cpuinfo in arch/mips/kernel/proc.c.
+func (p *cpuParser) mips(key, v []byte) {
+	switch string(key) {
+	case "cpu model":
+		p.modelName(v)
+	case "ASEs implemented":
+		if p.first(seenFeatures) {
+			p.info.Features |= featureBits(v, mipsHwcap[:])
+		}
+	case "isa":
+		if p.first(seenISA) {
+			p.info.ISA = v[:len(v):len(v)]
+			if hasWord(v, "mips32r6") || hasWord(v, "mips64r6") {
+				p.info.Features |= 1 // HWCAP_MIPS_R6
+			}
+		}
+	}
+}
+
+// ppc: show_cpuinfo in arch/powerpc/kernel/setup-common.c.
+func (p *cpuParser) ppc(key, v []byte) {
+	switch string(key) {
+	case "cpu":
+		p.modelName(v)
+	case "revision":
+		// "2.1 (pvr 004e 1201)"
+		i := bytes.IndexByte(v, '(')
+		if i < 0 || !hasPrefix(v[i:], "(pvr ") {
+			return
+		}
+		i += len("(pvr ")
+		high, j := hexAt(v, i)
+		if j == i || j >= len(v) || v[j] != ' ' {
+			return
+		}
+		low, k := hexAt(v, j+1)
+		if k > j+1 && high <= 0xffff && low <= 0xffff && p.first(seenPVR) {
+			p.info.PVR = uint32(high<<16 | low)
+		}
+	}
+}
+
+// riscv: c_show in arch/riscv/kernel/cpu.c.
+func (p *cpuParser) riscv(key, v []byte) {
+	switch string(key) {
+	case "uarch":
+		p.modelName(v)
+	case "mvendorid":
+		p.number64(seenMVendorID, v, &p.info.MVendorID)
+	case "marchid":
+		p.number64(seenMArchID, v, &p.info.MArchID)
+	case "mimpid":
+		p.number64(seenMImpID, v, &p.info.MImpID)
+	case "isa":
+		if !p.first(seenISA) {
+			return
+		}
+		p.info.ISA = v[:len(v):len(v)]
+		if !hasPrefix(v, "rv32") && !hasPrefix(v, "rv64") {
+			return
+		}
+		// Single letters up to the first extension with a longer name.
+		for _, c := range v[4:] {
+			if c < 'a' || c > 'y' || c == 's' || c == 'x' {
+				break
+			}
+			p.info.Features |= 1 << (c - 'a')
+		}
+	}
+}
+
+// s390: show_cpu_summary in arch/s390/kernel/processor.c.
+func (p *cpuParser) s390(key, v []byte) {
+	switch string(key) {
+	case "vendor_id":
+		p.vendor(v)
+		return
+	case "# processors":
+		if n, ok := cpuNumber(v); ok && n <= maxCPU {
+			p.summaryCount = int(n)
+		}
+		return
+	case "features":
+		if p.first(seenFeatures) {
+			p.info.Features = featureBits(v, s390Hwcap[:])
+		}
+		return
+	}
+	// "processor 0: version = FF,  identification = 0133E8,  machine = 2964"
+	if !hasPrefix(key, "processor ") {
+		return
+	}
+	if p.info.Count < maxCPU {
+		p.info.Count++
+	}
+	if p.first(seenS390) {
+		p.info.S390Version = s390Field(v, "version = ")
+		p.info.S390Ident = s390Field(v, "identification = ")
+		p.info.S390Machine = s390Field(v, "machine = ")
+	}
+}
+
+func s390Field(v []byte, name string) uint32 {
+	for i := range v {
+		if hasPrefix(v[i:], name) {
+			n, _ := hexAt(v, i+len(name))
+			return uint32(n)
+		}
+	}
+	return 0
+}
+
+// loong: show_cpuinfo in arch/loongarch/kernel/proc.c.
+func (p *cpuParser) loong(key, v []byte) {
+	switch string(key) {
+	case "Model Name":
+		p.modelName(v)
+	case "CPU Revision":
+		p.number(seenRevision, v, &p.info.Revision)
+	case "Features":
+		if p.first(seenFeatures) {
+			p.info.Features = featureBits(v, loongHwcap[:])
+		}
+	}
+}
+
+// featureBits sets the bit of each word of v that is in names, which lists them by bit number ("" for none).
+func featureBits(v []byte, names []string) (bits uint64) {
+	for len(v) > 0 {
+		n := bytes.IndexAny(v, " \t")
+		if n < 0 {
+			n = len(v)
+		}
+		if n > 0 {
+			for bit, name := range names {
+				if string(v[:n]) == name {
+					bits |= 1 << bit
+					break
+				}
+			}
+		}
+		v = v[min(n+1, len(v)):]
+	}
+	return bits
+}
+
+func hasWord(v []byte, word string) bool {
+	names := [1]string{word}
+	return featureBits(v, names[:]) != 0
+}
