@@ -28,6 +28,7 @@ type Encoder struct {
 	base  uint64 // bytes put before buf
 	w     io.Writer
 	order binary.ByteOrder
+	big   bool // order is big-endian
 	err   error
 }
 
@@ -44,6 +45,17 @@ func NewEncoder(buf []byte) *Encoder {
 // counts.
 func (e *Encoder) Reset(w io.Writer, o binary.ByteOrder) {
 	e.n, e.base, e.w, e.order, e.err = 0, 0, w, o, nil
+	e.buf[0], e.buf[1] = 0, 1
+	e.big = o.Uint16(e.buf) == 1
+}
+
+// counting is whether nothing that is put goes anywhere.
+func (e *Encoder) counting() bool { return e.w == nil || e.err != nil }
+
+// skip counts n bytes.
+func (e *Encoder) skip(n uint64) {
+	e.base += uint64(e.n) + n
+	e.n = 0
 }
 
 // Order is the byte order of the file.
@@ -65,7 +77,7 @@ func (e *Encoder) Flush() error {
 
 // write hands all of p to the writer, unless the Encoder only counts.
 func (e *Encoder) write(p []byte) {
-	for len(p) > 0 && e.w != nil && e.err == nil {
+	for len(p) > 0 && !e.counting() {
 		n, err := e.w.Write(p)
 		switch {
 		case n < 0 || n > len(p):
@@ -101,6 +113,10 @@ func (e *Encoder) Raw(n int) []byte {
 
 // Bytes puts a copy of p. What is not smaller than the buffer goes to the writer directly.
 func (e *Encoder) Bytes(p []byte) {
+	if e.counting() {
+		e.skip(uint64(len(p)))
+		return
+	}
 	if len(p) <= len(e.buf)-e.n {
 		e.n += copy(e.buf[e.n:], p)
 		return
@@ -116,9 +132,8 @@ func (e *Encoder) Bytes(p []byte) {
 
 // Zero puts n bytes of 0.
 func (e *Encoder) Zero(n uint64) {
-	if e.w == nil || e.err != nil { // counting is one addition, however large n is
-		e.Flush()
-		e.base += n
+	if e.counting() {
+		e.skip(n)
 		return
 	}
 	for n > 0 {
@@ -148,20 +163,38 @@ func (e *Encoder) U64(v uint64) { e.order.PutUint64(e.Raw(8), v) }
 // MaxString bytes are used.
 func (e *Encoder) String(text []byte) {
 	text = cut(text)
+	if e.counting() {
+		e.skip(StringSize(text))
+		return
+	}
 	e.U32(2 * utf16Units(text))
+	low, high := 0, 1
+	if e.big {
+		low, high = 1, 0
+	}
 	for i := 0; i < len(text); {
-		c := rune(text[i])
-		n := 1
-		if c >= utf8.RuneSelf {
-			c, n = utf8.DecodeRune(text[i:])
+		if len(e.buf)-e.n < 4 {
+			e.Flush()
 		}
-		i += n
-		if c >= 0x10000 {
-			c -= 0x10000
-			e.U16(uint16(0xd800 + c>>10))
-			c = 0xdc00 + c&0x3ff
+		b := e.buf[e.n:]
+		k := 0
+		for i < len(text) && k+4 <= len(b) {
+			c, n := rune(text[i]), 1
+			if c >= utf8.RuneSelf {
+				c, n = utf8.DecodeRune(text[i:])
+			}
+			i += n
+			if c >= 0x10000 { // a pair of surrogates
+				c -= 0x10000
+				first := 0xd800 + c>>10
+				b[k+low], b[k+high] = byte(first), byte(first>>8)
+				k += 2
+				c = 0xdc00 + c&0x3ff
+			}
+			b[k+low], b[k+high] = byte(c), byte(c>>8)
+			k += 2
 		}
-		e.U16(uint16(c))
+		e.n += k
 	}
 	e.U16(0)
 }

@@ -1,0 +1,321 @@
+package stream
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+)
+
+var (
+	// ErrFormat is wrapped by every error about a file that is not a minidump or contradicts itself.
+	ErrFormat = errors.New("not a valid minidump")
+	// ErrTruncated is wrapped by every error about something that lies, wholly or in part, outside of the file or of
+	// its stream.
+	ErrTruncated = errors.New("minidump is cut short")
+	// ErrNoStream is wrapped when the file has no stream of the type asked for.
+	ErrNoStream = errors.New("minidump has no such stream")
+)
+
+// maxUTF16 is the longest MINIDUMP_STRING that is read, in bytes: what Encoder.String can write at most.
+const maxUTF16 = 2 * MaxString
+
+// File is an open minidump. Its methods read what they are asked for and keep nothing but the list of memory ranges;
+// they may be called from several goroutines at once.
+//
+// Nothing in the file is believed: whatever it holds, no method panics, loops, or allocates more than a small multiple
+// of the file's size.
+//
+// The methods that return a list return as much of it as could be read, also together with an error: a string that
+// can't be read is "" in its entry, and the error is the first that occurred.
+type File struct {
+	Header    Header
+	Order     binary.ByteOrder // of the file, told by its signature
+	Directory []Directory      // in the file's order, unused entries included
+
+	r      io.ReaderAt
+	size   uint64
+	closer io.Closer
+
+	ranges    sync.Once // guards the two below
+	memory    []MemoryRange
+	memoryErr error
+}
+
+// OpenFile opens the minidump at path. Close it after use. Errors are those of os.Open and of Open.
+func OpenFile(path string) (*File, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	f, err := Open(file, info.Size())
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	f.closer = file
+	return f, nil
+}
+
+// Open reads the header and the directory of the minidump in the first size bytes of r. The byte order is told by the
+// signature. Its errors wrap ErrFormat, ErrTruncated or what r returned.
+func Open(r io.ReaderAt, size int64) (*File, error) {
+	f := &File{r: r, size: uint64(max(size, 0)), Order: binary.LittleEndian}
+	b, err := f.read(0, HeaderSize)
+	if err != nil {
+		return nil, fmt.Errorf("header: %w", err)
+	}
+	if binary.BigEndian.Uint32(b) == Signature {
+		f.Order = binary.BigEndian
+	}
+	f.Header.Get(b, f.Order)
+	if f.Header.Signature != Signature {
+		return nil, fmt.Errorf("signature %#08x: %w", f.Header.Signature, ErrFormat)
+	}
+	if f.Header.Version&0xffff != Version {
+		return nil, fmt.Errorf("version %#08x: %w", f.Header.Version, ErrFormat)
+	}
+	count := uint64(f.Header.NumberOfStreams)
+	b, err = f.read(uint64(f.Header.StreamDirectoryRVA), count*DirectorySize)
+	if err != nil {
+		return nil, fmt.Errorf("directory of %d streams: %w", count, err)
+	}
+	f.Directory = make([]Directory, count)
+	for i := range f.Directory {
+		f.Directory[i].Get(b[i*DirectorySize:], f.Order)
+	}
+	return f, nil
+}
+
+// Close closes the file that OpenFile opened; after Open it does nothing.
+func (f *File) Close() error {
+	if f.closer == nil {
+		return nil
+	}
+	return f.closer.Close()
+}
+
+// Size is the size of the file in bytes.
+func (f *File) Size() uint64 { return f.size }
+
+// inside is whether the file holds size bytes at rva.
+func (f *File) inside(rva, size uint64) bool { return rva <= f.size && size <= f.size-rva }
+
+// read returns the size bytes at rva.
+func (f *File) read(rva, size uint64) ([]byte, error) {
+	if !f.inside(rva, size) {
+		return nil, fmt.Errorf("%d bytes at %#x of a file of %d: %w", size, rva, f.size, ErrTruncated)
+	}
+	// The reader may hold less than it was said to: so a large piece is not allocated before there are bytes for it.
+	const step = 1 << 20
+	b := make([]byte, min(size, step))
+	for done := uint64(0); ; {
+		n, err := f.r.ReadAt(b[done:], int64(rva+done))
+		done += uint64(max(n, 0))
+		if done < uint64(len(b)) {
+			if err == nil || err == io.EOF {
+				err = ErrTruncated
+			}
+			return nil, fmt.Errorf("%d bytes at %#x: %w", size, rva, err)
+		}
+		if done == size {
+			return b, nil
+		}
+		b = append(b, make([]byte, min(size-done, done))...)
+	}
+}
+
+// Context returns the bytes at loc, for example a CPU context. It returns nil and no error if loc is empty.
+func (f *File) Context(loc Location) ([]byte, error) {
+	if loc.DataSize == 0 {
+		return nil, nil
+	}
+	return f.read(uint64(loc.RVA), uint64(loc.DataSize))
+}
+
+// Find returns where the first stream of type t is. The error wraps ErrNoStream.
+func (f *File) Find(t Type) (Location, error) {
+	for i := range f.Directory {
+		if f.Directory[i].Type == t && t != UnusedStream {
+			return f.Directory[i].Location, nil
+		}
+	}
+	return Location{}, fmt.Errorf("%v: %w", t, ErrNoStream)
+}
+
+// Stream returns the bytes of the first stream of type t. Errors wrap ErrNoStream, ErrTruncated or what the reader
+// returned.
+func (f *File) Stream(t Type) ([]byte, error) {
+	loc, err := f.Find(t)
+	if err != nil {
+		return nil, err
+	}
+	b, err := f.read(uint64(loc.RVA), uint64(loc.DataSize))
+	if err != nil {
+		return nil, fmt.Errorf("%v: %w", t, err)
+	}
+	return b, nil
+}
+
+// fixed returns the bytes of the first stream of type t, which has at least size of them.
+func (f *File) fixed(t Type, size int) ([]byte, error) {
+	b, err := f.Stream(t)
+	if err == nil && len(b) < size {
+		return nil, fmt.Errorf("%v has %d bytes, not %d: %w", t, len(b), size, ErrTruncated)
+	}
+	return b, err
+}
+
+// list splits the records of size bytes of a stream that starts with a uint32 count. The count is cut to the records
+// that are there, with an error.
+func (f *File) list(t Type, size uint64) (entries []byte, count int, err error) {
+	b, err := f.fixed(t, 4)
+	if err != nil {
+		return nil, 0, err
+	}
+	n := uint64(f.Order.Uint32(b))
+	b = b[4:]
+	if uint64(len(b)) == 4+n*size { // some writers align the entries to 8 bytes
+		b = b[4:]
+	}
+	return fit(t, b, n, size)
+}
+
+// extensible splits the entries of a stream whose head of at least least bytes tells its own size, the size of an entry
+// and the number of entries. An entry has at least size bytes.
+func (f *File) extensible(t Type, b []byte, head, entry, least, size uint32, n uint64) ([]byte, int, error) {
+	if head < least || entry < size {
+		return nil, 0, fmt.Errorf("%v has a head of %d bytes and entries of %d: %w", t, head, entry, ErrFormat)
+	}
+	if uint64(head) > uint64(len(b)) {
+		return nil, 0, fmt.Errorf("%v has a head of %d bytes: %w", t, head, ErrTruncated)
+	}
+	return fit(t, b[head:], n, uint64(entry))
+}
+
+// fit returns the first n entries of size bytes of b, or those that are wholly there and an error.
+func fit(t Type, b []byte, n, size uint64) ([]byte, int, error) {
+	if have := uint64(len(b)) / size; n > have {
+		return b[:have*size], int(have),
+			fmt.Errorf("%v has %d entries of %d bytes, and room for %d: %w", t, n, size, have, ErrTruncated)
+	}
+	return b[:n*size], int(n), nil
+}
+
+// pieces reads the strings and other small pieces that the records of one list point to. What it reads is counted, and
+// can't be more than the file has: records that point to the same bytes again and again would cost memory and time
+// without bound. The same string asked for again is free.
+type pieces struct {
+	f     *File
+	left  uint64
+	texts map[uint64]string
+	err   error // the first
+}
+
+func (f *File) pieces(err error) *pieces {
+	return &pieces{f: f, left: f.size, texts: map[uint64]string{}, err: err}
+}
+
+func (p *pieces) fail(err error) {
+	if p.err == nil {
+		p.err = err
+	}
+}
+
+// bytes returns the size bytes at rva, or nil.
+func (p *pieces) bytes(rva, size uint64) []byte {
+	if size > p.left && p.f.inside(rva, size) {
+		p.fail(fmt.Errorf("pieces overlap at %#x: %w", rva, ErrFormat))
+		return nil
+	}
+	b, err := p.f.read(rva, size)
+	if err != nil {
+		p.fail(err)
+		return nil
+	}
+	p.left -= size
+	return b
+}
+
+// counted returns the bytes of what starts at rva with a uint32 length that is at most limit.
+func (p *pieces) counted(rva, limit uint64) []byte {
+	head, err := p.f.read(rva, 4)
+	if err != nil {
+		p.fail(err)
+		return nil
+	}
+	size := uint64(p.f.Order.Uint32(head))
+	if size > limit {
+		p.fail(fmt.Errorf("text of %d bytes at %#x: %w", size, rva, ErrFormat))
+		return nil
+	}
+	return p.bytes(rva+4, size)
+}
+
+// utf16 returns the MINIDUMP_STRING at rva; "" where rva is 0 or there is none.
+func (p *pieces) utf16(rva uint64) string {
+	if rva == 0 {
+		return ""
+	}
+	if text, ok := p.texts[rva]; ok {
+		return text
+	}
+	b := p.counted(rva, maxUTF16)
+	if len(b)%2 != 0 {
+		p.fail(fmt.Errorf("UTF-16 of %d bytes at %#x: %w", len(b), rva, ErrFormat))
+		b = nil
+	}
+	text := utf16Text(b, p.f.Order)
+	p.texts[rva] = text
+	return text
+}
+
+// utf8 returns the MinidumpUTF8String at rva; "" where rva is 0 or there is none. Use either utf8 or utf16 of one
+// pieces.
+func (p *pieces) utf8(rva uint64) string {
+	if rva == 0 {
+		return ""
+	}
+	if text, ok := p.texts[rva]; ok {
+		return text
+	}
+	text := string(p.counted(rva, MaxString))
+	p.texts[rva] = text
+	return text
+}
+
+// array returns the entries of size bytes behind the uint32 count at loc; none if loc is empty.
+func (p *pieces) array(loc Location, size uint64) ([]byte, int) {
+	if loc.DataSize == 0 {
+		return nil, 0
+	}
+	if loc.DataSize < 4 {
+		p.fail(fmt.Errorf("list of %d bytes at %#x: %w", loc.DataSize, loc.RVA, ErrTruncated))
+		return nil, 0
+	}
+	b := p.bytes(uint64(loc.RVA), uint64(loc.DataSize))
+	if b == nil {
+		return nil, 0
+	}
+	n := uint64(p.f.Order.Uint32(b))
+	if have := uint64(len(b)-4) / size; n > have {
+		p.fail(fmt.Errorf("list of %d entries at %#x, and room for %d: %w", n, loc.RVA, have, ErrTruncated))
+		n = have
+	}
+	return b[4 : 4+n*size], int(n)
+}
+
+// String returns the MINIDUMP_STRING at rva, "" where rva is 0. A surrogate without its partner becomes U+FFFD. Errors
+// wrap ErrTruncated, or ErrFormat if the length is odd or more than 2 MiB.
+func (f *File) String(rva uint64) (string, error) {
+	p := f.pieces(nil)
+	text := p.utf16(rva)
+	return text, p.err
+}

@@ -1,0 +1,150 @@
+package stream
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+)
+
+// MemoryRange is a piece of the process's memory that the file holds. It does not reach over the end of the address
+// space: Addr+Size is at most 1<<64, which then is 0.
+type MemoryRange struct {
+	Addr   uint64 // in the process
+	Size   uint64 // bytes, at least 1
+	Offset uint64 // in the file
+}
+
+// last is the address of the last byte.
+func (m *MemoryRange) last() uint64 { return m.Addr + m.Size - 1 }
+
+// ErrNoMemory is returned by ReadMemory where the file does not hold the byte at the address.
+var ErrNoMemory = errors.New("the minidump does not hold this memory")
+
+// MemoryRanges returns the memory of MemoryListStream and Memory64ListStream, sorted by address, without overlaps: of
+// bytes that are held twice the range that starts first in memory counts. Of a range that does not lie wholly in the
+// file, the part that does is in the list, and the error says so. There is no error if the file has neither stream.
+// The list belongs to the File; don't change it.
+func (f *File) MemoryRanges() ([]MemoryRange, error) {
+	f.ranges.Do(func() {
+		list, err := f.rawRanges()
+		f.memory, f.memoryErr = disjoint(list), err
+	})
+	return f.memory, f.memoryErr
+}
+
+// rawRanges returns the ranges of both lists in the file's order, those that lie in part outside of the file cut.
+func (f *File) rawRanges() (list []MemoryRange, err error) {
+	fail := func(e error) {
+		if err == nil {
+			err = e
+		}
+	}
+	b, n, e := f.list(MemoryListStream, MemoryDescriptorSize)
+	if e != nil && !errors.Is(e, ErrNoStream) {
+		fail(e)
+	}
+	for i := range n {
+		var r MemoryDescriptor
+		r.Get(b[i*MemoryDescriptorSize:], f.Order)
+		m, e := f.clip(MemoryRange{r.Start, uint64(r.Memory.DataSize), uint64(r.Memory.RVA)})
+		if e != nil {
+			fail(e)
+		}
+		list = append(list, m)
+	}
+	b, e = f.fixed(Memory64ListStream, Memory64ListSize)
+	if e != nil {
+		if !errors.Is(e, ErrNoStream) {
+			fail(e)
+		}
+		return list, err
+	}
+	var h Memory64List
+	h.Get(b, f.Order)
+	b, n, e = fit(Memory64ListStream, b[Memory64ListSize:], h.NumberOfMemoryRanges, MemoryDescriptor64Size)
+	if e != nil {
+		fail(e)
+	}
+	offset := h.BaseRVA
+	for i := range n {
+		var r MemoryDescriptor64
+		r.Get(b[i*MemoryDescriptor64Size:], f.Order)
+		m, e := f.clip(MemoryRange{r.Start, r.DataSize, offset})
+		if e != nil {
+			fail(e)
+		}
+		list = append(list, m)
+		if offset+r.DataSize < offset {
+			fail(fmt.Errorf("%v: sizes add up to more than 64 bits: %w", Memory64ListStream, ErrFormat))
+			break
+		}
+		offset += r.DataSize
+	}
+	return list, err
+}
+
+// clip cuts m to what the file holds of it and to the end of the address space.
+func (f *File) clip(m MemoryRange) (MemoryRange, error) {
+	var err error
+	if !f.inside(m.Offset, m.Size) {
+		err = fmt.Errorf("memory at %#x: %d bytes at %#x of a file of %d: %w", m.Addr, m.Size, m.Offset, f.size,
+			ErrTruncated)
+		m.Size = f.size - min(m.Offset, f.size)
+	}
+	if m.Size > 0 && m.Addr+(m.Size-1) < m.Addr {
+		err = fmt.Errorf("memory at %#x: %d bytes reach over the end of the address space: %w", m.Addr, m.Size, ErrFormat)
+		m.Size = -m.Addr
+	}
+	return m, err
+}
+
+// disjoint sorts list and removes empty ranges and overlaps.
+func disjoint(list []MemoryRange) []MemoryRange {
+	slices.SortStableFunc(list, func(a, b MemoryRange) int { return cmp.Compare(a.Addr, b.Addr) })
+	out := list[:0]
+	for _, m := range list {
+		if m.Size == 0 {
+			continue
+		}
+		if len(out) > 0 {
+			end := out[len(out)-1].last()
+			if m.last() <= end {
+				continue
+			}
+			if m.Addr <= end {
+				cut := end - m.Addr + 1
+				m.Addr, m.Size, m.Offset = m.Addr+cut, m.Size-cut, m.Offset+cut
+			}
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// ReadMemory reads len(p) bytes of the process's memory at addr, across ranges that touch. It returns how many there
+// were before the first byte that the file does not hold, with ErrNoMemory if that is less than len(p).
+func (f *File) ReadMemory(addr uint64, p []byte) (int, error) {
+	ranges, _ := f.MemoryRanges() // what it could not list is not there
+	i := sort.Search(len(ranges), func(i int) bool { return ranges[i].last() >= addr })
+	done := 0
+	for ; done < len(p); i++ {
+		if i == len(ranges) || ranges[i].Addr > addr {
+			return done, ErrNoMemory
+		}
+		m := &ranges[i]
+		skip := addr - m.Addr
+		n := min(m.Size-skip, uint64(len(p)-done))
+		k, err := f.r.ReadAt(p[done:done+int(n)], int64(m.Offset+skip))
+		done += k
+		if uint64(k) < n {
+			return done, fmt.Errorf("memory at %#x: %w", addr+uint64(k), err)
+		}
+		addr += n
+		if addr == 0 && done < len(p) { // past the end of the address space
+			return done, ErrNoMemory
+		}
+	}
+	return done, nil
+}
