@@ -1,0 +1,73 @@
+package context
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// Register is one named register of a decoded CPU context.
+type Register struct {
+	Name  string
+	Value uint64
+}
+
+// CPU is a decoded CPU context record. Registers are the integer and status registers, in the order of Regsets.Registers
+// with the status words last. FP is the frame pointer by the platform's convention and LR the return address register;
+// each is 0 where the architecture has none (FP: ppc64; LR: x86, amd64).
+type CPU struct {
+	Arch           Arch
+	Flags          uint32 // context_flags
+	PC, SP, FP, LR uint64
+	Registers      []Register
+}
+
+// ErrContext is what the errors of Decode wrap.
+var ErrContext = errors.New("bad CPU context record")
+
+// Decode reads the CPU context record at the start of rec. Bytes beyond the record (the XSAVE area of Windows) are left
+// alone. For ARM64 it also reads Breakpad's old record, which is told by its length of 796 bytes and its flags. The error
+// wraps ErrContext: the record is too short, its flags name another CPU, or a is unknown.
+func Decode(a Arch, rec []byte, o binary.ByteOrder) (*CPU, error) {
+	l := a.layout()
+	if l.size == 0 {
+		return nil, fmt.Errorf("%w: unknown architecture %d", ErrContext, a)
+	}
+	big := isBig(o)
+	if a == ARM64 && len(rec) >= sizeOldARM64 && len(rec) < sizeARM64 && uint32(get64(big, rec))&flagOldARM64 != 0 {
+		return decodeOldARM64(rec, big), nil
+	}
+	if len(rec) < l.size {
+		return nil, fmt.Errorf("%w: %d bytes, %s needs %d", ErrContext, len(rec), l.name, l.size)
+	}
+	flags := uint32(getN(big, rec, l.flagsAt, l.flagsSize))
+	if flags&l.cpuFlag == 0 {
+		return nil, fmt.Errorf("%w: flags %#x are not of %s", ErrContext, flags, l.name)
+	}
+	c := &CPU{Arch: a, Flags: flags, Registers: make([]Register, len(l.regs))}
+	for i := range l.regs {
+		e := &l.regs[i]
+		c.Registers[i] = Register{e.name, getN(big, rec, int(e.rec), int(e.recSize))}
+	}
+	c.PC, c.SP, c.FP, c.LR = c.at(l.pc), c.at(l.sp), c.at(l.fp), c.at(l.lr)
+	return c, nil
+}
+
+// at is the value of the register with index i, 0 for none.
+func (c *CPU) at(i int) uint64 {
+	if i < 0 {
+		return 0
+	}
+	return c.Registers[i].Value
+}
+
+func decodeOldARM64(rec []byte, big bool) *CPU {
+	l := &layoutARM64
+	c := &CPU{Arch: ARM64, Flags: uint32(get64(big, rec)), Registers: make([]Register, len(l.regs))}
+	for i := range 33 { // x0-x30 sp pc, in the order of the table
+		c.Registers[i] = Register{l.regs[i].name, get64(big, rec[8+8*i:])}
+	}
+	c.Registers[33] = Register{l.regs[33].name, uint64(get32(big, rec[272:]))}
+	c.PC, c.SP, c.FP, c.LR = c.at(l.pc), c.at(l.sp), c.at(l.fp), c.at(l.lr)
+	return c
+}

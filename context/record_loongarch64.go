@@ -1,0 +1,57 @@
+package context
+
+// The LOONG64 record. Windows, Breakpad and Crashpad have none; up to fcsr this is the layout of the LoongArch port of
+// Breakpad (MDRawContextLOONGARCH64), with a CPU flag that no other record uses (the port's, 0x00800000, is upstream's
+// 32-bit RISC-V) and ProcessorArchitecture 0x8008. 552 bytes:
+//
+//	  0 u32 context_flags
+//	  4 u32 version (1)
+//	  8 u64 r0-r31                  2 integer
+//	264 u64 csr_era (the pc)        2 integer
+//	272 u64 f0-f31                  4 floating point
+//	528 u64 fcc                     4 floating point
+//	536 u32 fcsr, u32 0             4 floating point
+//	544 u64 csr_badv                2 integer: the address of the last fault
+const (
+	sizeLOONG64    = 552
+	loong64Version = 4
+	loong64F0      = 272
+
+	flagLOONG64        = 0x04000000
+	flagLOONG64Integer = 0x02
+	flagLOONG64Float   = 0x04
+)
+
+// loong64FPSize is the size of the kernel's NT_PRFPREG set of loongarch: f0-f31, fcc, fcsr, and 4 bytes of padding.
+const loong64FPSize = 272
+
+var loong64Names = []string{"zero", "ra", "tp", "sp", "a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "t0", "t1", "t2", "t3",
+	"t4", "t5", "t6", "t7", "t8", "r21", "fp", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8"}
+
+// The kernel's struct user_pt_regs of loongarch (asm/ptrace.h): 45 words, r0-r31 orig_a0 csr_era csr_badv, 10 reserved.
+var layoutLOONG64 = layout{
+	name:      "loong64",
+	processor: 0x8008,
+	wordSize:  8,
+	size:      sizeLOONG64,
+	gpSize:    360,
+	fpRegset:  NT_PRFPREG,
+	fpSize:    loong64FPSize,
+	cpuFlag:   flagLOONG64,
+	gpFlags:   flagLOONG64Integer,
+	flagsSize: 4,
+	regs: append(named(loong64Names, 0, 8, 8, 8),
+		reg{"pc", 264, 8, 264, 8, true},
+		reg{"badv", 272, 8, 544, 8, false}),
+	pc: 32, sp: 3, fp: 22, lr: 1, g: 22,
+}
+
+// encodeLOONG64 fills in what NT_PRSTATUS does not have and returns the flags for it.
+func encodeLOONG64(rec, fp []byte) uint32 {
+	rec[loong64Version] = 1 // LoongArch is little-endian.
+	if len(fp) < 268 {
+		return 0
+	}
+	copy(rec[loong64F0:], fp[:268])
+	return flagLOONG64Float
+}
