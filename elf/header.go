@@ -213,6 +213,15 @@ func (h *Header) ProgTableSize() int {
 	return min(int(h.Phnum), MaxProgTable/stride) * stride
 }
 
+// SectionTableSize returns how many bytes at file offset Shoff hold the section header table, at most MaxSections
+// entries, and 0 if there is none, e_shentsize is nonsense, or the number of sections does not fit in the ELF header.
+func (h *Header) SectionTableSize() int {
+	if h.Shoff == 0 {
+		return 0
+	}
+	return int(h.Shnum) * h.sectionStride()
+}
+
 // Prog is a program header (Elf32_Phdr, Elf64_Phdr).
 type Prog struct {
 	Type, Flags   uint32

@@ -37,7 +37,8 @@ type Image struct {
 	Interp             Range // PT_INTERP
 	EHFrameHdr         Range // PT_GNU_EH_FRAME
 	Exec               Range // first executable PT_LOAD, with its size in memory, not cut
-	Data               Range // first writable PT_LOAD, with its size in the file, not cut: Go keeps its build info there
+	Data               Range // first writable memory with contents from the file, less PT_GNU_RELRO, not cut: see FindGoBuildInfo
+	Relro              Range // PT_GNU_RELRO: written by the dynamic linker, then made read-only
 	TLS                Range // PT_TLS: the initial image; its size in memory
 	HasTLS             bool
 }
@@ -74,9 +75,9 @@ type scan struct {
 	page      uint64
 	first     uint64 // page-truncated p_vaddr of the PT_LOAD that tells the bias
 	maps0     bool   // that PT_LOAD maps file offset 0
-	gotWrite  bool
+	writable  [4]Range
+	nwritable int
 	gotExec   bool
-	gotInterp bool
 }
 
 func (s *scan) init(c Class, base, pageSize uint64) {
@@ -110,9 +111,9 @@ func (s *scan) add(p *Prog) {
 			s.gotExec = true
 			im.Exec = Range{p.Vaddr, p.Memsz, p.Align}
 		}
-		if p.Flags&PF_W != 0 && p.Filesz != 0 && !s.gotWrite {
-			s.gotWrite = true
-			im.Data = Range{p.Vaddr, min(p.Filesz, p.Memsz), p.Align}
+		if p.Flags&PF_W != 0 && p.Filesz != 0 && s.nwritable < len(s.writable) {
+			s.writable[s.nwritable] = Range{p.Vaddr, min(p.Filesz, p.Memsz), p.Align}
+			s.nwritable++
 		}
 	case PT_NOTE:
 		if im.NumNotes < MaxNotes && p.Filesz != 0 {
@@ -126,6 +127,8 @@ func (s *scan) add(p *Prog) {
 		im.Interp = Range{p.Vaddr, min(p.Filesz, MaxSegmentRead), p.Align}
 	case PT_GNU_EH_FRAME:
 		im.EHFrameHdr = Range{p.Vaddr, p.Memsz, p.Align}
+	case PT_GNU_RELRO:
+		im.Relro = Range{p.Vaddr, p.Memsz, p.Align}
 	case PT_TLS:
 		im.HasTLS = true
 		im.TLS = Range{p.Vaddr, p.Memsz, p.Align}
@@ -138,15 +141,56 @@ func (s *scan) finish() Image {
 	if im.Loads != 0 {
 		im.Bias = (im.Base - s.first) & mask
 	}
+	for _, d := range s.writable[:s.nwritable] {
+		// Linkers put what becomes read-only at the start of the segment, or in one of its own.
+		if cut := im.Relro.Addr + im.Relro.Size - d.Addr; im.Relro.Addr <= d.Addr && cut <= im.Relro.Size {
+			cut = min(cut, d.Size)
+			d.Addr, d.Size = d.Addr+cut, d.Size-cut
+		}
+		if d.Size != 0 {
+			im.Data = d
+			break
+		}
+	}
 	for i := 0; i < im.NumNotes; i++ {
 		im.Notes[i].Addr = (im.Notes[i].Addr + im.Bias) & mask
 	}
-	for _, r := range [...]*Range{&im.Dynamic, &im.Interp, &im.EHFrameHdr, &im.Exec, &im.Data, &im.TLS} {
+	for _, r := range [...]*Range{&im.Dynamic, &im.Interp, &im.EHFrameHdr, &im.Exec, &im.Data, &im.Relro, &im.TLS} {
 		if r.Size != 0 || r.Addr != 0 {
 			r.Addr = (r.Addr + im.Bias) & mask
 		}
 	}
 	return *im
+}
+
+// AddNoteSections adds to Notes the loaded note sections of an image that no PT_NOTE segment covers. The Go linker makes
+// such images: its PT_NOTE holds .note.go.buildid, and .note.gnu.build-id lies outside. But the section headers lie right
+// behind the program headers, in the first page, which is mapped. table is the section header table, at file offset
+// Shoff, as far as it was read; names are not needed.
+func (h *Header) AddNoteSections(im *Image, table []byte) {
+	first, ok := h.Section(table, 0)
+	if !ok || first.Type != SHT_NULL || im.Loads == 0 {
+		return
+	}
+	_, num, _ := h.Extended(first)
+	for i := 1; i < int(min(num, MaxSections)) && im.NumNotes < MaxNotes; i++ {
+		s, ok := h.Section(table, i)
+		if !ok {
+			return
+		}
+		if s.Type != SHT_NOTE || s.Flags&SHF_ALLOC == 0 || s.Size == 0 || s.Addr < im.MinVaddr || s.Addr >= im.MaxVaddr {
+			continue
+		}
+		r := Range{im.Runtime(s.Addr), min(s.Size, MaxSegmentRead), s.Align}
+		covered := false
+		for _, n := range im.Notes[:im.NumNotes] {
+			covered = covered || r.Addr >= n.Addr && r.Addr-n.Addr < n.Size
+		}
+		if !covered {
+			im.Notes[im.NumNotes] = r
+			im.NumNotes++
+		}
+	}
 }
 
 // Runtime returns the runtime address of the link-time address vaddr.

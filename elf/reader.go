@@ -17,7 +17,7 @@ type IDKind uint8
 const (
 	IDNone     IDKind = iota
 	IDNote            // NT_GNU_BUILD_ID in a PT_NOTE segment
-	IDSection         // NT_GNU_BUILD_ID in the section .note.gnu.build-id
+	IDSection         // NT_GNU_BUILD_ID in a section of notes
 	IDTextHash        // TextHash of the code section
 )
 
@@ -295,23 +295,52 @@ func (r *Reader) noteOf(name string, typ uint32) []byte {
 }
 
 // BuildID returns the identity of the open image and where it was found: the build id note of a PT_NOTE segment, else
-// of the section .note.gnu.build-id, else TextHash of the first section that is PROGBITS, ALLOC and EXECINSTR. An id of
-// nothing but zeros counts as none, and so does code that can't be read whole. id is nil and kind IDNone if there is none.
+// of a section of type SHT_NOTE, else of the section named .note.gnu.build-id, else TextHash of the first section that
+// is PROGBITS, ALLOC and EXECINSTR. An id of nothing but zeros counts as none, and so does code that can't be read whole.
+// id is nil and kind IDNone if there is none.
+//
+// A caller that gets IDTextHash for a memory image should ask the file, if it can, before believing it: the file's build
+// id need not be loaded, and it is what symbol files go by.
 func (r *Reader) BuildID() (id []byte, kind IDKind) {
 	if id = r.noteOf("GNU", NT_GNU_BUILD_ID); id != nil {
 		return id, IDNote
 	}
-	if s, ok := r.findSection(".note.gnu.build-id"); ok {
-		if at, ok := r.placeSection(&s); ok {
-			if id = r.note(at, s.Size, s.Align, "GNU", NT_GNU_BUILD_ID); id != nil && !IsAllZero(id) {
+	if at, n, _, ok := r.sections(); ok {
+		for i, seen := 1, 0; i < n && seen < MaxNotes; i++ {
+			s, ok := r.section(at, i)
+			if !ok {
+				break
+			}
+			if s.Type != SHT_NOTE || s.Flags&SHF_COMPRESSED != 0 {
+				continue
+			}
+			seen++
+			if id = r.sectionBuildID(&s); id != nil {
 				return id, IDSection
 			}
+		}
+	}
+	if s, ok := r.findSection(".note.gnu.build-id"); ok {
+		if id = r.sectionBuildID(&s); id != nil {
+			return id, IDSection
 		}
 	}
 	if r.textHash() {
 		return r.hash[:], IDTextHash
 	}
 	return nil, IDNone
+}
+
+func (r *Reader) sectionBuildID(s *Section) []byte {
+	at, ok := r.placeSection(s)
+	if !ok {
+		return nil
+	}
+	id := r.note(at, s.Size, s.Align, "GNU", NT_GNU_BUILD_ID)
+	if IsAllZero(id) {
+		return nil
+	}
+	return id
 }
 
 func (r *Reader) textHash() bool {
