@@ -1,0 +1,47 @@
+package minidump
+
+import (
+	"fmt"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"minidump/internal/sys"
+)
+
+// reserve takes size bytes of address space, or less where a limit (RLIMIT_AS) forbids that much, down to 1/64.
+func (a *arena) reserve(size uintptr) error {
+	least := size / 64
+	for {
+		p, err := unix.MmapPtr(-1, 0, nil, size, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+		if err == nil {
+			// A huge page for a few kilobytes would be the largest part of a small dumper.
+			unix.Syscall(unix.SYS_MADVISE, uintptr(p), size, unix.MADV_NOHUGEPAGE)
+			*a = arena{base: p, size: size}
+			return nil
+		}
+		if size/2 < least || size/2 < arenaStep {
+			return fmt.Errorf("minidump: reserve %d bytes of address space: %w", size, err)
+		}
+		size = size / 2 &^ (arenaStep - 1)
+	}
+}
+
+// shrink returns the memory (not the address space) beyond keep bytes to the system.
+func (a *arena) shrink(keep uintptr) {
+	keep = (keep + arenaStep - 1) &^ (arenaStep - 1)
+	if a.open > keep {
+		sys.Raw(unix.SYS_MADVISE, uintptr(unsafe.Add(a.base, keep)), a.open-keep, unix.MADV_DONTNEED, 0, 0, 0)
+	}
+}
+
+func (a *arena) release() {
+	if a.base != nil {
+		unix.MunmapPtr(a.base, a.size)
+		*a = arena{}
+	}
+}
+
+func arenaOpen(p unsafe.Pointer, n uintptr) bool {
+	return sys.Mprotect(p, n, unix.PROT_READ|unix.PROT_WRITE) == 0
+}

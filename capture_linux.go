@@ -1,0 +1,646 @@
+package minidump
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"minidump/context"
+	"minidump/elf"
+	"minidump/internal/sys"
+	"minidump/procfs"
+	"minidump/ptrace"
+)
+
+// live is a running process as the source of snapshots.
+//
+// All ptrace requests must come from one OS thread, and a thread that could not be stopped in time stays traced by that
+// one until it stops or the OS thread ends. So a goroutine of its own, locked to its OS thread, does the tracing
+// from NewWriter to Close; it takes steps by channel, and never touches the Go scheduler between stop and resume.
+type live struct {
+	pid    int32
+	dir    *procfs.Dir
+	tracer *ptrace.Tracer
+	mem    liveMemory
+	native context.Arch
+
+	traced   table[ptrace.Thread]
+	tids     table[int32]
+	goBounds table[[2]uint64]
+	goWords  table[uint64] // scratch of the same length: where each thread's g is
+	bounds   requests
+
+	facts      facts
+	auxv       procfs.Auxv
+	auxvSeen   [auxvSize]byte // the vector of the program that isGo was found for
+	auxvLen    int
+	isGo       bool
+	stat       unix.Statx_t
+	debug      [8]uint64
+	stopped    bool
+	stopSince  int64
+	otherTrace bool
+	scratch    []byte
+
+	// for what is looked up in files, and along link_map
+	images *elf.Reader
+	file   fdSource
+	view   elf.View
+	layout elf.Layout
+	window memoryWindow
+
+	step  chan step
+	reply chan error
+}
+
+const auxvSize = 1024
+
+type step struct {
+	w    *Writer
+	what stepKind
+}
+
+type stepKind uint8
+
+const (
+	stepCapture stepKind = iota
+	stepRelease
+	stepEnd
+)
+
+// NewWriter prepares dumps of the live process pid. All memory that they need is taken here. The process is not
+// touched yet.
+func NewWriter(pid int, o Options) (*Writer, error) {
+	if pid == unix.Getpid() {
+		return nil, fmt.Errorf("minidump: pid %d: %w", pid, ErrSelf)
+	}
+	l := &live{pid: int32(pid), native: nativeArch, step: make(chan step), reply: make(chan error)}
+	var err error
+	if l.dir, err = procfs.Open(pid); err != nil {
+		return nil, fmt.Errorf("minidump: %w", mapErrno(err))
+	}
+	w, err := newWriter(o)
+	if err != nil {
+		l.dir.Close()
+		return nil, err
+	}
+	w.src = l
+	l.scratch = make([]byte, 64<<10)
+	l.tracer = ptrace.New(pid)
+	l.images = elf.NewReader(make([]byte, 32<<10))
+	l.mem = liveMemory{pid: pid, dir: l.dir, tracer: l.tracer, memFD: -1}
+	l.window = memoryWindow{mem: &l.mem, buf: make([]byte, dsoChunk)}
+	for _, r := range []struct {
+		a *arena
+		n uintptr
+	}{{&l.traced.arena, 8 << 20}, {&l.tids.arena, 4 << 20}, {&l.goBounds.arena, 8 << 20}, {&l.goWords.arena, 8 << 20},
+		{&l.bounds.arena, 16 << 20}} {
+		if err := r.a.reserve(r.n); err != nil {
+			w.Close()
+			return nil, err
+		}
+	}
+	if err := l.firstLook(&w.snap); err != nil {
+		w.Close()
+		return nil, err
+	}
+	started := make(chan struct{})
+	go l.trace(started)
+	<-started
+	return w, nil
+}
+
+// mapErrno gives the package's errors beside the system's.
+func mapErrno(err error) error {
+	switch {
+	case errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT):
+		return fmt.Errorf("%w: %w", ErrNoProcess, err)
+	case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES):
+		return fmt.Errorf("%w: %w", ErrPermission, err)
+	}
+	return err
+}
+
+// trace serves the steps of all dumps on one OS thread. It ends without unlocking it, so that the thread ends too and
+// the kernel lets go of whatever it still traced.
+func (l *live) trace(started chan<- struct{}) {
+	runtime.LockOSThread()
+	close(started)
+	for s := range l.step {
+		switch s.what {
+		case stepCapture:
+			err := l.captureStopped(s.w)
+			if s.w.opts.Mode != ModeFull {
+				l.resume(s.w)
+			}
+			l.reply <- err
+		case stepRelease:
+			l.resume(s.w)
+			l.reply <- nil
+		case stepEnd:
+			l.reply <- nil
+			return
+		}
+	}
+}
+
+func (l *live) do(w *Writer, what stepKind) error {
+	l.step <- step{w, what}
+	return <-l.reply
+}
+
+func (l *live) capture(w *Writer) error { return l.do(w, stepCapture) }
+
+func (l *live) release(w *Writer) {
+	if l.stopped {
+		l.do(w, stepRelease)
+	}
+}
+
+func (l *live) memory() targetMemory { return &l.mem }
+
+func (l *live) close() error {
+	if l.step != nil {
+		if l.facts.ready {
+			l.do(nil, stepEnd)
+		}
+		l.step = nil
+	}
+	l.mem.close()
+	for _, a := range []*arena{&l.traced.arena, &l.tids.arena, &l.goBounds.arena, &l.goWords.arena, &l.bounds.arena} {
+		a.release()
+	}
+	return l.dir.Close()
+}
+
+// captureStopped does all that needs the target's threads to stand still, and what must come before. It runs on the
+// tracer's thread.
+func (l *live) captureStopped(w *Writer) error {
+	s := &w.snap
+	s.target, s.system, s.proc.pid = l.facts.target, l.facts.system, l.pid
+	l.choose(w)
+	if err := l.readConstant(w); err != nil {
+		return err
+	}
+
+	l.stopSince = ptrace.Monotonic()
+	l.stopped = true
+	l.stopAll(w)
+	l.readRegisters(w)
+	if errno := l.readMaps(s); errno != 0 {
+		s.soft(opParseMaps, int32(errno), 0, 0)
+		if s.threads.n == 0 || errno == unix.EACCES || errno == unix.EPERM {
+			l.resume(w)
+			return fmt.Errorf("minidump: read maps of pid %d: %w", l.pid, mapErrno(errno))
+		}
+	}
+	if w.opts.Mode == ModeFull {
+		l.chooseFull(w)
+	}
+	l.readStacks(w)
+	return nil
+}
+
+// resume lets all threads go on and measures how long they stood.
+func (l *live) resume(w *Writer) {
+	if !l.stopped {
+		return
+	}
+	l.mem.peekTID = 0
+	l.tracer.Detach(l.traced.all())
+	l.stopped = false
+	w.pause = time.Duration(ptrace.Monotonic() - l.stopSince)
+	if l.tracer.Leftover() > 0 {
+		l.tracer.Release(0)
+	}
+}
+
+// choose settles which thread the dump is about and what is known of its crash.
+func (l *live) choose(w *Writer) {
+	s, o := &w.snap, &w.opts
+	s.proc.blamed = l.pid
+	if o.Crash != nil && o.Crash.TID != 0 {
+		s.proc.blamed = o.Crash.TID
+	}
+	if o.Thread != 0 {
+		s.proc.blamed = int32(o.Thread)
+	}
+	s.crash.from(o.Crash)
+}
+
+// readConstant reads what does not change while the process runs, and what must be seen before it is stopped: its
+// state and that of its threads.
+func (l *live) readConstant(w *Writer) error {
+	s, o := &w.snap, &w.opts
+	s.raw[rawCPUInfo], s.raw[rawLSBRelease] = s.bytes.put(l.facts.cpuinfo), s.bytes.put(l.facts.osRelease)
+	if l.facts.cpuinfoErr != 0 {
+		s.soft(opCPUInfo, int32(l.facts.cpuinfoErr), 0, 0)
+	}
+	if l.facts.osReleaseErr != 0 {
+		s.soft(opOSRelease, int32(l.facts.osReleaseErr), 0, 0)
+	}
+
+	b, errno := l.readSmall("stat\x00")
+	if errno != 0 {
+		if errno == unix.ENOENT || errno == unix.ESRCH {
+			return fmt.Errorf("minidump: read stat of pid %d: %w", l.pid, mapErrno(errno))
+		}
+		s.soft(opStat, int32(errno), 0, 0)
+	} else if st, ok := procfs.ParseStat(b); ok {
+		if st.State == 'Z' && st.NumThreads <= 1 || st.State == 'X' {
+			return fmt.Errorf("minidump: pid %d has ended and waits for its parent: %w", l.pid, ErrNoProcess)
+		}
+		tick := l.facts.clockTick
+		s.proc.ppid = st.PPID
+		s.proc.createTime = uint32(l.facts.bootTime + st.StartTime/tick)
+		s.proc.userTime, s.proc.kernelTime = uint32(st.UTime/tick), uint32(st.STime/tick)
+	}
+
+	l.readRaw(s, rawAuxv, "auxv\x00", opAuxv)
+	auxv := s.bytes.bytes(s.raw[rawAuxv])
+	l.auxv = procfs.ParseAuxv(auxv, s.target.wordSize(), s.target.order)
+	if !l.auxv.Complete {
+		s.soft(opReadAuxv, 0, 0, 0)
+	}
+	s.proc.phdr, s.proc.phnum, s.proc.phent = l.auxv.Phdr, l.auxv.Phnum, l.auxv.Phent
+	s.proc.entry, s.proc.sysinfoEhdr, s.proc.ldBase = l.auxv.Entry, l.auxv.SysinfoEhdr, l.auxv.Base
+	if p := l.auxv.PageSize; p >= 512 && p&(p-1) == 0 && p <= 1<<24 {
+		s.target.pageSize = p
+	}
+	if len(auxv) > 0 && string(auxv) != string(l.auxvSeen[:l.auxvLen]) { // a new program: execve changes AT_RANDOM
+		l.auxvLen = copy(l.auxvSeen[:], auxv)
+		l.isGo = l.looksLikeGo(s)
+	}
+	s.proc.isGo = l.isGo
+
+	l.readRaw(s, rawStatus, "status\x00", opStatus)
+	status := procfs.ParseStatus(s.bytes.bytes(s.raw[rawStatus]))
+	l.otherTrace = status.TracerPid != 0
+	l.readRaw(s, rawLimits, "limits\x00", opLimits)
+	if o.Omit&OmitCmdline == 0 {
+		l.readRaw(s, rawCmdline, "cmdline\x00", opCmdline)
+	}
+	if o.Omit&OmitEnviron == 0 {
+		l.readRaw(s, rawEnviron, "environ\x00", opEnviron)
+	}
+	return nil
+}
+
+// readSmall reads a short file of /proc/PID into scratch memory that the next call uses again.
+func (l *live) readSmall(name string) ([]byte, sys.Errno) {
+	n, _, errno := l.dir.ReadFile(name, l.scratch)
+	return l.scratch[:n], errno
+}
+
+// readRaw reads a whole file of /proc/PID into the snapshot.
+func (l *live) readRaw(s *snapshot, which int, name string, op softOp) sys.Errno {
+	fd, errno := l.dir.OpenFile(name, unix.O_RDONLY)
+	if errno == 0 {
+		s.raw[which], errno = readAll(&s.bytes, fd)
+	}
+	if errno != 0 {
+		s.soft(op, int32(errno), 0, 0)
+	}
+	return errno
+}
+
+// stopAll stops every thread: all are told to stop before the first is waited for, and the list is read again until
+// nothing new is in it.
+func (l *live) stopAll(w *Writer) {
+	s := &w.snap
+	timeout := w.opts.StopTimeout
+	if timeout <= 0 {
+		timeout = DefaultStopTimeout
+	}
+	deadline := l.stopSince + int64(timeout)
+	l.traced.clear()
+	for round := 0; ; round++ {
+		known := l.traced.n
+		if errno := l.listThreads(); errno != 0 {
+			op := opListThreads
+			if round > 0 {
+				op = opRelist
+			}
+			s.soft(op, int32(errno), 0, 0)
+			break
+		}
+		l.addNew()
+		fresh := l.traced.all()[known:]
+		if len(fresh) == 0 {
+			break
+		}
+		for i := range fresh {
+			l.tracer.Seize(&fresh[i])
+		}
+		l.tracer.Collect(fresh, deadline)
+		if round > 0 && ptrace.Monotonic() > deadline {
+			break
+		}
+	}
+	denied := 0
+	for i := range l.traced.all() {
+		th := l.traced.at(i)
+		if th.State == ptrace.Gone {
+			continue
+		}
+		t := s.threads.add()
+		if t == nil {
+			s.soft(opTruncated, 0, th.TID, 0)
+			break
+		}
+		t.tid = th.TID
+		switch th.State {
+		case ptrace.Stopped:
+			t.state = threadStopped
+			if l.mem.peekTID == 0 {
+				l.mem.peekTID = th.TID
+			}
+			continue
+		case ptrace.Denied:
+			if denied++; denied == 1 {
+				op := opSeize
+				if l.otherTrace {
+					op = opOtherTracer
+				}
+				s.soft(op, int32(th.Errno), th.TID, 0)
+			}
+		case ptrace.TimedOut:
+			s.soft(opStop, int32(unix.ETIMEDOUT), th.TID, 0)
+		default:
+			s.soft(opSeize, int32(th.Errno), th.TID, 0)
+		}
+		t.state = threadNoRegisters
+		l.registersFromProc(t)
+	}
+	if l.mem.peekTID == 0 {
+		s.soft(opNoThreads, 0, 0, 0)
+	}
+}
+
+// listThreads reads the ids of the present threads into l.tids.
+func (l *live) listThreads() sys.Errno {
+	for want := max(l.tids.n, 256); ; want *= 2 {
+		l.tids.clear()
+		out := l.tids.extend(want)
+		if out == nil {
+			return unix.ENOMEM
+		}
+		n, more, errno := l.dir.Tasks(l.scratch, out)
+		l.tids.n = n
+		if errno != 0 || !more {
+			return errno
+		}
+	}
+}
+
+// addNew adds the listed threads that are not known yet. /proc lists threads in order of birth, so the known ones come
+// first unless some have ended: then the search goes on from where the last one was found.
+func (l *live) addNew() {
+	known := l.traced.n
+	k := 0
+next:
+	for _, tid := range l.tids.all() {
+		for i := range known {
+			j := k + i
+			if j >= known {
+				j -= known
+			}
+			if l.traced.at(j).TID == tid {
+				k = j + 1
+				continue next
+			}
+		}
+		if t := l.traced.add(); t != nil {
+			t.TID = tid
+		}
+	}
+}
+
+// registersFromProc gives SP and IP of a thread that can't be traced, where the kernel shows them.
+func (l *live) registersFromProc(t *thread) {
+	n, errno := l.dir.TaskFile(t.tid, "syscall\x00", l.scratch)
+	if errno == 0 {
+		if _, sp, pc, running, ok := procfs.ParseSyscall(l.scratch[:n]); ok && !running {
+			t.sp, t.pc, t.hasSP = sp, pc, true
+			return
+		}
+	}
+	n, errno = l.dir.TaskFile(t.tid, "stat\x00", l.scratch)
+	if errno == 0 {
+		if st, ok := procfs.ParseStat(l.scratch[:n]); ok && st.KStkESP != 0 && st.KStkEIP != 0 {
+			t.sp, t.pc, t.hasSP = st.KStkESP, st.KStkEIP, true
+		}
+	}
+}
+
+// readRegisters takes the raw register sets of every stopped thread. What they mean is worked out after the resume.
+func (l *live) readRegisters(w *Writer) {
+	s := &w.snap
+	arch := s.target.arch
+	watch := debugUnknown
+	for i := range s.threads.all() {
+		t := s.threads.at(i)
+		if t.state != threadStopped {
+			continue
+		}
+		// The longest of the machine's own and of those that its kernel runs besides.
+		gp, b := s.bytes.alloc(l.native.GPSize())
+		if b == nil {
+			s.soft(opTruncated, 0, t.tid, 0)
+			return
+		}
+		n, errno := l.tracer.Regset(t.tid, ntPRStatus, b)
+		if errno == unix.EIO || errno == unix.EINVAL {
+			n, errno = l.tracer.GetRegs(t.tid, b)
+		}
+		if errno != 0 {
+			s.soft(opRegisters, int32(errno), t.tid, 0)
+			t.state = threadNoRegisters
+			s.bytes.trim(gp, 0)
+			l.registersFromProc(t)
+			continue
+		}
+		t.gp = s.bytes.trim(gp, n)
+		if context.ArchOfRegset(l.native, n) != arch {
+			// A thread in the other mode of its CPU: its registers don't fit the dump's one architecture.
+			s.soft(opRegisters, int32(unix.ENOTSUP), t.tid, 0)
+			t.gp = span{}
+			continue
+		}
+		r := context.Regsets{Arch: arch, Order: s.target.order, GP: s.bytes.bytes(t.gp)}
+		t.sp, t.pc = r.SP(), r.PC()
+		t.hasSP = true
+		l.readFP(s, t)
+		if watch = l.readDebug(s, t, watch); w.opts.RegisterSets {
+			l.readRegsets(s, t)
+		}
+	}
+}
+
+const ntPRStatus = 1 // NT_PRSTATUS, include/uapi/linux/elf.h
+
+func (l *live) readFP(s *snapshot, t *thread) {
+	arch := s.target.arch
+	fp, b := s.bytes.alloc(arch.FPSize())
+	if b == nil {
+		return
+	}
+	note := arch.FPRegset()
+	n, errno := l.tracer.Regset(t.tid, note, b)
+	if errno != 0 && note != 2 {
+		note = 2 // NT_PRFPREG
+		n, errno = l.tracer.Regset(t.tid, note, b)
+	}
+	if errno != 0 {
+		n, errno = l.tracer.GetFPRegs(t.tid, b)
+	}
+	if errno != 0 {
+		s.bytes.trim(fp, 0)
+		s.soft(opFPRegisters, int32(errno), t.tid, 0)
+		return
+	}
+	t.fp = s.bytes.trim(fp, n)
+	t.fpType = note
+}
+
+// Whether threads of the target have debug registers in use. A thread gets them from a tracer only, and debuggers set
+// them in every thread: so the main and the blamed thread answer for all, unless one of them has some.
+type debugState uint8
+
+const (
+	debugUnknown debugState = iota
+	debugNone
+	debugInUse
+)
+
+func (l *live) readDebug(s *snapshot, t *thread, known debugState) debugState {
+	if s.target.arch != context.AMD64 && s.target.arch != context.X86 || l.native != context.AMD64 && l.native != context.X86 {
+		return debugNone
+	}
+	if known == debugNone && t.tid != s.proc.blamed {
+		return known
+	}
+	dr7, errno := l.tracer.DebugRegister(t.tid, 7)
+	if errno != 0 || dr7 == 0 {
+		return max(known, debugNone)
+	}
+	if l.tracer.DebugRegisters(t.tid, &l.debug) == 0 {
+		var b []byte
+		if t.debug, b = s.bytes.alloc(64); b != nil {
+			copy(b, unsafe.Slice((*byte)(unsafe.Pointer(&l.debug)), 64))
+		}
+	}
+	return debugInUse
+}
+
+// readMaps reads and parses the memory map.
+func (l *live) readMaps(s *snapshot) sys.Errno {
+	if errno := l.readRaw(s, rawMaps, "maps\x00", opMaps); errno != 0 {
+		return errno
+	}
+	s.parseMaps(s.bytes.bytes(s.raw[rawMaps]))
+	return 0
+}
+
+// readStacks decides what memory goes in and captures it.
+func (l *live) readStacks(w *Writer) {
+	s := &w.snap
+	s.adoptCrash(&w.opts)
+	bounds := l.goroutineBounds(s)
+	s.chooseStacks(&w.opts, bounds)
+	s.captureChosen(w, &l.mem)
+}
+
+// goroutineBounds finds for each thread of a Go program the bounds of the stack that it runs on: the first two words
+// of its g. Two vectored reads serve all threads.
+func (l *live) goroutineBounds(s *snapshot) [][2]uint64 {
+	if !s.proc.isGo {
+		return nil
+	}
+	ths := s.threads.all()
+	l.goBounds.clear()
+	l.goWords.clear()
+	out, where := l.goBounds.extend(len(ths)), l.goWords.extend(len(ths))
+	if out == nil || where == nil {
+		return nil
+	}
+	word := s.target.wordSize()
+	l.bounds.clear()
+	for i := range ths {
+		out[i], where[i] = [2]uint64{}, 0
+		if ths[i].gp.len == 0 {
+			continue
+		}
+		r := context.Regsets{Arch: s.target.arch, Order: s.target.order, GP: s.bytes.bytes(ths[i].gp)}
+		g, indirect := r.GoG()
+		if g == 0 {
+			continue
+		}
+		if !indirect {
+			where[i] = g
+			continue
+		}
+		if l.bounds.want(s, g, word).len > 0 {
+			where[i] = 1 // its word is in the next answer
+		}
+	}
+	l.mem.readv(l.bounds.all())
+	k := 0
+	for i := range where {
+		if where[i] == 1 {
+			if q := l.bounds.at(k); q.got == word {
+				where[i] = s.target.word(q.dst)
+			} else {
+				where[i] = 0
+			}
+			k++
+		}
+	}
+	l.bounds.clear()
+	for i := range where {
+		if where[i] != 0 && l.bounds.want(s, where[i], 2*word).len == 0 {
+			where[i] = 0
+		}
+	}
+	l.mem.readv(l.bounds.all())
+	k = 0
+	for i := range where {
+		if where[i] != 0 {
+			if q := l.bounds.at(k); q.got == 2*word {
+				out[i] = [2]uint64{s.target.word(q.dst), s.target.word(q.dst[word:])}
+			}
+			k++
+		}
+	}
+	return out
+}
+
+// looksLikeGo tells whether the main program was built by Go: it has Go build information in its data, or a note of
+// Go's linker.
+func (l *live) looksLikeGo(s *snapshot) bool {
+	if l.auxv.Phdr == 0 || l.auxv.Phnum == 0 || l.auxv.Phnum > 256 {
+		return false
+	}
+	h := elf.Header{Class: elf.Class32, Order: s.target.order, Phentsize: elf.ProgSize32, Phoff: 52, Phnum: uint16(l.auxv.Phnum)}
+	if s.target.wordSize() == 8 {
+		h.Class, h.Phentsize, h.Phoff = elf.Class64, elf.ProgSize64, 64
+	}
+	table := l.scratch[:min(int(l.auxv.Phnum)*int(h.Phentsize), 16<<10)]
+	table = table[:l.mem.read(l.auxv.Phdr, table)]
+	im := h.Scan(table, l.auxv.Phdr&^(s.target.pageSize-1), s.target.pageSize)
+	rest := l.scratch[16<<10:]
+	for i := range im.NumNotes {
+		n := im.Notes[i]
+		notes := rest[:min(n.Size, 4096)]
+		if elf.GoBuildID(notes[:l.mem.read(n.Addr, notes)], n.Align, s.target.order) != nil {
+			return true
+		}
+	}
+	data := rest[:min(im.Data.Size, uint64(len(rest)))]
+	_, _, ok := elf.FindGoBuildInfo(data[:l.mem.read(im.Data.Addr, data)])
+	return ok
+}

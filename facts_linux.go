@@ -1,0 +1,211 @@
+package minidump
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"minidump/context"
+	"minidump/elf"
+	"minidump/internal/sys"
+	"minidump/procfs"
+	"minidump/stream"
+)
+
+// facts are what does not change while the machine runs: read once, by NewWriter.
+type facts struct {
+	ready        bool
+	target       target
+	system       system
+	bootTime     uint64 // seconds since 1970
+	clockTick    uint64 // USER_HZ
+	cpuinfo      []byte
+	cpuinfoErr   sys.Errno
+	osRelease    []byte
+	osReleaseErr sys.Errno
+}
+
+// nativeOrder is the byte order of this program itself: that of whatever the kernel gives it about a live process.
+var nativeOrder binary.ByteOrder = binary.LittleEndian
+
+func init() {
+	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
+		nativeOrder = binary.BigEndian
+	}
+}
+
+// firstLook reads the facts of the machine and finds out what kind of program the process is.
+func (l *live) firstLook(*snapshot) error {
+	f := &l.facts
+	f.target = target{arch: l.native, order: nativeOrder, pageSize: uint64(os.Getpagesize())}
+	f.target.android = isAndroid()
+	// A 32-bit program under a 64-bit kernel: the ELF header of the program file says so, where it may be read; the
+	// auxiliary vector does otherwise.
+	head := l.scratch[:elf.HeaderSize64]
+	if n, _, errno := l.dir.ReadFile("exe\x00", head); errno == 0 {
+		if h, ok := elf.ParseHeader(head[:n]); ok {
+			if a := context.ArchOfELF(h.Machine, h.Class == elf.Class64); a != context.ArchUnknown {
+				f.target.arch = a
+			}
+		}
+	} else if errno == unix.ESRCH || errno == unix.ENOENT {
+		// A kernel thread, or a process that is ending: the dump itself finds out which.
+		_ = errno
+	} else if b, errno := l.readSmall("auxv\x00"); errno == 0 && len(b) > 0 && l.native.WordSize() == 8 {
+		if narrow := narrowArch(l.native); narrow != l.native && !procfs.ParseAuxv(b, 8, nativeOrder).Complete &&
+			procfs.ParseAuxv(b, 4, nativeOrder).Complete {
+			f.target.arch = narrow
+		}
+	}
+	f.clockTick = 100 // USER_HZ of every architecture there is; AT_CLKTCK would say the same
+	if n, _, errno := procfs.ReadPath("/proc/stat\x00", l.scratch); errno == 0 {
+		f.bootTime, _ = procfs.ParseBootTime(l.scratch[:n])
+	}
+	f.cpuinfo, f.cpuinfoErr = readWhole("/proc/cpuinfo\x00")
+	f.readSystem()
+	f.ready = true
+	return nil
+}
+
+// narrowArch gives the 32-bit architecture that a 64-bit kernel may run besides.
+func narrowArch(a context.Arch) context.Arch {
+	switch a {
+	case context.AMD64:
+		return context.X86
+	case context.ARM64:
+		return context.ARM
+	case context.MIPS64:
+		return context.MIPS
+	}
+	return a
+}
+
+// readWhole reads a file of the machine of any reasonable size; only NewWriter may call it.
+func readWhole(path string) ([]byte, sys.Errno) {
+	buf := make([]byte, 64<<10)
+	n := 0
+	for {
+		k, more, errno := procfs.ReadPath(path, buf)
+		if errno != 0 {
+			return nil, errno
+		}
+		if n = k; !more || len(buf) >= 16<<20 {
+			return append([]byte(nil), buf[:n]...), 0
+		}
+		buf = make([]byte, 4*len(buf))
+	}
+}
+
+func isAndroid() bool {
+	if runtime.GOOS == "android" {
+		return true
+	}
+	_, err := os.Stat("/system/build.prop")
+	return err == nil
+}
+
+// readSystem fills in what the SystemInfo stream says.
+func (f *facts) readSystem() {
+	info := &f.system.info
+	arch := f.target.arch
+	info.ProcessorArchitecture = arch.ProcessorArchitecture()
+	info.PlatformID = stream.MD_OS_LINUX
+
+	var u unix.Utsname
+	if unix.Uname(&u) == nil {
+		info.MajorVersion, info.MinorVersion, info.BuildNumber = procfs.ParseKernelVersion(u.Release[:])
+		f.system.csd = fmt.Appendf(nil, "%s %s %s %s", unix.ByteSliceToString(u.Sysname[:]),
+			unix.ByteSliceToString(u.Release[:]), unix.ByteSliceToString(u.Version[:]), unix.ByteSliceToString(u.Machine[:]))
+	}
+	if f.target.android {
+		f.readAndroid()
+	} else if f.osRelease, f.osReleaseErr = readWhole("/etc/lsb-release\x00"); f.osReleaseErr != 0 {
+		if f.osRelease, f.osReleaseErr = readWhole("/etc/os-release\x00"); f.osReleaseErr != 0 {
+			f.osRelease, f.osReleaseErr = readWhole("/usr/lib/os-release\x00")
+		}
+	}
+
+	cpu := procfs.ParseCPUInfo(f.cpuinfo, runtime.GOARCH)
+	n := cpu.Count
+	if b, errno := readWhole("/sys/devices/system/cpu/present\x00"); errno == 0 {
+		if present, ok := procfs.ParseCPUList(b); ok && present > n {
+			n = present
+		}
+	}
+	if n == 0 {
+		n = runtime.NumCPU()
+	}
+	info.NumberOfProcessors = uint8(min(n, 255))
+	hwcap, hwcap2 := ownHwcap()
+	switch arch {
+	case context.X86, context.AMD64:
+		info.ProcessorLevel = uint16(cpu.Family)
+		info.ProcessorRevision = uint16(cpu.Model<<8 | cpu.Stepping&0xff)
+		x := stream.X86CPU{VendorID: cpu.Vendor, FeatureInformation: uint32(cpu.Features)}
+		x.VersionInformation = cpuidVersion(cpu.Family, cpu.Model, cpu.Stepping)
+		if string(cpu.Vendor[:]) == "AuthenticAMD" {
+			x.AMDExtendedCPUFeatures = uint32(cpu.Features2)
+		}
+		x.Put(info.CPU[:], f.target.order)
+	case context.ARM, context.ARM64:
+		info.ProcessorLevel = uint16(cpu.Architecture)
+		info.ProcessorRevision = uint16(cpu.Variant<<8 | cpu.Revision)
+		a := stream.ARMCPU{ELFHwcaps: uint32(hwcap)}
+		if cpu.HaveMIDR {
+			a.CPUID = cpu.MIDR()
+		}
+		a.Put(info.CPU[:], f.target.order)
+	default:
+		switch arch {
+		case context.PPC64:
+			info.ProcessorLevel, info.ProcessorRevision = uint16(cpu.PVR>>16), uint16(cpu.PVR)
+		case context.S390X:
+			info.ProcessorLevel = uint16(cpu.S390Machine)
+		case context.LOONG64:
+			info.ProcessorRevision = uint16(cpu.Revision)
+		}
+		o := stream.OtherCPU{ProcessorFeatures: [2]uint64{hwcap, hwcap2}}
+		o.Put(info.CPU[:], f.target.order)
+	}
+}
+
+// cpuidVersion puts family, model and stepping together as CPUID leaf 1 has them in EAX.
+func cpuidVersion(family, model, stepping uint32) uint32 {
+	v := stepping&15 | model&15<<4 | model>>4&15<<16
+	if family < 15 {
+		return v | family<<8
+	}
+	return v | 15<<8 | (family-15)&0xff<<20
+}
+
+// ownHwcap reads AT_HWCAP and AT_HWCAP2 of this program: they are the machine's.
+func ownHwcap() (hwcap, hwcap2 uint64) {
+	b, errno := readWhole("/proc/self/auxv\x00")
+	if errno != 0 {
+		return 0, 0
+	}
+	a := procfs.ParseAuxv(b, nativeArch.WordSize(), nativeOrder)
+	return a.Hwcap, a.Hwcap2
+}
+
+// readAndroid tells an Android system by the properties that its build left in build.prop: there is no lsb-release.
+func (f *facts) readAndroid() {
+	f.system.info.PlatformID = stream.MD_OS_ANDROID
+	props, errno := readWhole("/system/build.prop\x00")
+	if errno != 0 {
+		f.osReleaseErr = errno
+		return
+	}
+	for _, key := range []string{"ro.build.fingerprint", "ro.build.version.release", "ro.build.version.sdk", "ro.build.id",
+		"ro.build.type", "ro.build.display.id", "ro.product.model", "ro.product.cpu.abi"} {
+		if v := procfs.ParseBuildProp(props, key); len(v) > 0 {
+			f.osRelease = fmt.Appendf(f.osRelease, "%s=%s\n", key, v)
+		}
+	}
+	if v := procfs.ParseBuildProp(props, "ro.build.fingerprint"); len(v) > 0 {
+		f.system.csd = append(append(f.system.csd, ' '), v...)
+	}
+}

@@ -1,0 +1,439 @@
+package minidump
+
+import (
+	"bytes"
+
+	"minidump/elf"
+)
+
+// Bytes read of each image at first: the ELF header, the program headers of a library with up to a dozen segments, and
+// the notes that linkers put behind them.
+const firstHeaderRead = 1024
+
+// Names that are the same wherever the process runs.
+const gateName = "linux-gate.so"
+
+// identifyModules makes the module list of the memory map: which images are loaded, what they are called, and their
+// build ids. The reads go in batches, one vectored read for up to 1,024 modules: headers, what of the program headers
+// and notes was not in them, dynamic sections, SONAMEs.
+func (w *Writer) identifyModules() {
+	s, mem := &w.snap, w.src.memory()
+	s.groupModules(w.opts.UserModules)
+	w.readHeaders(mem)
+	s.splitArchives(w, mem)
+	s.extendReserved()
+	w.readNotes(mem)
+	w.readSonames(mem)
+	for i := range s.modules.all() {
+		m := s.modules.at(i)
+		if m.id.len == 0 && !m.user {
+			w.src.identify(w, m)
+		}
+		s.nameModule(m)
+	}
+	s.mainFirst(w)
+	s.addUserModules(w.opts.UserModules)
+}
+
+// groupModules makes a module of each run of mappings of one file with rising offsets, whatever lies between them.
+func (s *snapshot) groupModules(user []UserModule) {
+	var prev *module
+	var prevMap *mapping
+	maps := s.mappings.all()
+	for i := range maps {
+		m := &maps[i]
+		gate := m.kind == mapVDSO || s.proc.sysinfoEhdr != 0 && m.start == s.proc.sysinfoEhdr && m.kind != mapFile
+		if m.kind != mapFile && !gate || coveredByUser(m, user) {
+			continue
+		}
+		if prev != nil && !gate && maps[prev.mapIndex].offset == 0 && follows(prevMap, m) {
+			prev.end = m.end
+			prevMap = m
+			continue
+		}
+		if !gate && m.offset != 0 && m.perm&(permRead|permExec) == 0 {
+			continue
+		}
+		mod := s.modules.add()
+		if mod == nil {
+			s.soft(opTruncated, 0, 0, m.start)
+			return
+		}
+		mod.base, mod.end, mod.mapIndex, mod.path, mod.gate = m.start, m.end, int32(i), m.name, gate
+		prev, prevMap = mod, m
+		if gate {
+			prev = nil
+		}
+	}
+}
+
+// follows tells whether b can be a later segment of the image that a is a segment of. Two segments that share a page of
+// the file have the same offset and touch.
+func follows(a, b *mapping) bool {
+	return sameFile(a, b) && (b.offset > a.offset || b.offset == a.offset && b.start == a.end && b.perm != a.perm)
+}
+
+func sameFile(a, b *mapping) bool {
+	return a.inode == b.inode && a.dev == b.dev && (a.inode != 0 || a.name == b.name)
+}
+
+func coveredByUser(m *mapping, user []UserModule) bool {
+	for i := range user {
+		if user[i].Base <= m.start && m.end <= user[i].Base+user[i].Size {
+			return true
+		}
+	}
+	return false
+}
+
+// readHeaders reads the start of every image.
+func (w *Writer) readHeaders(mem targetMemory) {
+	s := &w.snap
+	w.batch.clear()
+	for i := range s.modules.all() {
+		m := s.modules.at(i)
+		m.headers = w.batch.want(s, m.base, int(min(m.end-m.base, firstHeaderRead)))
+	}
+	mem.readv(w.batch.all())
+	k := 0
+	for i := range s.modules.all() {
+		if m := s.modules.at(i); m.headers.len > 0 {
+			m.headers.len = uint32(w.batch.at(k).got)
+			k++
+		}
+	}
+}
+
+func isELF(b []byte) bool { return len(b) >= 4 && b[0] == 0x7f && b[1] == 'E' && b[2] == 'L' && b[3] == 'F' }
+
+// splitArchives finds what is no image of its own. A file that does not start with an ELF header may be an archive (an
+// Android APK) out of which libraries are mapped: each starts where an ELF header stands, and has the mappings of
+// the file that follow. Any other file is left out unless code of it is mapped.
+func (s *snapshot) splitArchives(w *Writer, mem targetMemory) {
+	mods, maps := s.modules.all(), s.mappings.all()
+	n := 0
+	var archive *module // the last library found inside an archive
+	for i := range mods {
+		m := mods[i]
+		first := &maps[m.mapIndex]
+		elfHere := isELF(s.bytes.bytes(m.headers))
+		switch {
+		case m.gate || elfHere:
+			m.inArchive = first.offset != 0
+			if elfHere && !m.gate && first.offset == 0 {
+				archive = nil
+			}
+		case first.offset != 0 && archive != nil && sameFile(&maps[archive.mapIndex], first) && first.offset > maps[archive.mapIndex].offset:
+			archive.end = m.end
+			continue
+		case !s.groupExecutable(&m):
+			// A data file. Libraries may be mapped out of it behind its first mapping.
+			if lib, ok := s.findInside(w, mem, &m); ok {
+				m = lib
+				m.inArchive = true
+				break
+			}
+			continue
+		default:
+			if lib, ok := s.findInside(w, mem, &m); ok {
+				m = lib
+				m.inArchive = true
+			}
+		}
+		mods[n] = m
+		if m.inArchive {
+			archive = &mods[n]
+		}
+		n++
+	}
+	s.modules.n = n
+}
+
+// groupExecutable tells whether any mapping of the module's group is executable.
+func (s *snapshot) groupExecutable(m *module) bool {
+	maps := s.mappings.all()
+	for i := int(m.mapIndex); i < len(maps) && maps[i].start < m.end; i++ {
+		if maps[i].perm&permExec != 0 && sameFile(&maps[i], &maps[m.mapIndex]) {
+			return true
+		}
+	}
+	return false
+}
+
+// findInside looks for the first ELF image at a later mapping of a group.
+func (s *snapshot) findInside(w *Writer, mem targetMemory, m *module) (lib module, ok bool) {
+	maps := s.mappings.all()
+	for i := int(m.mapIndex) + 1; i < len(maps) && maps[i].start < m.end; i++ {
+		if !sameFile(&maps[i], &maps[m.mapIndex]) {
+			continue
+		}
+		h, b := s.bytes.alloc(int(min(maps[i].end-maps[i].start, firstHeaderRead)))
+		if b == nil {
+			return *m, false
+		}
+		h = s.bytes.trim(h, mem.read(maps[i].start, b))
+		if isELF(s.bytes.bytes(h)) {
+			lib = module{base: maps[i].start, end: m.end, mapIndex: int32(i), path: m.path, headers: h}
+			return lib, true
+		}
+		s.bytes.trim(h, 0)
+	}
+	return *m, false
+}
+
+// extendReserved lets an image end where its own program headers say, as far as nothing but unnamed memory follows:
+// that is its .bss, and what the loader reserved for it.
+func (s *snapshot) extendReserved() {
+	maps := s.mappings.all()
+	for i := range s.modules.all() {
+		m := s.modules.at(i)
+		b := s.bytes.bytes(m.headers)
+		h, ok := elf.ParseHeader(b)
+		if !ok {
+			continue
+		}
+		table := tail(b, h.Phoff)
+		im := h.Scan(table, m.base, s.target.pageSize)
+		if im.Loads == 0 || len(table) < h.ProgTableSize() {
+			continue
+		}
+		end := (im.End() + s.target.pageSize - 1) &^ (s.target.pageSize - 1)
+		for j := s.findIndex(m.end - 1); j >= 0 && m.end < end && j+1 < len(maps); j++ {
+			next := &maps[j+1]
+			if next.start != m.end || next.kind != mapAnonymous && next.kind != mapNamed {
+				break
+			}
+			m.end = min(next.end, end)
+		}
+	}
+}
+
+func tail(b []byte, off uint64) []byte {
+	if off >= uint64(len(b)) {
+		return nil
+	}
+	return b[off:]
+}
+
+// readNotes finds the build ids. Images whose program headers or notes were not in the first bytes take one more
+// batch each.
+func (w *Writer) readNotes(mem targetMemory) {
+	s := &w.snap
+	w.batch.clear()
+	for i := range s.modules.all() { // program headers that lie further off
+		m := s.modules.at(i)
+		if h, ok := elf.ParseHeader(s.bytes.bytes(m.headers)); ok {
+			size := h.ProgTableSize()
+			m.phoff, m.phsize = h.Phoff, uint32(size)
+			if len(tail(s.bytes.bytes(m.headers), h.Phoff)) < size {
+				m.notes = w.batch.want(s, m.base+h.Phoff, size) // for now: the table
+			}
+		}
+	}
+	mem.readv(w.batch.all())
+	k := 0
+	for i := range s.modules.all() {
+		m := s.modules.at(i)
+		b := s.bytes.bytes(m.headers)
+		h, ok := elf.ParseHeader(b)
+		if !ok {
+			if !m.gate {
+				s.softModule(opModule, m)
+			}
+			continue
+		}
+		table := tail(b, m.phoff)
+		if m.notes.len > 0 {
+			table = s.bytes.bytes(m.notes)[:w.batch.at(k).got]
+			k++
+			m.notes = span{}
+		}
+		im := h.Scan(table, m.base, s.target.pageSize)
+		m.bias = im.Bias
+		m.dynAddr, m.dynSize = im.Dynamic.Addr, min(im.Dynamic.Size, maxDynamic)
+		for j := range im.NumNotes {
+			n := im.Notes[j]
+			if in := n.In(b, m.base); in != nil {
+				if id := elf.BuildID(in, n.Align, h.Order); id != nil && !elf.IsAllZero(id) {
+					m.id = s.bytes.put(id)
+					break
+				}
+			} else if m.notesSize == 0 {
+				m.notesAddr, m.notesSize, m.notesAlign = n.Addr, min(n.Size, maxNotes), n.Align
+			}
+		}
+	}
+	w.batch.clear()
+	for i := range s.modules.all() {
+		m := s.modules.at(i)
+		if m.id.len == 0 && m.notesSize > 0 {
+			m.notes = w.batch.want(s, m.notesAddr, int(m.notesSize))
+		}
+	}
+	mem.readv(w.batch.all())
+	k = 0
+	for i := range s.modules.all() {
+		m := s.modules.at(i)
+		if m.notes.len == 0 {
+			continue
+		}
+		b := s.bytes.bytes(m.notes)[:w.batch.at(k).got]
+		k++
+		if id := elf.BuildID(b, m.notesAlign, s.target.order); id != nil && !elf.IsAllZero(id) {
+			m.id = s.bytes.put(id)
+		}
+	}
+}
+
+// Bounds on what is read of one image, in bytes.
+const (
+	maxNotes   = 16 << 10
+	maxDynamic = 4 << 10
+	maxSoname  = 256
+)
+
+// readSonames finds the SONAMEs of all images.
+func (w *Writer) readSonames(mem targetMemory) {
+	s := &w.snap
+	w.batch.clear()
+	for i := range s.modules.all() {
+		m := s.modules.at(i)
+		m.notes = span{}
+		if m.dynSize > 0 && !m.gate {
+			m.notes = w.batch.want(s, m.dynAddr, int(m.dynSize))
+		}
+	}
+	mem.readv(w.batch.all())
+	k := 0
+	for i := range s.modules.all() {
+		m := s.modules.at(i)
+		if m.notes.len == 0 {
+			continue
+		}
+		b := s.bytes.bytes(m.notes)[:w.batch.at(k).got]
+		k++
+		m.notes = span{}
+		h, ok := elf.ParseHeader(s.bytes.bytes(m.headers))
+		if !ok {
+			continue
+		}
+		d := h.ParseDynamic(b)
+		if !d.HasSoname || d.Strtab == 0 {
+			continue
+		}
+		// An address where the loader has relocated the section, an offset where it has not.
+		m.sonameAddr = d.Strtab
+		if d.Strtab < m.base || d.Strtab >= m.end {
+			m.sonameAddr += m.bias
+		}
+		m.sonameAddr += d.Soname
+	}
+	w.batch.clear()
+	for i := range s.modules.all() {
+		if m := s.modules.at(i); m.sonameAddr != 0 {
+			m.soname = w.batch.want(s, m.sonameAddr, maxSoname)
+		}
+	}
+	mem.readv(w.batch.all())
+	k = 0
+	for i := range s.modules.all() {
+		m := s.modules.at(i)
+		if m.soname.len == 0 {
+			continue
+		}
+		b := s.bytes.bytes(m.soname)[:w.batch.at(k).got]
+		k++
+		n := bytes.IndexByte(b, 0)
+		if n <= 0 || bytes.IndexByte(b[:n], '/') >= 0 {
+			n = 0
+		}
+		m.soname.len = uint32(n)
+	}
+}
+
+// nameModule settles how a module is called: the path with its last part replaced by the SONAME; a library inside an
+// archive is named below the archive's path.
+func (s *snapshot) nameModule(m *module) {
+	path := s.bytes.bytes(m.path)
+	if m.gate {
+		m.name = s.bytes.put(gateNameBytes)
+		return
+	}
+	slash := bytes.LastIndexByte(path, '/')
+	m.version, m.hasVersion = elf.VersionOf(path[slash+1:])
+	m.name = m.path
+	soname := s.bytes.bytes(m.soname)
+	if len(soname) == 0 {
+		return
+	}
+	dir := path[:slash+1]
+	if m.inArchive {
+		dir = path
+	}
+	if name, b := s.bytes.alloc(len(dir) + len(soname) + 1); b != nil {
+		n := copy(b, dir)
+		if m.inArchive {
+			b[n] = '/'
+			n++
+		}
+		n += copy(b[n:], soname)
+		m.name = s.bytes.trim(name, n)
+	}
+}
+
+var gateNameBytes = []byte(gateName)
+
+// mainFirst puts the main program first: the module that holds the entry point, or the program headers. If there is
+// none (a program that unpacked itself), one is made of the mapping there.
+func (s *snapshot) mainFirst(w *Writer) {
+	addr := s.proc.entry
+	if addr == 0 {
+		addr = s.proc.phdr
+	}
+	if addr == 0 {
+		return
+	}
+	mods := s.modules.all()
+	for i := range mods {
+		if mods[i].base <= addr && addr < mods[i].end {
+			m := mods[i]
+			m.main = true
+			copy(mods[1:i+1], mods[:i])
+			mods[0] = m
+			return
+		}
+	}
+	at := s.findIndex(addr)
+	if at < 0 {
+		return
+	}
+	if s.modules.add() == nil {
+		return
+	}
+	mods = s.modules.all()
+	copy(mods[1:], mods)
+	m := s.mappings.at(at)
+	mods[0] = module{base: m.start, end: m.end, mapIndex: int32(at), main: true, path: m.name, name: m.name}
+	w.src.identify(w, &mods[0])
+}
+
+func (s *snapshot) addUserModules(user []UserModule) {
+	for i := range user {
+		m := s.modules.add()
+		if m == nil {
+			s.soft(opTruncated, 0, 0, user[i].Base)
+			return
+		}
+		u := &user[i]
+		m.user, m.base, m.end = true, u.Base, u.Base+u.Size
+		m.name, m.id = s.bytes.putString(u.Name), s.bytes.put(u.BuildID)
+		m.path = m.name
+	}
+}
+
+// softModule records a soft error about one module.
+func (s *snapshot) softModule(op softOp, m *module) {
+	if e := s.soft(op, 0, 0, m.base); e != nil {
+		e.text = m.path
+	}
+}

@@ -1,0 +1,266 @@
+package minidump
+
+import (
+	"fmt"
+	"strconv"
+	"syscall"
+)
+
+// A soft error costs one piece of the dump, never the dump. It is recorded as fixed-size fields while the target may
+// be stopped and turned into text later: into the MozSoftErrors stream, and into SoftError values when asked for.
+type softError struct {
+	op    softOp
+	errno int32
+	tid   int32
+	addr  uint64
+	text  span
+}
+
+type softOp uint8
+
+const (
+	opListThreads softOp = iota
+	opSeize
+	opStop
+	opRelist
+	opNoThreads
+	opPrincipal
+	opReadAuxv
+	opParseMaps
+	opRegisters
+	opFPRegisters
+	opRegsets
+	opStack
+	opStackUnmapped
+	opCode
+	opAppMemory
+	opMemory
+	opPages
+	opTruncated
+	opName
+	opModule
+	opModuleID
+	opCPUInfo
+	opStatus
+	opOSRelease
+	opCmdline
+	opEnviron
+	opAuxv
+	opMaps
+	opLimits
+	opStat
+	opDSO
+	opDSOLoop
+	opHandles
+	opHandle
+	opSystem
+	opFull
+	opGo
+	opOtherTracer
+	opLimitMemory
+	opLimitStacks
+	opLimitText
+	opLimitContexts
+	opCore
+	opUserStream
+	numOps
+)
+
+// softOps names each operation: for people, and for the JSON stream. The JSON names are those that Socorro knows from
+// minidump-writer where it has one for the thing; init puts the entry under "InitErrors".
+var softOps = [numOps]struct {
+	what string
+	name string
+	init bool
+}{
+	opListThreads:   {"list threads", "EnumerateThreadsFailed", true},
+	opSeize:         {"attach to thread", "SuspendThreadFailed", true},
+	opStop:          {"stop thread in time", "StopProcessFailed", true},
+	opRelist:        {"list threads again", "EnumerateThreadsFailed", true},
+	opNoThreads:     {"no thread could be stopped", "SuspendNoThreadsLeft", true},
+	opPrincipal:     {"crashed thread does not reference the principal mapping", "PrincipalMappingNotReferenced", true},
+	opReadAuxv:      {"read auxv", "FillMissingAuxvInfoFailed", true},
+	opParseMaps:     {"read memory map", "EnumerateMappingsFailed", true},
+	opRegisters:     {"read registers", "ReadRegistersFailed", false},
+	opFPRegisters:   {"read floating-point registers", "ReadFloatingPointRegistersFailed", false},
+	opRegsets:       {"read further register sets", "ReadRegisterSetsFailed", false},
+	opStack:         {"read stack", "ReadStackFailed", false},
+	opStackUnmapped: {"find stack: SP is not in or near readable memory", "FindStackFailed", false},
+	opCode:          {"read code around IP", "ReadCodeFailed", false},
+	opAppMemory:     {"read application memory", "ReadAppMemoryFailed", false},
+	opMemory:        {"read memory", "ReadMemoryFailed", false},
+	opPages:         {"read pages (written as zeros)", "ReadPagesFailed", false},
+	opTruncated:     {"snapshot space ran out for", "SnapshotTruncated", false},
+	opName:          {"read thread name", "ReadThreadNameFailed", false},
+	opModule:        {"read headers of module", "ReadModuleFailed", false},
+	opModuleID:      {"identify module", "ReadModuleIdFailed", false},
+	opCPUInfo:       {"read cpuinfo", "WriteCpuInfoFailed", false},
+	opStatus:        {"read status", "WriteThreadProcStatusFailed", false},
+	opOSRelease:     {"read os-release", "WriteOsReleaseInfoFailed", false},
+	opCmdline:       {"read command line", "WriteCommandLineFailed", false},
+	opEnviron:       {"read environment", "WriteEnvironmentFailed", false},
+	opAuxv:          {"read auxv", "WriteAuxvFailed", false},
+	opMaps:          {"read maps", "WriteMapsFailed", false},
+	opLimits:        {"read limits", "WriteLimitsFailed", false},
+	opStat:          {"read stat", "ReadProcessTimesFailed", false},
+	opDSO:           {"follow the list of loaded objects", "WriteDSODebugStreamFailed", false},
+	opDSOLoop:       {"list of loaded objects is too long or a loop", "WriteDSODebugStreamFailed", false},
+	opHandles:       {"list descriptors", "WriteHandleDataStreamFailed", false},
+	opHandle:        {"read descriptor", "ReadHandleFailed", false},
+	opSystem:        {"read facts of the machine", "WriteSystemInfoErrors", false},
+	opFull:          {"skip unreadable mapping", "SkippedMapping", false},
+	opGo:            {"read goroutine stack bounds", "ReadGoroutineFailed", false},
+	opOtherTracer:   {"attach: another tracer has the process", "SuspendThreadFailed", true},
+	opLimitMemory:   {"size limit: dropped memory", "LimitDroppedMemory", false},
+	opLimitStacks:   {"size limit: shortened stacks", "LimitShortenedStacks", false},
+	opLimitText:     {"size limit: dropped text streams", "LimitDroppedText", false},
+	opLimitContexts: {"size limit: dropped registers of threads", "LimitDroppedContexts", false},
+	opCore:          {"core file", "ReadCoreFailed", false},
+	opUserStream:    {"write user stream", "WriteUserStreamFailed", false},
+}
+
+// soft records a soft error. When even that table is full the error is lost, and the dump goes on.
+func (s *snapshot) soft(op softOp, errno int32, tid int32, addr uint64) *softError {
+	e := s.errors.add()
+	if e != nil {
+		*e = softError{op: op, errno: errno, tid: tid, addr: addr}
+	}
+	return e
+}
+
+// A SoftError is something that could not be put into a dump that was otherwise written.
+type SoftError struct {
+	Op      string // what was attempted, such as "read registers"
+	Thread  int    // the thread it was attempted on; 0: the process
+	Address uint64 // the address it was attempted at; 0: none
+	Subject string // what else identifies it, such as a module's name
+	Err     error  // the system's error, a syscall.Errno; nil where it was no system call that failed
+}
+
+// Error renders the error in one line.
+func (e *SoftError) Error() string {
+	t := e.Op
+	if e.Subject != "" {
+		t += " " + strconv.Quote(e.Subject)
+	}
+	if e.Thread != 0 {
+		t += fmt.Sprintf(" of thread %d", e.Thread)
+	}
+	if e.Address != 0 {
+		t += fmt.Sprintf(" at %#x", e.Address)
+	}
+	if e.Err != nil {
+		t += ": " + e.Err.Error()
+	}
+	return t
+}
+
+// Unwrap gives the system's error.
+func (e *SoftError) Unwrap() error { return e.Err }
+
+// softErrors renders the records for the caller of Dump.
+func (s *snapshot) softErrors() []SoftError {
+	out := make([]SoftError, 0, s.errors.n)
+	for _, e := range s.errors.all() {
+		r := SoftError{Op: softOps[e.op].what, Thread: int(e.tid), Address: e.addr, Subject: string(s.bytes.bytes(e.text))}
+		if e.errno != 0 {
+			r.Err = syscall.Errno(e.errno)
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// appendJSON renders the records as minidump-writer does: an array of externally tagged values, those of the first
+// phase inside one "InitErrors". dst must have the capacity; what does not fit is cut at a record.
+func (s *snapshot) appendJSON(dst []byte) []byte {
+	first := len(dst)
+	dst = append(dst, '[')
+	for _, initial := range [2]bool{true, false} {
+		open := false
+		for _, e := range s.errors.all() {
+			if softOps[e.op].init != initial {
+				continue
+			}
+			// The longest record: its fixed text, the escaped subject, and what closes the document.
+			if cap(dst)-len(dst) < 320+6*int(e.text.len) {
+				break
+			}
+			if dst[len(dst)-1] != '[' {
+				dst = append(dst, ',')
+			}
+			if initial && !open {
+				dst = append(dst, "\n  {\n    \"InitErrors\": ["...)
+				open = true
+			}
+			dst = append(dst, '\n')
+			if initial {
+				dst = append(dst, "    "...)
+			}
+			dst = s.appendRecord(dst, &e)
+		}
+		if open {
+			dst = append(dst, "\n    ]\n  }"...)
+		}
+	}
+	if len(dst) > first+1 {
+		dst = append(dst, '\n')
+	}
+	return append(dst, ']')
+}
+
+func (s *snapshot) appendRecord(dst []byte, e *softError) []byte {
+	op := &softOps[e.op]
+	switch e.op { // the forms that minidump-writer gives to what both know
+	case opPrincipal:
+		return append(dst, "  \"PrincipalMappingNotReferenced\""...)
+	case opStop:
+		if e.tid == 0 {
+			return append(dst, "  {\"StopProcessFailed\": \"Timeout\"}"...)
+		}
+	}
+	dst = append(dst, "  {\""...)
+	dst = append(dst, op.name...)
+	dst = append(dst, "\": {\"what\": \""...)
+	dst = append(dst, op.what...)
+	dst = append(dst, '"')
+	if e.text.len > 0 {
+		dst = append(dst, ", \"subject\": \""...)
+		dst = appendEscaped(dst, s.bytes.bytes(e.text))
+		dst = append(dst, '"')
+	}
+	if e.tid != 0 {
+		dst = append(dst, ", \"thread\": "...)
+		dst = strconv.AppendInt(dst, int64(e.tid), 10)
+	}
+	if e.addr != 0 {
+		dst = append(dst, ", \"address\": \"0x"...)
+		dst = strconv.AppendUint(dst, e.addr, 16)
+		dst = append(dst, '"')
+	}
+	if e.errno != 0 {
+		dst = append(dst, ", \"errno\": "...)
+		dst = strconv.AppendInt(dst, int64(e.errno), 10)
+		dst = append(dst, ", \"error\": \""...)
+		dst = append(dst, errnoText(e.errno)...)
+		dst = append(dst, '"')
+	}
+	return append(dst, "}}"...)
+}
+
+// appendEscaped writes p as the inside of a JSON string; bytes that are not printable ASCII become \u00NN, so that the
+// result is valid whatever the encoding of a file name was.
+func appendEscaped(dst, p []byte) []byte {
+	const hex = "0123456789abcdef"
+	for _, c := range p {
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c < 0x20 || c >= 0x7f:
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}

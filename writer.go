@@ -1,0 +1,287 @@
+package minidump
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"minidump/context"
+	"minidump/stream"
+)
+
+// Errors that a dump can end with, for errors.Is. A system's error, where there is one, is wrapped beside them.
+var (
+	ErrNoProcess   = errors.New("no such process")
+	ErrPermission  = errors.New("permission denied")
+	ErrLimit       = errors.New("size limit is too small")
+	ErrTooLarge    = errors.New("dump does not fit the format: more than 4 GiB before the memory")
+	ErrBusy        = errors.New("a dump by this Writer is under way")
+	ErrClosed      = errors.New("writer is closed")
+	ErrUnsupported = errors.New("not supported on this system")
+	ErrSelf        = errors.New("a process can't dump itself")
+)
+
+// Mode says how much memory goes into a dump.
+type Mode uint8
+
+const (
+	// ModeStack takes the threads' stacks and the code around the blamed thread's instruction pointer.
+	ModeStack Mode = iota
+	// ModeIndirect takes also the memory that the blamed thread's registers and stack point to.
+	ModeIndirect
+	// ModeFull takes every readable mapping. The target stays stopped until the dump is written.
+	ModeFull
+)
+
+// Omit names what is to be left out of a dump for privacy's sake; values can be or-ed.
+type Omit uint8
+
+const (
+	OmitEnviron Omit = 1 << iota
+	OmitCmdline
+	OmitHandles
+)
+
+// Default values of Options.
+const (
+	DefaultStackLimit      = 32 << 10  // bytes of stack of a thread
+	DefaultCrashStackLimit = 256 << 10 // bytes of stack of the blamed thread
+	DefaultStopTimeout     = 100 * time.Millisecond
+)
+
+// AppMemory is a range of the target's memory, [Address, Address+Size), to be put into the dump.
+type AppMemory struct {
+	Address, Size uint64
+}
+
+// Annotation is a key and a value for the CrashpadInfo stream, which crash servers index.
+type Annotation struct {
+	Key, Value string
+}
+
+// UserStream is a further stream of the dump: a type that no standard stream has, and its bytes.
+type UserStream struct {
+	Type stream.Type
+	Data []byte
+}
+
+// UserModule is a module that the memory map does not show, or shows wrongly: a library loaded by a loader of the
+// application's own. It hides the mappings that lie wholly inside it.
+type UserModule struct {
+	Base, Size uint64
+	Name       string
+	BuildID    []byte // empty: no CodeView record
+}
+
+// Options say what goes into a dump. The zero value is a good default.
+type Options struct {
+	Thread int            // the thread that the dump is about; 0: that of Crash, else the main thread
+	Crash  *context.Crash // why Thread died, and its registers at that moment; nil: the dump was only asked for
+
+	Mode            Mode
+	Limit           uint64 // most bytes of the dump; 0: no limit
+	StackLimit      uint64 // most bytes of one thread's stack; 0: DefaultStackLimit
+	CrashStackLimit uint64 // the same for the blamed thread; 0: DefaultCrashStackLimit, or StackLimit if that is more
+
+	SanitizeStacks bool // replace stack words that are no pointers into code or the stack (see docs/format.md)
+	SanitizeAll    bool // replace also such words of every other memory range of the dump
+	Omit           Omit
+	RegisterSets   bool // also store the register sets that the CPU context can't hold (AVX, SVE, VSX…)
+
+	// With SkipUnreferencedStacks, stacks of threads that do not execute in, and hold no pointer into, the module at
+	// PrincipalAddress are left out.
+	SkipUnreferencedStacks bool
+	PrincipalAddress       uint64
+
+	AppMemory   []AppMemory
+	Annotations []Annotation
+	UserStreams []UserStream
+	UserModules []UserModule
+
+	StopTimeout time.Duration // how long to wait for all threads to stop; 0: DefaultStopTimeout
+}
+
+func (o *Options) stackLimit(blamed bool) uint64 {
+	limit := o.StackLimit
+	if limit == 0 {
+		limit = DefaultStackLimit
+	}
+	if blamed {
+		switch {
+		case o.CrashStackLimit != 0:
+			return o.CrashStackLimit
+		case o.StackLimit == 0:
+			return DefaultCrashStackLimit
+		}
+		return max(limit, o.CrashStackLimit)
+	}
+	return limit
+}
+
+// Result is what came of a dump.
+type Result struct {
+	Size    uint64        // bytes written
+	Pause   time.Duration // how long the target was stopped; 0 for a source that was not running
+	Total   time.Duration // from the call of Dump to its return
+	Threads int
+	Modules int
+	Ranges  int    // memory ranges
+	Memory  uint64 // bytes of the target's memory in the dump
+	Soft    int    // soft errors: pieces that are missing
+
+	w *Writer
+}
+
+// SoftErrors tells what is missing from the dump. It allocates, and is valid until the Writer's next Dump.
+func (r *Result) SoftErrors() []SoftError {
+	if r.w == nil {
+		return nil
+	}
+	return r.w.snap.softErrors()
+}
+
+// A source fills a snapshot. Between capture and release the process is stopped (or is a file, or dead).
+type source interface {
+	// capture fills the snapshot with all that must be seen at one moment. It fails only if nothing can be had.
+	capture(w *Writer) error
+	// release lets the process go on. It may be called again.
+	release(w *Writer)
+	// complete adds what can be read while the process runs again.
+	complete(w *Writer)
+	// identify finds the build id of a module whose memory does not hold one, and the name of one that has none.
+	identify(w *Writer, m *module)
+	// memory reads the process's memory, before and after release.
+	memory() targetMemory
+	close() error
+}
+
+// Writer dumps one process, again and again. NewWriter, or OpenCore for a core file, takes all the memory it will
+// need; a dump allocates nothing from the Go heap. It is not for concurrent use.
+type Writer struct {
+	opts  Options
+	src   source
+	snap  snapshot
+	batch requests
+	words [64]uint64
+	enc   *stream.Encoder
+	plan  layout
+	pause time.Duration
+	busy  atomic.Bool
+}
+
+// The encoder's buffer; larger runs of memory are written past it.
+const encoderBuffer = 64 << 10
+
+func newWriter(o Options) (*Writer, error) {
+	w := &Writer{opts: o, enc: stream.NewEncoder(make([]byte, encoderBuffer))}
+	if err := w.snap.reserve(); err != nil {
+		return nil, err
+	}
+	if err := w.batch.reserve(32 << 20 / (1 + 7*(^uintptr(0)>>32&1^1))); err != nil {
+		w.snap.release()
+		return nil, err
+	}
+	return w, nil
+}
+
+// Close lets go of the process and frees the Writer's memory.
+func (w *Writer) Close() error {
+	if w.src == nil {
+		return ErrClosed
+	}
+	err := w.src.close()
+	w.src = nil
+	w.snap.release()
+	w.batch.release()
+	return err
+}
+
+// SetCrash changes what the next dump says of the crash, as Options.Crash does. nil: no crash.
+func (w *Writer) SetCrash(c *context.Crash) { w.opts.Crash = c }
+
+// Dump writes a dump of the process to dst, which need not seek, and lets the process go on.
+//
+// What could not be read is left out and told by Result. An error means that there is no usable dump: the process is
+// gone or forbidden, dst failed, or the limit can't be kept. Some bytes may have reached dst by then.
+func (w *Writer) Dump(dst io.Writer) (Result, error) {
+	if w.src == nil {
+		return Result{}, ErrClosed
+	}
+	if !w.busy.CompareAndSwap(false, true) {
+		return Result{}, ErrBusy
+	}
+	defer w.busy.Store(false)
+	start := time.Now()
+	s := &w.snap
+	s.begin()
+	s.proc.time = uint32(start.Unix())
+	w.pause = 0
+
+	err := w.src.capture(w)
+	if err == nil {
+		if w.opts.Mode != ModeFull {
+			w.src.release(w)
+		}
+		w.src.complete(w)
+		w.identifyModules()
+		w.finishMemory()
+		err = w.write(dst)
+	}
+	w.src.release(w)
+	if err != nil {
+		return Result{}, err
+	}
+	r := Result{
+		Size: w.plan.size, Pause: w.pause, Total: time.Since(start), Threads: s.threads.n, Modules: s.modules.n,
+		Ranges: s.memory.n, Soft: s.errors.n, w: w,
+	}
+	for _, m := range s.memory.all() {
+		r.Memory += m.size
+	}
+	return r, nil
+}
+
+// finishMemory makes of the captured memory what the options allow to leave the process.
+func (w *Writer) finishMemory() {
+	s := &w.snap
+	if w.opts.SkipUnreferencedStacks {
+		s.dropUnreferenced(w.opts.PrincipalAddress)
+	}
+	if w.opts.SanitizeStacks || w.opts.SanitizeAll {
+		s.sanitize(w.opts.SanitizeAll)
+	}
+}
+
+// DumpFile writes a dump to path: whole, or not at all. It writes to a new file beside it, readable by its owner only,
+// makes sure that the bytes are on the disk, and gives it the name last.
+func (w *Writer) DumpFile(path string) (res Result, err error) {
+	dir, name := filepath.Split(path)
+	f, err := os.CreateTemp(dir, "."+name+".*.tmp") // O_EXCL, mode 0600
+	if err != nil {
+		return Result{}, fmt.Errorf("minidump: create %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+			res = Result{}
+		}
+	}()
+	if res, err = w.Dump(f); err != nil {
+		return res, err
+	}
+	if err = f.Sync(); err != nil {
+		return res, fmt.Errorf("minidump: write %s: %w", path, err)
+	}
+	if err = f.Close(); err != nil {
+		return res, fmt.Errorf("minidump: write %s: %w", path, err)
+	}
+	if err = os.Rename(f.Name(), path); err != nil {
+		return res, fmt.Errorf("minidump: write %s: %w", path, err)
+	}
+	return res, nil
+}
