@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"sync"
 )
@@ -112,6 +113,9 @@ func (f *File) inside(rva, size uint64) bool { return rva <= f.size && size <= f
 func (f *File) read(rva, size uint64) ([]byte, error) {
 	if !f.inside(rva, size) {
 		return nil, fmt.Errorf("%d bytes at %#x of a file of %d: %w", size, rva, f.size, ErrTruncated)
+	}
+	if size > math.MaxInt {
+		return nil, fmt.Errorf("%d bytes at %#x are too many for this machine: %w", size, rva, ErrFormat)
 	}
 	// The reader may hold less than it was said to: so a large piece is not allocated before there are bytes for it.
 	const step = 1 << 20

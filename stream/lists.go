@@ -210,45 +210,68 @@ type DSODebugInfo struct {
 }
 
 // DSODebug returns the LinuxDSODebug stream. Nothing in it tells whether it has 32-bit addresses; the architecture in
-// SystemInfo does.
+// SystemInfo does. Breakpad itself, on 64-bit machines, writes DSODebug64 and LinkMap64 as its compiler lays the C
+// structs out, with 4 bytes of padding before Brk and before Ld; that form is read as well.
 func (f *File) DSODebug() (DSODebugInfo, error) {
 	var r DSODebugInfo
 	wide := true
 	if system, _, err := f.SystemInfo(); err == nil {
 		wide = !arch32(system.ProcessorArchitecture)
 	}
-	size, entry := DSODebug64Size, uint64(LinkMap64Size)
 	if !wide {
-		size, entry = DSODebug32Size, LinkMap32Size
+		return f.dsoDebug32()
 	}
-	b, err := f.fixed(LinuxDSODebug, size)
+	b, err := f.fixed(LinuxDSODebug, DSODebug64Size)
 	if err != nil {
 		return r, err
 	}
-	if wide {
-		r.Get(b, f.Order)
-	} else {
-		var d DSODebug32
-		d.Get(b, f.Order)
-		r.DSODebug64 = DSODebug64{d.Version, d.MapRVA, d.DSOCount, uint64(d.Brk), uint64(d.LdBase), uint64(d.Dynamic)}
+	// An Elf64_Dyn has 16 bytes, so the length of the dynamic section, if it is there, tells if there is padding.
+	const padding = 4
+	padded := 0
+	if len(b) >= DSODebug64Size+padding && (len(b)-DSODebug64Size-padding)%16 == 0 {
+		padded = padding
+		copy(b[12:], b[16:40])
 	}
-	r.DynamicSection = b[size:]
+	r.Get(b, f.Order)
+	r.DynamicSection = b[DSODebug64Size+padded:]
 	if r.MapRVA == NoLinkMaps || r.DSOCount == 0 {
 		return r, nil
 	}
 	p := f.pieces(nil)
-	b = p.bytes(uint64(r.MapRVA), uint64(r.DSOCount)*entry)
-	r.LinkMaps = make([]LinkMapInfo, uint64(len(b))/entry)
+	size := LinkMap64Size + padded
+	b = p.bytes(uint64(r.MapRVA), uint64(r.DSOCount)*uint64(size))
+	r.LinkMaps = make([]LinkMapInfo, len(b)/size)
 	for i := range r.LinkMaps {
 		m := &r.LinkMaps[i]
-		if wide {
-			m.Get(b[i*LinkMap64Size:], f.Order)
-		} else {
-			var l LinkMap32
-			l.Get(b[i*LinkMap32Size:], f.Order)
-			m.LinkMap64 = LinkMap64{uint64(l.Addr), l.NameRVA, uint64(l.Ld)}
-		}
+		m.Get(b[i*size:], f.Order)
+		m.Ld = f.Order.Uint64(b[i*size+12+padded:])
 		m.Name = p.utf16(uint64(m.NameRVA))
+	}
+	return r, p.err
+}
+
+// dsoDebug32 is DSODebug of a 32-bit process.
+func (f *File) dsoDebug32() (DSODebugInfo, error) {
+	var r DSODebugInfo
+	b, err := f.fixed(LinuxDSODebug, DSODebug32Size)
+	if err != nil {
+		return r, err
+	}
+	var d DSODebug32
+	d.Get(b, f.Order)
+	r.DSODebug64 = DSODebug64{d.Version, d.MapRVA, d.DSOCount, uint64(d.Brk), uint64(d.LdBase), uint64(d.Dynamic)}
+	r.DynamicSection = b[DSODebug32Size:]
+	if r.MapRVA == NoLinkMaps || r.DSOCount == 0 {
+		return r, nil
+	}
+	p := f.pieces(nil)
+	b = p.bytes(uint64(r.MapRVA), uint64(r.DSOCount)*LinkMap32Size)
+	r.LinkMaps = make([]LinkMapInfo, len(b)/LinkMap32Size)
+	for i := range r.LinkMaps {
+		var l LinkMap32
+		l.Get(b[i*LinkMap32Size:], f.Order)
+		r.LinkMaps[i].LinkMap64 = LinkMap64{uint64(l.Addr), l.NameRVA, uint64(l.Ld)}
+		r.LinkMaps[i].Name = p.utf16(uint64(l.NameRVA))
 	}
 	return r, p.err
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sort"
 )
@@ -139,6 +140,9 @@ func (f *File) ReadMemory(addr uint64, p []byte) (int, error) {
 		k, err := f.r.ReadAt(p[done:done+int(n)], int64(m.Offset+skip))
 		done += k
 		if uint64(k) < n {
+			if err == nil || err == io.EOF {
+				err = ErrTruncated
+			}
 			return done, fmt.Errorf("memory at %#x: %w", addr+uint64(k), err)
 		}
 		addr += n

@@ -1,0 +1,244 @@
+package stream
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// maxProblems is how many problems are told at most: a hostile file could have one for each of its words.
+const maxProblems = 1000
+
+// Problems says in plain words what is wrong with a minidump: what lies outside of the file or can't be read, streams
+// that are there twice or overlap, threads that are there twice, stacks that the memory lists lack, memory that is held
+// twice, and references to threads and modules that are not there. None means that a careful reader accepts the file.
+func Problems(f *File) []string {
+	c := checker{f: f}
+	c.streams()
+	c.system()
+	c.threads()
+	c.modules()
+	c.memory()
+	c.others()
+	return c.list
+}
+
+type checker struct {
+	f    *File
+	list []string
+}
+
+func (c *checker) add(format string, args ...any) {
+	if len(c.list) < maxProblems {
+		c.list = append(c.list, fmt.Sprintf(format, args...))
+	}
+}
+
+// failed adds err, unless there is none or the stream is just not there.
+func (c *checker) failed(err error) {
+	if err != nil && !errors.Is(err, ErrNoStream) {
+		c.add("%v", err)
+	}
+}
+
+// location adds a problem if loc is not inside of the file. It returns whether loc is.
+func (c *checker) location(loc Location, what string, args ...any) bool {
+	if c.f.inside(uint64(loc.RVA), uint64(loc.DataSize)) {
+		return true
+	}
+	c.add("%s: %d bytes at %#x are not inside of the file of %d", fmt.Sprintf(what, args...), loc.DataSize, loc.RVA,
+		c.f.size)
+	return false
+}
+
+// streams checks the directory: where streams are, and that nothing is there twice.
+func (c *checker) streams() {
+	type piece struct {
+		start, end uint64
+		what       string
+	}
+	directory := uint64(c.f.Header.StreamDirectoryRVA)
+	pieces := []piece{
+		{0, HeaderSize, "the header"},
+		{directory, directory + uint64(len(c.f.Directory))*DirectorySize, "the directory"},
+	}
+	seen := map[Type]bool{}
+	for _, d := range c.f.Directory {
+		if d.Type == UnusedStream {
+			continue
+		}
+		if seen[d.Type] {
+			c.add("%v is there twice", d.Type)
+		}
+		seen[d.Type] = true
+		if c.location(d.Location, "%v", d.Type) {
+			start := uint64(d.Location.RVA)
+			pieces = append(pieces, piece{start, start + uint64(d.Location.DataSize), d.Type.String()})
+		}
+	}
+	slices.SortStableFunc(pieces, func(a, b piece) int { return cmp.Compare(a.start, b.start) })
+	var before piece
+	for _, p := range pieces {
+		if p.start == p.end {
+			continue
+		}
+		if p.start < before.end {
+			c.add("%s at %#x overlaps %s, which ends at %#x", p.what, p.start, before.what, before.end)
+		}
+		if p.end > before.end {
+			before = p
+		}
+	}
+}
+
+func (c *checker) system() {
+	_, _, err := c.f.SystemInfo()
+	if errors.Is(err, ErrNoStream) {
+		c.add("%v is missing: CPU contexts can't be read without it", SystemInfoStream)
+	}
+	c.failed(err)
+}
+
+// threads checks the threads, their stacks and names, and the exception.
+func (c *checker) threads() {
+	threads, err := c.f.Threads()
+	if errors.Is(err, ErrNoStream) {
+		c.add("%v is missing", ThreadListStream)
+	}
+	c.failed(err)
+	ranges, _ := c.f.MemoryRanges()
+	context := map[uint32]Location{}
+	for i := range threads {
+		t := &threads[i]
+		if _, twice := context[t.ThreadID]; twice {
+			c.add("thread %d is there twice", t.ThreadID)
+		}
+		context[t.ThreadID] = t.Context
+		c.location(t.Context, "context of thread %d", t.ThreadID)
+		stack := MemoryRange{t.Stack.Start, uint64(t.Stack.Memory.DataSize), uint64(t.Stack.Memory.RVA)}
+		if stack.Size == 0 || !c.location(t.Stack.Memory, "stack of thread %d", t.ThreadID) {
+			continue
+		}
+		if !holds(ranges, stack) {
+			c.add("stack of thread %d, %d bytes at %#x, is not in a memory list", t.ThreadID, stack.Size, stack.Addr)
+		}
+	}
+	names, err := c.f.ThreadNames()
+	c.failed(err)
+	for _, id := range sortedKeys(names) {
+		if _, known := context[id]; !known {
+			c.add("name of thread %d, which is not in the thread list", id)
+		}
+	}
+	exception, err := c.f.Exception()
+	c.failed(err)
+	if err != nil {
+		return
+	}
+	c.location(exception.Context, "context of the exception")
+	if _, known := context[exception.ThreadID]; !known {
+		c.add("exception in thread %d, which is not in the thread list", exception.ThreadID)
+	}
+	if exception.NumberParameters > EXCEPTION_MAXIMUM_PARAMETERS {
+		c.add("exception has %d parameters", exception.NumberParameters)
+	}
+}
+
+// holds is whether all of m's addresses are in ranges, which are sorted and don't overlap.
+func holds(ranges []MemoryRange, m MemoryRange) bool {
+	i, _ := slices.BinarySearchFunc(ranges, m.Addr, func(r MemoryRange, addr uint64) int {
+		return cmp.Compare(r.last(), addr)
+	})
+	for ; i < len(ranges) && ranges[i].Addr <= m.Addr; i++ {
+		n := ranges[i].last() - m.Addr + 1
+		if n >= m.Size {
+			return true
+		}
+		m.Addr, m.Size = m.Addr+n, m.Size-n
+	}
+	return false
+}
+
+func sortedKeys(names map[uint32]string) []uint32 {
+	keys := make([]uint32, 0, len(names))
+	for k := range names {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func (c *checker) modules() {
+	modules, err := c.f.Modules()
+	if errors.Is(err, ErrNoStream) {
+		c.add("%v is missing", ModuleListStream)
+	}
+	c.failed(err)
+	for i := range modules {
+		m := &modules[i]
+		c.location(m.CvRecord, "CodeView record of module %q", m.Name)
+		c.location(m.MiscRecord, "misc record of module %q", m.Name)
+		if m.Name == "" {
+			c.add("module at %#x has no name", m.BaseOfImage)
+		}
+		if m.SizeOfImage == 0 {
+			c.add("module %q has no size", m.Name)
+		}
+	}
+	byBase := slices.Clone(modules)
+	slices.SortStableFunc(byBase, func(a, b ModuleInfo) int { return cmp.Compare(a.BaseOfImage, b.BaseOfImage) })
+	for i := 1; i < len(byBase); i++ {
+		a, b := &byBase[i-1], &byBase[i]
+		if b.BaseOfImage-a.BaseOfImage < uint64(a.SizeOfImage) {
+			c.add("modules %q at %#x and %q at %#x overlap", a.Name, a.BaseOfImage, b.Name, b.BaseOfImage)
+		}
+	}
+	_, err = c.f.UnloadedModules()
+	c.failed(err)
+}
+
+func (c *checker) memory() {
+	list, err := c.f.rawRanges()
+	c.failed(err)
+	held := uint64(0)
+	for i := range list {
+		held += list[i].Size
+	}
+	merged, _ := c.f.MemoryRanges()
+	for i := range merged {
+		held -= merged[i].Size
+	}
+	if held != 0 {
+		c.add("%d bytes of memory are held more than once", held)
+	}
+	_, err = c.f.MemoryInfo()
+	c.failed(err)
+}
+
+// others checks that the streams can be read that nothing else refers to.
+func (c *checker) others() {
+	_, err := c.f.Handles()
+	c.failed(err)
+	_, err = c.f.MiscInfo()
+	c.failed(err)
+	_, err = c.f.BreakpadInfo()
+	c.failed(err)
+	_, err = c.f.ThreadInfo()
+	c.failed(err)
+	_, err = c.f.DSODebug()
+	c.failed(err)
+	sets, err := c.f.RegisterSets()
+	c.failed(err)
+	for i := range sets {
+		c.location(sets[i].Data, "register set %#x of thread %d", sets[i].NoteType, sets[i].ThreadID)
+	}
+	crashpad, err := c.f.CrashpadInfo()
+	c.failed(err)
+	modules, _ := c.f.Modules()
+	for i := range crashpad.Modules {
+		if index := crashpad.Modules[i].ModuleIndex; uint64(index) >= uint64(len(modules)) {
+			c.add("annotations of module %d of %d", index, len(modules))
+		}
+	}
+}
