@@ -1,0 +1,357 @@
+package stream
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var orders = []binary.ByteOrder{binary.LittleEndian, binary.BigEndian}
+
+type record interface {
+	Put(b []byte, o binary.ByteOrder)
+	Get(b []byte, o binary.ByteOrder)
+}
+
+// recordTests holds the bytes of every record whose fields are filled with the bytes 01, 02, 03 … in their order: so
+// each field has a value of its own and each byte its place. A group is a field, in big-endian order; "=" marks bytes
+// that no order turns round, and dots a reserved field, which is 0.
+var recordTests = []struct {
+	name   string
+	zero   record
+	size   int // the constant
+	figure int // the documented size
+	fields string
+}{
+	{"Header", &Header{}, HeaderSize, 32,
+		`01020304 05060708 090a0b0c 0d0e0f10 11121314 15161718 191a1b1c1d1e1f20`},
+	{"Location", &Location{}, LocationSize, 8,
+		`01020304 05060708`},
+	{"Directory", &Directory{}, DirectorySize, 12,
+		`01020304 05060708 090a0b0c`},
+	{"MemoryDescriptor", &MemoryDescriptor{}, MemoryDescriptorSize, 16,
+		`0102030405060708 090a0b0c 0d0e0f10`},
+	{"Memory64List", &Memory64List{}, Memory64ListSize, 16,
+		`0102030405060708 090a0b0c0d0e0f10`},
+	{"MemoryDescriptor64", &MemoryDescriptor64{}, MemoryDescriptor64Size, 16,
+		`0102030405060708 090a0b0c0d0e0f10`},
+	{"MemoryInfoList", &MemoryInfoList{}, MemoryInfoListSize, 16,
+		`01020304 05060708 090a0b0c0d0e0f10`},
+	{"MemoryInfo", &MemoryInfo{}, MemoryInfoSize, 48,
+		`0102030405060708 090a0b0c0d0e0f10 11121314 ........ 15161718191a1b1c 1d1e1f20 21222324 25262728
+			........`},
+	{"Thread", &Thread{}, ThreadSize, 48,
+		`01020304 05060708 090a0b0c 0d0e0f10 1112131415161718 191a1b1c1d1e1f20 21222324 25262728 292a2b2c
+			2d2e2f30`},
+	{"ThreadName", &ThreadName{}, ThreadNameSize, 12,
+		`01020304 05060708090a0b0c`},
+	{"ThreadInfoList", &ThreadInfoList{}, ThreadInfoListSize, 12,
+		`01020304 05060708 090a0b0c`},
+	{"ThreadInfo", &ThreadInfo{}, ThreadInfoSize, 64,
+		`01020304 05060708 090a0b0c 0d0e0f10 1112131415161718 191a1b1c1d1e1f20 2122232425262728
+			292a2b2c2d2e2f30 3132333435363738 393a3b3c3d3e3f40`},
+	{"FixedFileInfo", &FixedFileInfo{}, FixedFileInfoSize, 52,
+		`01020304 05060708 090a0b0c 0d0e0f10 11121314 15161718 191a1b1c 1d1e1f20 21222324 25262728
+			292a2b2c 2d2e2f30 31323334`},
+	{"Module", &Module{}, ModuleSize, 108,
+		`0102030405060708 090a0b0c 0d0e0f10 11121314 15161718 191a1b1c 1d1e1f20 21222324 25262728
+			292a2b2c 2d2e2f30 31323334 35363738 393a3b3c 3d3e3f40 41424344 45464748 494a4b4c 4d4e4f50
+			51525354 55565758 595a5b5c ................ ................`},
+	{"UnloadedModuleList", &UnloadedModuleList{}, UnloadedModuleListSize, 12,
+		`01020304 05060708 090a0b0c`},
+	{"UnloadedModule", &UnloadedModule{}, UnloadedModuleSize, 24,
+		`0102030405060708 090a0b0c 0d0e0f10 11121314 15161718`},
+	{"Exception", &Exception{}, ExceptionSize, 168,
+		`01020304 ........ 05060708 090a0b0c 0d0e0f1011121314 15161718191a1b1c 1d1e1f20 ........
+			2122232425262728 292a2b2c2d2e2f30 3132333435363738 393a3b3c3d3e3f40 4142434445464748
+			494a4b4c4d4e4f50 5152535455565758 595a5b5c5d5e5f60 6162636465666768 696a6b6c6d6e6f70
+			7172737475767778 797a7b7c7d7e7f80 8182838485868788 898a8b8c8d8e8f90 9192939495969798 999a9b9c
+			9d9e9fa0`},
+	{"SystemInfo", &SystemInfo{}, SystemInfoSize, 56,
+		`0102 0304 0506 07 08 090a0b0c 0d0e0f10 11121314 15161718 191a1b1c 1d1e ....
+			=1f202122232425262728292a2b2c2d2e2f30313233343536`},
+	{"X86CPU", &X86CPU{}, CPUSize, 24,
+		`=0102030405060708090a0b0c 0d0e0f10 11121314 15161718`},
+	{"ARMCPU", &ARMCPU{}, CPUSize, 24,
+		`01020304 05060708 ................................`},
+	{"OtherCPU", &OtherCPU{}, CPUSize, 24,
+		`0102030405060708 090a0b0c0d0e0f10 ................`},
+	{"MiscInfo", &MiscInfo{}, MiscInfoSize, 24,
+		`01020304 05060708 090a0b0c 0d0e0f10 11121314 15161718`},
+	{"MiscInfo2", &MiscInfo2{}, MiscInfo2Size, 44,
+		`01020304 05060708 090a0b0c 0d0e0f10 11121314 15161718 191a1b1c 1d1e1f20 21222324 25262728
+			292a2b2c`},
+	{"HandleDataHeader", &HandleDataHeader{}, HandleDataHeaderSize, 16,
+		`01020304 05060708 090a0b0c ........`},
+	{"HandleDescriptor", &HandleDescriptor{}, HandleDescriptorSize, 32,
+		`0102030405060708 090a0b0c 0d0e0f10 11121314 15161718 191a1b1c 1d1e1f20`},
+	{"HandleDescriptor2", &HandleDescriptor2{}, HandleDescriptor2Size, 40,
+		`0102030405060708 090a0b0c 0d0e0f10 11121314 15161718 191a1b1c 1d1e1f20 21222324 ........`},
+	{"BreakpadInfo", &BreakpadInfo{}, BreakpadInfoSize, 12,
+		`01020304 05060708 090a0b0c`},
+	{"DSODebug64", &DSODebug64{}, DSODebug64Size, 36,
+		`01020304 05060708 090a0b0c 0d0e0f1011121314 15161718191a1b1c 1d1e1f2021222324`},
+	{"DSODebug32", &DSODebug32{}, DSODebug32Size, 24,
+		`01020304 05060708 090a0b0c 0d0e0f10 11121314 15161718`},
+	{"LinkMap64", &LinkMap64{}, LinkMap64Size, 20,
+		`0102030405060708 090a0b0c 0d0e0f1011121314`},
+	{"LinkMap32", &LinkMap32{}, LinkMap32Size, 12,
+		`01020304 05060708 090a0b0c`},
+	{"CrashpadInfo", &CrashpadInfo{}, CrashpadInfoSize, 52,
+		`01020304 05060708 090a 0b0c =0d0e0f1011121314 15161718 191a 1b1c =1d1e1f2021222324 25262728
+			292a2b2c 2d2e2f30 31323334`},
+	{"SimpleStringDictionaryEntry", &SimpleStringDictionaryEntry{}, SimpleStringDictionaryEntrySize, 8,
+		`01020304 05060708`},
+	{"ModuleCrashpadInfoLink", &ModuleCrashpadInfoLink{}, ModuleCrashpadInfoLinkSize, 12,
+		`01020304 05060708 090a0b0c`},
+	{"ModuleCrashpadInfo", &ModuleCrashpadInfo{}, ModuleCrashpadInfoSize, 28,
+		`01020304 05060708 090a0b0c 0d0e0f10 11121314 15161718 191a1b1c`},
+	{"AnnotationObject", &AnnotationObject{}, AnnotationObjectSize, 12,
+		`01020304 0506 .... 0708090a`},
+	{"GUID", &GUID{}, GUIDSize, 16,
+		`01020304 0506 0708 =090a0b0c0d0e0f10`},
+	{"RegisterSets", &RegisterSets{}, RegisterSetsSize, 8,
+		`01020304 05060708`},
+	{"RegisterSet", &RegisterSet{}, RegisterSetSize, 16,
+		`01020304 05060708 090a0b0c 0d0e0f10`}}
+
+// image is the bytes that fields describes, with fill in the reserved ones.
+func image(t *testing.T, fields string, o binary.ByteOrder, fill string) []byte {
+	t.Helper()
+	var image []byte
+	for _, group := range strings.Fields(fields) {
+		raw := strings.HasPrefix(group, "=")
+		group = strings.ReplaceAll(strings.TrimPrefix(group, "="), "..", fill)
+		b, err := hex.DecodeString(group)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !raw && o == binary.LittleEndian {
+			slices.Reverse(b)
+		}
+		image = append(image, b...)
+	}
+	return image
+}
+
+// fill gives every number in v the bytes that follow those of the number before.
+func fill(v reflect.Value, next *byte) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(v.Field(i), next)
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			fill(v.Index(i), next)
+		}
+	default:
+		var n uint64
+		for range v.Type().Size() {
+			n = n<<8 | uint64(*next)
+			*next++
+		}
+		v.SetUint(n)
+	}
+}
+
+func TestRecords(t *testing.T) {
+	for _, test := range recordTests {
+		for _, o := range orders {
+			want := image(t, test.fields, o, "00")
+			if test.size != test.figure || len(want) != test.figure {
+				t.Fatalf("%s: size is %d and the bytes are %d, not %d", test.name, test.size, len(want), test.figure)
+			}
+			filled := reflect.New(reflect.TypeOf(test.zero).Elem())
+			next := byte(1)
+			fill(filled.Elem(), &next)
+			r := filled.Interface().(record)
+
+			b := bytes.Repeat([]byte{0xaa}, test.size+8)
+			r.Put(b, o)
+			if !bytes.Equal(b[:test.size], want) {
+				t.Errorf("%s, %v:\n got %x\nwant %x", test.name, o, b[:test.size], want)
+			}
+			if !bytes.Equal(b[test.size:], bytes.Repeat([]byte{0xaa}, 8)) {
+				t.Errorf("%s, %v: wrote behind its end: %x", test.name, o, b[test.size:])
+			}
+			back := reflect.New(reflect.TypeOf(test.zero).Elem())
+			back.Interface().(record).Get(image(t, test.fields, o, "ee"), o)
+			if !reflect.DeepEqual(back.Interface(), r) {
+				t.Errorf("%s, %v:\n got %+v\nwant %+v", test.name, o, back.Elem(), filled.Elem())
+			}
+		}
+	}
+}
+
+// TestRecordsShort holds that Put and Get touch nothing if the slice is too short, but panic.
+func TestRecordsShort(t *testing.T) {
+	panics := func(f func()) (yes bool) {
+		defer func() { yes = recover() != nil }()
+		f()
+		return
+	}
+	for _, test := range recordTests {
+		b := make([]byte, test.size-1)
+		if !panics(func() { test.zero.Put(b, binary.LittleEndian) }) {
+			t.Errorf("%s.Put takes a slice that is too short", test.name)
+		}
+		if test.name == "ModuleCrashpadInfo" { // an older form is shorter
+			b = b[:ModuleCrashpadInfoMinSize-1]
+		}
+		if !panics(func() { test.zero.Get(b, binary.LittleEndian) }) {
+			t.Errorf("%s.Get takes a slice that is too short", test.name)
+		}
+	}
+}
+
+func TestRecordsAllocateNothing(t *testing.T) {
+	b := make([]byte, 4096)
+	for _, test := range recordTests {
+		for _, o := range orders {
+			if n := testing.AllocsPerRun(10, func() {
+				test.zero.Put(b, o)
+				test.zero.Get(b, o)
+			}); n != 0 {
+				t.Errorf("%s allocates %v times", test.name, n)
+			}
+		}
+	}
+}
+
+func TestModuleCrashpadInfoOld(t *testing.T) {
+	b := make([]byte, ModuleCrashpadInfoMinSize)
+	full := ModuleCrashpadInfo{1, Location{2, 3}, Location{4, 5}, Location{}}
+	for i, v := range []uint32{1, 2, 3, 4, 5} {
+		binary.BigEndian.PutUint32(b[4*i:], v)
+	}
+	got := ModuleCrashpadInfo{AnnotationObjects: Location{9, 9}}
+	if got.Get(b, binary.BigEndian); got != full {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestMiscInfo5 reads every form, each with its last field and without those of the next.
+func TestMiscInfo5(t *testing.T) {
+	for _, o := range orders {
+		b := make([]byte, MiscInfo5Size)
+		text := func(at int, s string) {
+			for i := range len(s) {
+				o.PutUint16(b[at+2*i:], uint16(s[i]))
+			}
+		}
+		o.PutUint32(b[20:], 20)
+		o.PutUint32(b[40:], 40)
+		o.PutUint32(b[44:], 44)
+		o.PutUint32(b[48:], 48)
+		o.PutUint32(b[52:], 52)
+		o.PutUint32(b[56:], 56)
+		o.PutUint32(b[60:], -60&0xffffffff)
+		text(64, "CET")
+		text(148, "Central European Summer Time 1234") // one more than there is room for
+		text(232, "build")
+		text(752, "dbg")
+		o.PutUint32(b[1360:], 1360)
+		for _, size := range []int{MiscInfoSize, MiscInfo2Size, MiscInfo3Size, MiscInfo4Size, MiscInfo5Size} {
+			want := MiscInfo5{}
+			want.SizeOfInfo, want.ProcessKernelTime = uint32(size), 20
+			if size >= 44 {
+				want.ProcessorCurrentIdleState = 40
+			}
+			if size >= 232 {
+				want.ProcessIntegrityLevel, want.ProcessExecuteFlags, want.ProtectedProcess = 44, 48, 52
+				want.TimeZoneID, want.TimeZoneBias = 56, -60
+				want.TimeZoneStandardName, want.TimeZoneDaylightName = "CET", "Central European Summer Time 123"
+			}
+			if size >= 832 {
+				want.BuildString, want.DbgBldStr = "build", "dbg"
+			}
+			if size >= 1364 {
+				want.ProcessCookie = 1360
+			}
+			o.PutUint32(b, uint32(size))
+			var told, cut MiscInfo5
+			if told.Get(b, o); told != want {
+				t.Errorf("size %d:\n got %+v\nwant %+v", size, told, want)
+			}
+			o.PutUint32(b, 0xffffffff)
+			want.SizeOfInfo = 0xffffffff
+			if cut.Get(b[:size], o); cut != want {
+				t.Errorf("%d bytes:\n got %+v\nwant %+v", size, cut, want)
+			}
+		}
+	}
+}
+
+func TestTypes(t *testing.T) {
+	for number, name := range map[Type]string{
+		0: "UnusedStream", 3: "ThreadListStream", 4: "ModuleListStream", 5: "MemoryListStream", 6: "ExceptionStream",
+		7: "SystemInfoStream", 8: "ThreadExListStream", 9: "Memory64ListStream", 10: "CommentStreamA",
+		11: "CommentStreamW", 12: "HandleDataStream", 13: "FunctionTableStream", 14: "UnloadedModuleListStream",
+		15: "MiscInfoStream", 16: "MemoryInfoListStream", 17: "ThreadInfoListStream", 18: "HandleOperationList",
+		19: "TokenStream", 20: "JavaScriptDataStream", 21: "SystemMemoryInfoStream", 22: "ProcessVMCountersStream",
+		23: "IptTraceStream", 24: "ThreadNamesStream", 0x47670001: "BreakpadInfoStream", 0x47670002: "AssertionInfoStream",
+		0x47670003: "LinuxCPUInfo", 0x47670004: "LinuxProcStatus", 0x47670005: "LinuxLSBRelease",
+		0x47670006: "LinuxCmdLine", 0x47670007: "LinuxEnviron", 0x47670008: "LinuxAuxv", 0x47670009: "LinuxMaps",
+		0x4767000a: "LinuxDSODebug", 0x43500001: "CrashpadInfoStream", 0x4d7a0001: "MozMacosCrashInfo",
+		0x4d7a0002: "MozMacosBootargs", 0x4d7a0003: "MozLinuxLimits", 0x4d7a0004: "MozSoftErrors",
+		0x676f0001: "GoroutineListStream", 0x676f0002: "RegisterSetsStream", 0xfff0: "0xfff0",
+	} {
+		if number.String() != name {
+			t.Errorf("%#x is %v, not %s", uint32(number), number, name)
+		}
+	}
+}
+
+func TestIdentifiers(t *testing.T) {
+	bytes16 := "00112233445566778899aabbccddeeff"
+	for _, test := range []struct {
+		name     string
+		codeView string // in hexadecimal, little-endian
+		big      bool
+		platform uint32
+		debug    string
+		code     string
+	}{
+		{"build id", "4c457042" + bytes16, false, MD_OS_LINUX, "33221100554477668899AABBCCDDEEFF0", bytes16},
+		{"long build id", "4c457042" + bytes16 + "01020304", false, MD_OS_LINUX,
+			"33221100554477668899AABBCCDDEEFF0", bytes16 + "01020304"},
+		{"short build id", "4c457042" + "0011223344", false, MD_OS_LINUX, "33221100004400000000000000000000" + "0", "0011223344"},
+		{"big-endian", "4270454c" + bytes16, true, MD_OS_LINUX, "00112233445566778899AABBCCDDEEFF0", bytes16},
+		{"no build id", "4c457042", false, MD_OS_LINUX, "", ""},
+		{"PDB 7.0", "52534453" + bytes16 + "1a000000" + "612e70646200", false, MD_OS_WIN32_NT,
+			"33221100554477668899AABBCCDDEEFF1a", "4CA3B58A1a000"},
+		{"UUID", "52534453" + bytes16 + "00000000" + "00", false, MD_OS_MAC_OS_X,
+			"33221100554477668899AABBCCDDEEFF0", "33221100554477668899AABBCCDDEEFF"},
+		{"PDB 7.0, cut", "52534453" + bytes16 + "0000", false, MD_OS_MAC_OS_X, "", ""},
+		{"PDB 2.0", "4e423130" + "00000000" + "0d0cb03e" + "1a000000" + "00", false, MD_OS_WIN32_NT, "3EB00C0D1a",
+			"4CA3B58A1a000"},
+		{"PDB 2.0, cut", "4e423130" + "00000000" + "0d0cb03e" + "1a", false, MD_OS_LINUX, "", ""},
+		{"unknown", "01020304" + bytes16, false, MD_OS_LINUX, "", ""},
+		{"none", "", false, MD_OS_LINUX, "", ""},
+	} {
+		b, err := hex.DecodeString(test.codeView)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var o binary.ByteOrder = binary.LittleEndian
+		if test.big {
+			o = binary.BigEndian
+		}
+		if got := DebugID(b, o); got != test.debug {
+			t.Errorf("%s: debug id %q, not %q", test.name, got, test.debug)
+		}
+		m := Module{TimeDateStamp: 0x4ca3b58a, SizeOfImage: 0x1a000}
+		if got := CodeID(&m, b, test.platform, o); got != test.code {
+			t.Errorf("%s: code id %q, not %q", test.name, got, test.code)
+		}
+	}
+	id := GUID{0x00112233, 0x4455, 0x6677, [8]byte{0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff}}
+	if s := id.String(); s != "00112233-4455-6677-8899-aabbccddeeff" {
+		t.Error(s)
+	}
+}
