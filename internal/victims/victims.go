@@ -1,0 +1,447 @@
+//go:build linux
+
+// Package victims builds and starts the programs that tests dump.
+//
+// The C programs are in the folder c (their usage is at the top of each), the Go programs in gocrowd, gocrash and
+// gosleep. Each test gets its own copy of a program, in its own temporary folder, so it may delete or replace it.
+//
+// A test that needs a compiler which is missing is skipped with the reason; when the environment has CI=true, it fails.
+// In a virtual machine without compilers (see internal/vm) programs built beforehand by the command build are taken
+// from the folder that the environment variable MINIDUMP_VICTIMS names.
+package victims
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+//go:embed c
+var sources embed.FS
+
+// prebuilt is the folder of programs built beforehand; empty where there are compilers.
+var prebuilt = os.Getenv("MINIDUMP_VICTIMS")
+
+// C compiles a source of the folder c, such as "victim.c", for the architecture of the running test, with $CC or gcc,
+// at -O1 -g and with the further flags, and returns the program's path. For 386 it is static: an amd64 machine has no
+// 32-bit loader.
+func C(t testing.TB, source string, flags ...string) string {
+	t.Helper()
+	if prebuilt != "" {
+		if slices.ContainsFunc(flags, func(f string) bool { return f != "-static" }) {
+			t.Skipf("victims: no compiler in this machine for %s with %q", source, flags)
+		}
+		return copyPrebuilt(t, strings.TrimSuffix(source, ".c"))
+	}
+	if runtime.GOARCH == "386" {
+		return CrossC(t, "386", source, flags...)
+	}
+	compiler := os.Getenv("CC")
+	if compiler == "" {
+		compiler = "gcc"
+	}
+	return Compile(t, compiler, source, flags...)
+}
+
+// crossCompilers are Debian's, by GOARCH. Debian 12 has none for loong64.
+var crossCompilers = map[string]string{
+	"386":      "i686-linux-gnu-gcc",
+	"arm":      "arm-linux-gnueabihf-gcc",
+	"arm64":    "aarch64-linux-gnu-gcc",
+	"mips64le": "mips64el-linux-gnuabi64-gcc",
+	"mipsle":   "mipsel-linux-gnu-gcc",
+	"ppc64le":  "powerpc64le-linux-gnu-gcc",
+	"riscv64":  "riscv64-linux-gnu-gcc",
+	"s390x":    "s390x-linux-gnu-gcc",
+}
+
+// CrossC is C for another architecture. The program is static, so that it runs on a machine with nothing but a kernel.
+// A test for an architecture that has no compiler is skipped, with CI=true too.
+func CrossC(t testing.TB, goarch, source string, flags ...string) string {
+	t.Helper()
+	if goarch == "amd64" && runtime.GOARCH == "amd64" {
+		return Compile(t, "gcc", source, append([]string{"-static"}, flags...)...)
+	}
+	compiler := crossCompilers[goarch]
+	if compiler == "" {
+		t.Skipf("victims: Debian 12 has no C compiler for %s", goarch)
+	}
+	return Compile(t, compiler, source, append([]string{"-static"}, flags...)...)
+}
+
+// Compile is C with a named compiler, such as "musl-gcc".
+func Compile(t testing.TB, compiler, source string, flags ...string) string {
+	t.Helper()
+	built, err := compile(compiler, source, flags)
+	if errors.Is(err, exec.ErrNotFound) {
+		missing(t, compiler)
+	}
+	if err != nil {
+		t.Fatalf("victims: %v", err)
+	}
+	return copyProgram(t, built, strings.TrimSuffix(source, ".c"))
+}
+
+// missing ends a test for want of a tool.
+func missing(t testing.TB, tool string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("victims: %s is missing, and CI=true", tool)
+	}
+	t.Skipf("victims: %s is missing", tool)
+}
+
+// compile returns the path of the program in the cache, whose name holds a digest of all that it depends on.
+func compile(compiler, source string, flags []string) (string, error) {
+	path, err := exec.LookPath(compiler)
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	text, err := sources.ReadFile("c/" + source)
+	if err != nil {
+		return "", err
+	}
+	cache, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
+	digest := sha256.New()
+	fmt.Fprintf(digest, "%s %d %v %q %s", path, info.Size(), info.ModTime().UnixNano(), flags, text)
+	program := filepath.Join(cache, fmt.Sprintf("%s-%x", strings.TrimSuffix(source, ".c"), digest.Sum(nil)[:12]))
+	if _, err := os.Stat(program); err == nil {
+		return program, nil
+	}
+	tmp, err := os.MkdirTemp(cache, "build-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(tmp)
+	file := filepath.Join(tmp, source)
+	if err := os.WriteFile(file, text, 0644); err != nil {
+		return "", err
+	}
+	args := []string{"-O1", "-g", "-pthread"}
+	if slices.Contains(flags, "-static") {
+		args = append(args, "-DSTATIC")
+	}
+	args = append(args, flags...)
+	args = append(args, "-o", filepath.Join(tmp, "program"), file, "-ldl")
+	if out, err := exec.Command(path, args...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%s %s: %w\n%s", compiler, strings.Join(args, " "), err, out)
+	}
+	return program, os.Rename(filepath.Join(tmp, "program"), program)
+}
+
+func cacheDir() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "minidump-victims")
+	return dir, os.MkdirAll(dir, 0755)
+}
+
+// Go builds the Go program of the folder name, such as "gocrowd", without cgo and for the architecture of the running
+// test, unless env (K=V) says otherwise, and returns its path. With CGO_ENABLED=1, gocrash and gosleep use cgo.
+func Go(t testing.TB, name string, env ...string) string {
+	t.Helper()
+	if prebuilt != "" {
+		if len(env) > 0 {
+			t.Skipf("victims: no compiler in this machine for %s with %q", name, env)
+		}
+		return copyPrebuilt(t, name)
+	}
+	if _, err := exec.LookPath("go"); err != nil {
+		missing(t, "go")
+	}
+	program := filepath.Join(t.TempDir(), name)
+	if err := buildGo(name, program, runtime.GOARCH, env); err != nil {
+		t.Fatalf("victims: %v", err)
+	}
+	return program
+}
+
+func buildGo(name, program, goarch string, env []string) error {
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", program, "minidump/internal/victims/"+name)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+runtime.GOOS, "GOARCH="+goarch)
+	cmd.Env = append(cmd.Env, env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s %v: %w\n%s", name, env, err, out)
+	}
+	return nil
+}
+
+// Prebuild fills dir with all programs for goarch, for MINIDUMP_VICTIMS: static C programs, if there is a compiler for
+// goarch at all, and the Go programs.
+func Prebuild(goarch, dir string) error {
+	if err := os.MkdirAll(dir, 0755); err != nil {
+		return err
+	}
+	if compiler := crossCompilers[goarch]; compiler != "" {
+		for _, source := range []string{"victim.c", "crasher.c"} {
+			built, err := compile(compiler, source, []string{"-static"})
+			if err != nil {
+				return err
+			}
+			if err := copyFile(filepath.Join(dir, strings.TrimSuffix(source, ".c")), built); err != nil {
+				return err
+			}
+		}
+	}
+	for _, name := range []string{"gocrowd", "gocrash", "gosleep"} {
+		if err := buildGo(name, filepath.Join(dir, name), goarch, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func copyPrebuilt(t testing.TB, name string) string {
+	t.Helper()
+	path := filepath.Join(prebuilt, name)
+	if _, err := os.Stat(path); err != nil {
+		t.Skipf("victims: not built beforehand: %v", err)
+	}
+	return copyProgram(t, path, name)
+}
+
+func copyProgram(t testing.TB, from, name string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), name)
+	if err := copyFile(to, from); err != nil {
+		t.Fatalf("victims: %v", err)
+	}
+	return to
+}
+
+func copyFile(to, from string) error {
+	b, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	// Under the lock no child can be forked that inherits the descriptor and makes exec fail with ETXTBSY.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(to, b, 0755)
+}
+
+// Libs returns a folder of n small shared objects lib0000.so, lib0001.so, ... with distinct build ids and SONAMEs. They
+// take about 10 seconds to build for n = 500, once: they stay in the user's cache folder.
+func Libs(t testing.TB, n int) string {
+	t.Helper()
+	if _, err := exec.LookPath("gcc"); err != nil {
+		missing(t, "gcc")
+	}
+	dir, err := BuildLibs(n)
+	if err != nil {
+		t.Fatalf("victims: %v", err)
+	}
+	return dir
+}
+
+// BuildLibs is Libs outside of a test.
+func BuildLibs(n int) (string, error) {
+	cache, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
+	lib, _ := sources.ReadFile("c/lib.c")
+	script, _ := sources.ReadFile("c/gen.sh")
+	digest := sha256.Sum256(append(slices.Clone(lib), script...))
+	dir := filepath.Join(cache, fmt.Sprintf("libs-%d-%x", n, digest[:6]))
+	lock, err := os.Create(filepath.Join(cache, "libs.lock"))
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	tmp, err := os.MkdirTemp(cache, "build-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(tmp)
+	os.WriteFile(filepath.Join(tmp, "lib.c"), lib, 0644)
+	os.WriteFile(filepath.Join(tmp, "gen.sh"), script, 0755)
+	made := filepath.Join(tmp, "libs")
+	cmd := exec.Command("sh", filepath.Join(tmp, "gen.sh"), made, strconv.Itoa(n))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("gen.sh: %w\n%s", err, out)
+	}
+	return dir, os.Rename(made, dir)
+}
+
+// Proc is a victim that runs. It is killed when its test ends, and when the test's process dies.
+type Proc struct {
+	PID   int // as the victim itself printed it: in its own pid namespace
+	Cmd   *exec.Cmd
+	Stdin io.WriteCloser
+
+	lines chan string // what it printed to standard output after the ready line; closed at the end
+	done  chan struct{}
+}
+
+// readyTimeout is long enough for a victim with a big heap on an emulated machine, patience how long Line waits.
+const (
+	readyTimeout = 120 * time.Second
+	patience     = 60 * time.Second
+)
+
+// Start starts a victim and returns when it has printed "ready PID".
+func Start(t testing.TB, path string, args ...string) *Proc {
+	t.Helper()
+	return StartCmd(t, exec.Command(path, args...))
+}
+
+// StartCmd is Start for a command with an environment, a working folder or a wrapper. It sets Stdin, Stdout and, if it
+// is nil, Stderr.
+func StartCmd(t testing.TB, cmd *exec.Cmd) *Proc {
+	t.Helper()
+	p := &Proc{Cmd: cmd, lines: make(chan string, 1024), done: make(chan struct{})}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatalf("victims: %v", err)
+	}
+	p.Stdin = stdin
+	// A pipe of our own: that of StdoutPipe would be closed by Wait while lines are still in it.
+	stdout, stdoutW, err := os.Pipe()
+	if err != nil {
+		t.Fatalf("victims: %v", err)
+	}
+	cmd.Stdout = stdoutW
+	if cmd.Stderr == nil {
+		cmd.Stderr = os.Stderr
+	}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	err = startOnLastingThread(cmd)
+	stdoutW.Close()
+	if err != nil {
+		stdout.Close()
+		t.Fatalf("victims: %v", err)
+	}
+	go func() {
+		defer close(p.lines)
+		defer stdout.Close()
+		scanner := bufio.NewScanner(stdout)
+		for scanner.Scan() {
+			p.lines <- scanner.Text()
+		}
+	}()
+	go func() {
+		cmd.Wait()
+		close(p.done)
+	}()
+	t.Cleanup(p.kill)
+	ready := p.line(t, readyTimeout)
+	pid, ok := strings.CutPrefix(ready, "ready ")
+	if p.PID, err = strconv.Atoi(pid); !ok || err != nil {
+		t.Fatalf("victims: %s printed %q, not \"ready PID\"", cmd.Path, ready)
+	}
+	return p
+}
+
+// Line returns the next line that the victim prints after the ready line. The test fails if none comes within a minute.
+func (p *Proc) Line(t testing.TB) string {
+	t.Helper()
+	return p.line(t, patience)
+}
+
+func (p *Proc) line(t testing.TB, timeout time.Duration) string {
+	t.Helper()
+	select {
+	case line, ok := <-p.lines:
+		if !ok {
+			t.Fatalf("victims: %s ended its output", p.Cmd.Path)
+		}
+		return line
+	case <-time.After(timeout):
+		t.Fatalf("victims: %s printed nothing within %v", p.Cmd.Path, timeout)
+	}
+	return ""
+}
+
+// Go writes the byte that a victim started with --wait waits for.
+func (p *Proc) Go(t testing.TB) {
+	t.Helper()
+	if _, err := p.Stdin.Write([]byte("\n")); err != nil {
+		t.Fatalf("victims: %v", err)
+	}
+}
+
+// Wait waits for the victim's end and returns how it ended. The test fails if it goes on for more than a minute.
+func (p *Proc) Wait(t testing.TB) syscall.WaitStatus {
+	t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		t.Fatalf("victims: %s did not end within %v", p.Cmd.Path, patience)
+	}
+	return p.Cmd.ProcessState.Sys().(syscall.WaitStatus)
+}
+
+// Alive says whether the victim has not ended yet.
+func (p *Proc) Alive() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// kill ends the victim. The wait is bounded, as a process cannot go while a tracer has not reaped its threads.
+func (p *Proc) kill() {
+	p.Cmd.Process.Kill()
+	p.Stdin.Close()
+	select {
+	case <-p.done:
+	case <-time.After(10 * time.Second):
+	}
+}
+
+var (
+	startOnce sync.Once
+	starts    chan func()
+)
+
+// startOnLastingThread starts cmd on a thread that lives as long as this process: the parent death signal is sent when
+// the starting thread ends, not when the process does, and tests that trace end theirs.
+func startOnLastingThread(cmd *exec.Cmd) error {
+	startOnce.Do(func() {
+		starts = make(chan func())
+		go func() {
+			runtime.LockOSThread()
+			for start := range starts {
+				start()
+			}
+		}()
+	})
+	result := make(chan error)
+	starts <- func() { result <- cmd.Start() }
+	return <-result
+}
