@@ -81,6 +81,9 @@ func ParseCPUInfo(b []byte, arch string) CPUInfo {
 		c.Count = p.summaryCount
 	}
 	if p.kind == cpuARM {
+		if c.Count == 0 && c.ModelName != nil {
+			c.Count = 1 // an old kernel for one CPU, which numbers none
+		}
 		if v := platformVersion(c.ModelName); v != 0 {
 			c.Architecture = v
 		}
