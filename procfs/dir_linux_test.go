@@ -137,7 +137,7 @@ func TestReadManyMaps(t *testing.T) {
 
 func TestTasks(t *testing.T) {
 	names := []string{"plain", "with space", ") S 1 2 (", "fifteen bytes !", "new\nline", "\xff\xfe", " "}
-	v := start(t, "", nil, names...)
+	v := start(t, names...)
 	d := open(t, v.pid)
 	scratch, out, buf := make([]byte, 512), make([]int32, 64), make([]byte, 4096)
 	for range 3 { // listed again, the same
@@ -198,7 +198,7 @@ func TestTasks(t *testing.T) {
 
 // What is read through a Dir after the process is gone must fail, and must never be another process.
 func TestProcessGone(t *testing.T) {
-	v := start(t, "", nil, "x")
+	v := start(t, "x")
 	d := open(t, v.pid)
 	scratch, out, buf := make([]byte, 512), make([]int32, 64), make([]byte, 4096)
 	v.end()
@@ -241,19 +241,23 @@ func TestZombie(t *testing.T) {
 	d := open(t, cmd.Process.Pid)
 	buf := make([]byte, 4096)
 	var s Stat
-	for end := time.Now().Add(10 * time.Second); s.State != 'Z' && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	out := make([]int32, 64)
+	tasks := 0
+	// Its first thread becomes a zombie before the last of the others is gone.
+	for end := time.Now().Add(10 * time.Second); (s.State != 'Z' || tasks != 1) && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		n, _, errno := d.ReadFile("stat\x00", buf)
 		var ok bool
 		if s, ok = ParseStat(buf[:n]); errno != 0 || !ok {
 			t.Fatalf("stat %q, %v", buf[:n], errno)
 		}
+		if tasks, _, errno = d.Tasks(make([]byte, 512), out); errno != 0 {
+			t.Fatal(errno)
+		}
 	}
-	out := make([]int32, 4)
-	n, _, errno := d.Tasks(make([]byte, 512), out)
-	if s.State != 'Z' || errno != 0 || n != 1 || out[0] != int32(cmd.Process.Pid) {
-		t.Errorf("state %c, tasks %v, %v", s.State, out[:n], errno)
+	if s.State != 'Z' || tasks != 1 || out[0] != int32(cmd.Process.Pid) {
+		t.Errorf("state %c, tasks %v", s.State, out[:tasks])
 	}
-	if n, _, errno = d.ReadFile("maps\x00", buf); n != 0 || errno != 0 {
+	if n, _, errno := d.ReadFile("maps\x00", buf); n != 0 || errno != 0 {
 		t.Errorf("maps of a zombie: %q, %v", buf[:n], errno)
 	}
 }
@@ -329,7 +333,7 @@ func nativeOrder() binary.ByteOrder {
 }
 
 func TestSyscallFile(t *testing.T) {
-	v := start(t, "", nil, "sleeper")
+	v := start(t, "sleeper")
 	d := open(t, v.pid)
 	buf := make([]byte, 4096)
 	n, errno := d.TaskFile(v.tids[0], "/syscall\x00", buf)
@@ -359,7 +363,7 @@ func TestSyscallFile(t *testing.T) {
 }
 
 func TestStopped(t *testing.T) {
-	v := start(t, "", nil, "x")
+	v := start(t, "x")
 	d := open(t, v.pid)
 	buf := make([]byte, 8192)
 	if err := syscall.Kill(v.pid, syscall.SIGSTOP); err != nil {
@@ -520,7 +524,7 @@ func TestMachine(t *testing.T) {
 var sink int
 
 func TestNoAllocations(t *testing.T) {
-	v := start(t, "", nil, "thread name")
+	v := start(t, "thread name")
 	d := open(t, v.pid)
 	scratch, out, buf, st := make([]byte, 4096), make([]int32, 256), make([]byte, 1<<18), new(unix.Statx_t)
 	q := &Query{NameBuf: make([]byte, 4096), BuildIDBuf: make([]byte, 20)}
@@ -555,6 +559,11 @@ func TestNoAllocations(t *testing.T) {
 		}},
 		{"OpenMapFile", func() {
 			if fd, errno := d.OpenMapFile(first.Start, first.End); errno == 0 {
+				sys.Close(fd)
+			}
+		}},
+		{"OpenMapped", func() {
+			if fd, errno := d.OpenMapped(&first, st); errno == 0 {
 				sys.Close(fd)
 			}
 		}},

@@ -20,7 +20,39 @@ import (
 // until its standard input is closed.
 const childEnv = "PROCFS_TEST_CHILD"
 
+// pivotEnv makes it first go into a mount namespace of its own whose root is this directory, and run /inside/victim there.
+const pivotEnv = "PROCFS_TEST_PIVOT"
+
+// pivot does what a container runtime does. It returns only when something fails.
+func pivot(root string) error {
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return err
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	if err := unix.Mount(root, root, "", unix.MS_BIND, ""); err != nil {
+		return err
+	}
+	if err := unix.Chdir(root); err != nil {
+		return err
+	}
+	if err := unix.PivotRoot(".", "."); err != nil {
+		return err
+	}
+	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+		return err
+	}
+	os.Unsetenv(pivotEnv)
+	return unix.Exec("/inside/victim", []string{"/inside/victim"}, os.Environ())
+}
+
 func TestMain(m *testing.M) {
+	if root, ok := os.LookupEnv(pivotEnv); ok {
+		fmt.Fprintln(os.Stderr, "pivot:", pivot(root))
+		os.Exit(1)
+	}
 	if names, ok := os.LookupEnv(childEnv); ok {
 		child(strings.Split(names, "|"))
 		return
@@ -62,15 +94,24 @@ type victim struct {
 	stdin io.Closer
 }
 
-// start runs a copy of the test binary, or the binary itself when exe is "".
-func start(t *testing.T, exe string, attr *syscall.SysProcAttr, names ...string) *victim {
+// start runs the test binary as a victim with threads of these names.
+func start(t *testing.T, names ...string) *victim {
 	t.Helper()
-	if exe == "" {
-		exe = self(t)
-	}
+	return startAs(t, self(t), "", "", names...)
+}
+
+// startAs runs the copy exe of the test binary in the root directory chroot, or /inside/victim below root in a mount
+// namespace of its own; "" is no such change.
+func startAs(t *testing.T, exe, chroot, root string, names ...string) *victim {
+	t.Helper()
 	cmd := exec.Command(exe)
 	cmd.Env = append(os.Environ(), childEnv+"="+strings.Join(names, "|"))
-	cmd.SysProcAttr = attr
+	if root != "" {
+		cmd.Env = append(cmd.Env, pivotEnv+"="+root)
+	}
+	if chroot != "" {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: chroot}
+	}
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -18,10 +18,54 @@ func (d *Dir) OpenMapFile(start, end uint64) (fd int, errno sys.Errno) {
 	return sys.OpenBytes(d.fd, d.path[:n+1], unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
 }
 
-// OpenRoot opens for reading the regular file that the process itself would find at path (absolute, without a NUL; as in a
-// line of maps after UnescapeName and TrimDeleted), and fills st (in heap memory, mask STATX_BASIC_STATS) for it. The
-// path is looked up below /proc/PID/root, so the mount namespace and root directory are those of the process; neither
-// a symbolic link nor ".." leads out. It can be another file than the mapped one, see SameFile.
+// OpenMapped opens for reading the file that m maps, and fills st (in heap memory) for it. m must be a mapping of this
+// process, with Name as in its line of maps. It tries, in this order:
+//
+//   - map_files, which can't go wrong but needs a capability;
+//   - the path below the root directory of the process, in its mount namespace (OpenRoot);
+//   - the path below the reader's root directory, only when both are in one mount namespace: the kernel writes the paths
+//     of maps as the reader would see them, so that is what they mean for a process that has only changed its root.
+//
+// A file found by its path counts only if it is the mapped one (SameFile), else the result is ESTALE.
+func (d *Dir) OpenMapped(m *Mapping, st *unix.Statx_t) (fd int, errno sys.Errno) {
+	if fd, errno = d.OpenMapFile(m.Start, m.End); errno == 0 {
+		errno = sys.Statx(fd, "\x00", unix.AT_EMPTY_PATH|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS, st)
+		if errno == 0 && st.Mode&unix.S_IFMT == unix.S_IFREG {
+			return fd, 0
+		}
+		sys.Close(fd)
+	}
+	name := m.TrimDeleted()
+	if len(name) == 0 || name[0] != '/' {
+		return -1, unix.EINVAL
+	}
+	if len(name) >= pathSize {
+		return -1, unix.ENAMETOOLONG
+	}
+	n := UnescapeName(d.path[:], name)
+	fd, errno = d.openBelow(d.fd, "root\x00", n, m, st)
+	if errno != 0 && d.sameMountNamespace(st) {
+		n = UnescapeName(d.path[:], name)
+		if own, ownErrno := d.openBelow(sys.AT_FDCWD, "/\x00", n, m, st); ownErrno == 0 {
+			return own, 0
+		}
+	}
+	return fd, errno
+}
+
+// sameMountNamespace says whether the process and the reader see the same mounts; st is overwritten.
+func (d *Dir) sameMountNamespace(st *unix.Statx_t) bool {
+	if sys.Statx(d.fd, "ns/mnt\x00", 0, unix.STATX_INO, st) != 0 {
+		return false
+	}
+	ino := st.Ino
+	return sys.Statx(sys.AT_FDCWD, "/proc/self/ns/mnt\x00", 0, unix.STATX_INO, st) == 0 && st.Ino == ino
+}
+
+// OpenRoot opens for reading the regular file that the process itself would find at path (absolute, without a NUL), and
+// fills st (in heap memory, mask STATX_BASIC_STATS) for it. The path is looked up below /proc/PID/root, so the mount
+// namespace and root directory are those of the process; neither a symbolic link nor ".." leads out. For what is in
+// a line of maps use OpenMapped.
 //
 // On kernels without openat2 (before 5.6, or forbidden by a seccomp filter) a symbolic link in the path is not
 // followed but gives ELOOP: the paths that the kernel writes into maps have none. EINVAL: not an absolute path, or not a
@@ -38,12 +82,17 @@ func (d *Dir) OpenRoot(path []byte, st *unix.Statx_t) (fd int, errno sys.Errno) 
 			return -1, unix.EINVAL
 		}
 	}
-	root, errno := sys.Open(d.fd, "root\x00", unix.O_PATH|unix.O_DIRECTORY)
+	return d.openBelow(d.fd, "root\x00", copy(d.path[:], path), nil, st)
+}
+
+// openBelow opens the path d.path[:n] below the directory dir (relative to dirFd) as OpenRoot tells. If m is not nil, the
+// file must be the one that m maps.
+func (d *Dir) openBelow(dirFd int, dir string, n int, m *Mapping, st *unix.Statx_t) (fd int, errno sys.Errno) {
+	root, errno := sys.Open(dirFd, dir, unix.O_PATH|unix.O_DIRECTORY)
 	if errno != 0 {
 		return -1, errno
 	}
 	// An O_PATH descriptor first: to open a file for reading can have effects, to look at it has none.
-	n := copy(d.path[:], path)
 	d.path[n] = 0
 	d.how = unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
 	handle, errno := sys.Openat2(root, d.path[:n+1], &d.how)
@@ -54,7 +103,7 @@ func (d *Dir) OpenRoot(path []byte, st *unix.Statx_t) (fd int, errno sys.Errno) 
 	if errno != 0 {
 		return -1, errno
 	}
-	fd, errno = d.reopen(handle, st)
+	fd, errno = d.reopen(handle, m, st)
 	sys.Close(handle)
 	return fd, errno
 }
@@ -104,8 +153,9 @@ func (d *Dir) walk(root, n int) (fd int, errno sys.Errno) {
 	return at, 0
 }
 
-// reopen opens for reading what the O_PATH descriptor handle stands for, if that is a regular file.
-func (d *Dir) reopen(handle int, st *unix.Statx_t) (fd int, errno sys.Errno) {
+// reopen opens for reading what the O_PATH descriptor handle stands for, if that is a regular file, and the one that m maps
+// unless m is nil.
+func (d *Dir) reopen(handle int, m *Mapping, st *unix.Statx_t) (fd int, errno sys.Errno) {
 	errno = sys.Statx(handle, "\x00", unix.AT_EMPTY_PATH|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS, st)
 	if errno != 0 {
 		return -1, errno
@@ -117,14 +167,21 @@ func (d *Dir) reopen(handle int, st *unix.Statx_t) (fd int, errno sys.Errno) {
 	default:
 		return -1, unix.EINVAL
 	}
+	if m != nil && !m.SameFile(st) {
+		return -1, unix.ESTALE
+	}
 	n := copy(d.path[:], "/proc/self/fd/")
 	n = appendDecimal(d.path[:], n, uint64(handle))
 	d.path[n] = 0
 	return sys.OpenBytes(sys.AT_FDCWD, d.path[:n+1], unix.O_RDONLY|unix.O_NOCTTY)
 }
 
-// SameFile says whether st is the file that m maps: device and inode are equal. On some file systems (btrfs, and overlayfs
-// before Linux 6.6 or so) maps shows another device than statx, so false does not prove that they differ.
+// SameFile says whether st is the file that m maps: inode and device are equal. Two devices that both have major number 0
+// pass for equal, because on btrfs maps shows the number of the file system and statx that of the subvolume. On
+// overlayfs before Linux 6.8 or so maps shows the file of a layer, which is never equal.
 func (m *Mapping) SameFile(st *unix.Statx_t) bool {
-	return m.Inode != 0 && m.Inode == st.Ino && m.Major == st.Dev_major && m.Minor == st.Dev_minor
+	if m.Inode == 0 || m.Inode != st.Ino || m.Major != st.Dev_major {
+		return false
+	}
+	return m.Minor == st.Dev_minor || m.Major == 0
 }

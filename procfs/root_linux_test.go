@@ -40,7 +40,7 @@ func findMapping(t *testing.T, d *Dir, prefix string) Mapping {
 func TestDeletedBinary(t *testing.T) {
 	exe := filepath.Join(t.TempDir(), "victim")
 	copySelf(t, exe)
-	v := start(t, exe, nil, "x")
+	v := startAs(t, exe, "", "", "x")
 	if err := os.Remove(exe); err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +80,81 @@ func TestDeletedBinary(t *testing.T) {
 	if m.SameFile(st) {
 		t.Error("a replaced file passes for the mapped one")
 	}
+	if fd, errno = d.OpenMapped(&m, st); errno != 0 {
+		t.Fatal(errno)
+	}
+	if got := readAll(t, fd); !bytes.Equal(got, want) {
+		t.Errorf("OpenMapped: %d bytes, want %d", len(got), len(want))
+	}
+	// Without the capability for map_files there is no way to it.
+	defer sys.Install(withoutMapFiles, nil)()
+	if _, errno = d.OpenMapped(&m, st); errno != unix.ESTALE {
+		t.Errorf("OpenMapped by its path: %v", errno)
+	}
+}
+
+// withoutMapFiles is a gate that forbids map_files, as the kernel does for a reader without the capability.
+func withoutMapFiles(n, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, sys.Errno) {
+	if n == unix.SYS_OPENAT {
+		path := unix.BytePtrToString(*(**byte)(unsafe.Pointer(&a2)))
+		if strings.HasPrefix(path, "map_files/") {
+			return ^uintptr(0), unix.EPERM
+		}
+	}
+	r, _, e := syscall.RawSyscall6(n, a1, a2, a3, a4, a5, a6)
+	return r, e
+}
+
+// The mapped file is found by its path in every kind of root directory.
+func TestOpenMapped(t *testing.T) {
+	root := t.TempDir()
+	copySelf(t, filepath.Join(root, "inside", "victim"))
+	tests := []struct {
+		name              string
+		exe, chroot, root string
+		prefix            string
+	}{
+		{"same root", filepath.Join(root, "inside", "victim"), "", "", root},
+		{"chroot", "/inside/victim", root, "", root}, // maps shows the path as this reader sees it
+		{"container", self(t), "", root, "/inside/victim"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if os.Getuid() != 0 && test.chroot+test.root != "" {
+				t.Skip("needs root")
+			}
+			v := startAs(t, test.exe, test.chroot, test.root, "x")
+			d := open(t, v.pid)
+			m := findMapping(t, d, test.prefix)
+			want, err := os.ReadFile(filepath.Join(root, "inside", "victim"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			st := new(unix.Statx_t)
+			before := countFDs(t)
+			for _, gate := range []sys.Gate{nil, withoutMapFiles} {
+				restore := sys.Install(gate, nil)
+				fd, errno := d.OpenMapped(&m, st)
+				restore()
+				if errno != 0 {
+					t.Errorf("map_files allowed %v: %v", gate == nil, errno)
+					continue
+				}
+				if got := readAll(t, fd); !bytes.Equal(got, want) || st.Size != uint64(len(want)) {
+					t.Errorf("map_files allowed %v: %d bytes, want %d", gate == nil, len(got), len(want))
+				}
+			}
+			if after := countFDs(t); after != before {
+				t.Errorf("%d descriptors before, %d after", before, after)
+			}
+			for _, name := range []string{"", "[heap]", "anon_inode:[x]"} {
+				none := Mapping{Start: 0x1000, End: 0x2000, Name: []byte(name)}
+				if _, errno := d.OpenMapped(&none, st); errno != unix.EINVAL {
+					t.Errorf("%q: %v", name, errno)
+				}
+			}
+		})
+	}
 }
 
 func exists(path string) bool {
@@ -112,12 +187,10 @@ func TestOpenRoot(t *testing.T) {
 	if err := unix.Mkfifo(filepath.Join(root, "fifo"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	attr := &syscall.SysProcAttr{Chroot: root}
-	exe := "/inside/victim"
 	if os.Getuid() != 0 {
-		t.Skip("chroot needs root")
+		t.Skip("a mount namespace needs root")
 	}
-	v := start(t, exe, attr, "x")
+	v := startAs(t, self(t), "", root, "x")
 	d := open(t, v.pid)
 	before := countFDs(t)
 
@@ -179,7 +252,7 @@ func TestOpenRoot(t *testing.T) {
 				t.Errorf("without %v: %q: %q, want %q", without, test.path, got, test.want)
 			}
 		}
-		m := findMapping(t, d, exe)
+		m := findMapping(t, d, "/inside/victim")
 		fd, errno := d.OpenRoot(m.Name, st)
 		if errno != 0 {
 			t.Fatalf("without %v: %q: %v", without, m.Name, errno)
@@ -197,7 +270,7 @@ func TestOpenRoot(t *testing.T) {
 
 // The kernel's ioctl and its text must tell the same.
 func TestQueryMapping(t *testing.T) {
-	v := start(t, "", nil, "x")
+	v := start(t, "x")
 	d := open(t, v.pid)
 	if err := syscall.Kill(v.pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
