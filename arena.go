@@ -130,4 +130,6 @@ func (t *table[T]) all() []T {
 	return unsafe.Slice((*T)(t.base), t.n)
 }
 
+func (t *table[T]) at(i int) *T { return &t.all()[i] }
+
 func (t *table[T]) clear() { t.n = 0 }

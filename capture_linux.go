@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -41,6 +42,7 @@ type live struct {
 	isGo       bool
 	stat       unix.Statx_t
 	debug      [8]uint64
+	tracing    bool // the goroutine runs
 	stopped    bool
 	stopSince  int64
 	otherTrace bool
@@ -53,16 +55,14 @@ type live struct {
 	layout elf.Layout
 	window memoryWindow
 
-	step  chan step
-	reply chan error
+	// the step that the tracing goroutine is to do, and whose turn it is
+	turn   uint32
+	step   stepKind
+	writer *Writer
+	err    error
 }
 
 const auxvSize = 1024
-
-type step struct {
-	w    *Writer
-	what stepKind
-}
 
 type stepKind uint8
 
@@ -72,13 +72,21 @@ const (
 	stepEnd
 )
 
+// Whose turn it is. The two goroutines hand over by a futex and not by a channel: a channel makes the runtime allocate
+// when a goroutine waits, and needs its scheduler.
+const (
+	turnIdle   = 0
+	turnTracer = 1
+	turnCaller = 2
+)
+
 // NewWriter prepares dumps of the live process pid. All memory that they need is taken here. The process is not
 // touched yet.
 func NewWriter(pid int, o Options) (*Writer, error) {
 	if pid == unix.Getpid() {
 		return nil, fmt.Errorf("minidump: pid %d: %w", pid, ErrSelf)
 	}
-	l := &live{pid: int32(pid), native: nativeArch, step: make(chan step), reply: make(chan error)}
+	l := &live{pid: int32(pid), native: nativeArch}
 	var err error
 	if l.dir, err = procfs.Open(pid); err != nil {
 		return nil, fmt.Errorf("minidump: %w", mapErrno(err))
@@ -108,9 +116,8 @@ func NewWriter(pid int, o Options) (*Writer, error) {
 		w.Close()
 		return nil, err
 	}
-	started := make(chan struct{})
-	go l.trace(started)
-	<-started
+	go l.trace()
+	l.tracing = true
 	return w, nil
 }
 
@@ -125,32 +132,52 @@ func mapErrno(err error) error {
 	return err
 }
 
-// trace serves the steps of all dumps on one OS thread. It ends without unlocking it, so that the thread ends too and
-// the kernel lets go of whatever it still traced.
-func (l *live) trace(started chan<- struct{}) {
+// trace does the steps of all dumps on one OS thread. It ends without unlocking it, so that the thread ends too and the
+// kernel lets go of whatever it still traced.
+func (l *live) trace() {
 	runtime.LockOSThread()
-	close(started)
-	for s := range l.step {
-		switch s.what {
+	for {
+		l.await(turnTracer)
+		switch l.step {
 		case stepCapture:
-			err := l.captureStopped(s.w)
-			if s.w.opts.Mode != ModeFull {
-				l.resume(s.w)
+			l.err = l.captureStopped(l.writer)
+			if l.writer.opts.Mode != ModeFull || l.err != nil {
+				l.resume(l.writer)
 			}
-			l.reply <- err
 		case stepRelease:
-			l.resume(s.w)
-			l.reply <- nil
-		case stepEnd:
-			l.reply <- nil
+			l.resume(l.writer)
+		}
+		end := l.step == stepEnd
+		l.pass(turnCaller)
+		if end {
 			return
 		}
 	}
 }
 
+// await blocks until it is that one's turn.
+func (l *live) await(turn uint32) {
+	for {
+		now := atomic.LoadUint32(&l.turn)
+		if now == turn {
+			return
+		}
+		sys.FutexWait(&l.turn, now)
+	}
+}
+
+func (l *live) pass(turn uint32) {
+	atomic.StoreUint32(&l.turn, turn)
+	sys.FutexWake(&l.turn)
+}
+
+// do has one step done by the tracing goroutine.
 func (l *live) do(w *Writer, what stepKind) error {
-	l.step <- step{w, what}
-	return <-l.reply
+	l.writer, l.step, l.err = w, what, nil
+	l.pass(turnTracer)
+	l.await(turnCaller)
+	l.writer = nil
+	return l.err
 }
 
 func (l *live) capture(w *Writer) error { return l.do(w, stepCapture) }
@@ -164,11 +191,9 @@ func (l *live) release(w *Writer) {
 func (l *live) memory() targetMemory { return &l.mem }
 
 func (l *live) close() error {
-	if l.step != nil {
-		if l.facts.ready {
-			l.do(nil, stepEnd)
-		}
-		l.step = nil
+	if l.tracing {
+		l.do(nil, stepEnd)
+		l.tracing = false
 	}
 	l.mem.close()
 	for _, a := range []*arena{&l.traced.arena, &l.tids.arena, &l.goBounds.arena, &l.goWords.arena, &l.bounds.arena} {

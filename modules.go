@@ -104,7 +104,9 @@ func (w *Writer) readHeaders(mem targetMemory) {
 	}
 }
 
-func isELF(b []byte) bool { return len(b) >= 4 && b[0] == 0x7f && b[1] == 'E' && b[2] == 'L' && b[3] == 'F' }
+func isELF(b []byte) bool {
+	return len(b) >= 4 && b[0] == 0x7f && b[1] == 'E' && b[2] == 'L' && b[3] == 'F'
+}
 
 // splitArchives finds what is no image of its own. A file that does not start with an ELF header may be an archive (an
 // Android APK) out of which libraries are mapped: each starts where an ELF header stands, and has the mappings of

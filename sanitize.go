@@ -12,18 +12,8 @@ const smallInteger = 4096
 // sanitize replaces the words of all captured stacks that are neither small integers, nor point into the thread's own
 // stack, nor into executable memory. With all set it does so for every other captured range too, but for code.
 //
-// A 2,048-bit filter over the address bits 21 to 31 answers for most words without a search.
-func (s *snapshot) sanitize(all bool) {
-	var filter [256]byte
-	for _, m := range s.mappings.all() {
-		if m.perm&permExec == 0 {
-			continue
-		}
-		first, last := m.start>>21, (m.end-1)>>21
-		for b := first; b <= last && b < first+2048; b++ {
-			filter[b>>3&255] |= 1 << (b & 7)
-		}
-	}
+// filter is execFilter's: it answers for most words without a search.
+func (s *snapshot) sanitize(filter *[256]byte, all bool) {
 	ths := s.threads.all()
 	for i := range ths {
 		t := &ths[i]
@@ -39,7 +29,7 @@ func (s *snapshot) sanitize(all bool) {
 		if m := s.find(t.sp); m != nil {
 			own = *m
 		}
-		s.deface(b[dead:], &filter, own)
+		s.deface(b[dead:], filter, own)
 	}
 	if !all {
 		return
@@ -48,8 +38,30 @@ func (s *snapshot) sanitize(all bool) {
 		if r.kind == memoryCode || r.kind == memoryStack || r.kind == memoryCrashStack {
 			continue
 		}
-		s.deface(s.bytes.bytes(r.data), &filter, mapping{})
+		s.defaceRange(s.bytes.bytes(r.data), r.start, filter)
 	}
+}
+
+// defaceRange is deface for memory at any address: the parts of words at both ends are cleared.
+func (s *snapshot) defaceRange(b []byte, addr uint64, filter *[256]byte) {
+	w := uint64(s.target.wordSize())
+	head := min((w-addr%w)%w, uint64(len(b)))
+	clear(b[:head])
+	s.deface(b[head:], filter, mapping{})
+}
+
+// execFilter has a bit set for each value of the address bits 21 to 31 that some executable mapping has.
+func (s *snapshot) execFilter() (filter [256]byte) {
+	for _, m := range s.mappings.all() {
+		if m.perm&permExec == 0 {
+			continue
+		}
+		first, last := m.start>>21, (m.end-1)>>21
+		for b := first; b <= last && b < first+2048; b++ {
+			filter[b>>3&255] |= 1 << (b & 7)
+		}
+	}
+	return filter
 }
 
 // deface replaces the words of b, which starts at a word's address, that point to neither own nor code.

@@ -82,14 +82,14 @@ const (
 )
 
 var rawTypes = [numRaw]stream.Type{
-	rawCPUInfo:    stream.LinuxCPUInfoStream,
-	rawStatus:     stream.LinuxProcStatusStream,
-	rawLSBRelease: stream.LinuxLSBReleaseStream,
-	rawCmdline:    stream.LinuxCmdLineStream,
-	rawEnviron:    stream.LinuxEnvironStream,
-	rawAuxv:       stream.LinuxAuxvStream,
-	rawMaps:       stream.LinuxMapsStream,
-	rawLimits:     stream.MozLinuxLimitsStream,
+	rawCPUInfo:    stream.LinuxCPUInfo,
+	rawStatus:     stream.LinuxProcStatus,
+	rawLSBRelease: stream.LinuxLSBRelease,
+	rawCmdline:    stream.LinuxCmdLine,
+	rawEnviron:    stream.LinuxEnviron,
+	rawAuxv:       stream.LinuxAuxv,
+	rawMaps:       stream.LinuxMaps,
+	rawLimits:     stream.MozLinuxLimits,
 }
 
 // thread is one thread. Without registers (see why) it is still listed, with its name.
@@ -204,13 +204,11 @@ const (
 )
 
 type handle struct {
-	fd     int32
-	mode   uint32
-	target span
-	name   span
-	kind   uint8
-	nRVA   uint64
-	tRVA   uint64
+	fd      int32
+	mode    uint32 // st_mode
+	target  span   // where /proc/PID/fd/N points to
+	nameRVA uint64
+	typeRVA uint64
 }
 
 type linkMap struct {

@@ -379,3 +379,14 @@ func (s *snapshot) chooseIndirect(w *Writer, mem targetMemory) {
 	}
 	s.bytes.trim(sp, 0)
 }
+
+// capturedRange returns the captured (not streamed) range that holds addr, or nil.
+func (s *snapshot) capturedRange(addr uint64) *memoryRange {
+	r := s.memory.all()
+	for i := range r {
+		if !r[i].streamed && r[i].start <= addr && addr < r[i].end() {
+			return &r[i]
+		}
+	}
+	return nil
+}

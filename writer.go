@@ -82,10 +82,12 @@ type Options struct {
 	Thread int            // the thread that the dump is about; 0: that of Crash, else the main thread
 	Crash  *context.Crash // why Thread died, and its registers at that moment; nil: the dump was only asked for
 
-	Mode            Mode
-	Limit           uint64 // most bytes of the dump; 0: no limit
-	StackLimit      uint64 // most bytes of one thread's stack; 0: DefaultStackLimit
-	CrashStackLimit uint64 // the same for the blamed thread; 0: DefaultCrashStackLimit, or StackLimit if that is more
+	Mode       Mode
+	Limit      uint64 // most bytes of the dump; 0: no limit
+	StackLimit uint64 // most bytes of one thread's stack; 0: DefaultStackLimit
+	// The same for the blamed thread; 0: DefaultCrashStackLimit, or StackLimit if that is more, but no more than half
+	// of Limit.
+	CrashStackLimit uint64
 
 	SanitizeStacks bool // replace stack words that are no pointers into code or the stack (see docs/format.md)
 	SanitizeAll    bool // replace also such words of every other memory range of the dump
@@ -110,14 +112,15 @@ func (o *Options) stackLimit(blamed bool) uint64 {
 	if limit == 0 {
 		limit = DefaultStackLimit
 	}
-	if blamed {
-		switch {
-		case o.CrashStackLimit != 0:
-			return o.CrashStackLimit
-		case o.StackLimit == 0:
-			return DefaultCrashStackLimit
-		}
-		return max(limit, o.CrashStackLimit)
+	if !blamed {
+		return limit
+	}
+	if o.CrashStackLimit != 0 {
+		return o.CrashStackLimit
+	}
+	limit = max(limit, DefaultCrashStackLimit)
+	if o.Limit != 0 { // the blamed thread's stack is never cut for Limit's sake
+		limit = min(limit, o.Limit/2)
 	}
 	return limit
 }
@@ -146,7 +149,8 @@ func (r *Result) SoftErrors() []SoftError {
 
 // A source fills a snapshot. Between capture and release the process is stopped (or is a file, or dead).
 type source interface {
-	// capture fills the snapshot with all that must be seen at one moment. It fails only if nothing can be had.
+	// capture fills the snapshot with all that must be seen at one moment. It fails only if nothing can be had. Except
+	// in ModeFull it lets the process go on by itself.
 	capture(w *Writer) error
 	// release lets the process go on. It may be called again.
 	release(w *Writer)
@@ -162,15 +166,18 @@ type source interface {
 // Writer dumps one process, again and again. NewWriter, or OpenCore for a core file, takes all the memory it will
 // need; a dump allocates nothing from the Go heap. It is not for concurrent use.
 type Writer struct {
-	opts  Options
-	src   source
-	snap  snapshot
-	batch requests
-	words [64]uint64
-	enc   *stream.Encoder
-	plan  layout
-	pause time.Duration
-	busy  atomic.Bool
+	opts       Options
+	src        source
+	snap       snapshot
+	batch      requests
+	words      [64]uint64
+	enc        *stream.Encoder
+	plan       layout
+	chunk      []byte    // what mode full streams through
+	execFilter [256]byte // for sanitising what is streamed
+	lost       uint64    // bytes that turned out unreadable while they were streamed
+	pause      time.Duration
+	busy       atomic.Bool
 }
 
 // The encoder's buffer; larger runs of memory are written past it.
@@ -178,6 +185,11 @@ const encoderBuffer = 64 << 10
 
 func newWriter(o Options) (*Writer, error) {
 	w := &Writer{opts: o, enc: stream.NewEncoder(make([]byte, encoderBuffer))}
+	w.plan.dirs = make([]stream.Directory, 0, standardStreams+len(o.UserStreams))
+	w.plan.tags = make([]tagRVA, len(o.Annotations))
+	if o.Mode == ModeFull {
+		w.chunk = make([]byte, 1<<20)
+	}
 	if err := w.snap.reserve(); err != nil {
 		return nil, err
 	}
@@ -219,13 +231,10 @@ func (w *Writer) Dump(dst io.Writer) (Result, error) {
 	s := &w.snap
 	s.begin()
 	s.proc.time = uint32(start.Unix())
-	w.pause = 0
+	w.pause, w.lost = 0, 0
 
 	err := w.src.capture(w)
 	if err == nil {
-		if w.opts.Mode != ModeFull {
-			w.src.release(w)
-		}
 		w.src.complete(w)
 		w.identifyModules()
 		w.finishMemory()
@@ -252,7 +261,8 @@ func (w *Writer) finishMemory() {
 		s.dropUnreferenced(w.opts.PrincipalAddress)
 	}
 	if w.opts.SanitizeStacks || w.opts.SanitizeAll {
-		s.sanitize(w.opts.SanitizeAll)
+		w.execFilter = s.execFilter()
+		s.sanitize(&w.execFilter, w.opts.SanitizeAll)
 	}
 }
 
@@ -284,4 +294,13 @@ func (w *Writer) DumpFile(path string) (res Result, err error) {
 		return res, fmt.Errorf("minidump: write %s: %w", path, err)
 	}
 	return res, nil
+}
+
+// sanitizeChunk defaces a piece of streamed memory.
+func (w *Writer) sanitizeChunk(b []byte, addr uint64) {
+	m := w.snap.find(addr)
+	if m != nil && m.perm&permExec != 0 && m.perm&permWrite == 0 {
+		return // code
+	}
+	w.snap.defaceRange(b, addr, &w.execFilter)
 }

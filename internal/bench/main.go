@@ -1,0 +1,139 @@
+//go:build linux
+
+// Bench dumps one process again and again and prints what each dump cost, in the form that the programs beside it print:
+//
+//	go run ./internal/bench PID TID OUT --repeat K --gap-ms G [--limit N] [--mode M] [--sanitize]
+//
+// It prints for each dump "dump K ns=N pause_ns=N allocs=N alloc_bytes=N size=N" and at the end "median_ns=N
+// median_pause_ns=N hwm_kb=N". It uses nothing that would make its own memory larger than that of the writer.
+package main
+
+import (
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"minidump"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+func fail(text string) int {
+	os.Stderr.WriteString("bench: " + text + "\n")
+	return 1
+}
+
+func run(args []string) int {
+	if len(args) < 3 {
+		return fail("usage: bench PID TID OUT [--repeat K] [--gap-ms G] [--limit N] [--mode stack|indirect|full] [--sanitize]")
+	}
+	pid, _ := strconv.Atoi(args[0])
+	tid, _ := strconv.Atoi(args[1])
+	repeat, gap := 1, 0
+	o := minidump.Options{Thread: tid}
+	for i := 3; i < len(args); i++ {
+		value := func() string {
+			i++
+			if i >= len(args) {
+				return ""
+			}
+			return args[i]
+		}
+		switch args[i] {
+		case "--repeat":
+			repeat, _ = strconv.Atoi(value())
+		case "--gap-ms":
+			gap, _ = strconv.Atoi(value())
+		case "--limit":
+			o.Limit, _ = strconv.ParseUint(value(), 10, 64)
+		case "--sanitize":
+			o.SanitizeStacks = true
+		case "--mode":
+			switch value() {
+			case "indirect":
+				o.Mode = minidump.ModeIndirect
+			case "full":
+				o.Mode = minidump.ModeFull
+			}
+		default:
+			return fail("unknown flag " + args[i])
+		}
+	}
+	w, err := minidump.NewWriter(pid, o)
+	if err != nil {
+		return fail(err.Error())
+	}
+	defer w.Close()
+	f, err := os.OpenFile(args[2], os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fail(err.Error())
+	}
+	var line []byte
+	total, pause := make([]int64, 0, repeat), make([]int64, 0, repeat)
+	var before, after runtime.MemStats
+	for k := range repeat {
+		runtime.ReadMemStats(&before)
+		start := time.Now()
+		// The writer beside us opens its file anew for each dump; so the cost of emptying it counts here too.
+		if syscall.Ftruncate(int(f.Fd()), 0) != nil {
+			return fail("truncate " + args[2])
+		}
+		if _, err := f.Seek(0, 0); err != nil {
+			return fail(err.Error())
+		}
+		r, err := w.Dump(f)
+		ns := time.Since(start).Nanoseconds()
+		runtime.ReadMemStats(&after)
+		if err != nil {
+			return fail(err.Error())
+		}
+		total, pause = append(total, ns), append(pause, r.Pause.Nanoseconds())
+		line = append(line[:0], "dump "...)
+		line = strconv.AppendInt(line, int64(k), 10)
+		line = field(line, " ns=", ns)
+		line = field(line, " pause_ns=", r.Pause.Nanoseconds())
+		line = field(line, " allocs=", int64(after.Mallocs-before.Mallocs))
+		line = field(line, " alloc_bytes=", int64(after.TotalAlloc-before.TotalAlloc))
+		line = field(line, " size=", int64(r.Size))
+		os.Stdout.Write(append(line, '\n'))
+		if gap > 0 {
+			time.Sleep(time.Duration(gap) * time.Millisecond)
+		}
+	}
+	slices.Sort(total)
+	slices.Sort(pause)
+	line = field(line[:0], "median_ns=", total[len(total)/2])
+	line = field(line, " median_pause_ns=", pause[len(pause)/2])
+	line = field(line, " hwm_kb=", peakRSS())
+	os.Stdout.Write(append(line, '\n'))
+	return 0
+}
+
+func field(line []byte, name string, v int64) []byte {
+	return strconv.AppendInt(append(line, name...), v, 10)
+}
+
+// peakRSS is VmHWM of this process in kilobytes.
+func peakRSS() int64 {
+	b, _ := os.ReadFile("/proc/self/status")
+	const key = "VmHWM:"
+	for i := range b {
+		if len(b)-i > len(key) && string(b[i:i+len(key)]) == key {
+			var v int64
+			for _, c := range b[i+len(key):] {
+				if c >= '0' && c <= '9' {
+					v = 10*v + int64(c-'0')
+				} else if v > 0 {
+					break
+				}
+			}
+			return v
+		}
+	}
+	return 0
+}

@@ -1,0 +1,23 @@
+package sys
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Operations of futex(2), private to the process (include/uapi/linux/futex.h).
+const (
+	futexWaitPrivate = 0 | 128
+	futexWakePrivate = 1 | 128
+)
+
+// FutexWait blocks while *word is value, and may return early. *word must not be on a goroutine stack.
+func FutexWait(word *uint32, value uint32) {
+	Blocking(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWaitPrivate, uintptr(value), 0, 0, 0)
+}
+
+// FutexWake wakes one waiter on word.
+func FutexWake(word *uint32) {
+	Raw(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWakePrivate, 1, 0, 0, 0)
+}

@@ -1,0 +1,222 @@
+package minidump
+
+import (
+	"fmt"
+
+	"minidump/stream"
+)
+
+// How much the soft errors that tell of dropped parts can add to the file.
+const limitSlack = 1024
+
+// fit measures the dump and, when Options.Limit is set, makes it that small: extra memory goes first, then the stacks of
+// other threads (equal shares, what is nearest to SP stays), then text and lists that no stack walk needs, then the
+// registers of other threads. Thread and module lists, the blamed thread, the exception and the system stay.
+func (w *Writer) fit() error {
+	w.renderSoftErrors()
+	limit := w.opts.Limit
+	if size := w.measure(); limit == 0 || size <= limit {
+		return nil
+	}
+	for _, step := range [...]struct {
+		op   softOp
+		drop func(w *Writer, excess uint64) bool
+	}{
+		{opLimitMemory, dropStreamed},
+		{opLimitMemory, dropExtraMemory},
+		{opLimitStacks, shortenStacks},
+		{opLimitText, dropTexts},
+		{opLimitContexts, dropContexts},
+	} {
+		// What gives way for the sake of the limit must make room for being told of, too.
+		for {
+			size := w.plan.size
+			if size <= limit {
+				return nil
+			}
+			if !step.drop(w, size-limit+limitSlack) {
+				break
+			}
+			w.softOnce(step.op)
+			w.renderSoftErrors()
+			w.measure()
+		}
+	}
+	if w.plan.size <= limit {
+		return nil
+	}
+	return fmt.Errorf("minidump: dump of pid %d: %w: at least %d bytes are needed, %d allowed", w.snap.proc.pid, ErrLimit,
+		w.plan.size, limit)
+}
+
+// softOnce records that something gave way, but not again for each piece.
+func (w *Writer) softOnce(op softOp) {
+	for _, e := range w.snap.errors.all() {
+		if e.op == op {
+			return
+		}
+	}
+	w.snap.soft(op, 0, 0, 0)
+}
+
+// renderSoftErrors makes the text of the MozSoftErrors stream. In mode full it keeps room for pages that will turn out
+// to be unreadable.
+func (w *Writer) renderSoftErrors() {
+	s := &w.snap
+	size := 64
+	for _, e := range s.errors.all() {
+		size += 384 + 6*int(e.text.len)
+	}
+	sp, b := s.bytes.alloc(size)
+	out := s.appendJSON(b[:0])
+	w.plan.json = s.bytes.trim(sp, len(out))
+	w.plan.jsonPad = 0
+	if w.opts.Mode == ModeFull {
+		w.plan.jsonPad = latePad
+	}
+}
+
+// dropStreamed shortens what mode full would stream, the largest ranges first.
+func dropStreamed(w *Writer, excess uint64) bool {
+	s := &w.snap
+	done := false
+	for excess > 0 {
+		var largest *memoryRange
+		for i := range s.memory.all() {
+			if r := s.memory.at(i); r.streamed && (largest == nil || r.size > largest.size) {
+				largest = r
+			}
+		}
+		if largest == nil {
+			break
+		}
+		page := s.target.pageSize
+		n := min(largest.size, (excess+page-1)&^(page-1))
+		largest.size -= n
+		excess -= min(excess, n)
+		s.dropEmpty()
+		done = true
+	}
+	return done
+}
+
+// dropExtraMemory drops what no thread's stack is, the least important kind first.
+func dropExtraMemory(w *Writer, excess uint64) bool {
+	s := &w.snap
+	for _, kind := range [...]memoryKind{memoryIndirect, memoryApp} {
+		var freed uint64
+		for i := s.memory.n - 1; i >= 0 && freed < excess; i-- {
+			r := s.memory.at(i)
+			if r.kind != kind || r.size == 0 {
+				continue
+			}
+			n := min(r.size, excess-freed)
+			r.size -= n
+			r.data.len = uint32(r.size)
+			freed += n
+			if r.size == 0 {
+				freed += stream.MemoryDescriptorSize
+			}
+		}
+		if freed > 0 {
+			s.dropEmpty()
+			return true
+		}
+	}
+	return false
+}
+
+// shortenStacks gives the threads other than the blamed one equal shares of what is left for stacks.
+func shortenStacks(w *Writer, excess uint64) bool {
+	s := &w.snap
+	ths := s.threads.all()
+	var total, longest uint64
+	for i := range ths {
+		if t := &ths[i]; t.tid != s.proc.blamed {
+			n := t.stackHi - t.stackLo
+			total += n
+			longest = max(longest, n)
+		}
+	}
+	if total == 0 {
+		return false
+	}
+	room := total - min(total, excess)
+	lo, hi := uint64(0), longest // the largest share whose sum fits the room
+	for lo < hi {
+		mid := (lo + hi + 1) / 2
+		var sum uint64
+		for i := range ths {
+			if t := &ths[i]; t.tid != s.proc.blamed {
+				sum += min(mid, t.stackHi-t.stackLo)
+			}
+		}
+		if sum <= room {
+			lo = mid
+		} else {
+			hi = mid - 1
+		}
+	}
+	share := lo &^ 15
+	if share < s.target.arch.RedZone()+uint64(s.target.wordSize()) {
+		share = 0 // it would not reach SP
+	}
+	for i := range ths {
+		t := &ths[i]
+		if t.tid == s.proc.blamed || t.stackHi-t.stackLo <= share {
+			continue
+		}
+		s.cut(t.stackLo+share, t.stackHi)
+		t.stackHi = t.stackLo + share
+		if share == 0 {
+			t.stackLo, t.stackHi = 0, 0
+		}
+	}
+	return true
+}
+
+// The order in which text streams give way: what is long, or known otherwise, goes first.
+var textOrder = [...]int{rawMaps, rawCPUInfo, rawEnviron, rawLimits, rawStatus, rawLSBRelease, rawCmdline, rawAuxv}
+
+// dropTexts drops text streams, then lists that no stack walk needs.
+func dropTexts(w *Writer, excess uint64) bool {
+	s := &w.snap
+	var freed uint64
+	for _, i := range textOrder {
+		if freed >= excess {
+			return true
+		}
+		freed += uint64(s.raw[i].len)
+		s.raw[i] = span{}
+	}
+	for i := range s.threads.all() {
+		t := s.threads.at(i)
+		freed += uint64(t.extra.len)
+		t.extra = span{}
+	}
+	if freed >= excess {
+		return true
+	}
+	if s.handles.n > 0 || s.linkMaps.n > 0 || s.dso.have || s.mappings.n > 0 {
+		s.handles.clear()
+		s.linkMaps.clear()
+		s.dso = dsoDebug{}
+		s.mappings.clear()
+		freed++
+	}
+	return freed > 0
+}
+
+// dropContexts drops the registers of threads other than the blamed one, the last listed first.
+func dropContexts(w *Writer, excess uint64) bool {
+	s := &w.snap
+	var freed uint64
+	for i := s.threads.n - 1; i >= 0 && freed < excess; i-- {
+		t := s.threads.at(i)
+		if t.tid != s.proc.blamed && t.context.len > 0 {
+			freed += uint64(t.context.len)
+			t.context = span{}
+		}
+	}
+	return freed > 0
+}

@@ -1,0 +1,69 @@
+package minidump
+
+import (
+	"unsafe"
+
+	"minidump/internal/sys"
+)
+
+// The assembly stubs of each architecture: system calls that use nothing of the Go runtime (no stack check, no
+// scheduler, no lock), so that they can run in a forked child of a Go program or in a signal handler; and the capture of
+// the CPU's registers.
+
+// rawSyscall6 performs system call nr. On success errno is 0; else r1 is all ones. It never grows the stack.
+//
+//go:noescape
+func rawSyscall6(nr, a1, a2, a3, a4, a5, a6 uintptr) (r1, errno uintptr)
+
+// captureAddress returns the entry of the assembly function behind captureCaller.
+func captureAddress() uintptr
+
+// captureCaller stores the registers of its caller, as CaptureRegisters does.
+//
+// Go calls a declared assembly function through a wrapper, with a frame of its own. A function value that points at the
+// assembly itself is called without: then the return address lies in the caller, and the stack pointer is that of
+// the caller's frame, which lives on after the capture. The price is that the assembly finds its arguments where Go's
+// register calling convention (cmd/compile/abi-internal.md) puts them.
+var captureCaller = captureFunc()
+
+var captureEntry = captureAddress()
+
+func captureFunc() func(gp, fp []byte) (ngp, nfp int) {
+	entry := unsafe.Pointer(&captureEntry)
+	return *(*func(gp, fp []byte) (ngp, nfp int))(unsafe.Pointer(&entry))
+}
+
+// CaptureRegisters stores the calling thread's CPU registers as they are right after this call, as getcontext(3) does:
+// the program counter is the return address, and the stack pointer that of the calling function. It allocates
+// nothing.
+//
+// gp receives the general registers in the layout of the kernel's NT_PRSTATUS register set of this architecture, and
+// fp the floating point registers in that of NT_PRFPREG; the results are the bytes stored. What does not fit is not
+// stored, and its result is 0: 384 and 528 bytes serve everywhere. Of little use are the registers that carried
+// the arguments. Those that a program can't read are 0.
+//
+//	                 gp   fp
+//	386              68   108: x87 only, no SSE
+//	amd64            216  512: FXSAVE, no AVX; 0 unless fp lies on a 16-byte boundary
+//	arm              72   0: that set is the FPA's, which no machine has any more
+//	arm64            272  528
+//	loong64          360  272
+//	mips, mipsle     180  264: the even registers, as pairs; 0 if built for softfloat
+//	mips64, mips64le 360  264; 0 if built for softfloat
+//	ppc64, ppc64le   384  264: no VMX, VSX
+//	riscv64          256  264
+//	s390x            216  136
+//
+// The function is inlined into its caller. In a build that turns inlining off, the registers are those of
+// CaptureRegisters itself, whose frame is gone afterwards.
+func CaptureRegisters(gp, fp []byte) (ngp, nfp int) {
+	return captureCaller(gp, fp)
+}
+
+// All system calls of a dump go through the stub.
+func init() {
+	sys.Install(func(nr, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, sys.Errno) {
+		r, e := rawSyscall6(nr, a1, a2, a3, a4, a5, a6)
+		return r, sys.Errno(e)
+	}, nil)
+}
