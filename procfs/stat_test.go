@@ -160,7 +160,7 @@ func FuzzStat(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		ParseBootTime(text)
 		s, ok := ParseStat(text)
-		if ok && !strings.HasPrefix(string(text), fmt.Sprintf("%d (%s) %c ", s.PID, s.Comm, s.State)) &&
+		if ok && !strings.HasPrefix(string(text), fmt.Sprintf("%d (%s) %s ", s.PID, s.Comm, []byte{s.State})) &&
 			text[0] != '0' && text[0] != '-' {
 			t.Fatalf("%q: %+v", text, s)
 		}
