@@ -7,10 +7,11 @@
 //
 // Each record is a struct with its size as a constant beside it, and two methods: Put writes exactly that many bytes,
 // every field as it is and reserved fields as 0; Get reads them. Both panic if the slice is shorter. The byte order is
-// a value, since a minidump has the order of the machine it tells about.
+// a value, since a minidump has the order of the machine it tells about. It being an interface, the slice counts as
+// escaping: bytes that may not be allocated are not in a local array. The record itself can be a local variable.
 //
-// The layouts are those of Microsoft's minidumpapiset.h (MINIDUMP_…), of Breakpad's minidump_format.h (MDRaw…) and of
-// Crashpad's minidump_extensions.h. Records are packed: no field is moved to a multiple of its size.
+// The layouts are those of Microsoft's minidumpapiset.h (MINIDUMP_…), of Breakpad's minidump_format.h (MDRaw…) and
+// of Crashpad's minidump_extensions.h. Records are packed: no field is moved to a multiple of its size.
 //
 // The package is pure data: it does no system call but those of OpenFile, and builds for every GOOS and GOARCH.
 package stream

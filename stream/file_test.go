@@ -85,7 +85,8 @@ func (s *sample) put(e *Encoder) {
 	s.between(e, "cv", func() { e.CVELF([]byte("\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff\x01")) })
 	s.between(e, ModuleListStream.String(), func() {
 		e.U32(2)
-		put(e, ModuleSize, &Module{BaseOfImage: 0x400000, SizeOfImage: 0x2000, NameRVA: s.at["path"], CvRecord: s.loc("cv")})
+		put(e, ModuleSize, &Module{BaseOfImage: 0x400000, SizeOfImage: 0x2000, NameRVA: s.at["path"],
+			CvRecord: s.loc("cv")})
 		put(e, ModuleSize, &Module{BaseOfImage: 0x600000, SizeOfImage: 0x1000, NameRVA: s.at["library"],
 			VersionInfo: FixedFileInfo{Signature: VS_FFI_SIGNATURE, FileVersionMS: 6}})
 	})
@@ -118,7 +119,8 @@ func (s *sample) put(e *Encoder) {
 	})
 	s.between(e, MemoryInfoListStream.String(), func() {
 		put(e, MemoryInfoListSize, &MemoryInfoList{MemoryInfoListSize, MemoryInfoSize, 1})
-		put(e, MemoryInfoSize, &MemoryInfo{0x400000, 0x400000, PAGE_READONLY, 0x2000, MEM_COMMIT, PAGE_EXECUTE_READ, MEM_PRIVATE})
+		put(e, MemoryInfoSize, &MemoryInfo{0x400000, 0x400000, PAGE_READONLY, 0x2000, MEM_COMMIT,
+			PAGE_EXECUTE_READ, MEM_PRIVATE})
 	})
 	s.text(e, "type", "File")
 	s.text(e, "object", "/dev/null")
@@ -129,7 +131,8 @@ func (s *sample) put(e *Encoder) {
 			return
 		}
 		put(e, HandleDataHeaderSize, &HandleDataHeader{HandleDataHeaderSize, HandleDescriptor2Size, 1})
-		put(e, HandleDescriptor2Size, &HandleDescriptor2{HandleDescriptor{3, s.at["type"], s.at["object"], 0o20666, 0, 0, 0}, 9})
+		put(e, HandleDescriptor2Size, &HandleDescriptor2{
+			HandleDescriptor{3, s.at["type"], s.at["object"], 0o20666, 0, 0, 0}, 9})
 	})
 	s.between(e, BreakpadInfoStream.String(), func() { put(e, BreakpadInfoSize, &BreakpadInfo{2, 0, 71}) })
 	s.between(e, LinuxMaps.String(), func() { e.Bytes([]byte("400000-402000 r-xp\n")) })
@@ -171,7 +174,8 @@ func (s *sample) put(e *Encoder) {
 		put(e, ModuleCrashpadInfoLinkSize, &ModuleCrashpadInfoLink{1, s.loc("module annotations")})
 	})
 	s.between(e, CrashpadInfoStream.String(), func() {
-		put(e, CrashpadInfoSize, &CrashpadInfo{1, GUID{Data1: 1}, GUID{Data2: 2}, s.loc("dictionary"), s.loc("annotated modules")})
+		put(e, CrashpadInfoSize, &CrashpadInfo{1, GUID{Data1: 1}, GUID{Data2: 2}, s.loc("dictionary"),
+			s.loc("annotated modules")})
 	})
 	s.between(e, "xstate", func() { e.Bytes([]byte("xstate")) })
 	s.between(e, RegisterSetsStream.String(), func() {
@@ -335,7 +339,8 @@ func TestDSODebugPadded(t *testing.T) {
 		var out bytes.Buffer
 		e := NewEncoder(nil)
 		e.Reset(&out, o)
-		put(e, HeaderSize, &Header{Signature: Signature, Version: Version, NumberOfStreams: 1, StreamDirectoryRVA: HeaderSize})
+		put(e, HeaderSize, &Header{Signature: Signature, Version: Version, NumberOfStreams: 1,
+			StreamDirectoryRVA: HeaderSize})
 		put(e, DirectorySize, &Directory{LinuxDSODebug, Location{40 + 32, 100}})
 		e.Zero(100 - e.Offset())
 		e.U32(1)
@@ -523,7 +528,8 @@ func TestBounded(t *testing.T) {
 		var out bytes.Buffer
 		e := NewEncoder(nil)
 		e.Reset(&out, binary.LittleEndian)
-		put(e, HeaderSize, &Header{Signature: Signature, Version: Version, NumberOfStreams: 1, StreamDirectoryRVA: HeaderSize})
+		put(e, HeaderSize, &Header{Signature: Signature, Version: Version, NumberOfStreams: 1,
+			StreamDirectoryRVA: HeaderSize})
 		put(e, DirectorySize, &Directory{typ, Location{size - 100, 100}})
 		e.Zero(100 - e.Offset())
 		head(e)
@@ -676,8 +682,10 @@ func TestMemoryRanges(t *testing.T) {
 			[]MemoryRange{{50, 4, 83}, {100, 10, 70}, {200, 3, 80}}, nil},
 		{"top of the address space", []MemoryDescriptor{d(top, 8, 70)}, 0, nil, []MemoryRange{{top, 8, 70}}, nil},
 		{"over the top", []MemoryDescriptor{d(top, 9, 70)}, 0, nil, []MemoryRange{{top, 8, 70}}, ErrFormat},
-		{"cut by the end of the file", []MemoryDescriptor{d(100, 100, 600)}, 0, nil, []MemoryRange{{100, 32 + 20 - 16, 600}}, ErrTruncated},
-		{"behind the file", []MemoryDescriptor{d(100, 100, 1<<31), d(7, 1, 90)}, 0, nil, []MemoryRange{{7, 1, 90}}, ErrTruncated},
+		{"cut by the end of the file", []MemoryDescriptor{d(100, 100, 600)}, 0, nil,
+			[]MemoryRange{{100, 36, 600}}, ErrTruncated},
+		{"behind the file", []MemoryDescriptor{d(100, 100, 1<<31), d(7, 1, 90)}, 0, nil,
+			[]MemoryRange{{7, 1, 90}}, ErrTruncated},
 		{"64 bits", nil, 80, []MemoryDescriptor64{{100, 1<<64 - 1}, {300, 2}}, nil, ErrTruncated},
 		{"64 bits of base", nil, 1<<64 - 1, []MemoryDescriptor64{{100, 2}, {300, 2}}, nil, ErrTruncated},
 	} {
@@ -746,14 +754,17 @@ func TestProblems(t *testing.T) {
 	}{
 		{"stream outside", func(s *sample, b []byte) { word(b, HeaderSize+8, 0xfffffff0) },
 			"ThreadListStream: 100 bytes at 0xfffffff0 are not inside of the file"},
-		{"stream twice", func(s *sample, b []byte) { word(b, HeaderSize+10*12, uint32(LinuxMaps)) }, "LinuxMaps is there twice"},
+		{"stream twice", func(s *sample, b []byte) { word(b, HeaderSize+10*12, uint32(LinuxMaps)) },
+			"LinuxMaps is there twice"},
 		{"streams overlap", func(s *sample, b []byte) { word(b, HeaderSize+14*12+8, s.at[BreakpadInfoStream.String()]+4) },
 			"LinuxMaps at "},
-		{"stream over the directory", func(s *sample, b []byte) { word(b, HeaderSize+14*12+8, 40) }, "LinuxMaps at 0x28 overlaps the directory"},
+		{"stream over the directory", func(s *sample, b []byte) { word(b, HeaderSize+14*12+8, 40) },
+			"LinuxMaps at 0x28 overlaps the directory"},
 		{"no system info", func(s *sample, b []byte) { word(b, HeaderSize+8*12, 0) }, "SystemInfoStream is missing"},
 		{"no threads", func(s *sample, b []byte) { word(b, HeaderSize, 0) }, "ThreadListStream is missing"},
 		{"no modules", func(s *sample, b []byte) { word(b, HeaderSize+3*12, 0) }, "ModuleListStream is missing"},
-		{"thread twice", func(s *sample, b []byte) { word(b, s.at[ThreadListStream.String()]+4+48, 71) }, "thread 71 is there twice"},
+		{"thread twice", func(s *sample, b []byte) { word(b, s.at[ThreadListStream.String()]+4+48, 71) },
+			"thread 71 is there twice"},
 		{"thread count", func(s *sample, b []byte) { word(b, s.at[ThreadListStream.String()], 3) },
 			"ThreadListStream has 3 entries of 48 bytes, and room for 2"},
 		{"context outside", func(s *sample, b []byte) { word(b, s.at[ThreadListStream.String()]+4+44, 0xffff0000) },
@@ -762,14 +773,20 @@ func TestProblems(t *testing.T) {
 			"stack of thread 71: 16 bytes at 0xffff0000"},
 		{"stack not in memory", func(s *sample, b []byte) { word(b, s.at[ThreadListStream.String()]+4+24, 0x7ff001) },
 			"stack of thread 71, 16 bytes at 0x7ff001, is not in a memory list"},
-		{"name of no thread", func(s *sample, b []byte) { word(b, s.at[ThreadNamesStream.String()]+8, 70) }, "name of thread 70"},
-		{"exception in no thread", func(s *sample, b []byte) { word(b, s.at[ExceptionStream.String()], 70) }, "exception in thread 70"},
+		{"name of no thread", func(s *sample, b []byte) { word(b, s.at[ThreadNamesStream.String()]+8, 70) },
+			"name of thread 70"},
+		{"exception in no thread", func(s *sample, b []byte) { word(b, s.at[ExceptionStream.String()], 70) },
+			"exception in thread 70"},
 		{"exception context", func(s *sample, b []byte) { word(b, s.at[ExceptionStream.String()]+164, 0xfffffff0) },
 			"context of the exception: 17 bytes"},
-		{"exception parameters", func(s *sample, b []byte) { word(b, s.at[ExceptionStream.String()]+32, 16) }, "exception has 16 parameters"},
-		{"module name", func(s *sample, b []byte) { word(b, s.at[ModuleListStream.String()]+4+20, 0) }, "module at 0x400000 has no name"},
-		{"module size", func(s *sample, b []byte) { word(b, s.at[ModuleListStream.String()]+4+8, 0) }, `module "/bin/app" has no size`},
-		{"modules overlap", func(s *sample, b []byte) { word(b, s.at[ModuleListStream.String()]+4+8, 0x300000) }, "overlap"},
+		{"exception parameters", func(s *sample, b []byte) { word(b, s.at[ExceptionStream.String()]+32, 16) },
+			"exception has 16 parameters"},
+		{"module name", func(s *sample, b []byte) { word(b, s.at[ModuleListStream.String()]+4+20, 0) },
+			"module at 0x400000 has no name"},
+		{"module size", func(s *sample, b []byte) { word(b, s.at[ModuleListStream.String()]+4+8, 0) },
+			`module "/bin/app" has no size`},
+		{"modules overlap", func(s *sample, b []byte) { word(b, s.at[ModuleListStream.String()]+4+8, 0x300000) },
+			"overlap"},
 		{"CodeView record", func(s *sample, b []byte) { word(b, s.at[ModuleListStream.String()]+4+80, 0xfffffff0) },
 			`CodeView record of module "/bin/app"`},
 		{"misc record", func(s *sample, b []byte) { word(b, s.at[ModuleListStream.String()]+4+84, 0xfffffff0) },
@@ -785,15 +802,18 @@ func TestProblems(t *testing.T) {
 			"ThreadInfoListStream has a head of 4294967295 bytes"},
 		{"memory info", func(s *sample, b []byte) { word(b, s.at[MemoryInfoListStream.String()]+12, 0x80000000) },
 			"MemoryInfoListStream has 9223372036854775809 entries"},
-		{"handles", func(s *sample, b []byte) { word(b, s.at[HandleDataStream.String()]+8, 2) }, "HandleDataStream has 2 entries"},
+		{"handles", func(s *sample, b []byte) { word(b, s.at[HandleDataStream.String()]+8, 2) },
+			"HandleDataStream has 2 entries"},
 		{"link maps", func(s *sample, b []byte) { word(b, s.at[LinuxDSODebug.String()]+8, 0x10000000) },
 			"minidump is cut short"},
 		{"register set", func(s *sample, b []byte) { word(b, s.at[RegisterSetsStream.String()]+20, 0xfffffff0) },
 			"register set 0x202 of thread 71"},
 		{"register sets of the future", func(s *sample, b []byte) { word(b, s.at[RegisterSetsStream.String()], 2) },
 			"RegisterSetsStream has version 2"},
-		{"annotations of no module", func(s *sample, b []byte) { word(b, s.at["annotated modules"]+4, 2) }, "annotations of module 2 of 2"},
-		{"annotations cut", func(s *sample, b []byte) { word(b, s.at["annotated modules"]+8, 19) }, "annotations of module 1:"},
+		{"annotations of no module", func(s *sample, b []byte) { word(b, s.at["annotated modules"]+4, 2) },
+			"annotations of module 2 of 2"},
+		{"annotations cut", func(s *sample, b []byte) { word(b, s.at["annotated modules"]+8, 19) },
+			"annotations of module 1:"},
 		{"dictionary count", func(s *sample, b []byte) { word(b, s.at["dictionary"], 2) }, "list of 2 entries"},
 	} {
 		s := &sample{wide: true}
@@ -808,7 +828,9 @@ func TestProblems(t *testing.T) {
 
 func word(b []byte, at, v uint32) { binary.LittleEndian.PutUint32(b[at:], v) }
 
-// FuzzOpen walks through whatever opens. What it allocates is bounded by the size of the file.
+// FuzzOpen walks through whatever opens. What that allocates is bounded by the size of the file; walk reads everything
+// three times, and an entry of a map may cost twenty times the bytes in the file. Give -fuzzminimizetime=10x: to
+// minimize files of this size takes the engine minutes.
 func FuzzOpen(f *testing.F) {
 	for _, o := range orders {
 		f.Add((&sample{wide: true}).write(f, o))
@@ -822,7 +844,9 @@ func FuzzOpen(f *testing.F) {
 			}
 			return
 		}
-		walk(file)
+		if used := allocated(func() { walk(file) }); used > 1<<20+500*uint64(len(b)) {
+			t.Errorf("allocated %d bytes for a file of %d", used, len(b))
+		}
 		ranges, _ := file.MemoryRanges()
 		p := make([]byte, 64)
 		for i := range ranges {
@@ -830,7 +854,8 @@ func FuzzOpen(f *testing.F) {
 			if m.Size == 0 || m.last() < m.Addr || !file.inside(m.Offset, m.Size) || i > 0 && ranges[i-1].last() >= m.Addr {
 				t.Fatalf("ranges %v", ranges)
 			}
-			if n, err := file.ReadMemory(m.Addr, p[:min(m.Size, 64)]); err != nil || !bytes.Equal(p[:n], b[m.Offset:m.Offset+uint64(n)]) {
+			n, err := file.ReadMemory(m.Addr, p[:min(m.Size, 64)])
+			if err != nil || !bytes.Equal(p[:n], b[m.Offset:m.Offset+uint64(n)]) {
 				t.Fatalf("%v: %d bytes, %v", m, n, err)
 			}
 		}

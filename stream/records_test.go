@@ -211,6 +211,20 @@ func TestRecordsShort(t *testing.T) {
 
 func TestRecordsAllocateNothing(t *testing.T) {
 	b := make([]byte, 4096)
+	for _, o := range orders {
+		if n := testing.AllocsPerRun(10, func() { // records as local variables
+			system := SystemInfo{NumberOfProcessors: 1}
+			system.Put(b, o)
+			cpu := X86CPU{VersionInformation: 2}
+			cpu.Put(b[CPUOffset:], o)
+			module := Module{BaseOfImage: 3}
+			module.Put(b, o)
+			exception := Exception{ThreadID: 4}
+			exception.Put(b, o)
+		}); n != 0 {
+			t.Errorf("%v: local records allocate %v times", o, n)
+		}
+	}
 	for _, test := range recordTests {
 		for _, o := range orders {
 			if n := testing.AllocsPerRun(10, func() {
@@ -320,7 +334,8 @@ func TestIdentifiers(t *testing.T) {
 		{"build id", "4c457042" + bytes16, false, MD_OS_LINUX, "33221100554477668899AABBCCDDEEFF0", bytes16},
 		{"long build id", "4c457042" + bytes16 + "01020304", false, MD_OS_LINUX,
 			"33221100554477668899AABBCCDDEEFF0", bytes16 + "01020304"},
-		{"short build id", "4c457042" + "0011223344", false, MD_OS_LINUX, "33221100004400000000000000000000" + "0", "0011223344"},
+		{"short build id", "4c457042" + "0011223344", false, MD_OS_LINUX,
+			"332211000044000000000000000000000", "0011223344"},
 		{"big-endian", "4270454c" + bytes16, true, MD_OS_LINUX, "00112233445566778899AABBCCDDEEFF0", bytes16},
 		{"no build id", "4c457042", false, MD_OS_LINUX, "", ""},
 		{"PDB 7.0", "52534453" + bytes16 + "1a000000" + "612e70646200", false, MD_OS_WIN32_NT,

@@ -35,8 +35,11 @@ const (
 	MD_OS_FUCHSIA  = 0x8206
 )
 
-// CPUSize is the size of SystemInfo.CPU in bytes.
-const CPUSize = 24
+// Where CPU is in a SystemInfo's bytes, and its size.
+const (
+	CPUOffset = 32
+	CPUSize   = 24
+)
 
 // SystemInfoSize is the size of a SystemInfo in bytes.
 const SystemInfoSize = 56
@@ -69,7 +72,8 @@ type SystemInfo struct {
 	CSDVersionRVA         uint32 // of a string: Linux uname, macOS build, Windows service pack
 	SuiteMask             uint16 // VER_SUITE_… (Windows); else 0
 	// CPU is a union, as bytes since two of its forms are of 32-bit and one of 64-bit words: X86CPU for x86 and amd64,
-	// ARMCPU for ARM and ARM64, OtherCPU for the rest. Their Put and Get take r.CPU[:].
+	// ARMCPU for ARM and ARM64, OtherCPU for the rest. Their Put and Get take r.CPU[:]; but that moves r to the heap, so
+	// what may not allocate leaves CPU 0 and puts the form over the record's bytes, from CPUOffset on.
 	CPU [CPUSize]byte
 }
 
@@ -88,7 +92,7 @@ func (r *SystemInfo) Put(b []byte, o binary.ByteOrder) {
 	o.PutUint32(b[24:], r.CSDVersionRVA)
 	o.PutUint16(b[28:], r.SuiteMask)
 	o.PutUint16(b[30:], 0)
-	copy(b[32:SystemInfoSize], r.CPU[:])
+	copy(b[CPUOffset:SystemInfoSize], r.CPU[:])
 }
 
 // Get reads r from the first SystemInfoSize bytes of b.
@@ -105,7 +109,7 @@ func (r *SystemInfo) Get(b []byte, o binary.ByteOrder) {
 	r.PlatformID = o.Uint32(b[20:])
 	r.CSDVersionRVA = o.Uint32(b[24:])
 	r.SuiteMask = o.Uint16(b[28:])
-	copy(r.CPU[:], b[32:SystemInfoSize])
+	copy(r.CPU[:], b[CPUOffset:SystemInfoSize])
 }
 
 // X86CPU is CPU_INFORMATION.X86CpuInfo: what the CPUID instruction says.

@@ -121,7 +121,7 @@ const ThreadInfoSize = 64
 //	56 uint64 Affinity
 type ThreadInfo struct {
 	ThreadID     uint32
-	DumpFlags    uint32 // MINIDUMP_THREAD_INFO_…: 1 error, 2 writing thread, 4 exited, 8 no info, 16 no context, 32 no TEB
+	DumpFlags    uint32 // 1 error, 2 writing thread, 4 exited, 8 no info, 16 no context, 32 no TEB
 	DumpError    uint32 // HRESULT of what went wrong
 	ExitStatus   uint32
 	CreateTime   uint64
