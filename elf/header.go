@@ -49,8 +49,8 @@ const (
 	// MaxProgTable bounds the program header table of an image, in bytes. The kernel loads none that is larger
 	// (load_elf_phdrs in fs/binfmt_elf.c).
 	MaxProgTable = 64 << 10
-	// MaxSections bounds the number of section headers looked at.
-	MaxSections = 64 << 10
+	// MaxSections bounds the number of section headers looked at. Linked images have fewer than 100.
+	MaxSections = 4096
 	// maxEntsize bounds e_phentsize and e_shentsize. The ABI lets the entries grow; none has in 30 years.
 	maxEntsize = 1024
 )
@@ -214,12 +214,12 @@ func (h *Header) ProgTableSize() int {
 }
 
 // SectionTableSize returns how many bytes at file offset Shoff hold the section header table, at most MaxSections
-// entries, and 0 if there is none, e_shentsize is nonsense, or the number of sections does not fit in the ELF header.
+// of them, and 0 if there is none, e_shentsize is nonsense, or the number of sections does not fit in the ELF header.
 func (h *Header) SectionTableSize() int {
 	if h.Shoff == 0 {
 		return 0
 	}
-	return int(h.Shnum) * h.sectionStride()
+	return min(int(h.Shnum), MaxSections) * h.sectionStride()
 }
 
 // Prog is a program header (Elf32_Phdr, Elf64_Phdr).

@@ -55,8 +55,8 @@ type LinkMap struct {
 func LinkMapSize(c Class) int { return 5 * c.WordSize() }
 
 // ParseLinkMap reads a struct link_map. It returns false if b is shorter than LinkMapSize. A caller that follows Next
-// bounds the number of steps (MaxLinkMaps) and can check Prev against the address it came from, which finds a loop at
-// its first wrong turn.
+// bounds the number of steps (MaxLinkMaps), and can stop where Prev is not the address it came from (0 for the first):
+// then it can't come to the same map twice.
 func ParseLinkMap(b []byte, c Class, o binary.ByteOrder) (LinkMap, bool) {
 	if len(b) < LinkMapSize(c) {
 		return LinkMap{}, false

@@ -160,31 +160,37 @@ func (r *Reader) placeOff(off uint64) (uint64, bool) {
 	return 0, false
 }
 
-// sections tells where the section headers lie in the source, how many there are, and reads the header of the section
-// name table.
-func (r *Reader) sections() (at uint64, n int, names Section, ok bool) {
+// sectionTable is where the section headers and their names lie in the source.
+type sectionTable struct {
+	off      uint64 // of header 0
+	n        int
+	names    uint64 // offset of the string table with the names
+	namesLen uint64 // bytes; 0 if there are no names, and sections can be found by type only
+}
+
+// sections finds the section headers; false if there are none or they are not mapped.
+func (r *Reader) sections() (t sectionTable, ok bool) {
 	h := &r.Header
-	stride := h.sectionStride()
-	if stride == 0 || h.Shoff == 0 {
-		return 0, 0, names, false
+	if h.sectionStride() == 0 || h.Shoff == 0 {
+		return t, false
 	}
-	at, ok = r.placeOff(h.Shoff)
-	if !ok {
-		return 0, 0, names, false
+	if t.off, ok = r.placeOff(h.Shoff); !ok {
+		return t, false
 	}
-	first, ok := r.section(at, 0)
+	first, ok := r.section(t.off, 0)
 	if !ok || first.Type != SHT_NULL {
-		return 0, 0, names, false
+		return t, false
 	}
 	_, num, strndx := h.Extended(first)
-	num = min(num, MaxSections)
-	if uint64(strndx) >= num {
-		return at, int(num), names, true // no names: sections can still be found by type
+	t.n = int(min(num, MaxSections))
+	if int64(strndx) < int64(t.n) {
+		if s, ok := r.section(t.off, int(strndx)); ok && s.Type == SHT_STRTAB {
+			if at, ok := r.placeOff(s.Off); ok && at+s.Size >= at {
+				t.names, t.namesLen = at, s.Size
+			}
+		}
 	}
-	if names, ok = r.section(at, int(strndx)); !ok || names.Type != SHT_STRTAB {
-		names = Section{}
-	}
-	return at, int(num), names, true
+	return t, true
 }
 
 func (r *Reader) section(at uint64, i int) (Section, bool) {
@@ -204,34 +210,30 @@ func (r *Reader) placeSection(s *Section) (uint64, bool) {
 	return r.placeOff(s.Off)
 }
 
-// named tells whether section s has that name.
-func (r *Reader) named(s, names *Section, name string) bool {
-	if uint64(s.Name)+uint64(len(name)) >= names.Size {
-		return false // also without a name table
-	}
-	at, ok := r.placeOff(names.Off)
-	if !ok || at+uint64(s.Name) < at {
+// named tells whether the section name at offset i of the name table is that name.
+func (r *Reader) named(t *sectionTable, i uint32, name string) bool {
+	if uint64(i)+uint64(len(name)) >= t.namesLen {
 		return false
 	}
-	if names.Size <= uint64(len(r.data.buf)) {
-		r.data.at(r.src, at, int(names.Size)) // the whole table at once: names stand there in any order
+	if t.namesLen <= uint64(len(r.data.buf)) {
+		r.data.at(r.src, t.names, int(t.namesLen)) // the whole table at once: names stand there in any order
 	}
-	b := r.data.at(r.src, at+uint64(s.Name), len(name)+1)
+	b := r.data.at(r.src, t.names+uint64(i), len(name)+1)
 	return b != nil && b[len(name)] == 0 && string(b[:len(name)]) == name
 }
 
 // findSection returns the first section of that name, if it has contents.
 func (r *Reader) findSection(name string) (Section, bool) {
-	at, n, names, ok := r.sections()
-	if !ok || names.Size == 0 {
+	t, ok := r.sections()
+	if !ok || t.namesLen == 0 {
 		return Section{}, false
 	}
-	for i := 1; i < n; i++ {
-		s, ok := r.section(at, i)
+	for i := 1; i < t.n; i++ {
+		s, ok := r.section(t.off, i)
 		if !ok {
 			break
 		}
-		if s.Type != SHT_NULL && s.Type != SHT_NOBITS && s.Flags&SHF_COMPRESSED == 0 && r.named(&s, &names, name) {
+		if s.Type != SHT_NULL && s.Type != SHT_NOBITS && s.Flags&SHF_COMPRESSED == 0 && r.named(&t, s.Name, name) {
 			return s, true
 		}
 	}
@@ -305,9 +307,9 @@ func (r *Reader) BuildID() (id []byte, kind IDKind) {
 	if id = r.noteOf("GNU", NT_GNU_BUILD_ID); id != nil {
 		return id, IDNote
 	}
-	if at, n, _, ok := r.sections(); ok {
-		for i, seen := 1, 0; i < n && seen < MaxNotes; i++ {
-			s, ok := r.section(at, i)
+	if t, ok := r.sections(); ok {
+		for i, seen := 1, 0; i < t.n && seen < MaxNotes; i++ {
+			s, ok := r.section(t.off, i)
 			if !ok {
 				break
 			}
@@ -344,12 +346,12 @@ func (r *Reader) sectionBuildID(s *Section) []byte {
 }
 
 func (r *Reader) textHash() bool {
-	at, n, _, ok := r.sections()
+	t, ok := r.sections()
 	if !ok {
 		return false
 	}
-	for i := 1; i < n; i++ {
-		s, ok := r.section(at, i)
+	for i := 1; i < t.n; i++ {
+		s, ok := r.section(t.off, i)
 		if !ok {
 			return false
 		}
@@ -427,19 +429,19 @@ func (r *Reader) Soname() ([]byte, bool) {
 			}
 		}
 	}
-	at, n, _, ok := r.sections()
+	t, ok := r.sections()
 	if !ok {
 		return nil, false
 	}
-	for i := 1; i < n; i++ {
-		s, ok := r.section(at, i)
+	for i := 1; i < t.n; i++ {
+		s, ok := r.section(t.off, i)
 		if !ok {
 			break
 		}
-		if s.Type != SHT_DYNAMIC || uint64(s.Link) >= uint64(n) {
+		if s.Type != SHT_DYNAMIC || int64(s.Link) >= int64(t.n) {
 			continue
 		}
-		strtab, ok := r.section(at, int(s.Link))
+		strtab, ok := r.section(t.off, int(s.Link))
 		if !ok || strtab.Type != SHT_STRTAB {
 			break
 		}

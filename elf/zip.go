@@ -19,9 +19,10 @@ const (
 
 // Bounds on an archive.
 const (
-	MaxZipEntries = 1 << 20 // entries of the central directory looked at
-	MaxZipName    = 1024    // length of an entry's name, bytes
-	maxZipComment = 1<<16 - 1
+	MaxZipEntries   = 1 << 18  // entries of the central directory looked at
+	MaxZipDirectory = 32 << 20 // of the central directory, bytes looked at
+	MaxZipName      = 1024     // length of an entry's name, bytes
+	maxZipComment   = 1<<16 - 1
 )
 
 // ZipStored is the method of an entry that is not compressed; only such entries can be mapped.
@@ -54,7 +55,7 @@ func NewZipReader(scratch []byte) *ZipReader {
 }
 
 // At returns the stored entry whose contents hold the byte at offset off of the archive of size bytes: what a mapping with
-// that file offset shows. A library then goes by the name of the archive, "!/" and the entry's name.
+// that file offset shows. Android names such a library by the path of the archive, "!/" and the entry's name.
 func (z *ZipReader) At(src Source, size, off uint64) (ZipEntry, bool) {
 	best, found := zipDirEntry{}, false
 	it, ok := z.open(src, size)
@@ -148,7 +149,7 @@ func (z *ZipReader) open(src Source, size uint64) (zipDir, bool) {
 		d.shift = shift
 		d.off += shift
 	}
-	d.end = d.off + dirSize
+	d.end = d.off + min(dirSize, MaxZipDirectory)
 	return d, true
 }
 
