@@ -115,7 +115,7 @@ func (f *File) read(rva, size uint64) ([]byte, error) {
 		return nil, fmt.Errorf("%d bytes at %#x of a file of %d: %w", size, rva, f.size, ErrTruncated)
 	}
 	if size > math.MaxInt {
-		return nil, fmt.Errorf("%d bytes at %#x are too many for this machine: %w", size, rva, ErrFormat)
+		return nil, fmt.Errorf("%d bytes at %#x are too many for this machine: %w", size, rva, errors.ErrUnsupported)
 	}
 	// The reader may hold less than it was said to: so a large piece is not allocated before there are bytes for it.
 	const step = 1 << 20
