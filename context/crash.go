@@ -1,10 +1,15 @@
 package context
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
 
 // Access is what an instruction wanted of memory.
 type Access uint8
 
+// The kinds of access.
 const (
 	AccessUnknown Access = iota
 	AccessRead
@@ -12,37 +17,278 @@ const (
 	AccessExecute
 )
 
-func (a Access) String() string { return "" }
+// String gives "unknown", "read", "write" or "execute".
+func (a Access) String() string {
+	switch a {
+	case AccessRead:
+		return "read"
+	case AccessWrite:
+		return "write"
+	case AccessExecute:
+		return "execute"
+	}
+	return "unknown"
+}
 
-// Crash is why a thread died, OS-neutral.
+// MaxParams is the most parameters that MINIDUMP_EXCEPTION has room for (EXCEPTION_MAXIMUM_PARAMETERS).
+const MaxParams = 15
+
+// Crash is why a thread died, in terms that depend on no operating system once it is made. It holds no pointers, so it can
+// be copied as bytes. Values that siginfo_t did not have are 0.
 type Crash struct {
-	PID, TID    int32
-	Signo, Code int32
-	Errno       int32
-	Address     uint64
-	SenderPID   int32
-	SenderUID   uint32
-	HasContext  bool
-	PC, SP      uint64
-	Access      Access
-	Arch        Arch
-	BigEndian   bool
-	ContextLen  uint32
-	Context     [MaxContextSize]byte
-	NumParams   uint32
-	Params      [15]uint64
+	Arch      Arch
+	BigEndian bool
+
+	PID, TID int32 // as given by the caller
+
+	Signo int32 // si_signo, in the architecture's own numbering (see SignalNameArch); ExceptionCode of the dump
+	Code  int32 // si_code; ExceptionFlags of the dump
+	Errno int32 // si_errno
+
+	// Address is si_addr of a signal that a fault raised, or of SIGSYS the address of the system call; ExceptionAddress of
+	// the dump. HasAddress tells address 0 from no address: a signal that someone sent has none, and neither has a general
+	// protection fault of x86 until Refine finds it.
+	Address    uint64
+	HasAddress bool
+	Access     Access // what the instruction wanted of Address; of SIGSEGV and SIGBUS only
+
+	LowerBound, UpperBound uint64 // SEGV_BNDERR
+	ProtectionKey          uint32 // SEGV_PKUERR
+	AddressLSB             int16  // BUS_MCEERR_AR and _AO: that many low bits of Address are unknown
+
+	SenderPID int32  // who sent it (SI_USER, SI_TKILL, SI_QUEUE), or the child of SIGCHLD
+	SenderUID uint32 // its real user id
+	Status    int32  // of SIGCHLD: exit status or signal
+	Value     uint64 // si_value, of SI_QUEUE, SI_TIMER and the like
+	TimerID   int32  // of SI_TIMER
+	Overrun   int32  // of SI_TIMER
+	Band      uint64 // of SIGIO: the poll events
+	FD        int32  // of SIGIO
+
+	Syscall     int32  // of SIGSYS: the number of the system call
+	SyscallArch uint32 // of SIGSYS: AUDIT_ARCH_ value
+
+	// What the hardware said of the thread's last trap, as far as the signal frame has it; stale if the signal was sent.
+	// x86 and amd64: number of the vector, error code, CR2. arm: trap_no, fault status register, fault_address. arm64:
+	// exception class, ESR_EL1, fault_address. ppc64: trap, DSISR, DAR. 0 on all others.
+	TrapNo, ErrorCode, TrapAddress uint64
+
+	// The CPU context record, in byte order BigEndian, with the program counter and stack pointer it holds.
+	HasContext bool
+	PC, SP     uint64
+	ContextLen uint32
+	Context    [MaxContextSize]byte
+
+	// ExceptionInformation of the dump, by the kind of signal:
+	//
+	//	SIGSEGV and SIGBUS with Access known  0 read, 1 write, 8 execute (as EXCEPTION_ACCESS_VIOLATION); the address
+	//	SIGSYS                                number of the system call, AUDIT_ARCH_ value
+	//	sent (also SI_KERNEL, with 0 and 0)   process id, user id; the value if there is one
+	//	SI_TIMER                              timer id, overrun, value
+	//	SIGIO                                 band, file descriptor
+	NumParams uint32
+	Params    [MaxParams]uint64
 }
 
-func CrashFromLinux(a Arch, o binary.ByteOrder, pid, tid int32, siginfo, ucontext, fpstate []byte) (*Crash, error) {
-	return nil, nil
+// Record is the CPU context record, empty when there is none. It shares c's memory.
+func (c *Crash) Record() []byte {
+	if !c.HasContext || int(c.ContextLen) > len(c.Context) {
+		return nil
+	}
+	return c.Context[:c.ContextLen]
 }
+
+// Order is the byte order of the record.
+func (c *Crash) Order() binary.ByteOrder { return order(c.BigEndian) }
+
+// Errors of the functions that make a Crash. What they return wraps one of these.
+var (
+	ErrSiginfo      = errors.New("bad siginfo")
+	ErrUcontext     = errors.New("bad ucontext")
+	ErrCrashContext = errors.New("bad crash context")
+)
+
+// CrashFromSiginfo makes a Crash without registers from a raw siginfo_t: of a signal handler, PTRACE_GETSIGINFO or a core
+// file's NT_SIGINFO. siginfo has up to 128 bytes in the layout of the thread's own word size (a 64-bit debugger gets the
+// 64-bit form for a 32-bit thread too: give the architecture that the bytes are of). MIPS64 means the 64-bit ABI; a
+// siginfo of n32 has the layout of MIPS. The error wraps ErrSiginfo: too short, or a unknown.
 func CrashFromSiginfo(a Arch, o binary.ByteOrder, pid, tid int32, siginfo []byte) (*Crash, error) {
-	return nil, nil
+	if a.ContextSize() == 0 {
+		return nil, fmt.Errorf("%w: unknown architecture %d", ErrSiginfo, a)
+	}
+	if len(siginfo) < siginfoMin(a) {
+		return nil, fmt.Errorf("%w: %d bytes, at least %d are needed", ErrSiginfo, len(siginfo), siginfoMin(a))
+	}
+	c := &Crash{Arch: a, BigEndian: isBig(o), PID: pid, TID: tid}
+	c.parseSiginfo(siginfo)
+	c.setParams()
+	return c, nil
 }
-func ParseCrashContext(b []byte) (*Crash, error) { return nil, nil }
-func (c *Crash) Refine(code []byte)              {}
 
-func SignalName(signo int32) string                 { return "" }
-func CodeName(signo, code int32) string             { return "" }
-func SignalNameArch(a Arch, signo int32) string     { return "" }
-func CodeNameArch(a Arch, signo, code int32) string { return "" }
+// CrashFromLinux makes a Crash from what a signal handler with SA_SIGINFO is given: the raw siginfo_t (see
+// CrashFromSiginfo) and the raw ucontext_t as the kernel lays it out in the signal frame, all of it that can be read:
+// floating-point registers and the fault's syndrome are in its tail on most architectures. The ucontext_t of a C library
+// starts the same way.
+//
+// fpstate is what uc_mcontext's fpstate (glibc: fpregs) points to: 512 bytes or more on amd64, 624 or more on x86 (112 for
+// a CPU without FXSAVE). On arm64 it is a struct fpsimd_context, for a ucontext that was cut short; on the others a set as
+// Arch.FPRegset names. nil where it is not known.
+//
+// With a ucontext that is too short the Crash is returned without registers, along with an error that wraps ErrUcontext.
+// If siginfo is no good there is no Crash, and the error wraps ErrSiginfo. A nil ucontext is no error.
+func CrashFromLinux(a Arch, o binary.ByteOrder, pid, tid int32, siginfo, ucontext, fpstate []byte) (*Crash, error) {
+	c, err := CrashFromSiginfo(a, o, pid, tid, siginfo)
+	if err != nil || ucontext == nil {
+		return c, err
+	}
+	f := frame{big: c.BigEndian, uc: ucontext, fpstate: fpstate}
+	if need := f.need(a); len(ucontext) < need {
+		return c, fmt.Errorf("%w: %d bytes, %s needs %d", ErrUcontext, len(ucontext), a, need)
+	}
+	f.read(a)
+	c.SetContext(&Regsets{Arch: a, Order: c.Order(), GP: f.gp[:a.GPSize()], FP: f.fp, Extra: f.extra})
+	if a == AMD64 {
+		// The frame has no ds and es, and nothing has the segments' bases.
+		put32(c.BigEndian, c.Context[48:], get32(c.BigEndian, c.Context[48:])&^flagAMD64Segments)
+	}
+	c.TrapNo, c.ErrorCode, c.TrapAddress = f.trapNo, f.errorCode, f.trapAddress
+	if c.isMemoryFault() && c.Code != SI_KERNEL {
+		c.Access = f.access
+		if c.Access == AccessUnknown && c.HasAddress && c.Address == c.PC && c.PC != 0 {
+			c.Access = AccessExecute
+		}
+	}
+	c.setParams()
+	return c, nil
+}
+
+// SetContext gives c the registers of the thread that died, where they come from ptrace or a core file rather than from a
+// signal frame. r is of c's architecture and byte order; otherwise, and if r has no complete general registers, c is left
+// without registers.
+func (c *Crash) SetContext(r *Regsets) {
+	c.HasContext, c.ContextLen, c.PC, c.SP = false, 0, 0, 0
+	if r.Arch != c.Arch || isBig(r.Order) != c.BigEndian {
+		return
+	}
+	c.ContextLen = uint32(r.Encode(c.Context[:]))
+	c.HasContext = c.ContextLen != 0
+	c.PC, c.SP = r.PC(), r.SP()
+}
+
+// isMemoryFault says that the hardware refused an access: SIGSEGV or SIGBUS that no one sent.
+func (c *Crash) isMemoryFault() bool {
+	signo, code := genericSignal(c.Arch, c.Signo), genericCode(c.Arch, c.Code)
+	return (signo == SIGSEGV || signo == SIGBUS) && code > SI_USER && code <= SI_KERNEL
+}
+
+// setParams fills in Params from the other fields.
+func (c *Crash) setParams() {
+	c.NumParams, c.Params = 0, [MaxParams]uint64{}
+	add := func(vs ...uint64) {
+		c.NumParams += uint32(copy(c.Params[c.NumParams:], vs))
+	}
+	switch kindOf(genericSignal(c.Arch, c.Signo), genericCode(c.Arch, c.Code)) {
+	case sigSys:
+		add(uint64(c.Syscall), uint64(c.SyscallArch))
+	case sigRT:
+		add(uint64(c.SenderPID), uint64(c.SenderUID), c.Value)
+	case sigChild:
+		add(uint64(c.SenderPID), uint64(c.SenderUID), uint64(c.Status))
+	case sigTimer:
+		add(uint64(c.TimerID), uint64(c.Overrun), c.Value)
+	case sigPoll:
+		add(c.Band, uint64(c.FD))
+	case sigKill:
+		if !c.HasAddress { // else Refine has found what a general protection fault was about
+			add(uint64(c.SenderPID), uint64(c.SenderUID))
+			return
+		}
+		fallthrough
+	case sigFault:
+		if !c.HasAddress || !c.isMemoryFault() {
+			return
+		}
+		switch c.Access {
+		case AccessRead:
+			add(0, c.Address)
+		case AccessWrite:
+			add(1, c.Address)
+		case AccessExecute:
+			add(8, c.Address)
+		}
+	}
+}
+
+// Sizes of the parts of crash_context::CrashContext of the Rust crate crash-context, on Linux: ucontext_t, floating-point
+// state, signalfd_siginfo, pid, tid, padding to the structure's alignment.
+const (
+	ccUcontextAMD64    = 968
+	ccUcontextAMD64Old = 936 // before the crate knew of the shadow stack
+	ccUcontextARM64    = 4560
+	ccSiginfo          = 128
+	ccAMD64            = ccUcontextAMD64 + fxsaveSize + ccSiginfo + 8
+	ccAMD64Old         = ccUcontextAMD64Old + fxsaveSize + ccSiginfo + 8
+	ccARM64            = ccUcontextARM64 + 528 + ccSiginfo + 8 + 8
+)
+
+// ParseCrashContext reads the bytes of crash_context::CrashContext, which the Rust crates crash-handler and minidumper pass
+// between processes, of Linux on x86_64 and aarch64: which of them follows from the length, 1616 (1584 of old versions) or
+// 5232 bytes. The error wraps ErrCrashContext or one of CrashFromLinux.
+//
+// Its siginfo field is declared as signalfd_siginfo, but crash-handler copies a siginfo_t over it byte for byte, so that
+// what should be ssi_addr (offset 72) lies where si_addr does (16). Both forms are read; a 0 at offset 12, which is padding
+// in siginfo_t and the sender in signalfd_siginfo, decides for signals that someone sent.
+func ParseCrashContext(b []byte) (*Crash, error) {
+	var a Arch
+	var uc, fp int
+	switch len(b) {
+	case ccAMD64:
+		a, uc, fp = AMD64, ccUcontextAMD64, fxsaveSize
+	case ccAMD64Old:
+		a, uc, fp = AMD64, ccUcontextAMD64Old, fxsaveSize
+	case ccARM64:
+		a, uc, fp = ARM64, ccUcontextARM64, 528
+	default:
+		return nil, fmt.Errorf("%w: no architecture's has %d bytes", ErrCrashContext, len(b))
+	}
+	si := b[uc+fp : uc+fp+ccSiginfo]
+	tail := b[uc+fp+ccSiginfo:]
+	pid, tid := int32(get32(false, tail)), int32(get32(false, tail[4:]))
+	info := siginfoOfSignalfd(si)
+	return CrashFromLinux(a, binary.LittleEndian, pid, tid, info[:], b[:uc], b[uc:uc+fp])
+}
+
+// siginfoOfSignalfd makes a 64-bit little-endian siginfo_t of a signalfd_siginfo (linux/signalfd.h: u32 signo, s32 errno,
+// code, u32 pid @12, uid @16, s32 fd @20, u32 tid @24, band @28, overrun @32, trapno @36, s32 status @40, int @44, u64 ptr
+// @48, utime, stime, addr @72, u16 addr_lsb @80, s32 syscall @84, u64 call_addr @88, u32 arch @96), or takes it as it is if
+// it is a siginfo_t already.
+func siginfoOfSignalfd(s []byte) [128]byte {
+	var si [128]byte
+	copy(si[:], s)
+	le := binary.LittleEndian
+	switch kindOf(int32(le.Uint32(s)), int32(le.Uint32(s[8:]))) {
+	case sigFault:
+		if addr := le.Uint64(s[72:]); addr != 0 {
+			clear(si[12:])
+			le.PutUint64(si[16:], addr)
+			copy(si[24:26], s[80:82])
+		}
+	case sigSys:
+		if le.Uint32(s[96:]) != 0 {
+			clear(si[12:])
+			copy(si[16:24], s[88:96])
+			copy(si[24:28], s[84:88])
+			copy(si[28:32], s[96:100])
+		}
+	case sigKill, sigRT, sigChild:
+		if le.Uint32(s[12:]) != 0 {
+			clear(si[12:])
+			copy(si[16:24], s[12:20])
+			copy(si[24:32], s[48:56])
+			if kindOf(int32(le.Uint32(s)), int32(le.Uint32(s[8:]))) == sigChild {
+				copy(si[24:28], s[40:44])
+			}
+		}
+	}
+	return si
+}

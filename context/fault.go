@@ -4,14 +4,251 @@ import "encoding/binary"
 
 // Operand is the memory operand of an instruction.
 type Operand struct {
-	Address      uint64
-	Size         int
-	Access       Access
-	Text         string
+	Address    uint64 // the effective address; of an indirect branch through a register, where it leads
+	HasAddress bool   // false where the address can't be told: relative to the base of FS or GS, or the target of a return
+	Size       int    // in bytes, 0 where the instruction does not tell
+	Access     Access // read-modify-write is a write, as the hardware reports it
+	Text       string // the instruction in GNU syntax; "" where there is no disassembler (MIPS, Thumb)
+
+	// NonCanonical is set on amd64 for an address of which bits 47 to 63 are not all the same. Such an address gives a
+	// general protection fault, of which Linux does not report the address.
 	NonCanonical bool
 }
 
-func DecodeFault(a Arch, o binary.ByteOrder, code []byte, pc uint64, rec []byte) (Operand, bool) {
-	return Operand{}, false
+// memOp is one access that an instruction makes.
+type memOp struct {
+	addr   uint64
+	known  bool
+	size   int
+	access Access
 }
-func IsCall(a Arch, o binary.ByteOrder, before []byte) bool { return false }
+
+// instruction is what the decoders of each architecture find: the accesses of operands that the instruction names first,
+// then of those it implies (the stack), then the target of an indirect branch as AccessExecute.
+type instruction struct {
+	text string
+	ops  []memOp
+}
+
+func (i *instruction) add(addr uint64, size int, access Access) {
+	i.ops = append(i.ops, memOp{addr, true, size, access})
+}
+
+func (i *instruction) addUnknown(size int, access Access) {
+	i.ops = append(i.ops, memOp{0, false, size, access})
+}
+
+// nonCanonical says that no AMD64 process with 48-bit addresses can have a. (A processor with 57-bit addresses may have it,
+// but then it makes no general protection fault.)
+func nonCanonical(a Arch, addr uint64) bool {
+	return a == AMD64 && uint64(int64(addr<<16)>>16) != addr
+}
+
+// DecodeFault decodes the instruction at pc, of which code has the bytes from pc on (16 are enough for any architecture;
+// fewer do if the instruction is that short), and computes its memory operand out of the registers in rec, a CPU context
+// record in byte order o.
+//
+// Of more than one operand it gives the one that can't be right: a non-canonical address on amd64, then one that is not
+// aligned to its size of 16 bytes or more; else the first that the instruction names, else the one it implies. An
+// instruction without any gives false, as do bytes that are no instruction and a rec that Decode refuses. If pc itself is
+// not canonical the operand is pc, and the access to execute.
+//
+// It allocates, and is for use before or after the hot path. It never panics, whatever the bytes.
+func DecodeFault(a Arch, o binary.ByteOrder, code []byte, pc uint64, rec []byte) (Operand, bool) {
+	if nonCanonical(a, pc) {
+		return Operand{Address: pc, HasAddress: true, Access: AccessExecute, NonCanonical: true}, true
+	}
+	inst := decodeInstruction(a, o, code, pc, rec)
+	best := inst.suspect(a)
+	if best < 0 {
+		if len(inst.ops) == 0 {
+			return Operand{}, false
+		}
+		best = 0
+	}
+	op := inst.ops[best]
+	return Operand{op.addr, op.known, op.size, op.access, inst.text, op.known && nonCanonical(a, op.addr)}, true
+}
+
+// suspect gives the index of the operand that can't be right, -1 if there is none.
+func (i *instruction) suspect(a Arch) int {
+	if a == AMD64 {
+		for n, op := range i.ops {
+			if op.known && nonCanonical(a, op.addr) {
+				return n
+			}
+		}
+	}
+	if a == AMD64 || a == X86 {
+		for n, op := range i.ops {
+			if op.known && op.size >= 16 && op.size&(op.size-1) == 0 && op.addr%uint64(op.size) != 0 {
+				return n
+			}
+		}
+	}
+	return -1
+}
+
+// decodeInstruction calls the decoder of the architecture. The disassemblers of x/arch panic on some bytes.
+func decodeInstruction(a Arch, o binary.ByteOrder, code []byte, pc uint64, rec []byte) (inst instruction) {
+	cpu, err := Decode(a, rec, o)
+	if err != nil || len(code) < 2 && a != X86 && a != AMD64 || len(code) == 0 {
+		return instruction{}
+	}
+	code = code[:min(len(code), 16)]
+	defer func() {
+		if recover() != nil {
+			inst = instruction{}
+		}
+	}()
+	regs := make([]uint64, len(cpu.Registers))
+	for i, r := range cpu.Registers {
+		regs[i] = r.Value
+	}
+	big := isBig(o)
+	switch a {
+	case X86:
+		inst = decodeX86(code, pc, regs, 32)
+	case AMD64:
+		inst = decodeX86(code, pc, regs, 64)
+	case ARM:
+		if regs[16]&psrT != 0 {
+			inst = decodeThumb(code, pc, regs)
+		} else {
+			inst = decodeARM(code, pc, regs)
+		}
+	case ARM64:
+		inst = decodeARM64(code, pc, regs)
+	case MIPS, MIPS64:
+		inst = decodeMIPS(code, regs, big)
+	case PPC64:
+		inst = decodePPC64(code, pc, regs, big)
+	case RISCV64:
+		inst = decodeRISCV64(code, pc, regs)
+	case S390X:
+		inst = decodeS390X(code, pc, regs)
+	case LOONG64:
+		inst = decodeLOONG64(code, regs)
+	}
+	if a.WordSize() == 4 {
+		for i := range inst.ops {
+			inst.ops[i].addr &= 0xffffffff
+		}
+	}
+	return inst
+}
+
+// Refine adds what the instruction at c.PC tells of a memory fault, of which code has the bytes from there on (see
+// DecodeFault); c needs its registers.
+//
+//   - A general protection fault of x86 and amd64 (SI_KERNEL, no address): Address and Access of the operand that can't be
+//     right. If all its operands can be, but the instruction branches to where a register, memory or the stack says, Access
+//     is to execute, and Address is set if the target is known to be non-canonical. If there is no such thing, the fault
+//     has another reason (a privileged instruction, a selector) and c stays as it is.
+//   - Any other fault of which Access is not known: the Access of the operand that Address lies in. On s390x, where the
+//     hardware reports no more than the page, Address is made exact too.
+//
+// Params follow. Refine allocates.
+func (c *Crash) Refine(code []byte) {
+	if !c.HasContext || !c.isMemoryFault() {
+		return
+	}
+	defer c.setParams()
+	if c.Code == SI_KERNEL {
+		if c.Arch == X86 || c.Arch == AMD64 {
+			c.refineProtection(code)
+		}
+		return
+	}
+	if !c.HasAddress || (c.Access != AccessUnknown && c.Arch != S390X) {
+		return
+	}
+	if c.Address == c.PC && c.PC != 0 {
+		c.Access = AccessExecute
+		return
+	}
+	inst := decodeInstruction(c.Arch, c.Order(), code, c.PC, c.Record())
+	for _, op := range inst.ops {
+		if op.known && c.sameAddress(op) {
+			if c.Access == AccessUnknown {
+				c.Access = op.access
+			}
+			if c.Arch == S390X {
+				c.Address = max(op.addr, c.Address&^0xfff)
+			}
+			return
+		}
+	}
+}
+
+// sameAddress says whether the fault address lies in the operand.
+func (c *Crash) sameAddress(op memOp) bool {
+	addr, start := c.Address, op.addr
+	switch c.Arch {
+	case S390X:
+		// The kernel gives the page, with flags of its own in the low bits. An operand may reach into the next page.
+		page := addr &^ 0xfff
+		return page == start&^0xfff || page == (start+uint64(max(op.size, 1))-1)&^0xfff
+	case ARM64:
+		// The kernel takes the tag off the address it reports.
+		addr, start = addr<<8>>8, start<<8>>8
+	}
+	// Instructions of unknown size (vectors, multiple registers) get room for the longest.
+	size := uint64(op.size)
+	if size == 0 {
+		size = 256
+	}
+	return addr-start < size
+}
+
+// refineProtection is Refine for a general protection fault.
+func (c *Crash) refineProtection(code []byte) {
+	if nonCanonical(c.Arch, c.PC) {
+		c.Address, c.HasAddress, c.Access = c.PC, true, AccessExecute
+		return
+	}
+	inst := decodeInstruction(c.Arch, c.Order(), code, c.PC, c.Record())
+	if n := inst.suspect(c.Arch); n >= 0 {
+		c.Address, c.HasAddress, c.Access = inst.ops[n].addr, true, inst.ops[n].access
+		return
+	}
+	for _, op := range inst.ops {
+		if !op.known {
+			c.Access = op.access
+			return
+		}
+	}
+}
+
+// IsCall says whether before, the bytes of code right before an address, end in a call, so that the address may be a return
+// address; 16 bytes are enough for any architecture. It is a check, not a proof: on x86 and amd64 an instruction may be a
+// call read from its middle. On ARM bytes that are a call in either A32 or T32 count; on MIPS the call is the instruction
+// before the delay slot. It never panics.
+func IsCall(a Arch, o binary.ByteOrder, before []byte) (call bool) {
+	defer func() {
+		if recover() != nil {
+			call = false
+		}
+	}()
+	switch a {
+	case X86:
+		return isCallX86(before, 32)
+	case AMD64:
+		return isCallX86(before, 64)
+	case ARM:
+		return isCallARM(before)
+	case ARM64:
+		return isCallARM64(before)
+	case MIPS, MIPS64:
+		return isCallMIPS(before, isBig(o))
+	case PPC64:
+		return isCallPPC64(before, isBig(o))
+	case RISCV64:
+		return isCallRISCV64(before)
+	case S390X:
+		return isCallS390X(before)
+	case LOONG64:
+		return isCallLOONG64(before)
+	}
+	return false
+}

@@ -68,3 +68,47 @@ const (
 	sizeOldARM64 = 796
 	flagOldARM64 = 0x80000000
 )
+
+// The kernel's struct ucontext of arm64: flags, link, stack (3 words), sigmask with room for 128 bytes, then struct
+// sigcontext at 176: fault_address x0-x30 sp pc pstate, and at 464 a chain of records.
+const (
+	ucARM64Size    = 176 + 35*8
+	ucARM64Records = 464
+	fpsimdMagic    = 0x46508001 // FPSIMD_MAGIC: u32 magic, u32 size, u32 fpsr, u32 fpcr, v0-v31
+	esrMagic       = 0x45535201 // ESR_MAGIC: u32 magic, u32 size, u64 esr
+)
+
+func (f *frame) readARM64() {
+	f.trapAddress = get64(f.big, f.uc[176:])
+	copy(f.gp[:34*8], f.uc[184:])
+	fpsimd := f.record(ucARM64Records, fpsimdMagic)
+	if fpsimd == nil && len(f.fpstate) >= 8 && get32(f.big, f.fpstate) == fpsimdMagic {
+		fpsimd = f.fpstate
+	}
+	if len(fpsimd) >= 528 {
+		// The register set has the same in another order.
+		f.fp = make([]byte, fpsimdSize)
+		copy(f.fp, fpsimd[16:528])
+		copy(f.fp[512:520], fpsimd[8:16])
+	}
+	if esr := f.record(ucARM64Records, esrMagic); len(esr) >= 16 {
+		f.errorCode = get64(f.big, esr[8:])
+		f.trapNo = f.errorCode >> 26 & 0x3f
+		f.access = accessOfESR(f.errorCode)
+	}
+}
+
+// accessOfESR reads an ESR_EL1 (ARM ARM, D24.2.40): the exception class is an instruction abort (0x20, 0x21) or a data abort
+// (0x24, 0x25); of the latter bit 6 (WnR) is a write, unless bit 8 (CM) says that it was cache maintenance.
+func accessOfESR(esr uint64) Access {
+	switch esr >> 26 & 0x3f {
+	case 0x20, 0x21:
+		return AccessExecute
+	case 0x24, 0x25:
+		if esr&(1<<6) != 0 && esr&(1<<8) == 0 {
+			return AccessWrite
+		}
+		return AccessRead
+	}
+	return AccessUnknown
+}

@@ -64,3 +64,32 @@ func encodeARM(rec, fp []byte, big bool) uint32 {
 	put64(big, rec[armFpscr:], uint64(get32(big, fp[256:])))
 	return flagARMFloat
 }
+
+// The kernel's struct ucontext of arm: flags, link, stack (3 words), then struct sigcontext at 20: trap_no error_code oldmask
+// r0-r15 cpsr fault_address; sigmask at 104 with room for 128 bytes; at 232 uc_regspace, a chain of records.
+const (
+	ucARMSize     = 20 + 21*4
+	ucARMRegspace = 232
+	vfpMagic      = 0x56465001 // VFP_MAGIC: u32 magic, u32 size, d0-d31, u32 fpscr, and more
+)
+
+// readARM takes the kind of access out of the fault status: bit 11 is a write (ARM ARM, DFSR.WnR), and bit 31 is the
+// kernel's mark for an instruction fetch (FSR_LNX_PF).
+func (f *frame) readARM() {
+	sc := f.uc[20:]
+	copy(f.gp[:17*4], sc[12:]) // r0-r15 cpsr; the frame has no orig_r0
+	f.trapNo = uint64(get32(f.big, sc))
+	f.errorCode = uint64(get32(f.big, sc[4:]))
+	f.trapAddress = uint64(get32(f.big, sc[20*4:]))
+	switch {
+	case f.errorCode&(1<<31) != 0:
+		f.access = AccessExecute
+	case f.errorCode&(1<<11) != 0:
+		f.access = AccessWrite
+	default:
+		f.access = AccessRead
+	}
+	if vfp := f.record(ucARMRegspace, vfpMagic); len(vfp) >= 8+vfpSize {
+		f.fp = vfp[8 : 8+vfpSize]
+	}
+}

@@ -55,3 +55,40 @@ func encodeLOONG64(rec, fp []byte) uint32 {
 	copy(rec[loong64F0:], fp[:268])
 	return flagLOONG64Float
 }
+
+// The kernel's struct ucontext of loongarch: flags, link, stack (3 words), sigmask with room for 128 bytes, then struct
+// sigcontext at 176: pc, r0-r31, u32 flags @264; at 448 a chain of records, each with 8 bytes of padding after magic and
+// size. FPU_CTX is f0-f31, u64 fcc, u32 fcsr; LSX_CTX and LASX_CTX are the same with registers of 16 and 32 bytes.
+const (
+	ucLOONG64Size    = 176 + 268
+	ucLOONG64Records = 448
+	fpuMagic         = 0x46505501
+	lsxMagic         = 0x53580001
+	lasxMagic        = 0x41535801
+)
+
+// readLOONG64 takes the kind of access out of sc_flags, where the kernel has it: of address errors only (SC_ADDRERR_RD,
+// SC_ADDRERR_WR).
+func (f *frame) readLOONG64() {
+	sc := f.uc[176:]
+	copy(f.gp[33*8:34*8], sc)
+	copy(f.gp[:256], sc[8:])
+	switch flags := get32(f.big, sc[264:]); {
+	case flags&(1<<30) != 0:
+		f.access = AccessRead
+	case flags&(1<<31) != 0:
+		f.access = AccessWrite
+	}
+	for i, magic := range [...]uint32{fpuMagic, lsxMagic, lasxMagic} {
+		width := 8 << i
+		rec := f.record(ucLOONG64Records, magic)
+		if len(rec) < 16+32*width+12 {
+			continue
+		}
+		f.fp = make([]byte, loong64FPSize)
+		for i := range 32 {
+			copy(f.fp[8*i:8*i+8], rec[16+width*i:])
+		}
+		copy(f.fp[256:268], rec[16+32*width:])
+	}
+}

@@ -103,3 +103,47 @@ func encodeMIPS(rec, fp, dsp []byte, w int, big bool) uint32 {
 	}
 	return flags
 }
+
+// The kernel's struct ucontext of MIPS o32: flags, link, stack (3 words), then struct sigcontext at 24: u32 regmask, status,
+// u64 pc @8, r0-r31 @16, f0-f31 @272, u32 acx @528, fpc_csr, fpc_eir, used_math @540, dsp @544, u64 mdhi @552, mdlo @560, the
+// DSP accumulators. Of the n64 ABI: the same in 8-byte words, struct sigcontext at 40: r0-r31, f0-f31 @256, mdhi @512, three
+// DSP accumulators, mdlo @544, three more, pc @576, u32 fpc_csr @584, used_math @588, dsp @592. That of n32 is not read.
+//
+// The DSP registers are left alone: nothing in the frame tells whether the kernel has written them.
+const (
+	ucMIPSSize   = 24 + 592
+	ucMIPS64Size = 40 + 600
+	usedFP       = 1 // USED_FP in used_math
+)
+
+func (f *frame) readMIPS() {
+	sc := f.uc[24:]
+	word := func(gp, at int) {
+		put32(f.big, f.gp[4*gp:], uint32(get64(f.big, sc[at:])))
+	}
+	for i := range 32 {
+		word(6+i, 16+8*i)
+	}
+	word(38, 560)
+	word(39, 552)
+	word(40, 8)
+	copy(f.gp[42*4:43*4], sc[4:])
+	if get32(f.big, sc[540:])&usedFP != 0 {
+		copy(f.fpBuf[:256], sc[272:])
+		copy(f.fpBuf[256:264], sc[532:])
+		f.fp = f.fpBuf[:]
+	}
+}
+
+func (f *frame) readMIPS64() {
+	sc := f.uc[40:]
+	copy(f.gp[:256], sc)
+	copy(f.gp[32*8:33*8], sc[544:])
+	copy(f.gp[33*8:34*8], sc[512:])
+	copy(f.gp[34*8:35*8], sc[576:])
+	if get32(f.big, sc[588:])&usedFP != 0 {
+		copy(f.fpBuf[:256], sc[256:])
+		copy(f.fpBuf[256:260], sc[584:])
+		f.fp = f.fpBuf[:]
+	}
+}

@@ -81,3 +81,48 @@ func encodePPC64(rec, fp, vmx []byte, big bool) uint32 {
 	}
 	return flags
 }
+
+// The kernel's struct ucontext of powerpc64: flags, link, stack (3 words), sigmask with room for 128 bytes, then struct
+// sigcontext at 168: 4 words, u32 signal, pad, handler, oldmask, regs (the address of gp_regs) @224, gp_regs @232 (as
+// NT_PRSTATUS), fp_regs @616 (as NT_PRFPREG), v_regs @880 (the address of the vector registers, which lie in what follows).
+const (
+	ucPPC64Size    = 232 + 384
+	ucPPC64Regs    = 224
+	ucPPC64GPRegs  = 232
+	ucPPC64FPRegs  = 616
+	ucPPC64VRegs   = 880
+	ucPPC64Reserve = 888
+	msrVec         = 1 << 25 // MSR_VEC: the frame has vector registers
+)
+
+func (f *frame) readPPC64() {
+	copy(f.gp[:], f.uc[ucPPC64GPRegs:])
+	f.fp = f.tail(ucPPC64FPRegs, ppc64FPSize)
+	f.trapNo = get64(f.big, f.gp[gpPPC64Trap:])
+	f.trapAddress = get64(f.big, f.gp[gpPPC64Dar:])
+	f.errorCode = get64(f.big, f.gp[gpPPC64Dsisr:])
+	f.access = accessOfPPC64(f.trapNo, f.errorCode)
+	if v := f.tail(ucPPC64VRegs, 8); v != nil && get64(f.big, f.gp[264:])&msrVec != 0 {
+		// Both are addresses in the thread's memory; their distance tells where in the ucontext the registers are.
+		off := get64(f.big, v) - get64(f.big, f.uc[ucPPC64Regs:]) + ucPPC64GPRegs
+		if off >= ucPPC64Reserve && off < uint64(len(f.uc)) {
+			f.extra = f.tail(int(off), vmxSize)
+		}
+	}
+}
+
+// accessOfPPC64 reads trap and DSISR (Power ISA book III, 6.5): 0x300 is a data storage interrupt, of which bit 38 of DSISR
+// (DSISR_ISSTORE) is a store; 0x400 and 0x480 are those of instruction fetch. A data segment interrupt (0x380) leaves DSISR
+// as it was.
+func accessOfPPC64(trap, dsisr uint64) Access {
+	switch trap &^ 0xf {
+	case 0x300:
+		if dsisr&0x02000000 != 0 {
+			return AccessWrite
+		}
+		return AccessRead
+	case 0x400, 0x480:
+		return AccessExecute
+	}
+	return AccessUnknown
+}

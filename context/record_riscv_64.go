@@ -52,3 +52,12 @@ func encodeRISCV64(rec, fp []byte) uint32 {
 	copy(rec[riscv64Fcsr:riscv64Fcsr+4], fp[256:])
 	return flagRISCV64Float
 }
+
+// The kernel's struct ucontext of riscv64: flags, link, stack (3 words), sigmask with room for 128 bytes, then struct
+// sigcontext at 176: the registers as NT_PRSTATUS, and at 432 f0-f31 and fcsr.
+const ucRISCV64Size = 176 + 256
+
+func (f *frame) readRISCV64() {
+	copy(f.gp[:256], f.uc[176:])
+	f.fp = f.tail(432, 260)
+}

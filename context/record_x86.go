@@ -130,3 +130,45 @@ func x87Tags(status uint16, fxsave []byte) uint16 {
 	}
 	return tags
 }
+
+// The kernel's struct ucontext of 32-bit x86: flags, link, stack (3 words), then struct sigcontext_32 at 20: gs fs es ds
+// (16 bits in 4 bytes each) di si bp sp bx dx cx ax trapno err ip cs flags sp_at_signal ss fpstate oldmask cr2.
+const ucX86Size = 20 + 22*4
+
+// readX86 also reads fpstate: struct _fpstate_32, that is the FSAVE image, u16 status, u16 magic, and where magic is 0 the
+// FXSAVE image at 112.
+func (f *frame) readX86() {
+	sc := f.uc[20:]
+	for _, m := range [...]struct{ sc, gp int }{
+		{0, 40}, {1, 36}, {2, 32}, {3, 28}, {4, 16}, {5, 12}, {6, 20}, {7, 60}, {8, 0}, {9, 8}, {10, 4}, {11, 24},
+		{14, 48}, {15, 52}, {16, 56}, {18, 64},
+	} {
+		copy(f.gp[m.gp:m.gp+4], sc[4*m.sc:])
+	}
+	f.trapNo = uint64(get32(f.big, sc[12*4:]))
+	f.errorCode = uint64(get32(f.big, sc[13*4:]))
+	f.trapAddress = uint64(get32(f.big, sc[21*4:]))
+	f.access = accessOfX86(f.trapNo, f.errorCode)
+	switch n := len(f.fpstate); {
+	case n >= 112+fxsaveSize && get16(f.big, f.fpstate[110:]) == 0:
+		f.fp = f.fpstate[112 : 112+fxsaveSize]
+	case n == fxsaveSize:
+		f.fp = f.fpstate
+	case n >= fsaveSize:
+		f.fp = f.fpstate[:fsaveSize]
+	}
+}
+
+// accessOfX86 reads the error code of a page fault (vector 14): bit 1 is a write, bit 4 an instruction fetch (Intel SDM
+// volume 3, 4.7).
+func accessOfX86(trap, code uint64) Access {
+	switch {
+	case trap != 14:
+		return AccessUnknown
+	case code&0x10 != 0:
+		return AccessExecute
+	case code&2 != 0:
+		return AccessWrite
+	}
+	return AccessRead
+}

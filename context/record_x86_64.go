@@ -95,3 +95,25 @@ func encodeAMD64(rec, fp []byte, debug *[8]uint64, big bool) uint32 {
 	}
 	return flags
 }
+
+// The kernel's struct ucontext of x86-64: flags, link, stack (3 words), then struct sigcontext_64 at 40: r8-r15 di si bp bx
+// dx ax cx sp ip flags, u16 cs gs fs ss, err trapno oldmask cr2 fpstate, 8 reserved. ss is 0 from kernels that do not save
+// it.
+const ucAMD64Size = 40 + 24*8
+
+func (f *frame) readAMD64() {
+	sc := f.uc[40:]
+	for i, gp := range [...]int{72, 64, 56, 48, 24, 16, 8, 0, 112, 104, 32, 40, 96, 80, 88, 152, 128, 144} {
+		copy(f.gp[gp:gp+8], sc[8*i:])
+	}
+	for i, gp := range [...]int{136, 208, 200, 160} { // cs gs fs ss
+		copy(f.gp[gp:gp+2], sc[144+2*i:])
+	}
+	f.errorCode = get64(f.big, sc[19*8:])
+	f.trapNo = get64(f.big, sc[20*8:])
+	f.trapAddress = get64(f.big, sc[22*8:])
+	f.access = accessOfX86(f.trapNo, f.errorCode)
+	if len(f.fpstate) >= fxsaveSize {
+		f.fp = f.fpstate[:fxsaveSize]
+	}
+}

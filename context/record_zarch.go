@@ -73,3 +73,16 @@ func encodeS390X(rec, fp, vxrs []byte) uint32 {
 	}
 	return flags
 }
+
+// The kernel's struct ucontext_extended of s390x: flags, link, stack (3 words), then _sigregs at 40: psw, r0-r15, a0-a15 as
+// NT_PRSTATUS (which has orig_gpr2 after them), at 248 the floating-point registers as NT_PRFPREG; sigmask at 384 with room
+// for 128 bytes; at 512 vxrs_low and vxrs_high, if UC_VXRS (2) is in flags.
+const ucS390XSize = 40 + 208
+
+func (f *frame) readS390X() {
+	copy(f.gp[:208], f.uc[40:])
+	f.fp = f.tail(248, s390xFPSize)
+	if get64(f.big, f.uc)&2 != 0 {
+		f.extra = f.tail(512, s390xVxrsN)
+	}
+}

@@ -1,0 +1,102 @@
+package context
+
+// frame takes the registers out of a signal frame's ucontext and puts them into the form of the kernel's register sets, so
+// that Regsets makes the record.
+type frame struct {
+	big     bool
+	uc      []byte
+	fpstate []byte
+
+	gp    [384]byte // as NT_PRSTATUS; the largest is that of PPC64
+	fp    []byte    // as Arch.FPRegset names
+	extra []byte    // as Regsets.Extra
+
+	// fpBuf is for an fp that has to be put together.
+	fpBuf [mipsFPSize]byte
+
+	trapNo, errorCode, trapAddress uint64
+	access                         Access // as the hardware reports it; stale if the signal was sent
+}
+
+// need is the least size of a ucontext of which the integer registers can be had.
+func (f *frame) need(a Arch) int {
+	switch a {
+	case X86:
+		return ucX86Size
+	case AMD64:
+		return ucAMD64Size
+	case ARM:
+		return ucARMSize
+	case ARM64:
+		return ucARM64Size
+	case MIPS:
+		return ucMIPSSize
+	case MIPS64:
+		return ucMIPS64Size
+	case PPC64:
+		return ucPPC64Size
+	case RISCV64:
+		return ucRISCV64Size
+	case S390X:
+		return ucS390XSize
+	case LOONG64:
+		return ucLOONG64Size
+	}
+	return 0
+}
+
+// read fills in the rest. uc has at least need bytes.
+func (f *frame) read(a Arch) {
+	switch a {
+	case X86:
+		f.readX86()
+	case AMD64:
+		f.readAMD64()
+	case ARM:
+		f.readARM()
+	case ARM64:
+		f.readARM64()
+	case MIPS:
+		f.readMIPS()
+	case MIPS64:
+		f.readMIPS64()
+	case PPC64:
+		f.readPPC64()
+	case RISCV64:
+		f.readRISCV64()
+	case S390X:
+		f.readS390X()
+	case LOONG64:
+		f.readLOONG64()
+	}
+	if f.fp == nil && a != X86 && a != AMD64 && a != ARM64 { // those three have read it
+		f.fp = f.fpstate
+	}
+}
+
+// tail gives size bytes at off, nil if the ucontext does not reach that far.
+func (f *frame) tail(off, size int) []byte {
+	if off < 0 || off > len(f.uc) || size > len(f.uc)-off {
+		return nil
+	}
+	return f.uc[off : off+size]
+}
+
+// record looks for a record in a chain of them: each starts with its magic number and its size, both u32. The chain starts
+// at off and ends at magic 0, at the end of the ucontext, or with the first record that makes no sense.
+func (f *frame) record(off int, magic uint32) []byte {
+	for {
+		head := f.tail(off, 8)
+		if head == nil {
+			return nil
+		}
+		m, size := get32(f.big, head), int64(get32(f.big, head[4:]))
+		if m == 0 || size < 8 || size > int64(len(f.uc)-off) {
+			return nil
+		}
+		if m == magic {
+			return f.uc[off : off+int(size)]
+		}
+		off += int(size)
+	}
+}
