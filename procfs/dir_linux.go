@@ -190,15 +190,7 @@ func nextDirent(b []byte) (name, rest []byte) {
 	return name, b[size:]
 }
 
-// numberedPath builds prefix, the number, and suffix (with its NUL) in the Dir's own memory.
-func (d *Dir) numberedPath(prefix string, number int32, suffix string) []byte {
-	n := copy(d.path[:], prefix)
-	n = appendDecimal(d.path[:], n, uint64(uint32(number)))
-	n += copy(d.path[n:], suffix)
-	return d.path[:n]
-}
-
-// OpenTaskFile opens a file of the thread tid, such as "/comm\x00" (with the slash and the NUL).
+// OpenTaskFile opens the file name (NUL-terminated, such as "comm\x00") of the thread tid, with O_CLOEXEC added to flags.
 func (d *Dir) OpenTaskFile(tid int32, name string, flags int) (fd int, errno sys.Errno) {
 	if d.taskFd < 0 {
 		return -1, d.taskErr
@@ -206,12 +198,16 @@ func (d *Dir) OpenTaskFile(tid int32, name string, flags int) (fd int, errno sys
 	if tid <= 0 || len(name) > 64 {
 		return -1, unix.EINVAL
 	}
-	return sys.OpenBytes(d.taskFd, d.numberedPath("", tid, name), flags)
+	n := appendDecimal(d.path[:], 0, uint64(tid))
+	d.path[n] = '/'
+	n++
+	n += copy(d.path[n:], name)
+	return sys.OpenBytes(d.taskFd, d.path[:n], flags)
 }
 
-// TaskFile reads a file of the thread tid, such as "/stat\x00" (with the slash and the NUL), by exactly three system
-// calls: open, read, close. The kernel gives a file that is one record (comm, stat, status, syscall, wchan, schedstat) in one
-// read when buf is large enough; for a file of many records (maps, smaps) use OpenTaskFile and ReadFd.
+// TaskFile reads the file name (NUL-terminated, such as "stat\x00") of the thread tid by exactly three system calls: open,
+// read, close. The kernel gives a file that is one record (comm, stat, status, syscall, wchan, schedstat) in one read when
+// buf is large enough; for a file of many records (maps, smaps) use OpenTaskFile and ReadFd.
 func (d *Dir) TaskFile(tid int32, name string, buf []byte) (n int, errno sys.Errno) {
 	fd, errno := d.OpenTaskFile(tid, name, unix.O_RDONLY)
 	if errno != 0 {
@@ -225,7 +221,7 @@ func (d *Dir) TaskFile(tid int32, name string, buf []byte) (n int, errno sys.Err
 // TaskName reads the name of the thread tid without the newline that the kernel adds: up to 15 bytes (64 for kernel
 // threads) of any kind, a newline too. It makes exactly three system calls.
 func (d *Dir) TaskName(tid int32, buf []byte) (n int, errno sys.Errno) {
-	n, errno = d.TaskFile(tid, "/comm\x00", buf)
+	n, errno = d.TaskFile(tid, "comm\x00", buf)
 	if errno == 0 && n > 0 && buf[n-1] == '\n' {
 		n--
 	}

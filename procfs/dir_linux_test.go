@@ -169,12 +169,12 @@ func TestTasks(t *testing.T) {
 		if errno != 0 || string(buf[:n]) != names[i] || count != 3 {
 			t.Errorf("name of thread %d: %q, %v by %d system calls; want %q by 3", tid, buf[:n], errno, count, names[i])
 		}
-		n, errno = d.TaskFile(tid, "/stat\x00", buf)
+		n, errno = d.TaskFile(tid, "stat\x00", buf)
 		s, ok := ParseStat(buf[:n])
 		if errno != 0 || !ok || s.PID != tid || string(s.Comm) != names[i] || s.PPID != int32(os.Getpid()) {
 			t.Errorf("stat of thread %d: %+v, %v, %v", tid, s, ok, errno)
 		}
-		n, errno = d.TaskFile(tid, "/status\x00", buf)
+		n, errno = d.TaskFile(tid, "status\x00", buf)
 		if st := ParseStatus(buf[:n]); errno != 0 || st.Pid != tid || st.Tgid != int32(v.pid) || int(st.Threads) < len(names) {
 			t.Errorf("status of thread %d: %+v, %v", tid, st, errno)
 		}
@@ -185,7 +185,7 @@ func TestTasks(t *testing.T) {
 	if _, errno := d.TaskName(0, buf); errno != unix.EINVAL {
 		t.Errorf("thread 0: %v", errno)
 	}
-	if _, errno := d.TaskFile(v.tids[0], "/"+strings.Repeat("x", 5000)+"\x00", buf); errno != unix.EINVAL {
+	if _, errno := d.TaskFile(v.tids[0], strings.Repeat("x", 5000)+"\x00", buf); errno != unix.EINVAL {
 		t.Errorf("a long name: %v", errno)
 	}
 	// A directory of a thread opens too, and tells whose it is.
@@ -336,12 +336,12 @@ func TestSyscallFile(t *testing.T) {
 	v := start(t, "sleeper")
 	d := open(t, v.pid)
 	buf := make([]byte, 4096)
-	n, errno := d.TaskFile(v.tids[0], "/syscall\x00", buf)
+	n, errno := d.TaskFile(v.tids[0], "syscall\x00", buf)
 	if errno == unix.ENOENT || errno == unix.EPERM {
 		t.Skip("the kernel does not show system calls:", errno)
 	}
 	for end := time.Now().Add(5 * time.Second); string(buf[:n]) == "running\n" && time.Now().Before(end); {
-		n, errno = d.TaskFile(v.tids[0], "/syscall\x00", buf)
+		n, errno = d.TaskFile(v.tids[0], "syscall\x00", buf)
 	}
 	nr, sp, pc, running, ok := ParseSyscall(buf[:n])
 	if errno != 0 || !ok || running || nr != unix.SYS_FUTEX && nr < 0 {
@@ -547,7 +547,7 @@ func TestNoAllocations(t *testing.T) {
 		{"ReadFile", func() { n, _, _ := d.ReadFile("maps\x00", buf); sink += n }},
 		{"ReadPath", func() { n, _, _ := ReadPath("/proc/cpuinfo\x00", buf); sink += n }},
 		{"Tasks", func() { n, _, _ := d.Tasks(scratch, out); sink += n }},
-		{"TaskFile", func() { n, _ := d.TaskFile(v.tids[0], "/stat\x00", buf); sink += n }},
+		{"TaskFile", func() { n, _ := d.TaskFile(v.tids[0], "stat\x00", buf); sink += n }},
 		{"TaskName", func() { n, _ := d.TaskName(v.tids[0], buf); sink += n }},
 		{"FDs", func() { n, _, _ := d.FDs(scratch, out); sink += n }},
 		{"FDLink", func() { n, _ := d.FDLink(0, buf); sink += n }},

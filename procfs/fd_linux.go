@@ -24,7 +24,7 @@ func (d *Dir) FDLink(fd int32, buf []byte) (n int, errno sys.Errno) {
 	if fd < 0 || len(buf) == 0 {
 		return 0, unix.EINVAL
 	}
-	n, errno = sys.ReadlinkBytes(d.fd, d.numberedPath("fd/", fd, "\x00"), buf)
+	n, errno = sys.ReadlinkBytes(d.fd, d.fdPath(fd), buf)
 	return min(n, len(buf)), errno
 }
 
@@ -34,6 +34,14 @@ func (d *Dir) FDStat(fd int32, st *unix.Statx_t) sys.Errno {
 	if fd < 0 {
 		return unix.EINVAL
 	}
-	return sys.StatxBytes(d.fd, d.numberedPath("fd/", fd, "\x00"), unix.AT_NO_AUTOMOUNT|unix.AT_STATX_DONT_SYNC,
+	return sys.StatxBytes(d.fd, d.fdPath(fd), unix.AT_NO_AUTOMOUNT|unix.AT_STATX_DONT_SYNC,
 		unix.STATX_BASIC_STATS, st)
+}
+
+// fdPath builds "fd/N" with its NUL in the Dir's own memory.
+func (d *Dir) fdPath(fd int32) []byte {
+	n := copy(d.path[:], "fd/")
+	n = appendDecimal(d.path[:], n, uint64(fd))
+	d.path[n] = 0
+	return d.path[:n+1]
 }

@@ -38,10 +38,16 @@ func pivot(root string) error {
 	if err := unix.Chdir(root); err != nil {
 		return err
 	}
-	if err := unix.PivotRoot(".", "."); err != nil {
-		return err
+	err := unix.PivotRoot(".", ".")
+	if err == nil {
+		err = unix.Unmount(".", unix.MNT_DETACH)
+	} else if err == unix.EINVAL {
+		// The root of a virtual machine without a disk can't be changed, only covered.
+		if err = unix.Mount(".", "/", "", unix.MS_MOVE, ""); err == nil {
+			err = unix.Chroot(".")
+		}
 	}
-	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+	if err != nil {
 		return err
 	}
 	os.Unsetenv(pivotEnv)

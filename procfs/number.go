@@ -16,7 +16,7 @@ var hexValue = func() (t [256]byte) {
 }()
 
 // hexAt reads the hexadecimal number at b[i:] and returns the index after it. That index is i when there is no digit or
-// the number does not fit in 64 bits.
+// there are more than 16, leading zeros counted.
 func hexAt(b []byte, i int) (v uint64, next int) {
 	j := i
 	for ; j < len(b); j++ {
@@ -24,10 +24,10 @@ func hexAt(b []byte, i int) (v uint64, next int) {
 		if d == 0xff {
 			break
 		}
-		if v>>60 != 0 {
-			return 0, i
-		}
 		v = v<<4 | uint64(d)
+	}
+	if j-i > 16 {
+		return 0, i
 	}
 	return v, j
 }
