@@ -31,9 +31,7 @@ type live struct {
 
 	traced   table[ptrace.Thread]
 	tids     table[int32]
-	goBounds table[[2]uint64]
-	goWords  table[uint64] // scratch of the same length: where each thread's g is
-	bounds   requests
+	goStacks goStacks
 
 	facts      facts
 	auxv       procfs.Auxv
@@ -97,7 +95,7 @@ func NewWriter(pid int, o Options) (*Writer, error) {
 		return nil, err
 	}
 	w.src = l
-	l.scratch = make([]byte, 64<<10)
+	l.scratch = make([]byte, goScratch)
 	l.tracer = ptrace.New(pid)
 	l.images = elf.NewReader(make([]byte, 32<<10))
 	l.mem = liveMemory{pid: pid, dir: l.dir, tracer: l.tracer, memFD: -1}
@@ -105,12 +103,15 @@ func NewWriter(pid int, o Options) (*Writer, error) {
 	for _, r := range []struct {
 		a *arena
 		n uintptr
-	}{{&l.traced.arena, 8 << 20}, {&l.tids.arena, 4 << 20}, {&l.goBounds.arena, 8 << 20}, {&l.goWords.arena, 8 << 20},
-		{&l.bounds.arena, 16 << 20}} {
+	}{{&l.traced.arena, 8 << 20}, {&l.tids.arena, 4 << 20}} {
 		if err := r.a.reserve(r.n); err != nil {
 			w.Close()
 			return nil, err
 		}
+	}
+	if err := l.goStacks.reserve(); err != nil {
+		w.Close()
+		return nil, err
 	}
 	if err := l.firstLook(&w.snap); err != nil {
 		w.Close()
@@ -196,9 +197,9 @@ func (l *live) close() error {
 		l.tracing = false
 	}
 	l.mem.close()
-	for _, a := range []*arena{&l.traced.arena, &l.tids.arena, &l.goBounds.arena, &l.goWords.arena, &l.bounds.arena} {
-		a.release()
-	}
+	l.traced.release()
+	l.tids.release()
+	l.goStacks.release()
 	return l.dir.Close()
 }
 
@@ -291,14 +292,10 @@ func (l *live) readConstant(w *Writer) error {
 	if !l.auxv.Complete {
 		s.soft(opReadAuxv, 0, 0, 0)
 	}
-	s.proc.phdr, s.proc.phnum, s.proc.phent = l.auxv.Phdr, l.auxv.Phnum, l.auxv.Phent
-	s.proc.entry, s.proc.sysinfoEhdr, s.proc.ldBase = l.auxv.Entry, l.auxv.SysinfoEhdr, l.auxv.Base
-	if p := l.auxv.PageSize; p >= 512 && p&(p-1) == 0 && p <= 1<<24 {
-		s.target.pageSize = p
-	}
+	s.adoptAuxv(&l.auxv)
 	if len(auxv) > 0 && string(auxv) != string(l.auxvSeen[:l.auxvLen]) { // a new program: execve changes AT_RANDOM
 		l.auxvLen = copy(l.auxvSeen[:], auxv)
-		l.isGo = l.looksLikeGo(s)
+		l.isGo = s.looksLikeGo(&l.mem, l.scratch)
 	}
 	s.proc.isGo = l.isGo
 
@@ -506,8 +503,6 @@ func (l *live) readRegisters(w *Writer) {
 	}
 }
 
-const ntPRStatus = 1 // NT_PRSTATUS, include/uapi/linux/elf.h
-
 func (l *live) readFP(s *snapshot, t *thread) {
 	arch := s.target.arch
 	fp, b := s.bytes.alloc(arch.FPSize())
@@ -516,8 +511,8 @@ func (l *live) readFP(s *snapshot, t *thread) {
 	}
 	note := arch.FPRegset()
 	n, errno := l.tracer.Regset(t.tid, note, b)
-	if errno != 0 && note != 2 {
-		note = 2 // NT_PRFPREG
+	if errno != 0 && note != ntPRFPReg {
+		note = ntPRFPReg
 		n, errno = l.tracer.Regset(t.tid, note, b)
 	}
 	if errno != 0 {
@@ -575,97 +570,6 @@ func (l *live) readMaps(s *snapshot) sys.Errno {
 func (l *live) readStacks(w *Writer) {
 	s := &w.snap
 	s.adoptCrash(&w.opts)
-	bounds := l.goroutineBounds(s)
-	s.chooseStacks(&w.opts, bounds)
+	s.chooseStacks(&w.opts, l.goStacks.find(s, &l.mem))
 	s.captureChosen(w, &l.mem)
-}
-
-// goroutineBounds finds for each thread of a Go program the bounds of the stack that it runs on: the first two words
-// of its g. Two vectored reads serve all threads.
-func (l *live) goroutineBounds(s *snapshot) [][2]uint64 {
-	if !s.proc.isGo {
-		return nil
-	}
-	ths := s.threads.all()
-	l.goBounds.clear()
-	l.goWords.clear()
-	out, where := l.goBounds.extend(len(ths)), l.goWords.extend(len(ths))
-	if out == nil || where == nil {
-		return nil
-	}
-	word := s.target.wordSize()
-	l.bounds.clear()
-	for i := range ths {
-		out[i], where[i] = [2]uint64{}, 0
-		if ths[i].gp.len == 0 {
-			continue
-		}
-		r := context.Regsets{Arch: s.target.arch, Order: s.target.order, GP: s.bytes.bytes(ths[i].gp)}
-		g, indirect := r.GoG()
-		if g == 0 {
-			continue
-		}
-		if !indirect {
-			where[i] = g
-			continue
-		}
-		if l.bounds.want(s, g, word).len > 0 {
-			where[i] = 1 // its word is in the next answer
-		}
-	}
-	l.mem.readv(l.bounds.all())
-	k := 0
-	for i := range where {
-		if where[i] == 1 {
-			if q := l.bounds.at(k); q.got == word {
-				where[i] = s.target.word(q.dst)
-			} else {
-				where[i] = 0
-			}
-			k++
-		}
-	}
-	l.bounds.clear()
-	for i := range where {
-		if where[i] != 0 && l.bounds.want(s, where[i], 2*word).len == 0 {
-			where[i] = 0
-		}
-	}
-	l.mem.readv(l.bounds.all())
-	k = 0
-	for i := range where {
-		if where[i] != 0 {
-			if q := l.bounds.at(k); q.got == 2*word {
-				out[i] = [2]uint64{s.target.word(q.dst), s.target.word(q.dst[word:])}
-			}
-			k++
-		}
-	}
-	return out
-}
-
-// looksLikeGo tells whether the main program was built by Go: it has Go build information in its data, or a note of
-// Go's linker.
-func (l *live) looksLikeGo(s *snapshot) bool {
-	if l.auxv.Phdr == 0 || l.auxv.Phnum == 0 || l.auxv.Phnum > 256 {
-		return false
-	}
-	h := elf.Header{Class: elf.Class32, Order: s.target.order, Phentsize: elf.ProgSize32, Phoff: 52, Phnum: uint16(l.auxv.Phnum)}
-	if s.target.wordSize() == 8 {
-		h.Class, h.Phentsize, h.Phoff = elf.Class64, elf.ProgSize64, 64
-	}
-	table := l.scratch[:min(int(l.auxv.Phnum)*int(h.Phentsize), 16<<10)]
-	table = table[:l.mem.read(l.auxv.Phdr, table)]
-	im := h.Scan(table, l.auxv.Phdr&^(s.target.pageSize-1), s.target.pageSize)
-	rest := l.scratch[16<<10:]
-	for i := range im.NumNotes {
-		n := im.Notes[i]
-		notes := rest[:min(n.Size, 4096)]
-		if elf.GoBuildID(notes[:l.mem.read(n.Addr, notes)], n.Align, s.target.order) != nil {
-			return true
-		}
-	}
-	data := rest[:min(im.Data.Size, uint64(len(rest)))]
-	_, _, ok := elf.FindGoBuildInfo(data[:l.mem.read(im.Data.Addr, data)])
-	return ok
 }

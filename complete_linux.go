@@ -3,7 +3,6 @@ package minidump
 import (
 	"golang.org/x/sys/unix"
 
-	"minidump/context"
 	"minidump/internal/sys"
 	"minidump/procfs"
 )
@@ -13,38 +12,12 @@ func (l *live) complete(w *Writer) {
 	s := &w.snap
 	for i := range s.threads.all() {
 		t := s.threads.at(i)
-		l.encodeContext(s, t)
+		s.encodeContext(t, &l.debug)
 		l.readName(s, t)
 	}
 	s.followLinkMaps(&l.window)
 	if w.opts.Omit&OmitHandles == 0 {
 		l.readHandles(s)
-	}
-}
-
-// encodeContext makes the CPU context record of one thread, unless the crash context gave one.
-func (l *live) encodeContext(s *snapshot, t *thread) {
-	if t.hasRegs || t.gp.len == 0 {
-		return
-	}
-	r := context.Regsets{Arch: s.target.arch, Order: s.target.order, GP: s.bytes.bytes(t.gp)}
-	if t.fp.len > 0 {
-		r.FP = s.bytes.bytes(t.fp)
-	}
-	if t.debug.len == 64 {
-		b := s.bytes.bytes(t.debug)
-		for i := range l.debug {
-			l.debug[i] = nativeOrder.Uint64(b[8*i:])
-		}
-		r.Debug = &l.debug
-	}
-	rec, b := s.bytes.alloc(s.target.arch.ContextSize())
-	if n := r.Encode(b); n > 0 {
-		t.context = s.bytes.trim(rec, n)
-		t.hasRegs = true
-	} else {
-		s.bytes.trim(rec, 0)
-		s.soft(opRegisters, int32(unix.EINVAL), t.tid, 0)
 	}
 }
 
@@ -121,19 +94,10 @@ func (l *live) readRegsets(s *snapshot, t *thread) {
 		if errno != 0 || n == 0 {
 			continue // this CPU or kernel does not have it
 		}
-		s.target.order.PutUint32(b[used:], note)
-		s.target.order.PutUint32(b[used+4:], uint32(n))
-		used += 8 + n
-		for used&7 != 0 && used < len(b) {
-			b[used] = 0
-			used++
-		}
+		used = s.endRegset(b, used, note, n)
 	}
 	t.extra = s.bytes.trim(all, used)
 }
-
-// maxRegsets bounds what one thread's further register sets take: SVE at its longest vectors is the largest.
-const maxRegsets = 64 << 10
 
 // readAll reads fd to its end into the arena and closes it.
 func readAll(a *bytesArena, fd int) (span, sys.Errno) {

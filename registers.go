@@ -1,0 +1,59 @@
+package minidump
+
+import (
+	"encoding/binary"
+
+	"minidump/context"
+)
+
+// Note types of include/uapi/linux/elf.h that every architecture has; the numbers are those of PTRACE_GETREGSET and of
+// core files alike.
+const (
+	ntPRStatus = 1 // NT_PRSTATUS
+	ntPRFPReg  = 2 // NT_PRFPREG
+)
+
+// errnoInvalid is EINVAL of every Linux.
+const errnoInvalid = 22
+
+// encodeContext makes the CPU context record of one thread, unless the crash context gave one. debug is scratch.
+func (s *snapshot) encodeContext(t *thread, debug *[8]uint64) {
+	if t.hasRegs || t.gp.len == 0 {
+		return
+	}
+	r := context.Regsets{Arch: s.target.arch, Order: s.target.order, GP: s.bytes.bytes(t.gp)}
+	if t.fp.len > 0 {
+		r.FP = s.bytes.bytes(t.fp)
+	}
+	if t.debug.len == 64 {
+		b := s.bytes.bytes(t.debug)
+		for i := range debug {
+			debug[i] = binary.NativeEndian.Uint64(b[8*i:])
+		}
+		r.Debug = debug
+	}
+	rec, b := s.bytes.alloc(s.target.arch.ContextSize())
+	if n := r.Encode(b); n > 0 {
+		t.context = s.bytes.trim(rec, n)
+		t.hasRegs = true
+	} else {
+		s.bytes.trim(rec, 0)
+		s.soft(opRegisters, errnoInvalid, t.tid, 0)
+	}
+}
+
+// maxRegsets bounds what one thread's further register sets take: SVE at its longest vectors is the largest.
+const maxRegsets = 64 << 10
+
+// endRegset enters a further register set of which n bytes lie at b[used+8:], as type, size, bytes and padding to 8. It
+// returns where the next one goes.
+func (s *snapshot) endRegset(b []byte, used int, note uint32, n int) int {
+	s.target.order.PutUint32(b[used:], note)
+	s.target.order.PutUint32(b[used+4:], uint32(n))
+	used += 8 + n
+	for used&7 != 0 && used < len(b) {
+		b[used] = 0
+		used++
+	}
+	return used
+}
