@@ -42,6 +42,12 @@ func TestOpenWithoutProc(t *testing.T) {
 	}
 }
 
+// sysCall is the system call itself.
+func sysCall(n, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, sys.Errno) {
+	r, _, e := syscall.RawSyscall6(n, a1, a2, a3, a4, a5, a6)
+	return r, e
+}
+
 // fail returns a gate that gives errno for one system call, after counting all of them.
 func fail(nr uintptr, errno sys.Errno, count *int) sys.Gate {
 	return func(n, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, sys.Errno) {
@@ -51,8 +57,7 @@ func fail(nr uintptr, errno sys.Errno, count *int) sys.Gate {
 		if n == nr && errno != 0 {
 			return ^uintptr(0), errno
 		}
-		r, _, e := syscall.RawSyscall6(n, a1, a2, a3, a4, a5, a6)
-		return r, e
+		return sysCall(n, a1, a2, a3, a4, a5, a6)
 	}
 }
 

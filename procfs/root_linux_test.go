@@ -101,8 +101,7 @@ func withoutMapFiles(n, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, sys.Errno) {
 			return ^uintptr(0), unix.EPERM
 		}
 	}
-	r, _, e := syscall.RawSyscall6(n, a1, a2, a3, a4, a5, a6)
-	return r, e
+	return sysCall(n, a1, a2, a3, a4, a5, a6)
 }
 
 // The mapped file is found by its path in every kind of root directory.
