@@ -86,7 +86,7 @@ func CrossC(t testing.TB, goarch, source string, flags ...string) string {
 // Compile is C with a named compiler, such as "musl-gcc".
 func Compile(t testing.TB, compiler, source string, flags ...string) string {
 	t.Helper()
-	built, err := compile(compiler, source, flags)
+	built, err := Build(compiler, source, flags...)
 	if errors.Is(err, exec.ErrNotFound) {
 		missing(t, compiler)
 	}
@@ -105,8 +105,9 @@ func missing(t testing.TB, tool string) {
 	t.Skipf("victims: %s is missing", tool)
 }
 
-// compile returns the path of the program in the cache, whose name holds a digest of all that it depends on.
-func compile(compiler, source string, flags []string) (string, error) {
+// Build is Compile outside of a test. The program it returns is shared: it lies in the user's cache folder, under a name
+// with a digest of all that it depends on, and must not be changed.
+func Build(compiler, source string, flags ...string) (string, error) {
 	path, err := exec.LookPath(compiler)
 	if err != nil {
 		return "", err
@@ -173,13 +174,14 @@ func Go(t testing.TB, name string, env ...string) string {
 		missing(t, "go")
 	}
 	program := filepath.Join(t.TempDir(), name)
-	if err := buildGo(name, program, runtime.GOARCH, env); err != nil {
+	if err := BuildGo(name, program, runtime.GOARCH, env...); err != nil {
 		t.Fatalf("victims: %v", err)
 	}
 	return program
 }
 
-func buildGo(name, program, goarch string, env []string) error {
+// BuildGo is Go outside of a test: it writes the executable file program.
+func BuildGo(name, program, goarch string, env ...string) error {
 	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", program, "minidump/internal/victims/"+name)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+runtime.GOOS, "GOARCH="+goarch)
 	cmd.Env = append(cmd.Env, env...)
@@ -197,7 +199,7 @@ func Prebuild(goarch, dir string) error {
 	}
 	if compiler := crossCompilers[goarch]; compiler != "" {
 		for _, source := range []string{"victim.c", "crasher.c"} {
-			built, err := compile(compiler, source, []string{"-static"})
+			built, err := Build(compiler, source, "-static")
 			if err != nil {
 				return err
 			}
@@ -207,7 +209,7 @@ func Prebuild(goarch, dir string) error {
 		}
 	}
 	for _, name := range []string{"gocrowd", "gocrash", "gosleep"} {
-		if err := buildGo(name, filepath.Join(dir, name), goarch, nil); err != nil {
+		if err := BuildGo(name, filepath.Join(dir, name), goarch); err != nil {
 			return err
 		}
 	}

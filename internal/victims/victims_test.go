@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // noCores keeps the crashes of this test binary's children from leaving core files.
@@ -75,7 +76,7 @@ func TestSpinningVictimFeelsAStop(t *testing.T) {
 	if _, err := syscall.Wait4(p.PID, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
 		t.Fatalf("did not stop: %v %v", status, err)
 	}
-	exec.Command("sleep", "0.2").Run()
+	time.Sleep(200 * time.Millisecond)
 	p.Cmd.Process.Signal(syscall.SIGCONT)
 	p.Cmd.Process.Signal(syscall.SIGUSR1)
 	var n int
@@ -321,7 +322,7 @@ func TestVictimOutlivesTheThreadOfItsTest(t *testing.T) {
 		started <- Start(t, path, "idle", "1")
 	}()
 	p := <-started
-	exec.Command("sleep", "0.2").Run()
+	time.Sleep(200 * time.Millisecond)
 	if !p.Alive() {
 		t.Errorf("died with %v", p.Cmd.ProcessState)
 	}

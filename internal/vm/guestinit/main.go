@@ -23,6 +23,7 @@ import (
 )
 
 func main() {
+	coverRoot()
 	mountAll()
 	loadModules()
 	loopbackUp()
@@ -58,6 +59,28 @@ func main() {
 }
 
 func log(format string, a ...any) { fmt.Fprintf(os.Stderr, "guestinit: "+format+"\n", a...) }
+
+// coverRoot mounts the root over itself. pivot_root(2) refuses a root that is the initramfs itself, so no container could
+// be made in it.
+func coverRoot() {
+	os.Mkdir("/root", 0700)
+	err := syscall.Mount("/", "/root", "", syscall.MS_BIND, "")
+	if err == nil {
+		err = os.Chdir("/root")
+	}
+	if err == nil {
+		err = syscall.Mount(".", "/", "", syscall.MS_MOVE, "")
+	}
+	if err == nil {
+		err = syscall.Chroot(".")
+	}
+	if err == nil {
+		err = os.Chdir("/")
+	}
+	if err != nil {
+		log("covering the root: %v", err)
+	}
+}
 
 func mountAll() {
 	for _, m := range []struct{ source, target, options string }{

@@ -1,0 +1,398 @@
+//go:build linux && amd64
+
+// Compare measures three dumpers side by side on one machine, in one run, against the same victims, and prints a
+// Markdown table: the floor (internal/bench/floor, the least a C program must do), the reference (minidump-writer in Rust,
+// internal/bench/rustwriter) and ours (internal/bench).
+//
+//	go run ./internal/bench/compare [-quick] [-rounds N] [-only VICTIM] [-cap BYTES] [-- FLAG...]
+//
+// FLAGs go to ours. Absolute times mean little on a shared machine, so the dumpers alternate within each round, and the
+// figures are medians. Needs gcc, strace, cargo (once: the reference stays in ~/.cache/minidump-ci) and, without -quick,
+// 12 GB of memory and 4 GB of disk in the temporary folder.
+package main
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"minidump/internal/victims"
+)
+
+func init() {
+	runtime.LockOSThread() // victims die with the thread that started them
+}
+
+// target is a victim with the arguments that start it. Heavy ones are measured less often.
+type target struct {
+	name  string
+	path  string
+	args  []string
+	spins bool // it can report gaps
+	heavy bool
+}
+
+// dumper is one of the programs that are compared.
+type dumper struct {
+	name string
+	path string
+	args func(pid int, out string) []string
+}
+
+// run is what a dumper printed in one run.
+type run struct {
+	ns, pauseNS, allocs, size []int64 // of each dump
+	hwmKB                     int64
+}
+
+// row is one line of the table, with -1 for what was not measured.
+type row struct {
+	target, dumper                  string
+	ns, pauseNS, feltNS             int64 // medians; pauseNS as the dumper says, feltNS as a spinning victim felt it
+	allocs, hwmKB, size, syscalls   int64
+	nsOfFloor, nsOfReference        float64
+	feltOfFloor, feltOfReference    float64
+	sizeOfReference, rssOfReference float64
+}
+
+func main() {
+	quick := flag.Bool("quick", false, "leave out the heavy victims")
+	rounds := flag.Int("rounds", 3, "rounds in which the dumpers alternate")
+	only := flag.String("only", "", "measure only the victim of this name, such as \"idle 20\"")
+	stackCap := flag.Int("cap", 32<<10, "bytes of each stack that the floor reads")
+	flag.Parse()
+	tmp, err := os.MkdirTemp("", "compare-")
+	check(err)
+	defer os.RemoveAll(tmp)
+	targets, dumpers := build(tmp, *stackCap, flag.Args())
+	var rows []row
+	for _, t := range targets {
+		if *quick && t.heavy || *only != "" && t.name != *only {
+			continue
+		}
+		fmt.Fprintln(os.Stderr, "measuring", t.name)
+		rows = append(rows, measure(t, dumpers, *rounds, tmp)...)
+	}
+	printTable(os.Stdout, rows)
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "compare:", err)
+		os.Exit(1)
+	}
+}
+
+// command runs a program to its end and returns its standard output.
+func command(name string, args ...string) []byte {
+	cmd := exec.Command(name, args...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		check(fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, out))
+	}
+	return out
+}
+
+func build(tmp string, stackCap int, flags []string) ([]target, []dumper) {
+	module := strings.TrimSpace(string(command("go", "list", "-m", "-f", "{{.Dir}}")))
+	cache, err := os.UserCacheDir()
+	check(err)
+
+	victim, err := victims.Build("gcc", "victim.c")
+	check(err)
+	libs, err := victims.BuildLibs(500)
+	check(err)
+	crowd := filepath.Join(tmp, "gocrowd")
+	check(victims.BuildGo("gocrowd", crowd, runtime.GOARCH))
+	targets := []target{
+		{name: "idle 1", path: victim, args: []string{"idle", "1"}, spins: true},
+		{name: "idle 20", path: victim, args: []string{"idle", "20"}, spins: true},
+		{name: "idle 100", path: victim, args: []string{"idle", "100"}, spins: true},
+		{name: "idle 1000", path: victim, args: []string{"idle", "1000"}, spins: true},
+		{name: "maps 500", path: victim, args: []string{"maps", "500", libs}, spins: true},
+		{name: "big 4 20", path: victim, args: []string{"big", "4", "20"}, spins: true, heavy: true},
+		{name: "gocrowd 640 5", path: crowd, args: []string{"640", "5"}, heavy: true},
+	}
+
+	floor := filepath.Join(tmp, "floor")
+	command("gcc", "-O2", "-o", floor, filepath.Join(module, "internal/bench/floor/floor.c"))
+	ours := filepath.Join(tmp, "ours")
+	command("go", "build", "-o", ours, "minidump/internal/bench")
+	rust := filepath.Join(cache, "minidump-ci", "rustdump")
+	command("cargo", "build", "--quiet", "--release", "--locked",
+		"--manifest-path", filepath.Join(module, "internal/bench/rustwriter/Cargo.toml"), "--target-dir", rust)
+	return targets, []dumper{
+		{"floor", floor, func(pid int, out string) []string {
+			return []string{strconv.Itoa(pid), "--names", "--mods", "--cap", strconv.Itoa(stackCap)}
+		}},
+		{"reference", filepath.Join(rust, "release", "rustdump"), func(pid int, out string) []string {
+			return []string{strconv.Itoa(pid), strconv.Itoa(pid), out}
+		}},
+		{"ours", ours, func(pid int, out string) []string {
+			return append([]string{strconv.Itoa(pid), strconv.Itoa(pid), out}, flags...)
+		}},
+	}
+}
+
+// victim is a running target.
+type victim struct {
+	cmd   *exec.Cmd
+	lines *bufio.Reader
+}
+
+func start(t target, args ...string) *victim {
+	cmd := exec.Command(t.path, append(slices.Clone(t.args), args...)...)
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	stdout, err := cmd.StdoutPipe()
+	check(err)
+	check(cmd.Start())
+	v := &victim{cmd, bufio.NewReader(stdout)}
+	if line := v.line(); !strings.HasPrefix(line, "ready ") {
+		check(fmt.Errorf("%s printed %q", t.name, line))
+	}
+	return v
+}
+
+func (v *victim) line() string {
+	line, err := v.lines.ReadString('\n')
+	check(err)
+	return line
+}
+
+func (v *victim) pid() int { return v.cmd.Process.Pid }
+
+func (v *victim) stop() {
+	v.cmd.Process.Kill()
+	v.cmd.Wait()
+}
+
+// longestGap is the longest time that a spinning victim did not run, in nanoseconds, since it was asked last.
+func (v *victim) longestGap() int64 {
+	check(v.cmd.Process.Signal(syscall.SIGUSR1))
+	var n int
+	var total, longest int64
+	line := v.line()
+	_, err := fmt.Sscanf(line, "gaps n=%d total_ns=%d max_ns=%d", &n, &total, &longest)
+	check(err)
+	return longest
+}
+
+func measure(t target, dumpers []dumper, rounds int, tmp string) []row {
+	rows := make([]row, len(dumpers))
+	for i, d := range dumpers {
+		rows[i] = row{target: t.name, dumper: d.name, pauseNS: -1, feltNS: -1, allocs: -1, size: -1, syscalls: -1}
+	}
+	measureCost(t, dumpers, rounds, tmp, rows)
+	if t.spins {
+		measureFelt(t, dumpers, rounds, tmp, rows)
+	}
+	measureSyscalls(t, dumpers, tmp, rows)
+	for i := range rows {
+		r := &rows[i]
+		floor, reference := rows[0], rows[1]
+		r.nsOfFloor = ratio(r.ns, floor.ns)
+		r.nsOfReference = ratio(r.ns, reference.ns)
+		r.feltOfFloor = ratio(r.feltNS, floor.feltNS)
+		r.feltOfReference = ratio(r.feltNS, reference.feltNS)
+		r.sizeOfReference = ratio(r.size, reference.size)
+		r.rssOfReference = ratio(r.hwmKB, reference.hwmKB)
+	}
+	return rows
+}
+
+func ratio(a, b int64) float64 {
+	if a < 0 || b <= 0 {
+		return -1
+	}
+	return float64(a) / float64(b)
+}
+
+// measureCost takes time, allocations, size and memory. Ours makes its Writer once for a run, before the first dump; the
+// reference makes one for each dump, as its interface wants.
+func measureCost(t target, dumpers []dumper, rounds int, tmp string, rows []row) {
+	repeat, gapMS := 9, 20
+	if t.heavy {
+		rounds, repeat = 1, 3
+	}
+	v := start(t)
+	defer v.stop()
+	all := make([]run, len(dumpers))
+	for range rounds {
+		for i, d := range dumpers {
+			n := repeat
+			if t.heavy && d.name == "reference" {
+				n = 1 // it takes up to 25 s and 6 GB
+			}
+			r := dump(d, v.pid(), tmp, "--repeat", strconv.Itoa(n), "--gap-ms", strconv.Itoa(gapMS))
+			all[i].ns = append(all[i].ns, r.ns...)
+			all[i].pauseNS = append(all[i].pauseNS, r.pauseNS...)
+			all[i].allocs = append(all[i].allocs, r.allocs...)
+			all[i].size = append(all[i].size, r.size...)
+			all[i].hwmKB = max(all[i].hwmKB, r.hwmKB)
+		}
+	}
+	for i, r := range all {
+		rows[i].ns, rows[i].pauseNS = median(r.ns), median(r.pauseNS)
+		rows[i].allocs, rows[i].size, rows[i].hwmKB = median(r.allocs), median(r.size), r.hwmKB
+	}
+}
+
+// measureFelt takes the longest gap that the victim's busy main thread sees while it is dumped once.
+func measureFelt(t target, dumpers []dumper, rounds int, tmp string, rows []row) {
+	dumps := 3 * rounds
+	if t.heavy {
+		dumps = 1
+	}
+	v := start(t, "--spin")
+	defer v.stop()
+	felt := make([][]int64, len(dumpers))
+	for range dumps {
+		for i, d := range dumpers {
+			cmd := exec.Command(d.path, append(d.args(v.pid(), filepath.Join(tmp, "out.dmp")), "--repeat", "1")...)
+			cmd.Stderr = os.Stderr
+			time.Sleep(20 * time.Millisecond)
+			v.longestGap()
+			check(cmd.Run())
+			felt[i] = append(felt[i], v.longestGap())
+		}
+	}
+	for i := range felt {
+		rows[i].feltNS = median(felt[i])
+	}
+}
+
+// measureSyscalls counts the system calls of one dump: those of a run with two dumps less those of a run with one.
+func measureSyscalls(t target, dumpers []dumper, tmp string, rows []row) {
+	v := start(t)
+	defer v.stop()
+	for i, d := range dumpers {
+		var counts [2]int64
+		for n := range counts {
+			report := filepath.Join(tmp, "strace")
+			args := append([]string{"-f", "-c", "-o", report, d.path}, d.args(v.pid(), filepath.Join(tmp, "out.dmp"))...)
+			command("strace", append(args, "--repeat", strconv.Itoa(n+1))...)
+			counts[n] = totalCalls(report)
+		}
+		rows[i].syscalls = counts[1] - counts[0]
+	}
+}
+
+// totalCalls reads the last line of strace -c: "100.00 seconds usecs calls [errors] total".
+func totalCalls(report string) int64 {
+	b, err := os.ReadFile(report)
+	check(err)
+	for line := range strings.Lines(string(b)) {
+		fields := strings.Fields(line)
+		if len(fields) >= 5 && fields[len(fields)-1] == "total" {
+			n, err := strconv.ParseInt(fields[3], 10, 64)
+			check(err)
+			return n
+		}
+	}
+	check(fmt.Errorf("no total in strace's report:\n%s", b))
+	return 0
+}
+
+// dump runs a dumper and reads what it prints: for each dump "dump K ns=N ... size=N", then "... hwm_kb=N".
+func dump(d dumper, pid int, tmp string, flags ...string) run {
+	var r run
+	out := filepath.Join(tmp, "out.dmp")
+	defer os.Remove(out)
+	for line := range strings.Lines(string(command(d.path, append(d.args(pid, out), flags...)...))) {
+		for _, field := range strings.Fields(line) {
+			key, value, _ := strings.Cut(field, "=")
+			n, err := strconv.ParseInt(value, 10, 64)
+			if err != nil {
+				continue
+			}
+			switch key {
+			case "ns":
+				r.ns = append(r.ns, n)
+			case "pause_ns":
+				r.pauseNS = append(r.pauseNS, n)
+			case "allocs":
+				r.allocs = append(r.allocs, n)
+			case "size":
+				r.size = append(r.size, n)
+			case "hwm_kb":
+				r.hwmKB = n
+			}
+		}
+	}
+	if len(r.ns) == 0 {
+		check(fmt.Errorf("%s printed no dump", d.name))
+	}
+	return r
+}
+
+func median(values []int64) int64 {
+	if len(values) == 0 {
+		return -1
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
+func printTable(w io.Writer, rows []row) {
+	version, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	fmt.Fprintf(w, "%s, %d processors (%s), Linux %s, %s.\n\n", time.Now().Format("2006-01-02"), runtime.NumCPU(), processor(),
+		strings.TrimSpace(string(version)), runtime.Version())
+	fmt.Fprintln(w, "Medians. Pause: the longest gap that the busy main thread of the victim saw during a dump; in brackets what the "+
+		"dumper itself measured. System calls: of a second dump.")
+	fmt.Fprintln(w)
+	fmt.Fprintln(w, "| victim | dumper | time, ms | × floor | × reference | pause, ms | × floor | × reference | allocations | peak RSS, MB | × reference | size, KB | × reference | system calls |")
+	fmt.Fprintln(w, "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+	for _, r := range rows {
+		pause := scaled(r.feltNS, 1e6)
+		if r.pauseNS >= 0 {
+			pause += " (" + scaled(r.pauseNS, 1e6) + ")"
+		}
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.target, r.dumper,
+			scaled(r.ns, 1e6), times(r.nsOfFloor), times(r.nsOfReference), pause, times(r.feltOfFloor), times(r.feltOfReference),
+			scaled(r.allocs, 1), scaled(r.hwmKB, 1024), times(r.rssOfReference), scaled(r.size, 1024), times(r.sizeOfReference),
+			scaled(r.syscalls, 1))
+	}
+}
+
+// scaled prints three significant figures of n / unit, or all of a whole number.
+func scaled(n int64, unit float64) string {
+	switch v := float64(n) / unit; {
+	case n < 0:
+		return "-"
+	case unit == 1 || v >= 100:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case v >= 10:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	default:
+		return strconv.FormatFloat(v, 'f', 2, 64)
+	}
+}
+
+func times(ratio float64) string {
+	if ratio < 0 {
+		return "-"
+	}
+	return strconv.FormatFloat(ratio, 'f', 2, 64)
+}
+
+func processor() string {
+	b, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(b)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown"
+}
