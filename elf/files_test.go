@@ -4,6 +4,7 @@ import (
 	"bytes"
 	stdelf "debug/elf"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -131,16 +132,8 @@ func checkFile(t *testing.T, path string) {
 		})
 	}
 	im := batchScan(t, mem, base)
-	if wantID != nil {
-		var id []byte
-		for _, n := range im.Notes[:im.NumNotes] {
-			if id = BuildID(n.In(mem, base), n.Align, h.Order); id != nil {
-				break
-			}
-		}
-		if !bytes.Equal(id, wantID) {
-			t.Errorf("batch: build id %x, debug/elf has %x", id, wantID)
-		}
+	if id := im.BuildIDIn(&h, mem[:min(len(mem), 4096)], base); !bytes.Equal(id, wantID) && im.Notes[0].In(mem[:4096], base) != nil {
+		t.Errorf("batch: build id %x, debug/elf has %x", id, wantID)
 	}
 	if im.End() != base&^4095+uint64(len(mem)) && (im.End()+4095)&^4095 != base+uint64(len(mem)) {
 		t.Errorf("the image ends at %#x, of %#x bytes at %#x", im.End(), len(mem), base)
@@ -180,10 +173,8 @@ func checkFile(t *testing.T, path string) {
 	noAllocs(t, "the batch functions", func() {
 		h, _ := ParseHeader(mem)
 		im := h.Scan(mem[h.Phoff:][:h.ProgTableSize()], base, 4096)
-		for _, n := range im.Notes[:im.NumNotes] {
-			BuildID(n.In(mem, base), n.Align, h.Order)
-			GoBuildID(n.In(mem, base), n.Align, h.Order)
-		}
+		h.AddNoteSections(&im, mem[min(h.Shoff, uint64(len(mem))):])
+		im.BuildIDIn(&h, mem, base)
 		d := h.ParseDynamic(im.Dynamic.In(mem, base))
 		im.Rebase(d.Strtab)
 		im.EffectiveBase(&h, &d)
@@ -257,6 +248,27 @@ func TestGoPrograms(t *testing.T) {
 			checkFile(t, path)
 			checkGo(t, path)
 		})
+	}
+}
+
+// strip moves the section headers, by which the Go linker's build id is found in memory, to the end of the file.
+func TestStrippedGoProgram(t *testing.T) {
+	strip := need(t, "strip")
+	path := buildGo(t, "linux", runtime.GOARCH)
+	if b, err := exec.Command(strip, path).CombinedOutput(); err != nil {
+		t.Fatalf("strip: %v\n%s", err, b)
+	}
+	checkFile(t, path)
+	checkGo(t, path)
+	b := read(t, path)
+	if h, _ := ParseHeader(b); h.Shoff < 4096 {
+		t.Errorf("the section headers are still at %#x", h.Shoff)
+	}
+	r := NewReader(nil)
+	mem := loadImage(t, b)
+	id, kind, ok := r.BuildIDOf(&Bytes{mem}, Layout{Memory: true})
+	if !ok || kind != IDNote || len(id) != 20 {
+		t.Errorf("build id %x (%d)", id, kind)
 	}
 }
 

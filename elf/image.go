@@ -193,6 +193,36 @@ func (h *Header) AddNoteSections(im *Image, table []byte) {
 	}
 }
 
+// goReserve is how much the Go linker keeps free at the start of a file for headers and notes, on every architecture
+// (ELFRESERVE in cmd/link/internal/ld/elf.go). The notes end where it ends.
+const goReserve = 4096
+
+// goTail returns what lies between note segment n and the end of its page. If n holds a Go build id, the GNU build id can be
+// there, outside any segment; `strip` moves away the section headers that tell of it.
+func goTail(n Range) Range {
+	end := n.Addr + n.Size
+	return Range{end, -end & (goReserve - 1), 4}
+}
+
+// BuildIDIn returns the build id out of b, the bytes at runtime address base, usually the first page of the module, as a
+// subslice; nil if none of Notes that lie wholly in b has one. What the Go linker puts behind its note segment is found too.
+func (im *Image) BuildIDIn(h *Header, b []byte, base uint64) []byte {
+	for _, n := range im.Notes[:im.NumNotes] {
+		if id := BuildID(n.In(b, base), n.Align, h.Order); id != nil && !IsAllZero(id) {
+			return id
+		}
+	}
+	for _, n := range im.Notes[:im.NumNotes] {
+		if GoBuildID(n.In(b, base), n.Align, h.Order) == nil {
+			continue
+		}
+		if id := findNote(goTail(n).In(b, base), 4, h.Order, "GNU", NT_GNU_BUILD_ID); id != nil && !IsAllZero(id) {
+			return id
+		}
+	}
+	return nil
+}
+
 // Runtime returns the runtime address of the link-time address vaddr.
 func (im *Image) Runtime(vaddr uint64) uint64 { return (im.Bias + vaddr) & im.Class.mask() }
 

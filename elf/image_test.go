@@ -113,6 +113,55 @@ func TestAddNoteSections(t *testing.T) {
 	}
 }
 
+func TestBuildIDIn(t *testing.T) {
+	for _, k := range kinds {
+		o := k.order
+		id, zero := []byte("0123456789abcdefghij"), make([]byte, 20)
+		gnu, bad, gon := note(o, 4, "GNU\x00", 3, id), note(o, 4, "GNU\x00", 3, zero), note(o, 4, "Go\x00\x00", 4, []byte("a/b/c"))
+		for _, c := range []struct {
+			name   string
+			first  []byte // the first segment, at 0xf00
+			behind []byte // right behind it
+			second []byte // the second segment, at 0x800
+			want   []byte
+		}{
+			{"first", gnu, nil, nil, id},
+			{"second", gon, nil, gnu, id},
+			{"zeros, then second", bad, nil, gnu, id},
+			{"zeros", bad, nil, bad, nil},
+			{"behind the Go note", gon, gnu, nil, id},
+			{"behind the Go note, second", gon, append(note(o, 4, "GNU\x00", 1, zero), gnu...), nil, id},
+			{"zeros behind the Go note", gon, bad, nil, nil},
+			{"behind another note", note(o, 4, "X\x00", 4, id), gnu, nil, nil},
+		} {
+			s := &synth{class: k.class, order: o, typ: ET_EXEC, progs: []Prog{{PT_LOAD, PF_R, 0, 0x10000, 0, 0x1000, 0x1000, 0x1000},
+				{PT_NOTE, PF_R, 0xf00, 0x10f00, 0, uint64(len(c.first)), uint64(len(c.first)), 4},
+				{PT_NOTE, PF_R, 0x800, 0x10800, 0, uint64(len(c.second)), uint64(len(c.second)), 4}},
+				body: map[uint64][]byte{0xf00: append(append([]byte(nil), c.first...), c.behind...), 0x800: c.second, 0xfff: {0}}}
+			b := s.bytes()
+			h, im := scanOf(s, 0x30000, 4096)
+			if got := im.BuildIDIn(&h, b, 0x30000); string(got) != string(c.want) {
+				t.Errorf("%s, %s: %q, want %q", k.name, c.name, got, c.want)
+			}
+			if got := im.BuildIDIn(&h, b[:0xf00], 0x30000); got != nil && string(c.second) != string(gnu) {
+				t.Errorf("%s, %s: %q in bytes that do not hold it", k.name, c.name, got)
+			}
+			got, kind := NewReader(nil).mustOpen(t, &Bytes{b}, Layout{Memory: true, Base: 0x30000}).BuildID()
+			if string(got) != string(c.want) || (kind == IDNote) != (c.want != nil) {
+				t.Errorf("%s, %s: Reader has %q (%d), want %q", k.name, c.name, got, kind, c.want)
+			}
+		}
+	}
+}
+
+func (r *Reader) mustOpen(t *testing.T, src Source, layout Layout) *Reader {
+	t.Helper()
+	if !r.Open(src, layout) {
+		t.Fatal("Open")
+	}
+	return r
+}
+
 func TestRangeIn(t *testing.T) {
 	b := []byte("0123456789")
 	for _, c := range []struct {

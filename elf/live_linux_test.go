@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	stdelf "debug/elf"
-	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,20 +35,19 @@ func openMem(t *testing.T, pid string) *os.File {
 	return f
 }
 
-// auxv returns a value of the auxiliary vector of a process that has the word size of this one.
+// auxv returns a value of the auxiliary vector of a process, which can have another word size than this one.
 func auxv(t *testing.T, pid string, key uint64) uint64 {
 	t.Helper()
-	b := read(t, "/proc/"+pid+"/auxv")
-	const w = bits.UintSize / 8
-	word := func(b []byte) uint64 {
-		if w == 8 {
-			return binary.NativeEndian.Uint64(b)
-		}
-		return uint64(binary.NativeEndian.Uint32(b))
+	exe, err := stdelf.Open("/proc/" + pid + "/exe")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for ; len(b) >= 2*w; b = b[2*w:] {
-		if word(b) == key {
-			return word(b[w:])
+	defer exe.Close()
+	b := read(t, "/proc/"+pid+"/auxv")
+	c := Class(exe.Class)
+	for w := c.WordSize(); len(b) >= 2*w; b = b[2*w:] {
+		if c.word(exe.ByteOrder, b, 0) == key {
+			return c.word(exe.ByteOrder, b, w)
 		}
 	}
 	return 0

@@ -296,9 +296,32 @@ func (r *Reader) noteOf(name string, typ uint32) []byte {
 	return nil
 }
 
+// goTail finds the GNU build id behind a note segment with a Go build id: see goTail.
+func (r *Reader) goTail() []byte {
+	for i, seen := 0, 0; i < r.numProgs() && seen < MaxNotes; i++ {
+		p, ok := r.prog(i)
+		if !ok {
+			break
+		}
+		if p.Type != PT_NOTE || p.Filesz == 0 || p.Filesz > MaxSegmentRead {
+			continue
+		}
+		seen++
+		at := r.place(p.Off, p.Vaddr)
+		if r.note(at, p.Filesz, p.Align, "Go", NT_GO_BUILD_ID) == nil {
+			continue
+		}
+		tail := goTail(Range{p.Vaddr, p.Filesz, p.Align})
+		if id := r.note(at+p.Filesz, tail.Size, 4, "GNU", NT_GNU_BUILD_ID); id != nil && !IsAllZero(id) {
+			return id
+		}
+	}
+	return nil
+}
+
 // BuildID returns the identity of the open image and where it was found: the build id note of a PT_NOTE segment, else
-// of a section of type SHT_NOTE, else of the section named .note.gnu.build-id, else TextHash of the first section that
-// is PROGBITS, ALLOC and EXECINSTR. An id of nothing but zeros counts as none, and so does code that can't be read whole.
+// of a section of type SHT_NOTE, else of the section named .note.gnu.build-id, else what the Go linker put behind its note
+// segment, else TextHash of the first section that is PROGBITS, ALLOC and EXECINSTR. An id of nothing but zeros counts as none, and so does code that can't be read whole.
 // id is nil and kind IDNone if there is none.
 //
 // A caller that gets IDTextHash for a memory image should ask the file, if it can, before believing it: the file's build
@@ -326,6 +349,9 @@ func (r *Reader) BuildID() (id []byte, kind IDKind) {
 		if id = r.sectionBuildID(&s); id != nil {
 			return id, IDSection
 		}
+	}
+	if id = r.goTail(); id != nil {
+		return id, IDNote
 	}
 	if r.textHash() {
 		return r.hash[:], IDTextHash
