@@ -62,6 +62,8 @@ func decodePPC64(code []byte, pc uint64, regs []uint64, big bool) instruction {
 func ppc64Size(op string) int {
 	op = strings.TrimPrefix(strings.TrimPrefix(op, "st"), "l")
 	switch {
+	case op == "dcbz": // a cache line
+		return 0
 	case strings.HasPrefix(op, "b"):
 		return 1
 	case strings.HasPrefix(op, "h"):

@@ -8,7 +8,10 @@ import (
 
 // decodeX86 decodes for mode 32 or 64. regs are in the order of the tables, which is that of the instruction encoding.
 func decodeX86(code []byte, pc uint64, regs []uint64, mode int) instruction {
-	in, err := x86asm.Decode(code, mode)
+	// The disassembler does not always notice that an instruction is cut off.
+	var padded [32]byte
+	copy(padded[:16], code)
+	in, err := x86asm.Decode(padded[:], mode)
 	if err != nil || in.Op == 0 || in.Len == 0 || in.Len > len(code) {
 		return instruction{}
 	}

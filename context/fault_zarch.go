@@ -46,7 +46,7 @@ func decodeS390X(code []byte, pc uint64, regs []uint64) instruction {
 		case s390xasm.Disp20:
 			addr = uint64(int64(int32(v<<12) >> 12))
 		case s390xasm.Len:
-			length = int(v)
+			length = int(v) + 1 // the code is one less than the length
 		case s390xasm.Index:
 			if v != 0 {
 				addr += regs[v&15]
@@ -58,7 +58,7 @@ func decodeS390X(code []byte, pc uint64, regs []uint64) instruction {
 			operand(addr, length)
 		case s390xasm.RegIm32: // lgrl, strl and the like: relative to the instruction
 			if strings.HasSuffix(op, "rl") {
-				operand(pc+uint64(int64(int32(v))), length)
+				operand(pc+2*uint64(int64(int32(v))), length) // in half-words
 			}
 		}
 	}
