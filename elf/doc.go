@@ -1,6 +1,6 @@
-// Package elf reads ELF and Mach-O images as they lie in the memory of a process or in a file: headers, segments, notes,
-// build ids, SONAMEs, the dynamic section, the dynamic linker's list of modules, zip archives that libraries are mapped
-// out of, and Go build information.
+// Package elf reads ELF and Mach-O images as they lie in the memory of a process or in a file: headers, segments,
+// notes, build ids, SONAMEs, the dynamic section, the dynamic linker's list of modules, zip archives that libraries are
+// mapped out of, and Go build information.
 //
 // It differs from debug/elf and debug/macho in four ways, each because a crash dump writer needs it:
 //

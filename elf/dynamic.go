@@ -119,9 +119,9 @@ func (d *Dynamic) RldMapAddr(im *Image) (uint64, bool) {
 // EffectiveBase returns the address that the symbols of an image count from, as minidump readers take it: Base, but the
 // load bias for an image with Android packed relocations.
 //
-// Android's relocation packer moved p_vaddr of all segments up by what it had saved, so the first PT_LOAD does not begin
-// at 0 although the symbol file counts from there (Breakpad: GetEffectiveLoadBias in linux_dumper.cc). The module grows
-// by Base less the result. Where the subtraction would go below 0, Base is returned.
+// Android's relocation packer moved p_vaddr of all segments up by what it had saved, so the first PT_LOAD does not
+// begin at 0 although the symbol file counts from there (Breakpad: GetEffectiveLoadBias in linux_dumper.cc). The module
+// grows by Base less the result. Where the subtraction would go below 0, Base is returned.
 func (im *Image) EffectiveBase(h *Header, d *Dynamic) uint64 {
 	if h.Type == ET_DYN && (d.HasAndroidRel || d.HasAndroidRela) && im.Bias < im.Base {
 		return im.Bias

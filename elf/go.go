@@ -13,13 +13,13 @@ const (
 )
 
 // FindGoBuildInfo looks for Go build information in data, bytes of the section .go.buildinfo or of the start of
-// Image.Data, which begin at an address that is a multiple of 16. version is the Go version ("go1.26.8"); modinfo the text that
-// `go version -m` prints (lines "path\t…", "mod\t…", "dep\t…", "build\t…"), empty for programs built without modules.
-// Both are subslices of data.
+// Image.Data, which begin at an address that is a multiple of 16. version is the Go version ("go1.26.8"); modinfo the
+// text that `go version -m` prints (lines "path\t…", "mod\t…", "dep\t…", "build\t…"), empty for programs built without
+// modules. Both are subslices of data.
 //
 // ok with a nil version means a program of Go 1.13 to 1.17, which keeps the strings elsewhere. A text that runs past
-// data is given as far as it goes: modinfo can be long. ok is false if there is no build information, or its version runs
-// past data.
+// data is given as far as it goes: modinfo can be long. ok is false if there is no build information, or its version
+// runs past data.
 func FindGoBuildInfo(data []byte) (version, modinfo []byte, ok bool) {
 	for off := 0; off <= len(data)-goBuildInfoHead; off += goBuildInfoAlign {
 		b := data[off:]
@@ -155,7 +155,8 @@ func (r *Reader) GoBuildInfo() (version, modinfo []byte, ok bool) {
 }
 
 // How far build information is looked for without section headers: in so many writable segments (position-independent
-// programs have one for PT_GNU_RELRO first), so many bytes of each, and at so many places where the magic number stands.
+// programs have one for PT_GNU_RELRO first), so many bytes of each, and at so many places where the magic number
+// stands.
 const (
 	maxGoSegments = 4
 	maxGoSearch   = 1 << 20

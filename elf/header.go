@@ -131,8 +131,8 @@ type Header struct {
 // and HeaderSize32 for a 32-bit image. It returns false if b is too short, is not ELF, or has a class, byte order or
 // version that does not exist.
 //
-// An e_phnum of PN_XNUM (only core files have so many segments) is left as it is; ProgTableSize and Scan look at no more
-// than MaxProgTable bytes then. Extended tells the true numbers.
+// An e_phnum of PN_XNUM (only core files have so many segments) is left as it is; ProgTableSize and Scan look at no
+// more than MaxProgTable bytes then. Extended tells the true numbers.
 func ParseHeader(b []byte) (Header, bool) {
 	var h Header
 	if len(b) < HeaderSize32 || b[0] != 0x7f || b[1] != 'E' || b[2] != 'L' || b[3] != 'F' {
@@ -286,8 +286,8 @@ func (h *Header) Section(table []byte, i int) (Section, bool) {
 }
 
 // Extended returns the true numbers of segments and sections and the true index of the section name table, given
-// section header 0, which holds those that do not fit in the ELF header (gABI, "Extended numbering"). Nothing is bounded
-// here: the caller does that.
+// section header 0, which holds those that do not fit in the ELF header (gABI, "Extended numbering"). Nothing is
+// bounded here: the caller does that.
 func (h *Header) Extended(section0 Section) (phnum uint32, shnum uint64, shstrndx uint32) {
 	phnum, shnum, shstrndx = uint32(h.Phnum), uint64(h.Shnum), uint32(h.Shstrndx)
 	if phnum == PN_XNUM {

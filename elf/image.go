@@ -17,7 +17,8 @@ func (r Range) In(b []byte, base uint64) []byte {
 }
 
 const (
-	// MaxNotes is how many PT_NOTE segments of an image are kept. Linkers make one for each alignment, so two are usual.
+	// MaxNotes is how many PT_NOTE segments of an image are kept. Linkers make one for each alignment, so two are
+	// usual.
 	MaxNotes = 8
 	// MaxSegmentRead bounds the Size of the ranges in an Image, which are meant to be read whole, in bytes.
 	MaxSegmentRead = 64 << 10
@@ -163,10 +164,10 @@ func (s *scan) finish() Image {
 	return *im
 }
 
-// AddNoteSections adds to Notes the loaded note sections of an image that no PT_NOTE segment covers. The Go linker makes
-// such images: its PT_NOTE holds .note.go.buildid, and .note.gnu.build-id lies outside. But the section headers lie right
-// behind the program headers, in the first page, which is mapped. table is the section header table, at file offset
-// Shoff, as far as it was read; names are not needed.
+// AddNoteSections adds to Notes the loaded note sections of an image that no PT_NOTE segment covers. The Go linker
+// makes such images: its PT_NOTE holds .note.go.buildid, and .note.gnu.build-id lies outside. But the section headers
+// lie right behind the program headers, in the first page, which is mapped. table is the section header table, at file
+// offset Shoff, as far as it was read; names are not needed.
 func (h *Header) AddNoteSections(im *Image, table []byte) {
 	first, ok := h.Section(table, 0)
 	if !ok || first.Type != SHT_NULL || im.Loads == 0 {
@@ -197,15 +198,16 @@ func (h *Header) AddNoteSections(im *Image, table []byte) {
 // (ELFRESERVE in cmd/link/internal/ld/elf.go). The notes end where it ends.
 const goReserve = 4096
 
-// goTail returns what lies between note segment n and the end of its page. If n holds a Go build id, the GNU build id can be
-// there, outside any segment; `strip` moves away the section headers that tell of it.
+// goTail returns what lies between note segment n and the end of its page. If n holds a Go build id, the GNU build id
+// can be there, outside any segment; `strip` moves away the section headers that tell of it.
 func goTail(n Range) Range {
 	end := n.Addr + n.Size
 	return Range{end, -end & (goReserve - 1), 4}
 }
 
-// BuildIDIn returns the build id out of b, the bytes at runtime address base, usually the first page of the module, as a
-// subslice; nil if none of Notes that lie wholly in b has one. What the Go linker puts behind its note segment is found too.
+// BuildIDIn returns the build id out of b, the bytes at runtime address base, usually the first page of the module, as
+// a subslice; nil if none of Notes that lie wholly in b has one. What the Go linker puts behind its note segment is
+// found too.
 func (im *Image) BuildIDIn(h *Header, b []byte, base uint64) []byte {
 	for _, n := range im.Notes[:im.NumNotes] {
 		if id := BuildID(n.In(b, base), n.Align, h.Order); id != nil && !IsAllZero(id) {

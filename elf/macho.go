@@ -263,8 +263,8 @@ type MachImage struct {
 	Commands   int // load commands read
 }
 
-// Scan reads the load commands, the bytes that follow the header. It stops at the first that is malformed, after Ncmds of
-// them, or where cmds ends. If a command stands there twice the first counts.
+// Scan reads the load commands, the bytes that follow the header. It stops at the first that is malformed, after Ncmds
+// of them, or where cmds ends. If a command stands there twice the first counts.
 func (h *MachHeader) Scan(cmds []byte) MachImage {
 	var m MachImage
 	o := h.Order

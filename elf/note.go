@@ -17,7 +17,8 @@ type Note struct {
 
 // NextNote reads the first note (Elf32_Nhdr and Elf64_Nhdr are the same: three 32-bit words, then name and descriptor,
 // each padded) of b and returns it with the rest of b. align is the alignment of the segment or section: 8 pads to 8
-// bytes, everything else to 4, as in glibc and binutils. ok is false at the end and when the sizes in the note run past b.
+// bytes, everything else to 4, as in glibc and binutils. ok is false at the end and when the sizes in the note run past
+// b.
 func NextNote(b []byte, align uint64, o binary.ByteOrder) (n Note, rest []byte, ok bool) {
 	const head = 12
 	if len(b) < head {

@@ -3,8 +3,8 @@ package elf
 // Layout says what the offsets of a Source mean to a Reader.
 //
 // The zero value is a file: offset 0 is the ELF header, everything lies at its file offset. With Memory set the Source
-// is a loaded image: offset 0 is the byte at runtime address Base, where the ELF header lies, and every segment is where
-// the program headers put it.
+// is a loaded image: offset 0 is the byte at runtime address Base, where the ELF header lies, and every segment is
+// where the program headers put it.
 type Layout struct {
 	Memory   bool
 	Base     uint64 // runtime address of the ELF header; needed to tell relocated addresses
@@ -43,8 +43,8 @@ type Reader struct {
 	hash   [16]byte
 }
 
-// NewReader makes a Reader with that scratch memory, or with its own if scratch is shorter than MinScratch. More scratch
-// means fewer reads.
+// NewReader makes a Reader with that scratch memory, or with its own if scratch is shorter than MinScratch. More
+// scratch means fewer reads.
 func NewReader(scratch []byte) *Reader {
 	if len(scratch) < MinScratch {
 		scratch = make([]byte, MinScratch)
@@ -53,8 +53,8 @@ func NewReader(scratch []byte) *Reader {
 	return &Reader{table: window{buf: scratch[:half:half]}, data: window{buf: scratch[half:]}}
 }
 
-// Open reads the ELF header and the program headers. It returns false if there is no ELF header at offset 0. A table that
-// can't be read, or only in part, is no failure: Image then holds what could be.
+// Open reads the ELF header and the program headers. It returns false if there is no ELF header at offset 0. A table
+// that can't be read, or only in part, is no failure: Image then holds what could be.
 func (r *Reader) Open(src Source, layout Layout) bool {
 	if p := layout.PageSize; p == 0 || p&(p-1) != 0 {
 		layout.PageSize = 4096
@@ -320,12 +320,12 @@ func (r *Reader) goTail() []byte {
 }
 
 // BuildID returns the identity of the open image and where it was found: the build id note of a PT_NOTE segment, else
-// of a section of type SHT_NOTE, else of the section named .note.gnu.build-id, else what the Go linker put behind its note
-// segment, else TextHash of the first section that is PROGBITS, ALLOC and EXECINSTR. An id of nothing but zeros counts as none, and so does code that can't be read whole.
-// id is nil and kind IDNone if there is none.
+// of a section of type SHT_NOTE, else of the section named .note.gnu.build-id, else what the Go linker put behind its
+// note segment, else TextHash of the first section that is PROGBITS, ALLOC and EXECINSTR. An id of nothing but zeros
+// counts as none, and so does code that can't be read whole. id is nil and kind IDNone if there is none.
 //
-// A caller that gets IDTextHash for a memory image should ask the file, if it can, before believing it: the file's build
-// id need not be loaded, and it is what symbol files go by.
+// A caller that gets IDTextHash for a memory image should ask the file, if it can, before believing it: the file's
+// build id need not be loaded, and it is what symbol files go by.
 func (r *Reader) BuildID() (id []byte, kind IDKind) {
 	if id = r.noteOf("GNU", NT_GNU_BUILD_ID); id != nil {
 		return id, IDNote

@@ -4,8 +4,9 @@ package elf
 // the last component of the path (not the SONAME, which usually has the first number only). ok is false without ".so.".
 //
 // What follows the first ".so." is split at the dots. The first two parts must be numbers, and count as 0 if they are
-// not. The third and fourth may be mixed: leading digits are the part's number, and digits at the end of a mixed third part
-// are the fourth number ("2rc5" gives 2 and 5), which ends the version. Numbers that do not fit in 32 bits count as 0.
+// not. The third and fourth may be mixed: leading digits are the part's number, and digits at the end of a mixed third
+// part are the fourth number ("2rc5" gives 2 and 5), which ends the version. Numbers that do not fit in 32 bits count
+// as 0.
 func VersionOf(basename []byte) (v [4]uint32, ok bool) {
 	text := basename
 	for {

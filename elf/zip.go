@@ -54,8 +54,8 @@ func NewZipReader(scratch []byte) *ZipReader {
 	return &ZipReader{dir: window{buf: scratch}}
 }
 
-// At returns the stored entry whose contents hold the byte at offset off of the archive of size bytes: what a mapping with
-// that file offset shows. Android names such a library by the path of the archive, "!/" and the entry's name.
+// At returns the stored entry whose contents hold the byte at offset off of the archive of size bytes: what a mapping
+// with that file offset shows. Android names such a library by the path of the archive, "!/" and the entry's name.
 func (z *ZipReader) At(src Source, size, off uint64) (ZipEntry, bool) {
 	best, found := zipDirEntry{}, false
 	it, ok := z.open(src, size)
