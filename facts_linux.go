@@ -70,19 +70,6 @@ func (l *live) firstLook(*snapshot) error {
 	return nil
 }
 
-// narrowArch gives the 32-bit architecture that a 64-bit kernel may run besides.
-func narrowArch(a context.Arch) context.Arch {
-	switch a {
-	case context.AMD64:
-		return context.X86
-	case context.ARM64:
-		return context.ARM
-	case context.MIPS64:
-		return context.MIPS
-	}
-	return a
-}
-
 // readWhole reads a file of the machine of any reasonable size; only NewWriter may call it.
 func readWhole(path string) ([]byte, sys.Errno) {
 	buf := make([]byte, 64<<10)

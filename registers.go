@@ -57,3 +57,16 @@ func (s *snapshot) endRegset(b []byte, used int, note uint32, n int) int {
 	}
 	return used
 }
+
+// narrowArch gives the 32-bit architecture that a 64-bit kernel may run besides.
+func narrowArch(a context.Arch) context.Arch {
+	switch a {
+	case context.AMD64:
+		return context.X86
+	case context.ARM64:
+		return context.ARM
+	case context.MIPS64:
+		return context.MIPS
+	}
+	return a
+}
