@@ -94,8 +94,8 @@ func (t *Tracer) Seize(th *Thread) {
 		// Left over from an earlier session: it is ours already.
 	case e == unix.EPERM:
 		th.State, th.Errno = Denied, e
-		// A dead thread (a main thread that has called pthread_exit) gives EPERM too.
-		if state, _, ok := t.readStat(th.TID); ok && (state == 'Z' || state == 'X') {
+		// A dead thread that is still there (a main thread that has called pthread_exit) gives EPERM too.
+		if state, _, e := t.readStat(th.TID); state == 'Z' || state == 'X' || e == unix.ENOENT || e == unix.ESRCH {
 			th.State = Gone
 		}
 		return
@@ -158,7 +158,7 @@ func (t *Tracer) look(th *Thread, round int) {
 	case code == 0:
 		// A main thread that ends before the others is never reported while they live.
 		if th.TID == t.pid && round >= yields {
-			if state, _, ok := t.readStat(th.TID); ok && state == 'Z' {
+			if state, _, _ := t.readStat(th.TID); state == 'Z' {
 				th.State = Gone
 				t.keep(th.TID)
 			}
@@ -218,8 +218,8 @@ func (t *Tracer) wait(tid int32) (code, status int32, errno sys.Errno) {
 // process, it is left for whoever waits there.
 func (t *Tracer) reap(tid int32) bool {
 	if tid == t.pid {
-		_, ppid, ok := t.readStat(tid)
-		if !ok {
+		_, ppid, e := t.readStat(tid)
+		if e != 0 {
 			return false // not known: rather leave it
 		}
 		if int(ppid) == sys.Getpid() {
@@ -433,20 +433,20 @@ func (t *Tracer) Peek(tid int32, addr uint64, p []byte) (n int, errno sys.Errno)
 }
 
 // readStat reads the state letter and the parent's id of a thread from /proc/PID/task/TID/stat.
-func (t *Tracer) readStat(tid int32) (state byte, ppid int32, ok bool) {
+func (t *Tracer) readStat(tid int32) (state byte, ppid int32, errno sys.Errno) {
 	n := copy(t.path[:], "/proc/")
 	n = t.pathNumber(n, t.pid)
 	n += copy(t.path[n:], "/task/")
 	n = t.pathNumber(n, tid)
 	n += copy(t.path[n:], "/stat\x00")
-	fd, e := sys.OpenBytes(unix.AT_FDCWD, t.path[:n], unix.O_RDONLY)
-	if e != 0 {
-		return 0, 0, false
+	fd, errno := sys.OpenBytes(unix.AT_FDCWD, t.path[:n], unix.O_RDONLY)
+	if errno != 0 {
+		return 0, 0, errno
 	}
-	r, e := sys.Read(fd, t.stat[:])
+	r, errno := sys.Read(fd, t.stat[:])
 	sys.Close(fd)
-	if e != 0 {
-		return 0, 0, false
+	if errno != 0 {
+		return 0, 0, errno
 	}
 	// "TID (NAME) STATE PPID …", where NAME (up to 64 bytes) may hold anything.
 	b := t.stat[:r]
@@ -455,16 +455,16 @@ func (t *Tracer) readStat(tid int32) (state byte, ppid int32, ok bool) {
 		i--
 	}
 	if i < 0 || i+4 >= len(b) {
-		return 0, 0, false
+		return 0, 0, unix.EINVAL
 	}
 	state = b[i+2]
 	for _, c := range b[i+4:] {
 		if c < '0' || c > '9' {
-			return state, ppid, true
+			return state, ppid, 0
 		}
 		ppid = ppid*10 + int32(c-'0')
 	}
-	return 0, 0, false
+	return 0, 0, unix.EINVAL
 }
 
 func (t *Tracer) pathNumber(n int, v int32) int {

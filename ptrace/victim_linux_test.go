@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -23,6 +24,12 @@ import (
 
 // The victims are this test binary run again, so that they are there in a virtual machine too.
 const victimEnv = "PTRACE_TEST_VICTIM"
+
+func init() {
+	if strings.HasPrefix(os.Getenv(victimEnv), "leader") {
+		runtime.LockOSThread() // so that the victim runs on the main thread
+	}
+}
 
 func TestMain(m *testing.M) {
 	if mode := os.Getenv(victimEnv); mode != "" {
@@ -52,7 +59,10 @@ var sharedFile = os.NewFile(3, "shared")
 
 // runVictim is what a victim does: it says "ready" (and more) on standard output and ends when its input does.
 func runVictim(args []string) {
-	mem := mapShared(sharedFile)
+	var mem *shared
+	if args[0] != "tracer" {
+		mem = mapShared(sharedFile)
+	}
 	number := func(i int) int {
 		n, err := strconv.Atoi(args[i])
 		if err != nil {
@@ -136,17 +146,25 @@ func runVictim(args []string) {
 			}()
 			panic(<-done)
 		}
-	case "leader":
+	case "leader": // leader: the main thread ends, the others live on
 		go func() {
 			for {
 				mem.Beats[0].Add(1)
 				time.Sleep(100 * time.Microsecond)
 			}
 		}()
-	case "vfork": // vfork: a thread waits in vfork until the child ends (a read of fd 4 ends)
+		fmt.Println("ready")
+		go func() {
+			io.Copy(io.Discard, os.Stdin)
+			os.Exit(0)
+		}()
+		syscall.Syscall(syscall.SYS_EXIT, 0, 0, 0)
+	case "tracer":
+		runTracer(args[1], number(2))
+	case "vfork": // vfork: a thread waits in vfork until Stop is set
+		debug.SetGCPercent(-1) // a raw system call that waits would hold it up
 		go func() {
 			runtime.LockOSThread()
-			fmt.Println("tid", unix.Gettid())
 			mem.Beats[1].Add(1)
 			vforkAndWait(mem)
 			for {
@@ -278,15 +296,19 @@ func startProgram(t testing.TB, mode string, program string, args ...string) *vi
 	t.Cleanup(func() {
 		unix.Kill(v.pid, unix.SIGKILL)
 		v.cmd.Process.Kill()
-		v.cmd.Wait()
+		done := make(chan error, 1)
+		go func() { done <- v.cmd.Wait() }()
+		select {
+		case <-done:
+		case <-time.After(time.Second): // a test that failed has left it traced
+		}
 	})
 	v.line(t, "ready")
 	return v
 }
 
 // tasks lists the threads of a process, in the order of /proc.
-func tasks(t testing.TB, pid int) (tids []int32) {
-	t.Helper()
+func tasks(pid int) (tids []int32) {
 	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	if err != nil {
 		return nil
@@ -294,7 +316,7 @@ func tasks(t testing.TB, pid int) (tids []int32) {
 	for _, e := range entries {
 		n, err := strconv.Atoi(e.Name())
 		if err != nil {
-			t.Fatal(err)
+			panic(err)
 		}
 		tids = append(tids, int32(n))
 	}
@@ -334,7 +356,7 @@ func eventually(t testing.TB, what string, f func() bool) {
 func (v *victim) runsOn(t testing.TB) {
 	t.Helper()
 	eventually(t, "target not traced, no thread in state t", func() bool {
-		for _, tid := range tasks(t, v.pid) {
+		for _, tid := range tasks(v.pid) {
 			if s := stateOf(v.pid, int(tid)); s == 't' || s == 'T' {
 				return false
 			}
@@ -373,7 +395,7 @@ func stopAll(t testing.TB, tr *Tracer, pid int, timeout time.Duration) (ths []Th
 	known := map[int32]bool{}
 	for {
 		n := len(ths)
-		for _, tid := range tasks(t, pid) {
+		for _, tid := range tasks(pid) {
 			if !known[tid] {
 				known[tid] = true
 				ths = append(ths, Thread{TID: tid})
