@@ -518,37 +518,28 @@ func (w *Writer) putMemory() {
 		return
 	}
 	e.Align(16)
-	full := 0
 	for i := range rs {
-		if rs[i].streamed {
-			full++
-			continue
-		}
 		rs[i].rva = e.Offset()
 		e.Bytes(s.bytes.bytes(rs[i].data))
 	}
 	w.placeStacks()
+	full := s.full.all()
 	off := w.begin()
-	h := stream.Memory64List{NumberOfMemoryRanges: uint64(full), BaseRVA: l.memory}
+	h := stream.Memory64List{NumberOfMemoryRanges: uint64(len(full)), BaseRVA: l.memory}
 	h.Put(e.Next(stream.Memory64ListSize), e.Order())
-	for i := range rs {
-		if rs[i].streamed {
-			d := stream.MemoryDescriptor64{Start: rs[i].start, DataSize: rs[i].size}
-			d.Put(e.Next(stream.MemoryDescriptor64Size), e.Order())
-		}
+	for i := range full {
+		d := stream.MemoryDescriptor64{Start: full[i].start, DataSize: full[i].size}
+		d.Put(e.Next(stream.MemoryDescriptor64Size), e.Order())
 	}
 	w.end(stream.Memory64ListStream, off)
 	e.Align(16)
 	l.memory = e.Offset()
-	for i := range rs {
-		if !rs[i].streamed {
-			continue
+	for i := range full {
+		if l.writing {
+			w.streamMemory(&full[i])
+		} else {
+			e.Zero(full[i].size)
 		}
-		if !l.writing {
-			e.Zero(rs[i].size)
-			continue
-		}
-		w.streamMemory(&rs[i])
 	}
 }
 
@@ -564,7 +555,7 @@ func (w *Writer) placeStacks() {
 		if t.stackHi <= t.stackLo {
 			continue
 		}
-		if r := s.capturedRange(t.stackLo); r != nil {
+		if r := s.rangeOf(t.stackLo); r != nil {
 			t.stackRVA = r.rva + (t.stackLo - r.start)
 		}
 	}

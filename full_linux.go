@@ -25,12 +25,12 @@ func (l *live) chooseFull(w *Writer) {
 		if size == 0 {
 			continue
 		}
-		r := s.memory.add()
+		r := s.full.add()
 		if r == nil {
 			s.soft(opTruncated, 0, 0, m.start)
 			return
 		}
-		*r = memoryRange{start: m.start, size: size, streamed: true, kind: memoryFull}
+		*r = memoryRange{start: m.start, size: size}
 	}
 }
 

@@ -82,8 +82,8 @@ func dropStreamed(w *Writer, excess uint64) bool {
 	done := false
 	for excess > 0 {
 		var largest *memoryRange
-		for i := range s.memory.all() {
-			if r := s.memory.at(i); r.streamed && (largest == nil || r.size > largest.size) {
+		for i := range s.full.all() {
+			if r := s.full.at(i); r.size > 0 && (largest == nil || r.size > largest.size) {
 				largest = r
 			}
 		}
@@ -94,7 +94,6 @@ func dropStreamed(w *Writer, excess uint64) bool {
 		n := min(largest.size, (excess+page-1)&^(page-1))
 		largest.size -= n
 		excess -= min(excess, n)
-		s.dropEmpty()
 		done = true
 	}
 	return done

@@ -19,7 +19,8 @@ type snapshot struct {
 	threads  table[thread]
 	mappings table[mapping]
 	modules  table[module]
-	memory   table[memoryRange]
+	memory   table[memoryRange] // captured, in order of address
+	full     table[memoryRange] // mode full: to be read while it is written
 	handles  table[handle]
 	linkMaps table[linkMap]
 	errors   table[softError]
@@ -183,8 +184,7 @@ type module struct {
 // memoryRange is a piece of memory that goes into the dump: one descriptor.
 type memoryRange struct {
 	start, size uint64
-	data        span // captured bytes; empty when streamed
-	streamed    bool // read while it is written (mode full)
+	data        span // the captured bytes
 	rva         uint64
 	kind        memoryKind
 }
@@ -200,7 +200,6 @@ const (
 	memoryStack
 	memoryApp
 	memoryIndirect
-	memoryFull
 )
 
 type handle struct {
@@ -256,6 +255,7 @@ func (s *snapshot) reserve() error {
 		{&s.mappings.arena, 64 * unit},
 		{&s.modules.arena, 32 * unit},
 		{&s.memory.arena, 32 * unit},
+		{&s.full.arena, 32 * unit},
 		{&s.handles.arena, 64 * unit},
 		{&s.linkMaps.arena, 16 * unit},
 		{&s.errors.arena, 4 * unit},
@@ -269,13 +269,14 @@ func (s *snapshot) reserve() error {
 }
 
 func (s *snapshot) release() {
+	s.begin()
 	for _, a := range s.arenas() {
 		a.release()
 	}
 }
 
-func (s *snapshot) arenas() [8]*arena {
-	return [8]*arena{&s.bytes.arena, &s.threads.arena, &s.mappings.arena, &s.modules.arena, &s.memory.arena,
+func (s *snapshot) arenas() [9]*arena {
+	return [9]*arena{&s.bytes.arena, &s.threads.arena, &s.mappings.arena, &s.modules.arena, &s.memory.arena, &s.full.arena,
 		&s.handles.arena, &s.linkMaps.arena, &s.errors.arena}
 }
 
@@ -286,6 +287,7 @@ func (s *snapshot) begin() {
 	s.mappings.clear()
 	s.modules.clear()
 	s.memory.clear()
+	s.full.clear()
 	s.handles.clear()
 	s.linkMaps.clear()
 	s.errors.clear()

@@ -196,14 +196,14 @@ func (s *snapshot) captureMemory(mem targetMemory, q *requests) {
 
 var memoryOps = [...]softOp{
 	memoryCrashStack: opStack, memoryCode: opCode, memoryStack: opStack, memoryApp: opAppMemory,
-	memoryIndirect: opMemory, memoryFull: opMemory,
+	memoryIndirect: opMemory,
 }
 
 func (s *snapshot) dropEmpty() {
 	r := s.memory.all()
 	n := 0
 	for i := range r {
-		if r[i].size > 0 && (r[i].data.len > 0 || r[i].streamed) {
+		if r[i].size > 0 && r[i].data.len > 0 {
 			r[n] = r[i]
 			n++
 		}
@@ -247,7 +247,7 @@ func (s *snapshot) cut(lo, hi uint64) {
 			return
 		}
 		end := min(hi, r.end())
-		tail := memoryRange{start: end, size: r.end() - end, kind: r.kind, streamed: r.streamed}
+		tail := memoryRange{start: end, size: r.end() - end, kind: r.kind}
 		tail.data = span{r.data.off + uint32(end-r.start), uint32(tail.size)}
 		r.size = lo - r.start
 		r.data.len = uint32(r.size)
@@ -378,15 +378,4 @@ func (s *snapshot) chooseIndirect(w *Writer, mem targetMemory) {
 		s.addIndirect(s.target.word(b), &budget)
 	}
 	s.bytes.trim(sp, 0)
-}
-
-// capturedRange returns the captured (not streamed) range that holds addr, or nil.
-func (s *snapshot) capturedRange(addr uint64) *memoryRange {
-	r := s.memory.all()
-	for i := range r {
-		if !r[i].streamed && r[i].start <= addr && addr < r[i].end() {
-			return &r[i]
-		}
-	}
-	return nil
 }

@@ -251,6 +251,12 @@ func (w *Writer) Dump(dst io.Writer) (Result, error) {
 	for _, m := range s.memory.all() {
 		r.Memory += m.size
 	}
+	if w.opts.Mode == ModeFull { // the stacks are among the rest
+		r.Ranges, r.Memory = s.full.n, 0
+		for _, m := range s.full.all() {
+			r.Memory += m.size
+		}
+	}
 	return r, nil
 }
 

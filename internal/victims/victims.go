@@ -12,6 +12,7 @@ package victims
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"embed"
 	"errors"
@@ -301,8 +302,9 @@ type Proc struct {
 	Cmd   *exec.Cmd
 	Stdin io.WriteCloser
 
-	lines chan string // what it printed to standard output after the ready line; closed at the end
-	done  chan struct{}
+	reaping sync.Once
+	lines   chan string // what it printed to standard output after the ready line; closed at the end
+	done    chan struct{}
 }
 
 // readyTimeout is long enough for a victim with a big heap on an emulated machine, patience how long Line waits.
@@ -354,10 +356,6 @@ func StartCmd(t testing.TB, cmd *exec.Cmd) *Proc {
 			p.lines <- scanner.Text()
 		}
 	}()
-	go func() {
-		cmd.Wait()
-		close(p.done)
-	}()
 	t.Cleanup(p.kill)
 	ready := p.line(t, readyTimeout)
 	pid, ok := strings.CutPrefix(ready, "ready ")
@@ -398,6 +396,7 @@ func (p *Proc) Go(t testing.TB) {
 // Wait waits for the victim's end and returns how it ended. The test fails if it goes on for more than a minute.
 func (p *Proc) Wait(t testing.TB) syscall.WaitStatus {
 	t.Helper()
+	p.reap()
 	select {
 	case <-p.done:
 	case <-time.After(patience):
@@ -406,20 +405,29 @@ func (p *Proc) Wait(t testing.TB) syscall.WaitStatus {
 	return p.Cmd.ProcessState.Sys().(syscall.WaitStatus)
 }
 
+// reap starts to wait for the victim's end. Not before it is asked for: a wait for a child by one thread of this process
+// returns, and takes the news away, when another thread of it traces that child and makes it stop.
+func (p *Proc) reap() {
+	p.reaping.Do(func() {
+		go func() {
+			p.Cmd.Wait()
+			close(p.done)
+		}()
+	})
+}
+
 // Alive says whether the victim has not ended yet.
 func (p *Proc) Alive() bool {
-	select {
-	case <-p.done:
-		return false
-	default:
-		return true
-	}
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Cmd.Process.Pid))
+	i := bytes.LastIndexByte(b, ')')
+	return err == nil && i > 0 && i+2 < len(b) && b[i+2] != 'Z' && b[i+2] != 'X'
 }
 
 // kill ends the victim. The wait is bounded, as a process cannot go while a tracer has not reaped its threads.
 func (p *Proc) kill() {
 	p.Cmd.Process.Kill()
 	p.Stdin.Close()
+	p.reap()
 	select {
 	case <-p.done:
 	case <-time.After(10 * time.Second):
