@@ -41,6 +41,7 @@ type live struct {
 	stat       unix.Statx_t
 	debug      [8]uint64
 	tracing    bool // the goroutine runs
+	held       bool // instead, the calling OS thread traces the process already and does the steps itself (run_linux.go)
 	stopped    bool
 	stopSince  int64
 	otherTrace bool
@@ -81,18 +82,29 @@ const (
 // NewWriter prepares dumps of the live process pid. All memory that they need is taken here. The process is not
 // touched yet.
 func NewWriter(pid int, o Options) (*Writer, error) {
+	w, l, err := newLive(pid, o)
+	if err != nil {
+		return nil, err
+	}
+	go l.trace()
+	l.tracing = true
+	return w, nil
+}
+
+// newLive makes a Writer of a live process whose steps no one does yet.
+func newLive(pid int, o Options) (*Writer, *live, error) {
 	if pid == unix.Getpid() {
-		return nil, fmt.Errorf("minidump: pid %d: %w", pid, ErrSelf)
+		return nil, nil, fmt.Errorf("minidump: pid %d: %w", pid, ErrSelf)
 	}
 	l := &live{pid: int32(pid), native: nativeArch}
 	var err error
 	if l.dir, err = procfs.Open(pid); err != nil {
-		return nil, fmt.Errorf("minidump: %w", mapErrno(err))
+		return nil, nil, fmt.Errorf("minidump: %w", mapErrno(err))
 	}
 	w, err := newWriter(o)
 	if err != nil {
 		l.dir.Close()
-		return nil, err
+		return nil, nil, err
 	}
 	w.src = l
 	l.scratch = make([]byte, goScratch)
@@ -106,20 +118,18 @@ func NewWriter(pid int, o Options) (*Writer, error) {
 	}{{&l.traced.arena, 8 << 20}, {&l.tids.arena, 4 << 20}} {
 		if err := r.a.reserve(r.n); err != nil {
 			w.Close()
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if err := l.goStacks.reserve(); err != nil {
 		w.Close()
-		return nil, err
+		return nil, nil, err
 	}
 	if err := l.firstLook(&w.snap); err != nil {
 		w.Close()
-		return nil, err
+		return nil, nil, err
 	}
-	go l.trace()
-	l.tracing = true
-	return w, nil
+	return w, l, nil
 }
 
 // mapErrno gives the package's errors beside the system's.
@@ -139,20 +149,25 @@ func (l *live) trace() {
 	runtime.LockOSThread()
 	for {
 		l.await(turnTracer)
-		switch l.step {
-		case stepCapture:
-			l.err = l.captureStopped(l.writer)
-			if l.writer.opts.Mode != ModeFull || l.err != nil {
-				l.resume(l.writer)
-			}
-		case stepRelease:
-			l.resume(l.writer)
-		}
+		l.perform()
 		end := l.step == stepEnd
 		l.pass(turnCaller)
 		if end {
 			return
 		}
+	}
+}
+
+func (l *live) perform() {
+	switch l.step {
+	case stepCapture:
+		l.err = l.captureStopped(l.writer)
+		// A process that is held is about to die of what it did: it must be there until the dump is complete.
+		if l.writer.opts.Mode != ModeFull && !l.held || l.err != nil {
+			l.resume(l.writer)
+		}
+	case stepRelease:
+		l.resume(l.writer)
 	}
 }
 
@@ -172,11 +187,15 @@ func (l *live) pass(turn uint32) {
 	sys.FutexWake(&l.turn)
 }
 
-// do has one step done by the tracing goroutine.
+// do has one step done by whoever traces the process.
 func (l *live) do(w *Writer, what stepKind) error {
 	l.writer, l.step, l.err = w, what, nil
-	l.pass(turnTracer)
-	l.await(turnCaller)
+	if l.held {
+		l.perform()
+	} else {
+		l.pass(turnTracer)
+		l.await(turnCaller)
+	}
 	l.writer = nil
 	return l.err
 }
@@ -237,10 +256,14 @@ func (l *live) resume(w *Writer) {
 		return
 	}
 	l.mem.peekTID = 0
-	l.tracer.Detach(l.traced.all())
+	if l.held {
+		l.tracer.LetRun(l.traced.all())
+	} else {
+		l.tracer.Detach(l.traced.all())
+	}
 	l.stopped = false
 	w.pause = time.Duration(ptrace.Monotonic() - l.stopSince)
-	if l.tracer.Leftover() > 0 {
+	if !l.held && l.tracer.Leftover() > 0 {
 		l.tracer.Release(0)
 	}
 }
@@ -356,7 +379,11 @@ func (l *live) stopAll(w *Writer) {
 			break
 		}
 		for i := range fresh {
-			l.tracer.Seize(&fresh[i])
+			if l.held {
+				l.tracer.Hold(&fresh[i])
+			} else {
+				l.tracer.Seize(&fresh[i])
+			}
 		}
 		l.tracer.Collect(fresh, deadline)
 		if round > 0 && ptrace.Monotonic() > deadline {
