@@ -1,0 +1,176 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// A flagSet is the flags of a subcommand. They are written as GNU programs have them: --name VALUE, --name=VALUE, -o
+// VALUE and -oVALUE, before and after the other arguments; "--" ends them. (Package flag stops at the first argument
+// that is none, and does not tell -o from --o.)
+type flagSet struct {
+	command string
+	args    string // what the help text says of the other arguments
+	about   string // what the subcommand does
+	flags   []flagDef
+
+	// literal ends the flags at the first argument that is none, for a subcommand whose arguments are a command line.
+	literal bool
+}
+
+// flagDef is a flag. Without a short name, short is 0; without a long one, long is "".
+type flagDef struct {
+	short byte
+	long  string
+	value string // what the help text calls its value; "" if it takes none
+	// optional is for a flag that may stand without its value: set is then given "". The value can only be given as
+	// --name=VALUE.
+	optional bool
+	help     string
+	set      func(value string) error
+}
+
+// add adds a flag that takes a value.
+func (s *flagSet) add(long, value, help string, set func(string) error) {
+	s.flags = append(s.flags, flagDef{long: long, value: value, help: help, set: set})
+}
+
+// addBool adds a flag without a value.
+func (s *flagSet) addBool(short byte, long, help string, to *bool) {
+	s.flags = append(s.flags, flagDef{short: short, long: long, help: help, set: func(string) error {
+		*to = true
+		return nil
+	}})
+}
+
+// wrong makes a usageError.
+func (s *flagSet) wrong(format string, args ...any) error {
+	return &usageError{s.command, fmt.Sprintf(format, args...)}
+}
+
+// parse sets the flags in args and returns the other arguments. It returns errHelp after printing the help text.
+func (s *flagSet) parse(args []string) (rest []string, err error) {
+	for len(args) > 0 {
+		arg := args[0]
+		args = args[1:]
+		if arg == "--" {
+			return append(rest, args...), nil
+		}
+		if len(arg) < 2 || arg[0] != '-' {
+			rest = append(rest, arg)
+			if s.literal {
+				return append(rest, args...), nil
+			}
+			continue
+		}
+		if arg == "-h" || arg == "--help" {
+			fmt.Fprint(os.Stdout, s.help())
+			return nil, errHelp
+		}
+		f, value, joined := s.find(arg)
+		if f == nil {
+			return nil, s.wrong("unknown flag %s", strings.SplitN(arg, "=", 2)[0])
+		}
+		name := f.name()
+		switch {
+		case f.value == "" && joined:
+			return nil, s.wrong("%s takes no value", name)
+		case f.value != "" && !f.optional && !joined:
+			if len(args) == 0 {
+				return nil, s.wrong("%s needs a value: %s %s", name, name, f.value)
+			}
+			value, args = args[0], args[1:]
+		case f.optional && joined && value == "":
+			return nil, s.wrong("%s= needs a value", name)
+		}
+		if err := f.set(value); err != nil {
+			return nil, s.wrong("%s: %v", name, err)
+		}
+	}
+	return rest, nil
+}
+
+// find looks for the flag that arg names, and splits off a value that is joined to it.
+func (s *flagSet) find(arg string) (f *flagDef, value string, joined bool) {
+	long := strings.HasPrefix(arg, "--")
+	name := arg[1:2]
+	if long {
+		name, value, joined = strings.Cut(arg[2:], "=")
+	} else if len(arg) > 2 {
+		value, joined = arg[2:], true
+	}
+	for i := range s.flags {
+		f := &s.flags[i]
+		if long && f.long == name && name != "" || !long && f.short == name[0] {
+			return f, value, joined
+		}
+	}
+	return nil, "", false
+}
+
+func (f *flagDef) name() string {
+	if f.long == "" {
+		return "-" + string(f.short)
+	}
+	return "--" + f.long
+}
+
+// usage is how the flag is written in the help text.
+func (f *flagDef) usage() string {
+	t := "    "
+	if f.short != 0 {
+		t = "-" + string(f.short)
+		if f.long != "" {
+			t += ", "
+		}
+	}
+	if f.long != "" {
+		t += "--" + f.long
+	}
+	switch {
+	case f.optional:
+		t += "[=" + f.value + "]"
+	case f.value != "":
+		t += " " + f.value
+	}
+	return t
+}
+
+// help is the help text.
+func (s *flagSet) help() string {
+	const column, width = 28, 80
+	var b strings.Builder
+	fmt.Fprintf(&b, "Usage: minidump %s [FLAGS] %s\n\n%s\n\n", s.command, s.args, wrap(s.about, 0, width))
+	all := append(s.flags[:len(s.flags):len(s.flags)], flagDef{short: 'h', long: "help", help: "show this text"})
+	for i := range all {
+		usage := "  " + all[i].usage()
+		if len(usage) > column-2 {
+			b.WriteString(usage + "\n")
+			usage = ""
+		}
+		fmt.Fprintf(&b, "%-*s%s\n", column, usage, wrap(all[i].help, column, width))
+	}
+	return b.String()
+}
+
+// wrap breaks text into lines of at most width columns, all but the first indented. A word that is longer stands alone.
+func wrap(text string, indent, width int) string {
+	var b strings.Builder
+	at := indent
+	for i, word := range strings.Fields(text) {
+		n := len([]rune(word))
+		switch {
+		case i == 0:
+		case at+1+n > width:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			at = indent
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += n
+	}
+	return b.String()
+}

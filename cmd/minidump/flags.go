@@ -1,0 +1,230 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/bits"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"minidump"
+	"minidump/context"
+)
+
+// writerFlags are the flags that all subcommands share which write a dump.
+type writerFlags struct {
+	output       string // "" if not given
+	json         bool
+	crashContext string
+	options      minidump.Options
+}
+
+// register adds the flags to s.
+func (w *writerFlags) register(s *flagSet) {
+	o := &w.options
+	s.flags = append(s.flags, flagDef{short: 'o', long: "output", value: "FILE",
+		help: "where the dump goes; - is standard output; default NAME.PID.dmp in this folder",
+		set: func(v string) error {
+			if v == "" {
+				return errors.New("no file name")
+			}
+			w.output = v
+			return nil
+		}})
+	s.add("thread", "TID", "the thread that the dump is about (default: the crashed one, or else the main thread)",
+		func(v string) (err error) {
+			o.Thread, err = parseID(v)
+			return err
+		})
+	s.add("mode", "MODE", "how much memory: stack (default), indirect (also what the blamed thread's registers and "+
+		"stack point to) or full (all that can be read; the process is stopped until it is written)",
+		func(v string) error {
+			switch v {
+			case "stack":
+				o.Mode = minidump.ModeStack
+			case "indirect":
+				o.Mode = minidump.ModeIndirect
+			case "full":
+				o.Mode = minidump.ModeFull
+			default:
+				return fmt.Errorf("%q is none of stack, indirect, full", v)
+			}
+			return nil
+		})
+	s.add("stack-limit", "SIZE", "most bytes of a thread's stack, as 64K or 1M (default 32K, and 256K of the blamed "+
+		"thread's)", sizeTo(&o.StackLimit))
+	s.add("limit", "SIZE", "most bytes of the whole dump (default: no limit)", sizeTo(&o.Limit))
+	s.flags = append(s.flags, flagDef{long: "sanitize", value: "WHAT", optional: true,
+		help: "replace what is no pointer: in stacks, or with --sanitize=all in all memory",
+		set: func(v string) error {
+			switch v {
+			case "", "stacks":
+				o.SanitizeStacks = true
+			case "all":
+				o.SanitizeStacks, o.SanitizeAll = true, true
+			default:
+				return fmt.Errorf("%q is none of stacks, all", v)
+			}
+			return nil
+		}})
+	s.add("omit", "LIST", "leave out some of environ,cmdline,handles", func(v string) error {
+		for _, part := range strings.Split(v, ",") {
+			switch part {
+			case "environ":
+				o.Omit |= minidump.OmitEnviron
+			case "cmdline":
+				o.Omit |= minidump.OmitCmdline
+			case "handles":
+				o.Omit |= minidump.OmitHandles
+			default:
+				return fmt.Errorf("%q is none of environ, cmdline, handles", part)
+			}
+		}
+		return nil
+	})
+	s.add("timeout", "DURATION", "how long to wait for all threads to stop, as 100ms (default) or 2s",
+		func(v string) error {
+			d, err := time.ParseDuration(v)
+			if err != nil || d <= 0 {
+				return fmt.Errorf("%q is no duration such as 100ms or 2s", v)
+			}
+			o.StopTimeout = d
+			return nil
+		})
+	s.add("app-memory", "ADDR+LEN", "also this memory of the process, as 0x7f0012340000+4K; may be given again",
+		func(v string) error {
+			m, err := parseRange(v)
+			o.AppMemory = append(o.AppMemory, m)
+			return err
+		})
+	s.add("annotation", "KEY=VALUE", "store this text in the dump; may be given again", func(v string) error {
+		key, value, ok := strings.Cut(v, "=")
+		if !ok || key == "" {
+			return fmt.Errorf("%q is not KEY=VALUE", v)
+		}
+		o.Annotations = append(o.Annotations, minidump.Annotation{Key: key, Value: value})
+		return nil
+	})
+	s.add("crash-context", "FILE", "why the process crashed: a crash_context::CrashContext as bytes; - is standard "+
+		"input", func(v string) error {
+		w.crashContext = v
+		return nil
+	})
+	s.addBool(0, "register-sets", "also store registers that have no place in the format (AVX, SVE, VSX and others)",
+		&o.RegisterSets)
+	s.addBool(0, "json", "print the result as one JSON object on standard output (on standard error if the dump goes "+
+		"to standard output)", &w.json)
+}
+
+// load reads the files that flags name.
+func (w *writerFlags) load() error {
+	if w.crashContext == "" {
+		return nil
+	}
+	// A crash context has some kilobytes. Of a file that is something else not all is read.
+	const most = 1 << 20
+	in := io.Reader(os.Stdin)
+	if w.crashContext != "-" {
+		f, err := os.Open(w.crashContext)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, most))
+	if err != nil {
+		return err
+	}
+	if w.options.Crash, err = context.ParseCrashContext(b); err != nil {
+		return fmt.Errorf("%s: %w", w.crashContext, err)
+	}
+	return nil
+}
+
+// parseID reads the id of a process or thread.
+func parseID(v string) (int, error) {
+	n, err := strconv.ParseInt(v, 10, 32)
+	if err != nil || n <= 0 {
+		return 0, fmt.Errorf("%q is no id", v)
+	}
+	return int(n), nil
+}
+
+// sizeTo is the set of a flag with a size.
+func sizeTo(to *uint64) func(string) error {
+	return func(v string) (err error) {
+		if *to, err = parseSize(v); err == nil && *to == 0 {
+			err = errors.New("the size is 0")
+		}
+		return err
+	}
+}
+
+// parseSize reads a number of bytes: decimal or 0x hexadecimal, or decimal with K, M, G or T for powers of 1024, which
+// may have a B or iB after them.
+func parseSize(v string) (uint64, error) {
+	bad := fmt.Errorf("%q is no size such as 4096, 64K, 1M or 2G", v)
+	if hex, ok := cutHex(v); ok {
+		n, err := strconv.ParseUint(hex, 16, 64)
+		if err != nil {
+			return 0, bad
+		}
+		return n, nil
+	}
+	digits := strings.TrimRight(v, "KkMmGgTtiBb")
+	shift := uint(0)
+	switch unit := strings.ToLower(v[len(digits):]); unit {
+	case "", "b":
+	case "k", "kb", "kib":
+		shift = 10
+	case "m", "mb", "mib":
+		shift = 20
+	case "g", "gb", "gib":
+		shift = 30
+	case "t", "tb", "tib":
+		shift = 40
+	default:
+		return 0, bad
+	}
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil || n > math.MaxUint64>>shift {
+		return 0, bad
+	}
+	return n << shift, nil
+}
+
+func cutHex(v string) (string, bool) {
+	if hex, ok := strings.CutPrefix(v, "0x"); ok {
+		return hex, true
+	}
+	return strings.CutPrefix(v, "0X")
+}
+
+// parseRange reads ADDR+LEN.
+func parseRange(v string) (minidump.AppMemory, error) {
+	addr, size, ok := strings.Cut(v, "+")
+	base, digits := 10, addr
+	if hex, isHex := cutHex(addr); isHex {
+		base, digits = 16, hex
+	}
+	a, err := strconv.ParseUint(digits, base, 64)
+	if !ok || err != nil {
+		return minidump.AppMemory{}, fmt.Errorf("%q is not ADDR+LEN such as 0x7f0012340000+4K", v)
+	}
+	n, err := parseSize(size)
+	if err != nil {
+		return minidump.AppMemory{}, err
+	}
+	if n == 0 {
+		return minidump.AppMemory{}, errors.New("the size is 0")
+	}
+	if _, carry := bits.Add64(a, n-1, 0); carry != 0 {
+		return minidump.AppMemory{}, fmt.Errorf("%q reaches over the end of the address space", v)
+	}
+	return minidump.AppMemory{Address: a, Size: n}, nil
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// asCommand makes this test binary the command.
+const asCommand = "MINIDUMP_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// outcome is how a run of the command ended.
+type outcome struct {
+	out, err string
+	status   int
+}
+
+func command(t testing.TB, dir string, args ...string) *exec.Cmd {
+	t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), asCommand+"=1")
+	cmd.Dir = dir
+	return cmd
+}
+
+// run runs the command in dir.
+func run(t testing.TB, dir string, args ...string) outcome {
+	t.Helper()
+	return runWith(t, command(t, dir, args...), nil)
+}
+
+func runWith(t testing.TB, cmd *exec.Cmd, stdin io.Reader) outcome {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	cmd.Stdin, cmd.Stderr = stdin, &errOut
+	if cmd.Stdout == nil {
+		cmd.Stdout = &out
+	}
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return outcome{out.String(), errOut.String(), cmd.ProcessState.ExitCode()}
+}
+
+// want fails the test unless the run ended with status, and its messages hold text.
+func (o outcome) want(t *testing.T, status int, text string) {
+	t.Helper()
+	if o.status != status || !strings.Contains(o.err, text) {
+		t.Errorf("status %d, messages %q; want %d and %q\noutput %q", o.status, o.err, status, text, o.out)
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	for _, c := range []struct {
+		args, message string
+	}{
+		{"", "minidump: no subcommand given\nTry 'minidump --help'.\n"},
+		{"frob", "minidump: unknown subcommand \"frob\"\nTry 'minidump --help'.\n"},
+		{"dump", "minidump dump: no PID given\nTry 'minidump dump --help'.\n"},
+		{"dump x", "minidump dump: PID: \"x\" is no id\n"},
+		{"dump 0", "minidump dump: PID: \"0\" is no id\n"},
+		{"dump -7", "minidump dump: unknown flag -7\n"},
+		{"dump -- -7", "minidump dump: PID: \"-7\" is no id\n"},
+		{"dump 99999999999", "is no id"},
+		{"dump 1 2", "minidump dump: one PID is expected, not also \"2\"\n"},
+		{"dump --frob 1", "minidump dump: unknown flag --frob\n"},
+		{"dump 1 --frob=x", "minidump dump: unknown flag --frob\n"},
+		{"dump -frob 1", "minidump dump: unknown flag -frob\n"},
+		{"dump 1 -o", "minidump dump: --output needs a value: --output FILE\n"},
+		{"dump 1 --limit", "minidump dump: --limit needs a value: --limit SIZE\n"},
+		{"dump 1 --limit=", "minidump dump: --limit: \"\" is no size"},
+		{"dump 1 --limit 0", "minidump dump: --limit: the size is 0\n"},
+		{"dump 1 --limit 1X", "minidump dump: --limit: \"1X\" is no size"},
+		{"dump 1 --stack-limit 99999999999G", "is no size"},
+		{"dump 1 --json=yes", "minidump dump: --json takes no value\n"},
+		{"dump 1 --mode some", "minidump dump: --mode: \"some\" is none of stack, indirect, full\n"},
+		{"dump 1 --sanitize=some", "minidump dump: --sanitize: \"some\" is none of stacks, all\n"},
+		{"dump 1 --sanitize=", "minidump dump: --sanitize= needs a value\n"},
+		{"dump 1 --omit environ,x", "minidump dump: --omit: \"x\" is none of environ, cmdline, handles\n"},
+		{"dump 1 --timeout 5", "minidump dump: --timeout: \"5\" is no duration"},
+		{"dump 1 --timeout -1s", "is no duration"},
+		{"dump 1 --thread me", "minidump dump: --thread: \"me\" is no id\n"},
+		{"dump 1 --app-memory 0x10", "minidump dump: --app-memory: \"0x10\" is not ADDR+LEN"},
+		{"dump 1 --app-memory 0x10+0", "minidump dump: --app-memory: the size is 0\n"},
+		{"dump 1 --app-memory 0xffffffffffffffff+2", "reaches over the end of the address space"},
+		{"dump 1 --annotation key", "minidump dump: --annotation: \"key\" is not KEY=VALUE\n"},
+		{"show", "minidump show: no FILE given\n"},
+		{"show a b", "minidump show: one FILE is expected, not also \"b\"\n"},
+		{"show a --json --stream x", "minidump show: --stream and --json exclude each other\n"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			o := run(t, t.TempDir(), strings.Fields(c.args)...)
+			o.want(t, 2, c.message)
+			if o.out != "" || strings.Count(o.err, "\n") != 2 {
+				t.Errorf("printed %q and %q; want nothing and two lines", o.out, o.err)
+			}
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, c := range []struct {
+		args, text string
+	}{
+		{"--help", "minidump dump [FLAGS] PID"},
+		{"-h", "minidump show [FLAGS] FILE"},
+		{"help", "2 wrong usage"},
+		{"help dump", "--app-memory ADDR+LEN"},
+		{"dump --help", "Usage: minidump dump [FLAGS] PID\n"},
+		{"dump 1 -h", "-o, --output FILE"},
+		{"show -h", "Usage: minidump show [FLAGS] FILE\n"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			o := run(t, t.TempDir(), strings.Fields(c.args)...)
+			o.want(t, 0, "")
+			if o.err != "" || !strings.Contains(o.out, c.text) {
+				t.Errorf("printed %q and %q; want %q", o.out, o.err, c.text)
+			}
+			for line := range strings.Lines(o.out) {
+				if len(line) > 81 {
+					t.Errorf("longer than 80 columns: %q", line)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// output is where a dump is written to. A file appears whole or not at all: until commit gives it its name it is a
+// temporary file beside it, which goes away if the dump fails or a signal ends the command. What is not a regular file,
+// such as standard output, a pipe or a device, is written to directly.
+type output struct {
+	path    string // as the user gave it
+	written atomic.Uint64
+	file    *os.File
+	err     error // of the first write that failed
+
+	mu     sync.Mutex // held while the temporary file comes and goes, so that a signal finds it or finds none
+	target string     // the name that the file gets; "" if it is written to directly
+	temp   string     // "" if there is none
+
+	signals  chan os.Signal
+	progress chan struct{} // closed to end it
+	shown    sync.WaitGroup
+}
+
+// openOutput makes ready to write to path; "-" is standard output.
+func openOutput(path string) (*output, error) {
+	o := &output{path: path, signals: make(chan os.Signal, 1), progress: make(chan struct{})}
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) { // as nohup has it
+			signal.Notify(o.signals, s)
+		}
+	}
+	go o.dieCleanly()
+	if err := o.open(); err != nil {
+		signal.Stop(o.signals)
+		close(o.signals)
+		return nil, err
+	}
+	if isTerminal(os.Stderr) {
+		o.shown.Add(1)
+		go o.showProgress()
+	}
+	return o, nil
+}
+
+func (o *output) open() error {
+	if o.path == "-" {
+		o.file = os.Stdout
+		return nil
+	}
+	o.target = o.path
+	// A link is followed, as by a program that just opens its output file.
+	if resolved, err := filepath.EvalSymlinks(o.path); err == nil {
+		o.target = resolved
+	}
+	info, err := os.Stat(o.path)
+	switch {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("write %s: it is a folder", o.path)
+	case err == nil && !info.Mode().IsRegular():
+		o.target = ""
+		o.file, err = os.OpenFile(o.path, os.O_WRONLY, 0)
+		return err
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("write %s: %w", o.path, bare(err))
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	dir, name := filepath.Split(o.target)
+	if dir == "" {
+		dir = "." // CreateTemp would take the system's folder for temporary files
+	}
+	if o.file, err = os.CreateTemp(dir, "."+name+".*.tmp"); err != nil { // O_EXCL, mode 0600
+		return fmt.Errorf("create %s: %w", o.path, bare(err))
+	}
+	o.temp = o.file.Name()
+	return nil
+}
+
+// Write writes and counts.
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.file.Write(p)
+	o.written.Add(uint64(n))
+	if err != nil {
+		o.err = fmt.Errorf("write %s: %w", o.path, bare(err))
+		return n, o.err
+	}
+	return n, nil
+}
+
+// close ends the output: with no error the file gets its name, else nothing of it stays. It returns err, or what else
+// failed.
+func (o *output) close(err error) error {
+	close(o.progress)
+	o.shown.Wait()
+	if o.err != nil {
+		err = o.err // says what failed more plainly than what the library made of it
+	}
+	if o.temp != "" && err == nil {
+		err = o.file.Sync()
+	}
+	if o.file != os.Stdout {
+		err = errors.Join(err, o.file.Close())
+	}
+	o.mu.Lock()
+	if o.temp != "" && err == nil {
+		err = os.Rename(o.temp, o.target)
+	}
+	if o.temp != "" && err != nil {
+		os.Remove(o.temp)
+	}
+	o.temp = ""
+	o.mu.Unlock()
+	signal.Stop(o.signals)
+	close(o.signals)
+	return err
+}
+
+// dieCleanly ends the command at a signal, and leaves no temporary file. The kernel lets a traced process go on when its
+// tracer ends.
+func (o *output) dieCleanly() {
+	s, ok := <-o.signals
+	if !ok {
+		return
+	}
+	o.mu.Lock() // for ever
+	if o.temp != "" {
+		o.file.Close() // Windows removes no open file
+		os.Remove(o.temp)
+	}
+	status := 1
+	if n, ok := s.(syscall.Signal); ok {
+		status = 128 + int(n)
+	}
+	os.Exit(status)
+}
+
+// showProgress says on the terminal how much is written. It runs beside the dump, so that a terminal that does not take
+// the text (its reader may be the very process that is stopped) holds nothing up.
+func (o *output) showProgress() {
+	defer o.shown.Done()
+	const clear = "\r\x1b[K"
+	const patience = 500 * time.Millisecond
+	tick := time.NewTicker(patience)
+	defer tick.Stop()
+	any := false
+	for {
+		select {
+		case <-o.progress:
+			if any {
+				fmt.Fprint(os.Stderr, clear)
+			}
+			return
+		case <-tick.C:
+			if n := o.written.Load(); n > 0 {
+				fmt.Fprintf(os.Stderr, clear+"writing %s: %s", printable(o.path), bytesText(n))
+				any = true
+			}
+		}
+	}
+}
+
+// isTerminal is whether f is a terminal, or a device that does not mind what is written to it.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&fs.ModeCharDevice != 0
+}
+
+// bare takes the operation and the path, which is that of a temporary file, off a system's error.
+func bare(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}

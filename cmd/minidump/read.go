@@ -1,0 +1,721 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"minidump/context"
+	"minidump/stream"
+)
+
+// dumpInfo is all that show tells of a dump: read once, and rendered as text or as JSON. What the dump does not have is
+// empty, or nil.
+type dumpInfo struct {
+	File      string       `json:"file"`
+	Size      uint64       `json:"size"`
+	ByteOrder string       `json:"byte_order"`
+	Created   *time.Time   `json:"created,omitempty"`
+	Version   hex          `json:"version"`
+	Flags     hex          `json:"flags"`
+	Streams   []streamInfo `json:"streams"`
+
+	Process processInfo   `json:"process"`
+	System  *systemInfo   `json:"system,omitempty"`
+	Reason  *reason       `json:"reason,omitempty"`
+	Asked   *breakpadInfo `json:"breakpad,omitempty"`
+
+	Threads  []threadInfo     `json:"threads"`
+	Modules  []moduleInfo     `json:"modules"`
+	Unloaded []unloadedModule `json:"unloaded_modules"`
+	Memory   []memoryRange    `json:"memory_ranges"`
+	Mappings []mapping        `json:"mappings"`
+	Handles  []handle         `json:"handles"`
+
+	Annotations       []annotation        `json:"annotations"`
+	ReportID          string              `json:"report_id,omitempty"`
+	ClientID          string              `json:"client_id,omitempty"`
+	ModuleAnnotations []moduleAnnotations `json:"module_annotations,omitempty"`
+
+	RegisterSets []registerSet `json:"register_sets,omitempty"`
+	DSO          *dsoInfo      `json:"dso_debug,omitempty"`
+	Auxv         []auxEntry    `json:"auxv,omitempty"`
+	Misc         *miscInfo     `json:"misc,omitempty"`
+
+	SoftErrors json.RawMessage   `json:"soft_errors,omitempty"` // as it is in the dump; a string if it is no JSON
+	Texts      map[string]string `json:"texts,omitempty"`       // streams of plain text by their names
+	Problems   []string          `json:"problems"`
+
+	byBase []*moduleInfo
+	soft   string
+}
+
+type streamInfo struct {
+	Type   hex    `json:"type"`
+	Name   string `json:"name"`
+	Offset uint32 `json:"offset"`
+	Size   uint32 `json:"size"`
+}
+
+type processInfo struct {
+	Name        string     `json:"name,omitempty"`
+	PID         uint32     `json:"pid,omitempty"`
+	Started     *time.Time `json:"started,omitempty"`
+	UserTime    *uint32    `json:"user_seconds,omitempty"`
+	KernelTime  *uint32    `json:"kernel_seconds,omitempty"`
+	CommandLine []string   `json:"command_line,omitempty"`
+}
+
+type systemInfo struct {
+	OS           string `json:"os"`
+	PlatformID   hex    `json:"platform_id"`
+	Version      string `json:"version"`
+	Build        string `json:"build,omitempty"`        // CSDVersion: uname, a service pack, a build number
+	Distribution string `json:"distribution,omitempty"` // of Linux
+	CPU          string `json:"cpu"`
+	CPUID        hex    `json:"processor_architecture"`
+	CPUName      string `json:"cpu_name,omitempty"`
+	CPUVendor    string `json:"cpu_vendor,omitempty"`
+	CPULevel     uint16 `json:"cpu_level"`
+	CPURevision  hex    `json:"cpu_revision"`
+	CPUBytes     string `json:"cpu_information"` // the union of SystemInfo, in hexadecimal
+	CPUs         uint8  `json:"cpus"`
+
+	arch context.Arch
+}
+
+type breakpadInfo struct {
+	DumpThread       *uint32 `json:"dump_thread,omitempty"`
+	RequestingThread *uint32 `json:"requesting_thread,omitempty"`
+}
+
+// place is an address and the module that it lies in.
+type place struct {
+	Address hex    `json:"address"`
+	Module  string `json:"module,omitempty"`
+	Offset  hex    `json:"offset,omitempty"`
+}
+
+func (p *place) String() string {
+	if p.Module == "" {
+		return p.Address.String()
+	}
+	return printable(baseName(p.Module)) + "+" + p.Offset.String()
+}
+
+// registers has the order of the architecture's table, in JSON too.
+type registers []context.Register
+
+// MarshalJSON makes an object of it.
+func (r registers) MarshalJSON() ([]byte, error) {
+	b := []byte{'{'}
+	for i, x := range r {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = fmt.Appendf(b, "%q:\"%#x\"", x.Name, x.Value)
+	}
+	return append(b, '}'), nil
+}
+
+type threadInfo struct {
+	ID           uint32    `json:"id"`
+	Name         string    `json:"name,omitempty"`
+	IP           *place    `json:"ip,omitempty"`
+	SP           hex       `json:"sp,omitempty"`
+	StackStart   hex       `json:"stack_start"`
+	StackSize    uint32    `json:"stack_size"`
+	Suspended    uint32    `json:"suspend_count,omitempty"`
+	Class        uint32    `json:"priority_class,omitempty"`
+	Priority     uint32    `json:"priority,omitempty"`
+	TEB          hex       `json:"teb,omitempty"`
+	StartAddress *place    `json:"start_address,omitempty"`
+	UserTime     uint64    `json:"user_100ns,omitempty"`
+	KernelTime   uint64    `json:"kernel_100ns,omitempty"`
+	Registers    registers `json:"registers,omitempty"`
+
+	cpu *context.CPU
+}
+
+type moduleInfo struct {
+	Base      hex    `json:"base"`
+	Size      uint32 `json:"size"`
+	Name      string `json:"name"`
+	Version   string `json:"version,omitempty"`
+	DebugID   string `json:"debug_id,omitempty"`
+	CodeID    string `json:"code_id,omitempty"`
+	BuildID   string `json:"build_id,omitempty"`
+	DebugFile string `json:"debug_file,omitempty"`
+	Timestamp hex    `json:"timestamp,omitempty"`
+	Checksum  hex    `json:"checksum,omitempty"`
+}
+
+type unloadedModule struct {
+	Base      hex    `json:"base"`
+	Size      uint32 `json:"size"`
+	Name      string `json:"name"`
+	Timestamp hex    `json:"timestamp,omitempty"`
+	Checksum  hex    `json:"checksum,omitempty"`
+}
+
+type memoryRange struct {
+	Address hex    `json:"address"`
+	Size    uint64 `json:"size"`
+	Offset  uint64 `json:"offset"`
+}
+
+type mapping struct {
+	Address           hex    `json:"address"`
+	Size              hex    `json:"size"`
+	AllocationBase    hex    `json:"allocation_base"`
+	AllocationProtect hex    `json:"allocation_protect"`
+	State             hex    `json:"state"`
+	Protect           hex    `json:"protect"`
+	Type              hex    `json:"type"`
+	Access            string `json:"access"` // "r-x", or "free", "reserved"
+}
+
+type handle struct {
+	Handle     uint64 `json:"handle"`
+	Type       string `json:"type,omitempty"`
+	Name       string `json:"name,omitempty"`
+	Attributes hex    `json:"attributes"` // Linux: st_mode
+	Access     hex    `json:"granted_access"`
+	Handles    uint32 `json:"handle_count"`
+	Pointers   uint32 `json:"pointer_count"`
+}
+
+type annotation struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+type moduleAnnotations struct {
+	Module  string             `json:"module"`
+	List    []string           `json:"list,omitempty"`
+	Simple  []annotation       `json:"simple,omitempty"`
+	Objects []annotationObject `json:"objects,omitempty"`
+}
+
+type annotationObject struct {
+	Name  string `json:"name"`
+	Type  uint16 `json:"type"`
+	Value string `json:"value"` // in hexadecimal if it is no text
+}
+
+type registerSet struct {
+	Thread uint32 `json:"thread"`
+	Type   hex    `json:"note_type"`
+	Offset uint32 `json:"offset"`
+	Size   uint32 `json:"size"`
+}
+
+type dsoInfo struct {
+	Version  uint32    `json:"version"`
+	Break    hex       `json:"brk"`
+	Loader   hex       `json:"ldbase"`
+	Dynamic  hex       `json:"dynamic"`
+	LinkMaps []linkMap `json:"link_maps"`
+}
+
+type linkMap struct {
+	Bias    hex    `json:"addr"`
+	Dynamic hex    `json:"ld"`
+	Name    string `json:"name"`
+}
+
+type auxEntry struct {
+	Type  uint64 `json:"type"`
+	Value hex    `json:"value"`
+}
+
+type miscInfo struct {
+	Size         uint32 `json:"size"`
+	Flags        hex    `json:"flags"`
+	MaxMHz       uint32 `json:"processor_max_mhz,omitempty"`
+	CurrentMHz   uint32 `json:"processor_current_mhz,omitempty"`
+	LimitMHz     uint32 `json:"processor_mhz_limit,omitempty"`
+	Integrity    hex    `json:"integrity_level,omitempty"`
+	ExecuteFlags hex    `json:"execute_flags,omitempty"`
+	Protected    uint32 `json:"protected_process,omitempty"`
+	TimeZone     string `json:"time_zone,omitempty"`
+	Bias         int32  `json:"time_zone_bias_minutes,omitempty"`
+	Build        string `json:"build,omitempty"`
+	DebugBuild   string `json:"debug_build,omitempty"`
+}
+
+// readDump reads everything. What can't be read is among the problems.
+func readDump(f *stream.File, path string) *dumpInfo {
+	d := &dumpInfo{File: path, Size: f.Size(), ByteOrder: "little", Version: hex(f.Header.Version),
+		Flags: hex(f.Header.Flags), Texts: map[string]string{}}
+	if f.Order.Uint16([]byte{0, 1}) == 1 {
+		d.ByteOrder = "big"
+	}
+	if f.Header.TimeDateStamp != 0 {
+		d.Created = unixTime(f.Header.TimeDateStamp)
+	}
+	d.Streams = []streamInfo{}
+	for _, s := range f.Directory {
+		if s.Type != stream.UnusedStream {
+			d.Streams = append(d.Streams, streamInfo{hex(s.Type), s.Type.String(), s.Location.RVA, s.Location.DataSize})
+		}
+	}
+	for _, t := range texts {
+		if text, err := f.Text(t); err == nil && t != stream.MozSoftErrors {
+			d.Texts[t.String()] = text
+		}
+	}
+	d.readSystem(f)
+	d.readModules(f)
+	d.readThreads(f)
+	d.readReason(f)
+	d.readProcess(f)
+	d.readMemory(f)
+	d.readHandles(f)
+	d.readAnnotations(f)
+	d.readRest(f)
+	d.Problems = append([]string{}, stream.Problems(f)...)
+	return d
+}
+
+func unixTime(seconds uint32) *time.Time {
+	t := time.Unix(int64(seconds), 0).UTC()
+	return &t
+}
+
+// platforms are names of operating systems.
+var platforms = map[uint32]string{
+	stream.MD_OS_WIN32_NT: "Windows", stream.MD_OS_UNIX: "Unix", stream.MD_OS_MAC_OS_X: "macOS", stream.MD_OS_IOS: "iOS",
+	stream.MD_OS_LINUX: "Linux", stream.MD_OS_SOLARIS: "Solaris", stream.MD_OS_ANDROID: "Android",
+	stream.MD_OS_PS3: "PS3", stream.MD_OS_NACL: "NaCl", stream.MD_OS_FUCHSIA: "Fuchsia",
+}
+
+// processors are names of those that package context does not know.
+var processors = map[uint16]string{
+	stream.MD_CPU_ARCHITECTURE_PPC: "ppc", stream.MD_CPU_ARCHITECTURE_SPARC: "sparc",
+	stream.MD_CPU_ARCHITECTURE_RISCV: "riscv32",
+}
+
+func (d *dumpInfo) readSystem(f *stream.File) {
+	r, build, err := f.SystemInfo()
+	if err != nil && r == (stream.SystemInfo{}) {
+		return
+	}
+	s := &systemInfo{
+		OS: platforms[r.PlatformID], PlatformID: hex(r.PlatformID),
+		Version: fmt.Sprintf("%d.%d.%d", r.MajorVersion, r.MinorVersion, r.BuildNumber), Build: build,
+		CPUID: hex(r.ProcessorArchitecture), CPULevel: r.ProcessorLevel, CPURevision: hex(r.ProcessorRevision),
+		CPUBytes: fmt.Sprintf("%x", r.CPU), CPUs: r.NumberOfProcessors,
+		arch: context.ArchOfProcessor(r.ProcessorArchitecture),
+	}
+	if s.OS == "" {
+		s.OS = fmt.Sprintf("system %#x", r.PlatformID)
+	}
+	s.CPU = s.arch.String()
+	if s.arch == context.ArchUnknown {
+		if s.CPU = processors[r.ProcessorArchitecture]; s.CPU == "" {
+			s.CPU = fmt.Sprintf("processor %#x", r.ProcessorArchitecture)
+		}
+	}
+	switch s.arch {
+	case context.X86, context.AMD64:
+		var cpu stream.X86CPU
+		cpu.Get(r.CPU[:], f.Order)
+		// Windows on amd64 has other things in these bytes.
+		if vendor := strings.TrimRight(string(cpu.VendorID[:]), "\x00"); vendor != "" && vendor == printable(vendor) {
+			s.CPUVendor = vendor
+		}
+	case context.ARM, context.ARM64:
+		var cpu stream.ARMCPU
+		cpu.Get(r.CPU[:], f.Order)
+		if cpu.CPUID != 0 {
+			s.CPUVendor = fmt.Sprintf("implementer %#x part %#x", cpu.CPUID>>24, cpu.CPUID>>4&0xfff)
+		}
+	}
+	s.CPUName = strings.Join(strings.Fields(field(d.Texts["LinuxCPUInfo"], ":", "model name", "Model Name", "cpu model",
+		"uarch", "cpu")), " ")
+	s.Distribution = strings.Trim(field(d.Texts["LinuxLSBRelease"], "=", "PRETTY_NAME", "DISTRIB_DESCRIPTION"), "\"'")
+	d.System = s
+}
+
+// field looks in lines of the form KEY separator VALUE for the first of the keys that is there.
+func field(text, separator string, keys ...string) string {
+	for _, key := range keys {
+		for line := range strings.Lines(text) {
+			k, v, ok := strings.Cut(line, separator)
+			if ok && strings.TrimSpace(k) == key {
+				return strings.TrimSpace(v)
+			}
+		}
+	}
+	return ""
+}
+
+func (d *dumpInfo) readModules(f *stream.File) {
+	list, _ := f.Modules()
+	d.Modules = make([]moduleInfo, len(list))
+	var platform uint32
+	if d.System != nil {
+		platform = uint32(d.System.PlatformID)
+	}
+	for i := range list {
+		m := &list[i]
+		d.Modules[i] = moduleInfo{Base: hex(m.BaseOfImage), Size: m.SizeOfImage, Name: m.Name,
+			Version: moduleVersion(&m.VersionInfo, platform), DebugID: m.DebugID, CodeID: m.CodeID, BuildID: m.BuildID,
+			DebugFile: debugFile(f, m.CodeView), Timestamp: hex(m.TimeDateStamp), Checksum: hex(m.CheckSum)}
+		d.byBase = append(d.byBase, &d.Modules[i])
+	}
+	slices.SortStableFunc(d.byBase, func(a, b *moduleInfo) int {
+		switch {
+		case a.Base < b.Base:
+			return -1
+		case a.Base > b.Base:
+			return 1
+		}
+		return 0
+	})
+	unloaded, _ := f.UnloadedModules()
+	d.Unloaded = make([]unloadedModule, len(unloaded))
+	for i := range unloaded {
+		m := &unloaded[i]
+		d.Unloaded[i] = unloadedModule{hex(m.BaseOfImage), m.SizeOfImage, m.Name, hex(m.TimeDateStamp), hex(m.CheckSum)}
+	}
+}
+
+// moduleVersion renders the version of a module, which each platform's writers put into the record their own way; "" if
+// there is none.
+func moduleVersion(v *stream.FixedFileInfo, platform uint32) string {
+	if v.Signature != stream.VS_FFI_SIGNATURE {
+		return ""
+	}
+	var n []uint32
+	ms, ls := v.FileVersionMS, v.FileVersionLS
+	switch {
+	case platform == stream.MD_OS_LINUX || platform == stream.MD_OS_ANDROID:
+		n = []uint32{ms, ls, v.ProductVersionMS, v.ProductVersionLS}
+	case platform != stream.MD_OS_WIN32_NT && ms>>16 == 0: // Breakpad on macOS has all of the first number in MS
+		n = []uint32{ms, ls >> 16, ls & 0xffff}
+	default:
+		n = []uint32{ms >> 16, ms & 0xffff, ls >> 16, ls & 0xffff}
+	}
+	last := len(n)
+	for platform != stream.MD_OS_WIN32_NT && last > 1 && n[last-1] == 0 {
+		last--
+	}
+	parts := make([]string, last)
+	any := false
+	for i := range parts {
+		parts[i] = strconv.FormatUint(uint64(n[i]), 10)
+		any = any || n[i] != 0
+	}
+	if !any {
+		return ""
+	}
+	return strings.Join(parts, ".")
+}
+
+// debugFile is the path of the PDB file in a CodeView record.
+func debugFile(f *stream.File, codeView []byte) string {
+	if len(codeView) < 4 {
+		return ""
+	}
+	skip := 0
+	switch f.Order.Uint32(codeView) {
+	case stream.CVPDB70:
+		skip = 24
+	case stream.CVPDB20:
+		skip = 16
+	default:
+		return ""
+	}
+	if len(codeView) < skip {
+		return ""
+	}
+	name, _, _ := strings.Cut(string(codeView[skip:]), "\x00")
+	return name
+}
+
+// at finds the module of an address.
+func (d *dumpInfo) at(address uint64) *place {
+	p := &place{Address: hex(address)}
+	i := sort.Search(len(d.byBase), func(i int) bool { return uint64(d.byBase[i].Base) > address }) - 1
+	if i >= 0 && address-uint64(d.byBase[i].Base) < uint64(d.byBase[i].Size) {
+		p.Module, p.Offset = d.byBase[i].Name, hex(address)-d.byBase[i].Base
+	}
+	return p
+}
+
+// cpu decodes a CPU context.
+func (d *dumpInfo) cpu(f *stream.File, loc stream.Location) *context.CPU {
+	if d.System == nil || loc.DataSize == 0 {
+		return nil
+	}
+	// No record is nearly as long; the XSAVE area of Windows comes after it.
+	loc.DataSize = min(loc.DataSize, 16<<10)
+	b, err := f.Context(loc)
+	if err != nil {
+		return nil
+	}
+	cpu, err := context.Decode(d.System.arch, b, f.Order)
+	if err != nil {
+		return nil
+	}
+	return cpu
+}
+
+func (d *dumpInfo) readThreads(f *stream.File) {
+	list, _ := f.Threads()
+	names, _ := f.ThreadNames()
+	infos, _ := f.ThreadInfo()
+	byID := make(map[uint32]*stream.ThreadInfo, len(infos))
+	for i := range infos {
+		byID[infos[i].ThreadID] = &infos[i]
+	}
+	d.Threads = make([]threadInfo, len(list))
+	for i := range list {
+		r, t := &list[i], &d.Threads[i]
+		*t = threadInfo{ID: r.ThreadID, Name: names[r.ThreadID], StackStart: hex(r.Stack.Start),
+			StackSize: r.Stack.Memory.DataSize, Suspended: r.SuspendCount, Class: r.PriorityClass, Priority: r.Priority,
+			TEB: hex(r.Teb), cpu: d.cpu(f, r.Context)}
+		if t.cpu != nil {
+			t.IP, t.SP, t.Registers = d.at(t.cpu.PC), hex(t.cpu.SP), t.cpu.Registers
+		}
+		if info := byID[t.ID]; info != nil {
+			t.UserTime, t.KernelTime = info.UserTime, info.KernelTime
+			if info.StartAddress != 0 {
+				t.StartAddress = d.at(info.StartAddress)
+			}
+		}
+	}
+}
+
+// thread finds a thread by its id.
+func (d *dumpInfo) thread(id uint32) *threadInfo {
+	for i := range d.Threads {
+		if d.Threads[i].ID == id {
+			return &d.Threads[i]
+		}
+	}
+	return nil
+}
+
+func (d *dumpInfo) readReason(f *stream.File) {
+	if b, err := f.BreakpadInfo(); err == nil {
+		d.Asked = &breakpadInfo{}
+		if b.Validity&stream.MD_BREAKPAD_INFO_VALID_DUMP_THREAD_ID != 0 {
+			d.Asked.DumpThread = &b.DumpThreadID
+		}
+		if b.Validity&stream.MD_BREAKPAD_INFO_VALID_REQUESTING_THREAD_ID != 0 {
+			d.Asked.RequestingThread = &b.RequestingThreadID
+		}
+	}
+	e, err := f.Exception()
+	if err != nil {
+		return
+	}
+	var platform uint32
+	var arch context.Arch
+	if d.System != nil {
+		platform, arch = uint32(d.System.PlatformID), d.System.arch
+	}
+	d.Reason = reasonOf(&e, platform, arch)
+	d.Reason.cpu = d.cpu(f, e.Context)
+	if t := d.thread(e.ThreadID); d.Reason.cpu == nil && t != nil {
+		d.Reason.cpu = t.cpu
+	}
+	if d.Reason.cpu != nil {
+		d.Reason.IP, d.Reason.Registers = d.at(d.Reason.cpu.PC), d.Reason.cpu.Registers
+	}
+}
+
+// blamed is the thread that the dump is about.
+func (d *dumpInfo) blamed() (id uint32, ok bool) {
+	switch {
+	case d.Reason != nil:
+		return d.Reason.Thread, true
+	case d.Asked != nil && d.Asked.RequestingThread != nil:
+		return *d.Asked.RequestingThread, true
+	}
+	return 0, false
+}
+
+func (d *dumpInfo) readProcess(f *stream.File) {
+	p := &d.Process
+	misc, err := f.MiscInfo()
+	if err == nil {
+		if misc.Flags1&stream.MINIDUMP_MISC1_PROCESS_ID != 0 {
+			p.PID = misc.ProcessID
+		}
+		if misc.Flags1&stream.MINIDUMP_MISC1_PROCESS_TIMES != 0 {
+			p.UserTime, p.KernelTime = &misc.ProcessUserTime, &misc.ProcessKernelTime
+			if misc.ProcessCreateTime != 0 {
+				p.Started = unixTime(misc.ProcessCreateTime)
+			}
+		}
+		d.Misc = &miscInfo{misc.SizeOfInfo, hex(misc.Flags1), misc.ProcessorMaxMHz, misc.ProcessorCurrentMHz,
+			misc.ProcessorMHzLimit, hex(misc.ProcessIntegrityLevel), hex(misc.ProcessExecuteFlags),
+			misc.ProtectedProcess, misc.TimeZoneStandardName, misc.TimeZoneBias, misc.BuildString, misc.DbgBldStr}
+	}
+	// Breakpad has no MiscInfo on Linux, and a status that is of the crashed thread.
+	if p.PID == 0 {
+		pid, _ := strconv.ParseUint(field(d.Texts["LinuxProcStatus"], ":", "Tgid"), 10, 32)
+		p.PID = uint32(pid)
+	}
+	if line := strings.TrimRight(d.Texts["LinuxCmdLine"], "\x00"); line != "" {
+		p.CommandLine = strings.Split(line, "\x00")
+	}
+	switch main := d.thread(p.PID); {
+	case len(d.Modules) > 0 && d.Modules[0].Name != "":
+		p.Name = baseName(d.Modules[0].Name)
+	case main != nil && main.Name != "":
+		p.Name = main.Name
+	default:
+		p.Name = field(d.Texts["LinuxProcStatus"], ":", "Name")
+	}
+}
+
+func (d *dumpInfo) readMemory(f *stream.File) {
+	ranges, _ := f.MemoryRanges()
+	d.Memory = make([]memoryRange, len(ranges))
+	for i, r := range ranges {
+		d.Memory[i] = memoryRange{hex(r.Addr), r.Size, r.Offset}
+	}
+	infos, _ := f.MemoryInfo()
+	d.Mappings = make([]mapping, len(infos))
+	for i, r := range infos {
+		d.Mappings[i] = mapping{hex(r.BaseAddress), hex(r.RegionSize), hex(r.AllocationBase), hex(r.AllocationProtect),
+			hex(r.State), hex(r.Protect), hex(r.Type), accessText(r.State, r.Protect)}
+	}
+}
+
+// accessText says what a mapping may be used for.
+func accessText(state, protect uint32) string {
+	switch state {
+	case stream.MEM_FREE:
+		return "free"
+	case stream.MEM_RESERVE:
+		return "reserved"
+	}
+	t := "---"
+	switch protect & 0xff {
+	case stream.PAGE_READONLY:
+		t = "r--"
+	case stream.PAGE_READWRITE, stream.PAGE_WRITECOPY:
+		t = "rw-"
+	case stream.PAGE_EXECUTE:
+		t = "--x"
+	case stream.PAGE_EXECUTE_READ:
+		t = "r-x"
+	case stream.PAGE_EXECUTE_READWRITE, stream.PAGE_EXECUTE_WRITECOPY:
+		t = "rwx"
+	}
+	if protect&stream.PAGE_GUARD != 0 {
+		t += " guard"
+	}
+	return t
+}
+
+func (d *dumpInfo) readHandles(f *stream.File) {
+	list, _ := f.Handles()
+	d.Handles = make([]handle, len(list))
+	for i := range list {
+		h := &list[i]
+		d.Handles[i] = handle{h.Handle, h.TypeName, h.ObjectName, hex(h.Attributes), hex(h.GrantedAccess),
+			h.HandleCount, h.PointerCount}
+	}
+}
+
+func annotations(list []stream.Annotation) []annotation {
+	out := make([]annotation, len(list))
+	for i, a := range list {
+		out[i] = annotation(a)
+	}
+	return out
+}
+
+func (d *dumpInfo) readAnnotations(f *stream.File) {
+	c, err := f.CrashpadInfo()
+	d.Annotations = annotations(c.Annotations)
+	if err != nil && c.Version == 0 {
+		return
+	}
+	if c.ReportID != (stream.GUID{}) {
+		d.ReportID = c.ReportID.String()
+	}
+	if c.ClientID != (stream.GUID{}) {
+		d.ClientID = c.ClientID.String()
+	}
+	for i := range c.Modules {
+		m := &c.Modules[i]
+		a := moduleAnnotations{Module: fmt.Sprintf("module %d", m.ModuleIndex), List: m.List, Simple: annotations(m.Simple)}
+		if uint64(m.ModuleIndex) < uint64(len(d.Modules)) {
+			a.Module = d.Modules[m.ModuleIndex].Name
+		}
+		for _, o := range m.Objects {
+			value := string(o.Value)
+			if o.Type != stream.AnnotationTypeString {
+				value = fmt.Sprintf("%x", o.Value)
+			}
+			a.Objects = append(a.Objects, annotationObject{o.Name, o.Type, value})
+		}
+		d.ModuleAnnotations = append(d.ModuleAnnotations, a)
+	}
+}
+
+func (d *dumpInfo) readRest(f *stream.File) {
+	sets, _ := f.RegisterSets()
+	for _, s := range sets {
+		d.RegisterSets = append(d.RegisterSets, registerSet{s.ThreadID, hex(s.NoteType), s.Data.RVA, s.Data.DataSize})
+	}
+	if dso, err := f.DSODebug(); !errors.Is(err, stream.ErrNoStream) && (err == nil || len(dso.LinkMaps) > 0) {
+		d.DSO = &dsoInfo{dso.Version, hex(dso.Brk), hex(dso.LdBase), hex(dso.Dynamic), make([]linkMap, len(dso.LinkMaps))}
+		for i := range dso.LinkMaps {
+			l := &dso.LinkMaps[i]
+			d.DSO.LinkMaps[i] = linkMap{hex(l.Addr), hex(l.Ld), l.Name}
+		}
+	}
+	d.readAuxv(f)
+	if soft, err := f.SoftErrors(); err == nil {
+		d.soft = soft
+		if d.SoftErrors = json.RawMessage(soft); !json.Valid(d.SoftErrors) {
+			d.SoftErrors, _ = json.Marshal(soft)
+		}
+	}
+}
+
+// readAuxv reads the auxiliary vector: pairs of words up to a pair of type 0.
+func (d *dumpInfo) readAuxv(f *stream.File) {
+	b, err := f.Stream(stream.LinuxAuxv)
+	if err != nil || d.System == nil {
+		return
+	}
+	word := d.System.arch.WordSize()
+	if word == 0 {
+		return
+	}
+	for ; len(b) >= 2*word; b = b[2*word:] {
+		var e auxEntry
+		if word == 8 {
+			e = auxEntry{f.Order.Uint64(b), hex(f.Order.Uint64(b[8:]))}
+		} else {
+			e = auxEntry{uint64(f.Order.Uint32(b)), hex(f.Order.Uint32(b[4:]))}
+		}
+		if e.Type == 0 {
+			return
+		}
+		d.Auxv = append(d.Auxv, e)
+	}
+}
+
+// baseName is the last part of a path of either kind.
+func baseName(path string) string {
+	if i := strings.LastIndexAny(path, `/\`); i >= 0 && i < len(path)-1 {
+		return path[i+1:]
+	}
+	return path
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"minidump"
+)
+
+// write dumps what writer has, to path, and reports the result.
+func (w *writerFlags) write(writer *minidump.Writer, path string) error {
+	out, err := openOutput(path)
+	if err != nil {
+		return err
+	}
+	result, err := writer.Dump(out)
+	soft := result.SoftErrors()
+	if err = out.close(err); err != nil {
+		return err
+	}
+	if w.json {
+		to := os.Stdout
+		if path == "-" {
+			to = os.Stderr
+		}
+		return reportJSON(to, path, &result, soft)
+	}
+	reportText(os.Stderr, path, &result, soft)
+	return nil
+}
+
+// reportText tells a person what was written and what is missing.
+func reportText(to io.Writer, path string, r *minidump.Result, soft []minidump.SoftError) {
+	const most = 10
+	if path == "-" {
+		path = "dump to standard output"
+	}
+	line := fmt.Sprintf("wrote %s: %s, %s, %s, %s", printable(path), bytesText(r.Size), count(r.Threads, "thread"),
+		count(r.Modules, "module"), count(r.Ranges, "memory range"))
+	if r.Pause > 0 {
+		line += fmt.Sprintf("; stopped for %s, %s in all", milliseconds(r.Pause), milliseconds(r.Total))
+	} else {
+		line += fmt.Sprintf("; %s", milliseconds(r.Total))
+	}
+	fmt.Fprintln(to, line)
+	for i := range soft {
+		if i == most && len(soft) > most+1 {
+			fmt.Fprintf(to, "warning: and %d more\n", len(soft)-most)
+			break
+		}
+		fmt.Fprintf(to, "warning: %s\n", oneLine(soft[i].Error()))
+	}
+}
+
+// jsonResult is what --json prints.
+type jsonResult struct {
+	File    string      `json:"file"`
+	Size    uint64      `json:"size"`
+	PauseNS int64       `json:"pause_ns"`
+	TotalNS int64       `json:"total_ns"`
+	Threads int         `json:"threads"`
+	Modules int         `json:"modules"`
+	Ranges  int         `json:"memory_ranges"`
+	Memory  uint64      `json:"memory_bytes"`
+	Errors  []jsonError `json:"errors"`
+}
+
+// jsonError is a soft error. Text has all of it in one line.
+type jsonError struct {
+	Text    string `json:"text"`
+	Op      string `json:"op"`
+	Thread  int    `json:"thread,omitempty"`
+	Address hex    `json:"address,omitempty"`
+	Subject string `json:"subject,omitempty"`
+	Error   string `json:"error,omitempty"`
+}
+
+func reportJSON(to io.Writer, path string, r *minidump.Result, soft []minidump.SoftError) error {
+	j := jsonResult{File: path, Size: r.Size, PauseNS: r.Pause.Nanoseconds(), TotalNS: r.Total.Nanoseconds(),
+		Threads: r.Threads, Modules: r.Modules, Ranges: r.Ranges, Memory: r.Memory, Errors: []jsonError{}}
+	for i := range soft {
+		e := &soft[i]
+		entry := jsonError{Text: e.Error(), Op: e.Op, Thread: e.Thread, Address: hex(e.Address), Subject: e.Subject}
+		if e.Err != nil {
+			entry.Error = e.Err.Error()
+		}
+		j.Errors = append(j.Errors, entry)
+	}
+	encoder := json.NewEncoder(to)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(&j)
+}
+
+// hex is a number that JSON has as a string "0x…": most readers of JSON keep no more than 53 bits of a number.
+type hex uint64
+
+func (h hex) String() string { return fmt.Sprintf("%#x", uint64(h)) }
+
+// MarshalText is for encoding/json.
+func (h hex) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// count is "1 thread" or "2 threads".
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
+// bytesText is a size with at most three digits and a unit: "156 KB".
+func bytesText(n uint64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, units := float64(n)/1024, "KMGTPE"
+	for f >= 999.5 && len(units) > 1 {
+		f, units = f/1024, units[1:]
+	}
+	if f < 9.95 && f != float64(int(f)) {
+		return fmt.Sprintf("%.1f %cB", f, units[0])
+	}
+	return fmt.Sprintf("%.0f %cB", f, units[0])
+}
+
+// milliseconds is a length of time with two or three digits.
+func milliseconds(d time.Duration) string {
+	switch ms := d.Seconds() * 1000; {
+	case ms < 1:
+		return fmt.Sprintf("%.2f ms", ms)
+	case ms < 100:
+		return fmt.Sprintf("%.1f ms", ms)
+	case ms < 10000:
+		return fmt.Sprintf("%.0f ms", ms)
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
+}
+
+// oneLine is text without what would begin a new line or move the cursor of a terminal.
+func oneLine(text string) string {
+	return printable(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
+}
