@@ -89,8 +89,8 @@ func x86Access(op string, i int, args x86asm.Args) Access {
 	}
 	switch op {
 	case "CMP", "TEST", "BT", "PUSH", "CALL", "JMP", "LCALL", "LJMP", "MUL", "DIV", "IDIV", "CMPSB", "CMPSW", "CMPSD", "CMPSQ",
-		"XRSTOR", "XRSTOR64", "XRSTORS", "XRSTORS64", "CLFLUSH", "CLFLUSHOPT", "CLWB", "VERR", "VERW", "LDMXCSR", "VLDMXCSR", "LGDT",
-		"LIDT", "LLDT", "LMSW", "LTR", "XLATB":
+		"XRSTOR", "XRSTOR64", "XRSTORS", "XRSTORS64", "CLFLUSH", "CLFLUSHOPT", "CLWB", "VERR", "VERW", "LDMXCSR", "VLDMXCSR",
+		"LGDT", "LIDT", "LLDT", "LMSW", "LTR", "XLATB":
 		return AccessRead
 	case "IMUL":
 		if args[1] == nil {

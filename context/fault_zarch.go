@@ -1,6 +1,7 @@
 package context
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/arch/s390x/s390xasm"
@@ -79,54 +80,60 @@ func zBranch(op string, args s390xasm.Args, regs []uint64) (uint64, bool) {
 	return 0, false
 }
 
+// zAddressOnly lists the beginnings of the names of instructions whose storage operand is no access to storage: they only
+// compute with the address, shift by it, or branch.
+var zAddressOnly = []string{"la", "sll", "srl", "sla", "sra", "sld", "srd", "rll", "b", "pfd", "ver", "ves", "vlvg", "vlgv",
+	"crb", "cgrb", "clrb", "clgrb", "cib", "cgib", "clib", "clgib", "crj", "cgrj", "clrj", "clgrj", "cij", "cgij", "clij", "clgij",
+	"ex"}
+
+// zLoadAnd are those that begin with "la" and access storage all the same, with the size of their operand: load and add (and,
+// or, exclusive or), an interlocked update; load access multiple.
+var zLoadAnd = map[string]int{"laa": 4, "laal": 4, "lan": 4, "lao": 4, "lax": 4, "laag": 8, "laalg": 8, "lang": 8, "laog": 8,
+	"laxg": 8, "lam": 0, "lamy": 0}
+
+// zStores lists the beginnings of the names of instructions that store into their first storage operand, zUpdates whole names.
+var (
+	zStores  = []string{"st", "vst", "mv", "cs", "cds", "pack", "unpk"}
+	zUpdates = strings.Fields("xc oc nc ni niy oi oiy xi xiy tr asi agsi alsi algsi ts zap ap sp pka pku cvd cvdy cvdg ed edmk")
+)
+
 // zAccess tells what an instruction does with its first storage operand and with the others (z/Architecture Principles of
-// Operation, chapter 7). Those that only compute with an address or shift by one have none.
+// Operation, chapter 7).
 func zAccess(op string) (first, other Access) {
-	switch {
-	case op == "stap", op == "stidp":
+	begins := func(p string) bool { return strings.HasPrefix(op, p) }
+	if _, ok := zLoadAnd[op]; ok {
+		if begins("lam") {
+			return AccessRead, AccessUnknown
+		}
 		return AccessWrite, AccessUnknown
-	case strings.HasPrefix(op, "la") && op != "laa" && op != "laag" && op != "lan" && op != "lang" && op != "lao" && op != "laog" &&
-		op != "lax" && op != "laxg" && op != "laal" && op != "laalg" && op != "lam" && op != "lamy",
-		strings.HasPrefix(op, "sll"), strings.HasPrefix(op, "srl"), strings.HasPrefix(op, "sla"), strings.HasPrefix(op, "sra"),
-		strings.HasPrefix(op, "sld"), strings.HasPrefix(op, "srd"), strings.HasPrefix(op, "rll"), strings.HasPrefix(op, "bc"),
-		strings.HasPrefix(op, "bx"), strings.HasPrefix(op, "ba"), strings.HasPrefix(op, "pfd"), strings.HasPrefix(op, "br"),
-		strings.HasPrefix(op, "ver"), strings.HasPrefix(op, "ves"), strings.HasPrefix(op, "vlvg"), strings.HasPrefix(op, "vlgv"),
-		strings.HasPrefix(op, "crb"), strings.HasPrefix(op, "cgrb"), strings.HasPrefix(op, "clrb"), strings.HasPrefix(op, "clgrb"),
-		strings.HasPrefix(op, "cib"), strings.HasPrefix(op, "cgib"), strings.HasPrefix(op, "clib"), strings.HasPrefix(op, "clgib"),
-		strings.HasPrefix(op, "crj"), strings.HasPrefix(op, "cgrj"), strings.HasPrefix(op, "clrj"), strings.HasPrefix(op, "clgrj"),
-		strings.HasPrefix(op, "cij"), strings.HasPrefix(op, "cgij"), strings.HasPrefix(op, "clij"), strings.HasPrefix(op, "clgij"),
-		op == "larl", op == "exrl", op == "ex":
+	}
+	switch {
+	case slices.ContainsFunc(zAddressOnly, begins):
 		return AccessUnknown, AccessUnknown
-	case strings.HasPrefix(op, "st"), strings.HasPrefix(op, "vst"), strings.HasPrefix(op, "mv"), strings.HasPrefix(op, "cs"),
-		strings.HasPrefix(op, "cds"), op == "xc", op == "oc", op == "nc", op == "ni", op == "niy", op == "oi", op == "oiy", op == "xi",
-		op == "xiy", op == "tr", op == "asi", op == "agsi", op == "alsi", op == "algsi", op == "ts", strings.HasPrefix(op, "laa"),
-		op == "lan", op == "lang", op == "lao", op == "laog", op == "lax", op == "laxg", op == "zap", op == "ap", op == "sp",
-		strings.HasPrefix(op, "pack"), op == "pka", op == "pku", strings.HasPrefix(op, "unpk"), op == "cvd", op == "cvdy", op == "cvdg",
-		op == "ed", op == "edmk":
+	case slices.ContainsFunc(zStores, begins), slices.Contains(zUpdates, op):
 		return AccessWrite, AccessRead
 	}
 	return AccessRead, AccessRead
 }
 
-// zSize is the size of the storage operand where a common name tells it; of others 0, as of those with a length of their
-// own.
+// zSizes is the size of the storage operand of common instructions, by name.
+var zSizes = map[int][]string{
+	1: strings.Fields("ic icy stc stcy llc llgc llch lb lgb mvi mviy cli cliy tm tmy ni niy oi oiy xi xiy ts"),
+	2: strings.Fields("lh lhy lgh llh llgh sth sthy ch chy cgh ah ahy sh shy mh mvhhi lhrl sthrl"),
+	4: strings.Fields("l ly lgf llgf st sty c cy cl cly a ay al s sy sl n ny o oy x xy cs csy le ley ste stey mvhi lt asi lrl strl " +
+		"lgfrl lrv strv"),
+	8:  strings.Fields("lg stg cg clg ag alg sg slg ng og xg csg cds cdsy ld ldy std stdy mvghi ltg agsi lgrl stgrl lrvg strvg"),
+	16: strings.Fields("lpq stpq cdsg vl vst"),
+}
+
+// zSize gives 0 where the name does not tell, as for those with a length of their own.
 func zSize(op string) int {
-	switch op {
-	case "ic", "icy", "stc", "stcy", "llc", "llgc", "lb", "lgb", "mvi", "mviy", "cli", "cliy", "tm", "tmy", "ni", "niy", "oi", "oiy",
-		"xi", "xiy", "llch", "ts":
-		return 1
-	case "lh", "lhy", "lgh", "llh", "llgh", "sth", "sthy", "ch", "chy", "cgh", "ah", "ahy", "sh", "shy", "mh", "mvhhi", "lhrl", "sthrl":
-		return 2
-	case "l", "ly", "lgf", "llgf", "st", "sty", "c", "cy", "cl", "cly", "a", "ay", "al", "s", "sy", "sl", "n", "ny", "o", "oy", "x", "xy",
-		"cs", "csy", "le", "ley", "ste", "stey", "mvhi", "lt", "asi", "lrl", "strl", "lgfrl", "lrv", "strv", "laa", "lan", "lao", "lax":
-		return 4
-	case "lg", "stg", "cg", "clg", "ag", "alg", "sg", "slg", "ng", "og", "xg", "csg", "cds", "cdsy", "ld", "ldy", "std", "stdy", "mvghi", "ltg",
-		"agsi", "lgrl", "stgrl", "lrvg", "strvg", "laag", "lang", "laog", "laxg":
-		return 8
-	case "lpq", "stpq", "cdsg", "vl", "vst":
-		return 16
+	for size, names := range zSizes {
+		if slices.Contains(names, op) {
+			return size
+		}
 	}
-	return 0
+	return zLoadAnd[op]
 }
 
 // isCallS390X knows brasl and bras, and basr with a target.

@@ -65,8 +65,8 @@ func encodeARM(rec, fp []byte, big bool) uint32 {
 	return flagARMFloat
 }
 
-// The kernel's struct ucontext of arm: flags, link, stack (3 words), then struct sigcontext at 20: trap_no error_code oldmask
-// r0-r15 cpsr fault_address; sigmask at 104 with room for 128 bytes; at 232 uc_regspace, a chain of records.
+// The kernel's struct ucontext of arm: flags, link, stack (3 words), then struct sigcontext at 20: trap_no error_code
+// oldmask r0-r15 cpsr fault_address; sigmask at 104 with room for 128 bytes; at 232 uc_regspace, a chain of records.
 const (
 	ucARMSize     = 20 + 21*4
 	ucARMRegspace = 232

@@ -104,10 +104,11 @@ func encodeMIPS(rec, fp, dsp []byte, w int, big bool) uint32 {
 	return flags
 }
 
-// The kernel's struct ucontext of MIPS o32: flags, link, stack (3 words), then struct sigcontext at 24: u32 regmask, status,
-// u64 pc @8, r0-r31 @16, f0-f31 @272, u32 acx @528, fpc_csr, fpc_eir, used_math @540, dsp @544, u64 mdhi @552, mdlo @560, the
-// DSP accumulators. Of the n64 ABI: the same in 8-byte words, struct sigcontext at 40: r0-r31, f0-f31 @256, mdhi @512, three
-// DSP accumulators, mdlo @544, three more, pc @576, u32 fpc_csr @584, used_math @588, dsp @592. That of n32 is not read.
+// The kernel's struct ucontext of MIPS o32: flags, link, stack (3 words), then struct sigcontext at 24: u32 regmask,
+// status, u64 pc @8, r0-r31 @16, f0-f31 @272, u32 acx @528, fpc_csr, fpc_eir, used_math @540, dsp @544, u64 mdhi @552,
+// mdlo @560, the DSP accumulators. Of the n64 ABI: the same in 8-byte words, struct sigcontext at 40: r0-r31, f0-f31 @256,
+// mdhi @512, three DSP accumulators, mdlo @544, three more, pc @576, u32 fpc_csr @584, used_math @588, dsp @592. That of
+// n32 is not read.
 //
 // The DSP registers are left alone: nothing in the frame tells whether the kernel has written them.
 const (

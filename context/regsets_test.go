@@ -591,3 +591,35 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// What each architecture's convention calls frame pointer and return address.
+func TestDecodeRoles(t *testing.T) {
+	for _, c := range []struct {
+		arch           Arch
+		pc, sp, fp, lr string
+	}{
+		{X86, "eip", "esp", "ebp", ""}, {AMD64, "rip", "rsp", "rbp", ""}, {ARM, "pc", "sp", "fp", "lr"}, {ARM64, "pc", "sp", "fp", "lr"},
+		{MIPS, "pc", "sp", "fp", "ra"}, {MIPS64, "pc", "sp", "fp", "ra"}, {PPC64, "pc", "r1", "", "lr"}, {RISCV64, "pc", "sp", "s0", "ra"},
+		{S390X, "pc", "r15", "r11", "r14"}, {LOONG64, "pc", "sp", "fp", "ra"},
+	} {
+		ac := archCaseOf(t, c.arch)
+		r := ac.regsets(t, orders(ac)[0])
+		rec := make([]byte, MaxContextSize)
+		cpu, err := Decode(c.arch, rec[:r.Encode(rec)], r.Order)
+		if err != nil {
+			t.Fatal(err)
+		}
+		byName := map[string]uint64{"": 0}
+		for _, reg := range cpu.Registers {
+			byName[reg.Name] = reg.Value
+		}
+		for name, got := range map[string]uint64{c.pc: cpu.PC, c.sp: cpu.SP} {
+			if got != byName[name] || got == 0 {
+				t.Errorf("%s: %s %#x", c.arch, name, got)
+			}
+		}
+		if cpu.FP != byName[c.fp] || cpu.LR != byName[c.lr] {
+			t.Errorf("%s: fp %#x lr %#x", c.arch, cpu.FP, cpu.LR)
+		}
+	}
+}
