@@ -17,7 +17,7 @@ import (
 // Errors of OpenCore, for errors.Is.
 var (
 	ErrNotCore    = errors.New("not an ELF core file")
-	ErrCompressed = errors.New("core file is compressed")
+	ErrCompressed = errors.New("compressed")
 )
 
 // core is an ELF core file as the source of snapshots: of the kernel, gdb's gcore, or whatever else writes the notes
@@ -41,13 +41,13 @@ type core struct {
 
 	// what all dumps have in common
 	pid, ppid, blamed int32
+	command           string         // pr_fname
 	crash             *context.Crash // nil: no signal killed the process
 
 	// scratch of a dump
 	buf      []byte
 	auxv     procfs.Auxv
 	comm     span
-	argCount uint64
 	line     procfs.Mapping
 	debug    [8]uint64
 	goStacks goStacks
@@ -165,7 +165,7 @@ func (c *core) readHeader() error {
 	b = b[:c.mem.readFile(0, b)]
 	for _, z := range compressions {
 		if bytes.HasPrefix(b, []byte(z.magic)) {
-			return fmt.Errorf("minidump: %w by %s: decompress it first: %s %s", ErrCompressed, z.name, z.tool, c.name)
+			return fmt.Errorf("minidump: %s is %w by %s: decompress it first: %s %s", c.name, ErrCompressed, z.name, z.tool, c.name)
 		}
 	}
 	h, ok := elf.ParseHeader(b)
@@ -220,6 +220,8 @@ func (c *core) close() error {
 	}
 	return nil
 }
+
+func (c *core) process() (int, string) { return int(c.pid), c.command }
 
 func (c *core) capture(w *Writer) error {
 	s, o := &w.snap, &w.opts

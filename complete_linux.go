@@ -33,6 +33,13 @@ func (l *live) readName(s *snapshot, t *thread) {
 	}
 }
 
+// process tells who is dumped.
+func (l *live) process() (int, string) {
+	name := make([]byte, 64)
+	n, _ := l.dir.TaskName(l.pid, name)
+	return int(l.pid), string(name[:n])
+}
+
 // readHandles lists the open descriptors: what each is and what it is called.
 func (l *live) readHandles(s *snapshot) {
 	for want := 1024; ; want *= 4 {

@@ -32,14 +32,12 @@ func (c *core) readArguments(w *Writer) {
 		return
 	}
 	c.window.n = 0
-	p := low + uint64(at)
-	p, lowestEnv, ok := c.pointersBelow(p, word, c.auxv.Random, top)
+	p, _, lowestEnv, ok := c.pointersBelow(low+uint64(at), word, c.auxv.Random, top, false)
 	if !ok {
 		return
 	}
-	p, lowestArg, ok := c.pointersBelow(p, word, c.auxv.Random, top)
-	// What ended this walk was the number of arguments if that is 0: a program without any.
-	if !ok || lowestArg == 0 {
+	_, count, lowestArg, ok := c.pointersBelow(p, word, c.auxv.Random, top, true)
+	if !ok || count == 0 {
 		return
 	}
 	text, b := s.bytes.alloc(int(top - lowestArg))
@@ -52,7 +50,7 @@ func (c *core) readArguments(w *Writer) {
 	}
 	// Getopt changes the order of the pointers, unsetenv takes some away: so the texts are counted.
 	split := 0
-	for count := c.argCount; count > 0; count-- {
+	for ; count > 0; count-- {
 		n := bytes.IndexByte(b[split:], 0)
 		if n < 0 {
 			break
@@ -73,29 +71,30 @@ func (c *core) readArguments(w *Writer) {
 	}
 }
 
-// pointersBelow walks down a list of pointers that ends, at its upper end, with a 0 just below p, and starts behind another 0
-// or, for the arguments, behind their number, which becomes c.argCount. It returns where the list starts and the lowest of
-// the pointers that lie between low and high.
-func (c *core) pointersBelow(p, word, low, high uint64) (start, lowest uint64, ok bool) {
+// pointersBelow walks down a list of pointers that ends, at its upper end, with a 0 just below p. That of the environment
+// starts behind another 0; that of the arguments behind their number, which the start-up code on arm overwrites, so that
+// whatever is no pointer between low and high ends it. It returns where the list starts, how long it is, and the lowest of
+// the pointers between low and high.
+func (c *core) pointersBelow(p, word, low, high uint64, arguments bool) (start, count, lowest uint64, ok bool) {
 	if v, ok := c.wordAt(p-word, word); !ok || v != 0 {
-		return 0, 0, false
+		return 0, 0, 0, false
 	}
 	p -= word
-	for n := uint64(0); n < maxArgPointers; n++ {
+	for ; count < maxArgPointers; count++ {
 		v, ok := c.wordAt(p-word, word)
 		if !ok {
-			return 0, 0, false
+			return 0, 0, 0, false
 		}
-		if v == 0 || v == n && v < low {
-			c.argCount = v
-			return p, lowest, true
+		inside := low < v && v < high
+		if v == 0 || arguments && !inside {
+			return p, count, lowest, true
 		}
-		if low < v && v < high && (lowest == 0 || v < lowest) {
+		if inside && (lowest == 0 || v < lowest) {
 			lowest = v
 		}
 		p -= word
 	}
-	return 0, 0, false
+	return 0, 0, 0, false
 }
 
 func (c *core) wordAt(addr, word uint64) (uint64, bool) {

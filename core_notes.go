@@ -192,7 +192,8 @@ func (c *core) settle() {
 				fatal, haveFatal, fatalThread = p, true, n.thread
 			}
 		case n.typ == ntPRPSInfo && c.pid == 0:
-			c.pid, c.ppid, _, _, _ = c.parsePRPSInfo(c.peekNote(n))
+			pid, ppid, name, _, _ := c.parsePRPSInfo(c.peekNote(n))
+			c.pid, c.ppid, c.command = pid, ppid, string(name)
 		}
 	}
 	if !haveFatal {

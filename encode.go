@@ -203,10 +203,13 @@ func (w *Writer) putMiscInfo() {
 	s, e := &w.snap, w.enc
 	off := w.begin()
 	m := stream.MiscInfo2{MiscInfo: stream.MiscInfo{
-		SizeOfInfo: stream.MiscInfo2Size, Flags1: stream.MINIDUMP_MISC1_PROCESS_ID | stream.MINIDUMP_MISC1_PROCESS_TIMES,
+		SizeOfInfo: stream.MiscInfo2Size, Flags1: stream.MINIDUMP_MISC1_PROCESS_ID,
 		ProcessID: uint32(s.proc.pid), ProcessCreateTime: s.proc.createTime, ProcessUserTime: s.proc.userTime,
 		ProcessKernelTime: s.proc.kernelTime,
 	}}
+	if s.proc.createTime != 0 { // a core file does not tell it, and readers would take 1970 for it
+		m.Flags1 |= stream.MINIDUMP_MISC1_PROCESS_TIMES
+	}
 	m.Put(e.Next(stream.MiscInfo2Size), e.Order())
 	w.end(stream.MiscInfoStream, off)
 }
