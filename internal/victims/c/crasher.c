@@ -211,7 +211,7 @@ static int is(const char *name) { return !strcmp(kind, name); }
 
 __attribute__((noinline)) int level3(struct node *n) {
   if (is("null")) return n->next->next->value + 1;
-  if (is("wild")) *(volatile int *)(uintptr_t)(sizeof(void *) == 8 ? 0x10000badbad0 : 0x00badba0) = 1;
+  if (is("wild")) *(volatile int *)(uintptr_t)(sizeof(void *) == 8 ? 0x100badbad0 : 0x00badba0) = 1;
   if (is("noncanonical")) return *(volatile int *)(uintptr_t)(sizeof(void *) == 8 ? 0x8000badbadbadba0 : 0xfffffff0);
   if (is("exec")) ((void (*)(void))(uintptr_t)zero)();
   if (is("stack")) return overflow(NULL);
