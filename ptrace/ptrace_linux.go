@@ -156,12 +156,8 @@ func (t *Tracer) look(th *Thread, round int) {
 	case e != 0:
 		th.Errno = e // nothing is known: ask again until the deadline
 	case code == 0:
-		// A main thread that ends before the others is never reported while they live.
-		if th.TID == t.pid && round >= yields {
-			if state, _, _ := t.readStat(th.TID); state == 'Z' {
-				th.State = Gone
-				t.keep(th.TID)
-			}
+		if round >= yields && (th.TID == t.pid || round%8 == 0) {
+			t.unreported(th)
 		}
 	case code == cldExited || code == cldKilled || code == cldDumped:
 		th.State = Gone
@@ -172,6 +168,40 @@ func (t *Tracer) look(th *Thread, round int) {
 		th.State, th.Errno = Stopped, 0
 		th.Signal, th.Event, th.GroupStop = stopKind(status)
 	}
+}
+
+// unreported looks at a thread of which waitid says nothing although time has passed. A main thread that ends before the
+// others is never reported while they live. And a stop may have been reported to another thread of this process that
+// waits for the same child: a wait by any thread of a tracer sees, and takes away, the stops of its own children.
+func (t *Tracer) unreported(th *Thread) {
+	state, _, e := t.readStat(th.TID)
+	switch {
+	case e != 0:
+	case state == 'Z' && th.TID == t.pid:
+		th.State = Gone
+		t.keep(th.TID)
+	case state == 't':
+		if signal, event, groupStop, ok := t.askStop(th.TID); ok {
+			th.State, th.Errno = Stopped, 0
+			th.Signal, th.Event, th.GroupStop = signal, event, groupStop
+		}
+	}
+}
+
+// askStop finds out what kind of stop a thread is in by its siginfo; not ok if it is in none.
+func (t *Tracer) askStop(tid int32) (signal int32, event uint8, groupStop, ok bool) {
+	switch e := t.SigInfo(tid, &t.info); e {
+	case 0:
+	case unix.EINVAL: // a group-stop has no siginfo
+		return 0, PTRACE_EVENT_STOP, true, true
+	default:
+		return 0, 0, false, false
+	}
+	signal, code := t.signalInfo()
+	if code == PTRACE_EVENT_STOP<<8|int32(unix.SIGTRAP) {
+		return 0, PTRACE_EVENT_STOP, false, true
+	}
+	return signal, 0, false, true
 }
 
 // stopKind takes apart the status of a stop: the signal number, and above it the ptrace event.
@@ -303,7 +333,10 @@ func (t *Tracer) letGo(tid, signal int32) bool {
 		case code != 0:
 			signal, _, _ = stopKind(status)
 		case !t.old:
-			return false
+			var stopped bool
+			if signal, _, _, stopped = t.askStop(tid); !stopped {
+				return false
+			}
 		}
 		if sys.Ptrace(unix.PTRACE_DETACH, int(tid), 0, uintptr(signal)) == 0 {
 			return true

@@ -32,3 +32,13 @@ func (t *Tracer) childInfo(e sys.Errno) (code, status int32, errno sys.Errno) {
 	}
 	return int32(binary.NativeEndian.Uint32(t.info[siCode:])), int32(binary.NativeEndian.Uint32(t.info[siStatus:])), 0
 }
+
+// signalInfo takes apart the head of the siginfo that PTRACE_GETSIGINFO stored.
+func (t *Tracer) signalInfo() (signo, code int32) {
+	signo = int32(binary.NativeEndian.Uint32(t.info[0:]))
+	at := 8
+	if mips {
+		at = 4
+	}
+	return signo, int32(binary.NativeEndian.Uint32(t.info[at:]))
+}
