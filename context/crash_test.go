@@ -324,6 +324,11 @@ func TestFrames(t *testing.T) {
 			if c.Access != AccessUnknown || c.HasAddress || !c.HasContext {
 				t.Errorf("%s: sent signal has access %s", f.arch, c.Access)
 			}
+			// One that the kernel forced without a fault: the last trap was something else.
+			c, _ = CrashFromLinux(f.arch, o, 100, 101, siginfo(f.arch, o, 11, 0, SI_KERNEL), uc, fpstate)
+			if c.Access != AccessUnknown || c.HasAddress || !c.HasContext {
+				t.Errorf("%s: forced signal has access %s", f.arch, c.Access)
+			}
 			// Every length: never a panic, registers or an error.
 			for n := range uc {
 				c, err := CrashFromLinux(f.arch, o, 100, 101, si, uc[:n], nil)
