@@ -45,14 +45,22 @@ func runDump(args []string) error {
 	case errors.Is(err, minidump.ErrNoProcess) && errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ESRCH):
 		return fmt.Errorf("no process has the PID %d", pid)
 	case err != nil:
-		return err
+		return explain(err, pid)
 	}
 	defer writer.Close()
 	path := w.output
 	if path == "" {
 		path = dumpName(processName(pid), pid)
 	}
-	return w.write(writer, path)
+	return explain(w.write(writer, path), pid)
+}
+
+// explain says more plainly what the commonest obstacle is.
+func explain(err error, pid int) error {
+	if errors.Is(err, minidump.ErrPermission) {
+		return fmt.Errorf("no permission to look into PID %d: that takes its owner, or root, or CAP_SYS_PTRACE", pid)
+	}
+	return err
 }
 
 // dumpName is the name of a dump where none is given.

@@ -309,6 +309,42 @@ func TestDumpErrors(t *testing.T) {
 	}
 }
 
+// Without permission there is no dump, and no file.
+func TestDumpForbidden(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root, to become another user")
+	}
+	pid, p := goVictim(t)
+	dir, err := os.MkdirTemp("/tmp", "minidump-test-") // t.TempDir is closed to others
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0777); err != nil {
+		t.Fatal(err)
+	}
+	cmd := command(t, dir, "dump", pid)
+	program, err := os.ReadFile(cmd.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(filepath.Join(dir, "program"), program, 0755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Path = filepath.Join(dir, "program")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	runWith(t, cmd, nil).want(t, 1, "minidump: no permission to look into PID "+pid+": ")
+	if got := files(t, dir); !slices.Equal(got, []string{"program"}) {
+		t.Errorf("files %q are left", got)
+	}
+	if !p.Alive() {
+		t.Error("the victim is gone")
+	}
+}
+
 // A file system that fills up while the dump is written leaves nothing behind.
 func TestDumpFileTooLarge(t *testing.T) {
 	pid, _ := goVictim(t)
@@ -372,7 +408,7 @@ func TestDumpInterrupted(t *testing.T) {
 	}
 }
 
-// There is no progress where there is no terminal, and a fast dump shows none on one.
+// There is no progress where there is no terminal.
 func TestNoProgressOnAPipe(t *testing.T) {
 	p := victims.Start(t, victims.Go(t, "gocrowd"), "64", "1")
 	o := run(t, t.TempDir(), "dump", "--mode=full", strconv.Itoa(p.PID))

@@ -53,6 +53,21 @@ type dumpInfo struct {
 
 	byBase []*moduleInfo
 	soft   string
+	budget uint64 // see text
+}
+
+// text gives s, or the start of it if it is long and the long texts together are already longer than any real dump's:
+// in a small file, thousands of records can have the same long name.
+func (d *dumpInfo) text(s string) string {
+	const free = 256
+	if len(s) <= free {
+		return s
+	}
+	if uint64(len(s)) > d.budget {
+		return s[:free] + "…"
+	}
+	d.budget -= uint64(len(s))
+	return s
 }
 
 type streamInfo struct {
@@ -252,7 +267,7 @@ type miscInfo struct {
 // readDump reads everything. What can't be read is among the problems.
 func readDump(f *stream.File, path string) *dumpInfo {
 	d := &dumpInfo{File: path, Size: f.Size(), ByteOrder: "little", Version: hex(f.Header.Version),
-		Flags: hex(f.Header.Flags), Texts: map[string]string{}}
+		Flags: hex(f.Header.Flags), Texts: map[string]string{}, budget: 4*f.Size() + 1<<20}
 	if f.Order.Uint16([]byte{0, 1}) == 1 {
 		d.ByteOrder = "big"
 	}
@@ -279,7 +294,10 @@ func readDump(f *stream.File, path string) *dumpInfo {
 	d.readHandles(f)
 	d.readAnnotations(f)
 	d.readRest(f)
-	d.Problems = append([]string{}, stream.Problems(f)...)
+	d.Problems = []string{}
+	for _, problem := range stream.Problems(f) {
+		d.Problems = append(d.Problems, d.text(problem))
+	}
 	return d
 }
 
@@ -365,9 +383,9 @@ func (d *dumpInfo) readModules(f *stream.File) {
 	}
 	for i := range list {
 		m := &list[i]
-		d.Modules[i] = moduleInfo{Base: hex(m.BaseOfImage), Size: m.SizeOfImage, Name: m.Name,
+		d.Modules[i] = moduleInfo{Base: hex(m.BaseOfImage), Size: m.SizeOfImage, Name: d.text(m.Name),
 			Version: moduleVersion(&m.VersionInfo, platform), DebugID: m.DebugID, CodeID: m.CodeID, BuildID: m.BuildID,
-			DebugFile: debugFile(f, m.CodeView), Timestamp: hex(m.TimeDateStamp), Checksum: hex(m.CheckSum)}
+			DebugFile: d.text(debugFile(f, m.CodeView)), Timestamp: hex(m.TimeDateStamp), Checksum: hex(m.CheckSum)}
 		d.byBase = append(d.byBase, &d.Modules[i])
 	}
 	slices.SortStableFunc(d.byBase, func(a, b *moduleInfo) int {
@@ -383,7 +401,7 @@ func (d *dumpInfo) readModules(f *stream.File) {
 	d.Unloaded = make([]unloadedModule, len(unloaded))
 	for i := range unloaded {
 		m := &unloaded[i]
-		d.Unloaded[i] = unloadedModule{hex(m.BaseOfImage), m.SizeOfImage, m.Name, hex(m.TimeDateStamp), hex(m.CheckSum)}
+		d.Unloaded[i] = unloadedModule{hex(m.BaseOfImage), m.SizeOfImage, d.text(m.Name), hex(m.TimeDateStamp), hex(m.CheckSum)}
 	}
 }
 
@@ -445,7 +463,7 @@ func (d *dumpInfo) at(address uint64) *place {
 	p := &place{Address: hex(address)}
 	i := sort.Search(len(d.byBase), func(i int) bool { return uint64(d.byBase[i].Base) > address }) - 1
 	if i >= 0 && address-uint64(d.byBase[i].Base) < uint64(d.byBase[i].Size) {
-		p.Module, p.Offset = d.byBase[i].Name, hex(address)-d.byBase[i].Base
+		p.Module, p.Offset = d.text(d.byBase[i].Name), hex(address)-d.byBase[i].Base
 	}
 	return p
 }
@@ -479,7 +497,7 @@ func (d *dumpInfo) readThreads(f *stream.File) {
 	d.Threads = make([]threadInfo, len(list))
 	for i := range list {
 		r, t := &list[i], &d.Threads[i]
-		*t = threadInfo{ID: r.ThreadID, Name: names[r.ThreadID], StackStart: hex(r.Stack.Start),
+		*t = threadInfo{ID: r.ThreadID, Name: d.text(names[r.ThreadID]), StackStart: hex(r.Stack.Start),
 			StackSize: r.Stack.Memory.DataSize, Suspended: r.SuspendCount, Class: r.PriorityClass, Priority: r.Priority,
 			TEB: hex(r.Teb), cpu: d.cpu(f, r.Context)}
 		if t.cpu != nil {
@@ -625,22 +643,22 @@ func (d *dumpInfo) readHandles(f *stream.File) {
 	d.Handles = make([]handle, len(list))
 	for i := range list {
 		h := &list[i]
-		d.Handles[i] = handle{h.Handle, h.TypeName, h.ObjectName, hex(h.Attributes), hex(h.GrantedAccess),
+		d.Handles[i] = handle{h.Handle, d.text(h.TypeName), d.text(h.ObjectName), hex(h.Attributes), hex(h.GrantedAccess),
 			h.HandleCount, h.PointerCount}
 	}
 }
 
-func annotations(list []stream.Annotation) []annotation {
+func (d *dumpInfo) pairs(list []stream.Annotation) []annotation {
 	out := make([]annotation, len(list))
 	for i, a := range list {
-		out[i] = annotation(a)
+		out[i] = annotation{d.text(a.Key), d.text(a.Value)}
 	}
 	return out
 }
 
 func (d *dumpInfo) readAnnotations(f *stream.File) {
 	c, err := f.CrashpadInfo()
-	d.Annotations = annotations(c.Annotations)
+	d.Annotations = d.pairs(c.Annotations)
 	if err != nil && c.Version == 0 {
 		return
 	}
@@ -652,16 +670,19 @@ func (d *dumpInfo) readAnnotations(f *stream.File) {
 	}
 	for i := range c.Modules {
 		m := &c.Modules[i]
-		a := moduleAnnotations{Module: fmt.Sprintf("module %d", m.ModuleIndex), List: m.List, Simple: annotations(m.Simple)}
+		a := moduleAnnotations{Module: fmt.Sprintf("module %d", m.ModuleIndex), Simple: d.pairs(m.Simple)}
 		if uint64(m.ModuleIndex) < uint64(len(d.Modules)) {
-			a.Module = d.Modules[m.ModuleIndex].Name
+			a.Module = d.text(d.Modules[m.ModuleIndex].Name)
+		}
+		for _, text := range m.List {
+			a.List = append(a.List, d.text(text))
 		}
 		for _, o := range m.Objects {
 			value := string(o.Value)
 			if o.Type != stream.AnnotationTypeString {
 				value = fmt.Sprintf("%x", o.Value)
 			}
-			a.Objects = append(a.Objects, annotationObject{o.Name, o.Type, value})
+			a.Objects = append(a.Objects, annotationObject{d.text(o.Name), o.Type, d.text(value)})
 		}
 		d.ModuleAnnotations = append(d.ModuleAnnotations, a)
 	}
@@ -676,7 +697,7 @@ func (d *dumpInfo) readRest(f *stream.File) {
 		d.DSO = &dsoInfo{dso.Version, hex(dso.Brk), hex(dso.LdBase), hex(dso.Dynamic), make([]linkMap, len(dso.LinkMaps))}
 		for i := range dso.LinkMaps {
 			l := &dso.LinkMaps[i]
-			d.DSO.LinkMaps[i] = linkMap{hex(l.Addr), hex(l.Ld), l.Name}
+			d.DSO.LinkMaps[i] = linkMap{hex(l.Addr), hex(l.Ld), d.text(l.Name)}
 		}
 	}
 	d.readAuxv(f)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -238,6 +239,35 @@ func TestShowLongLists(t *testing.T) {
 	}
 }
 
+// Thousands of records with the same long name don't make an output of gigabytes.
+func TestShowRepeatedName(t *testing.T) {
+	const n, long = 4000, 500_000
+	b := handmade(t, binary.LittleEndian, system(stream.MD_CPU_ARCHITECTURE_AMD64, stream.MD_OS_LINUX),
+		piece{stream.ModuleListStream, func(e *stream.Encoder) {
+			e.U32(n)
+			name := uint32(e.Offset()) + n*stream.ModuleSize
+			for i := range n {
+				m := stream.Module{BaseOfImage: uint64(i) << 20, SizeOfImage: 1 << 20, NameRVA: name}
+				m.Put(e.Next(stream.ModuleSize), e.Order())
+			}
+			e.String([]byte("/x/" + strings.Repeat("y", long)))
+		}})
+	f, err := stream.Open(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := readDump(f, "x")
+	j, err := json.Marshal(d)
+	if err != nil || len(j) > 20*len(b) {
+		t.Errorf("%d bytes of JSON of a file of %d, %v", len(j), len(b), err)
+	}
+	var out strings.Builder
+	printText(&out, d, textOptions{all: true, memory: true})
+	if out.Len() > 20*len(b) {
+		t.Errorf("%d bytes of text of a file of %d", out.Len(), len(b))
+	}
+}
+
 func TestSoftLines(t *testing.T) {
 	for text, want := range map[string]string{
 		`[]`:                                 "",
@@ -305,6 +335,12 @@ func FuzzShow(f *testing.F) {
 		if err != nil {
 			return
 		}
+		start := time.Now()
+		defer func() {
+			if d := time.Since(start); d > 3*time.Second {
+				t.Fatalf("%d bytes took %v", len(b), d)
+			}
+		}()
 		d := readDump(file, "x")
 		for _, o := range []textOptions{{}, {all: true, memory: true}} {
 			var out strings.Builder
