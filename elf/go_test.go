@@ -111,6 +111,9 @@ func TestFindGoBuildInfo(t *testing.T) {
 	if v, m, ok := FindGoBuildInfo(goBlob(2, "go1.20", "")); !ok || m != nil || string(v) != "go1.20" {
 		t.Errorf("without modules: %q %q %v", v, m, ok)
 	}
+	if v, m, ok := FindGoBuildInfo(goBlob(2, "", "path\tx\n")); ok {
+		t.Errorf("without a version: %q %q", v, m)
+	}
 	// Go 1.13 to 1.17.
 	if v, m, ok := FindGoBuildInfo(goBlob(0, "", "")); !ok || v != nil || m != nil {
 		t.Errorf("old format: %q %q %v", v, m, ok)

@@ -321,8 +321,9 @@ func (r *Reader) goTail() []byte {
 
 // BuildID returns the identity of the open image and where it was found: the build id note of a PT_NOTE segment, else
 // of a section of type SHT_NOTE, else of the section named .note.gnu.build-id, else what the Go linker put behind its
-// note segment, else TextHash of the first section that is PROGBITS, ALLOC and EXECINSTR. An id of nothing but zeros
-// counts as none, and so does code that can't be read whole. id is nil and kind IDNone if there is none.
+// note segment, else TextHash of the section .text, or where none is named so of the first section that is PROGBITS,
+// ALLOC and EXECINSTR. An id of nothing but zeros counts as none, and so does code that can't be read whole. id is nil
+// and kind IDNone if there is none.
 //
 // A caller that gets IDTextHash for a memory image should ask the file, if it can, before believing it: the file's
 // build id need not be loaded, and it is what symbol files go by.
@@ -371,7 +372,12 @@ func (r *Reader) sectionBuildID(s *Section) []byte {
 	return id
 }
 
+// textHash hashes the section named .text: a program of a C library that still makes .init has that in front of it, and
+// the writers of symbol files go by the name.
 func (r *Reader) textHash() bool {
+	if s, ok := r.findSection(".text"); ok && isCode(&s) {
+		return r.hashSection(&s)
+	}
 	t, ok := r.sections()
 	if !ok {
 		return false
@@ -381,21 +387,28 @@ func (r *Reader) textHash() bool {
 		if !ok {
 			return false
 		}
-		if s.Type != SHT_PROGBITS || s.Flags&(SHF_ALLOC|SHF_EXECINSTR) != SHF_ALLOC|SHF_EXECINSTR {
-			continue
+		if isCode(&s) {
+			return r.hashSection(&s)
 		}
-		off, ok := r.placeSection(&s)
-		if !ok {
-			return false
-		}
-		b := r.data.at(r.src, off, int(min(s.Size, TextHashSize)))
-		if len(b) == 0 {
-			return false
-		}
-		r.hash = TextHash(b)
-		return !IsAllZero(r.hash[:])
 	}
 	return false
+}
+
+func isCode(s *Section) bool {
+	return s.Type == SHT_PROGBITS && s.Flags&(SHF_ALLOC|SHF_EXECINSTR) == SHF_ALLOC|SHF_EXECINSTR
+}
+
+func (r *Reader) hashSection(s *Section) bool {
+	off, ok := r.placeSection(s)
+	if !ok {
+		return false
+	}
+	b := r.data.at(r.src, off, int(min(s.Size, TextHashSize)))
+	if len(b) == 0 {
+		return false
+	}
+	r.hash = TextHash(b)
+	return !IsAllZero(r.hash[:])
 }
 
 // BuildIDOf is Open and BuildID in one.
