@@ -12,7 +12,7 @@ func (l *live) complete(w *Writer) {
 	s := &w.snap
 	for i := range s.threads.all() {
 		t := s.threads.at(i)
-		s.encodeContext(t, &l.debug)
+		s.checkContext(t)
 		l.readName(s, t)
 	}
 	s.followLinkMaps(&l.window)

@@ -41,7 +41,7 @@ func (s *snapshot) adoptCrash(o *Options) {
 
 // pointers gives the integer registers of a thread.
 func (s *snapshot) pointers(t *thread, out []uint64) int {
-	if t.hasRegs {
+	if t.context.len > 0 {
 		return context.IntegerRegisters(s.target.arch, s.bytes.bytes(t.context), s.target.order, out)
 	}
 	r := context.Regsets{Arch: s.target.arch, Order: s.target.order, GP: s.bytes.bytes(t.gp)}

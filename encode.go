@@ -229,14 +229,19 @@ func (w *Writer) putThreads() {
 	for i := range ths { // contexts first, so that the list can refer to them
 		t := &ths[i]
 		t.ctxRVA = 0
-		if t.context.len == 0 {
+		size := s.contextSize(t)
+		if size == 0 {
 			continue
 		}
 		e.Align(16) // as the CPU would want it
 		t.ctxRVA = e.Offset()
-		e.Bytes(s.bytes.bytes(t.context))
+		if l.writing {
+			s.putContext(e.Next(size), t, &w.debug)
+		} else {
+			e.Zero(uint64(size))
+		}
 		if t.tid == s.proc.blamed {
-			l.crashCtx = l.location(t.ctxRVA, uint64(t.context.len))
+			l.crashCtx = l.location(t.ctxRVA, uint64(size))
 		}
 	}
 	off := w.begin()
@@ -244,8 +249,8 @@ func (w *Writer) putThreads() {
 	for i := range ths {
 		t := &ths[i]
 		r := stream.Thread{ThreadID: uint32(t.tid)}
-		if t.context.len > 0 {
-			r.Context = l.location(t.ctxRVA, uint64(t.context.len))
+		if size := s.contextSize(t); size > 0 {
+			r.Context = l.location(t.ctxRVA, uint64(size))
 		}
 		if t.stackHi > t.stackLo {
 			r.Stack = stream.MemoryDescriptor{Start: t.stackLo, Memory: l.location(t.stackRVA, t.stackHi-t.stackLo)}

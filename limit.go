@@ -212,9 +212,9 @@ func dropContexts(w *Writer, excess uint64) bool {
 	var freed uint64
 	for i := s.threads.n - 1; i >= 0 && freed < excess; i-- {
 		t := s.threads.at(i)
-		if t.tid != s.proc.blamed && t.context.len > 0 {
-			freed += uint64(t.context.len)
-			t.context = span{}
+		if size := s.contextSize(t); t.tid != s.proc.blamed && size > 0 {
+			freed += uint64(size)
+			t.hasRegs = false
 		}
 	}
 	return freed > 0

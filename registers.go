@@ -16,9 +16,36 @@ const (
 // errnoInvalid is EINVAL of every Linux.
 const errnoInvalid = 22
 
-// encodeContext makes the CPU context record of one thread, unless the crash context gave one. debug is scratch.
-func (s *snapshot) encodeContext(t *thread, debug *[8]uint64) {
-	if t.hasRegs || t.gp.len == 0 {
+// checkContext settles whether the dump gets a CPU context record of a thread: there is one from the crash context, or
+// its raw registers are enough to make one when it is written.
+func (s *snapshot) checkContext(t *thread) {
+	if t.context.len > 0 || t.gp.len == 0 {
+		return
+	}
+	if int(t.gp.len) < s.target.arch.GPSize() {
+		s.soft(opRegisters, errnoInvalid, t.tid, 0)
+		t.gp = span{}
+		return
+	}
+	t.hasRegs = true
+}
+
+// contextSize is the length of a thread's CPU context record, 0 if it has none.
+func (s *snapshot) contextSize(t *thread) int {
+	switch {
+	case !t.hasRegs:
+		return 0
+	case t.context.len > 0:
+		return int(t.context.len)
+	}
+	return s.target.arch.ContextSize()
+}
+
+// putContext writes the CPU context record of a thread to b, which has its size. Records are made when they are
+// written, because raw registers take half the memory. debug is scratch.
+func (s *snapshot) putContext(b []byte, t *thread, debug *[8]uint64) {
+	if t.context.len > 0 {
+		copy(b, s.bytes.bytes(t.context))
 		return
 	}
 	r := context.Regsets{Arch: s.target.arch, Order: s.target.order, GP: s.bytes.bytes(t.gp)}
@@ -26,20 +53,13 @@ func (s *snapshot) encodeContext(t *thread, debug *[8]uint64) {
 		r.FP = s.bytes.bytes(t.fp)
 	}
 	if t.debug.len == 64 {
-		b := s.bytes.bytes(t.debug)
+		d := s.bytes.bytes(t.debug)
 		for i := range debug {
-			debug[i] = binary.NativeEndian.Uint64(b[8*i:])
+			debug[i] = binary.NativeEndian.Uint64(d[8*i:])
 		}
 		r.Debug = debug
 	}
-	rec, b := s.bytes.alloc(s.target.arch.ContextSize())
-	if n := r.Encode(b); n > 0 {
-		t.context = s.bytes.trim(rec, n)
-		t.hasRegs = true
-	} else {
-		s.bytes.trim(rec, 0)
-		s.soft(opRegisters, errnoInvalid, t.tid, 0)
-	}
+	r.Encode(b)
 }
 
 // maxRegsets bounds what one thread's further register sets take: SVE at its longest vectors is the largest.

@@ -97,13 +97,13 @@ var rawTypes = [numRaw]stream.Type{
 type thread struct {
 	tid      int32
 	state    threadState
-	hasRegs  bool // context holds a record
+	hasRegs  bool // context holds a record, or gp what makes one
 	hasSP    bool // sp and pc are known, from registers or from /proc
 	pc, sp   uint64
 	gp, fp   span // raw regsets
 	fpType   uint32
 	debug    span // 8 debug registers, 64 bytes in host order
-	context  span // finished CPU context record
+	context  span // finished CPU context record, where a crash context gave one
 	extra    span // other regsets (RegisterSetsStream), when asked for
 	name     span
 	stackLo  uint64 // wanted stack [stackLo, stackHi); both 0: none

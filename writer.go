@@ -171,6 +171,7 @@ type Writer struct {
 	snap       snapshot
 	batch      requests
 	words      [64]uint64
+	debug      [8]uint64 // scratch of putContext
 	enc        *stream.Encoder
 	plan       layout
 	chunk      []byte    // what mode full streams through
