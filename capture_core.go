@@ -49,7 +49,6 @@ type core struct {
 	auxv     procfs.Auxv
 	comm     span
 	line     procfs.Mapping
-	debug    [8]uint64
 	goStacks goStacks
 	window   memoryWindow
 	images   *elf.Reader
@@ -296,7 +295,7 @@ func (c *core) chooseFull(s *snapshot) {
 func (c *core) complete(w *Writer) {
 	s := &w.snap
 	for i := range s.threads.all() {
-		s.encodeContext(s.threads.at(i), &c.debug)
+		s.checkContext(s.threads.at(i))
 	}
 	s.followLinkMaps(&c.window)
 }
