@@ -1,0 +1,509 @@
+//go:build linux
+
+package minidump
+
+import (
+	stdcontext "context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"minidump/context"
+	"minidump/internal/victims"
+	"minidump/stream"
+)
+
+// Where .ci/run installs the readers.
+func toolFolders() []string {
+	home, _ := os.UserHomeDir()
+	return []string{
+		filepath.Join(home, ".cache/minidump-ci/cargo/bin"),
+		filepath.Join(home, ".cache/minidump-ci/venv/bin"),
+		filepath.Join(home, ".cargo/bin"),
+	}
+}
+
+// tool finds a program that no one here wrote. Without it the test is skipped, and fails when CI=true.
+func tool(t testing.TB, name string) string {
+	t.Helper()
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	for _, dir := range toolFolders() {
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is missing, and CI=true", name)
+	}
+	t.Skipf("%s is missing", name)
+	return ""
+}
+
+// output runs a reader, for a minute at most, and returns what it printed.
+func output(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	ctx, cancel := stdcontext.WithTimeout(stdcontext.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s %q: %v\n%s\n%s", name, args, err, out, &stderr)
+	}
+	return string(out)
+}
+
+// dumpFile is dump, and leaves the dump in a file for other readers.
+func dumpFile(t testing.TB, pid int, o Options) (string, *stream.File, Result) {
+	t.Helper()
+	w, err := NewWriter(pid, patient(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	path := filepath.Join(t.TempDir(), "x.dmp")
+	r, err := w.DumpFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := stream.OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	for _, p := range stream.Problems(f) {
+		t.Errorf("problem: %s", p)
+	}
+	for _, e := range r.SoftErrors() {
+		t.Logf("soft error: %v", &e)
+	}
+	return path, f, r
+}
+
+// crasher starts a crasher of the given kind that has crashed and waits inside its signal handler.
+func startCrasher(t testing.TB, path string, args ...string) (v *victims.Proc, files string, tid int32) {
+	t.Helper()
+	files = filepath.Join(t.TempDir(), "crash")
+	v = victims.Start(t, path, append([]string{"--handler", files}, args...)...)
+	var pid int
+	if _, err := fmt.Sscanf(v.Line(t), "crashed %d %d", &pid, &tid); err != nil || pid != v.PID {
+		t.Fatalf("crashed in %d, not %d: %v", pid, v.PID, err)
+	}
+	return v, files, tid
+}
+
+func hostOrder() binary.ByteOrder {
+	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
+		return binary.BigEndian
+	}
+	return binary.LittleEndian
+}
+
+// linuxCrash makes a crash of what the crasher's signal handler was given.
+func linuxCrash(t testing.TB, pid int, tid int32, files string) *context.Crash {
+	t.Helper()
+	read := func(suffix string) []byte {
+		b, err := os.ReadFile(files + suffix)
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		return b
+	}
+	c, err := context.CrashFromLinux(nativeArch, hostOrder(), int32(pid), tid, read(".siginfo"), read(".ucontext"), read(".fpregs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// report is the part of minidump-stackwalk's JSON that the tests look at.
+type report struct {
+	Status    string
+	PID       int
+	CrashInfo struct {
+		Type           string
+		Address        string
+		CrashingThread *int `json:"crashing_thread"` // index
+	} `json:"crash_info"`
+	MainModule  int `json:"main_module"`
+	ThreadCount int `json:"thread_count"`
+	Modules     []struct {
+		Filename    string
+		DebugID     string `json:"debug_id"`
+		CodeID      string `json:"code_id"`
+		LoadSymbols bool   `json:"loaded_symbols"`
+	}
+	SystemInfo struct {
+		OS       string
+		OSVer    string `json:"os_ver"`
+		CPUArch  string `json:"cpu_arch"`
+		CPUInfo  string `json:"cpu_info"`
+		CPUCount int    `json:"cpu_count"`
+	} `json:"system_info"`
+	Threads []struct {
+		ID     int    `json:"thread_id"`
+		Name   string `json:"thread_name"`
+		Frames []struct {
+			Function, File, Module, Trust string
+			Line                          int
+		}
+	}
+}
+
+// stackwalk reads a dump with minidump-stackwalk, given the symbols of the programs.
+func stackwalk(t testing.TB, dmp string, programs ...string) *report {
+	t.Helper()
+	walker := tool(t, "minidump-stackwalk")
+	args := []string{"--json"}
+	if len(programs) > 0 {
+		syms := t.TempDir()
+		for _, p := range programs {
+			output(t, tool(t, "dump_syms"), "--inlines", "-s", syms, p)
+		}
+		args = append(args, "--symbols-path", syms)
+	}
+	var r report
+	out := output(t, walker, append(args, dmp)...)
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if t.Failed() {
+		t.Log(out)
+	}
+	return &r
+}
+
+// functions gives the names of the functions of a thread's frames, innermost first.
+func (r *report) functions(thread int) (names []string) {
+	for _, f := range r.Threads[thread].Frames {
+		names = append(names, f.Function)
+	}
+	return names
+}
+
+// checkSystem checks what a report says of the process and the machine.
+func (r *report) checkSystem(t testing.TB, pid int, f *stream.File) {
+	t.Helper()
+	if r.Status != "OK" || r.PID != pid {
+		t.Errorf("status %q, pid %d, want %d", r.Status, r.PID, pid)
+	}
+	arch := map[string]string{"amd64": "amd64", "386": "x86", "arm64": "arm64", "arm": "arm"}[runtime.GOARCH]
+	release, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	major, _, _ := strings.Cut(string(release), ".")
+	if r.SystemInfo.OS != "Linux" || r.SystemInfo.CPUArch != arch || !strings.HasPrefix(r.SystemInfo.OSVer, major+".") {
+		t.Errorf("system %+v", r.SystemInfo)
+	}
+	if n := strings.Count(readText(t, "/proc/cpuinfo"), "\nprocessor"); n > 1 && r.SystemInfo.CPUCount < n {
+		t.Errorf("%d processors", r.SystemInfo.CPUCount)
+	}
+	threads, err := f.Threads()
+	if err != nil || r.ThreadCount != len(threads) || len(r.Threads) != len(threads) {
+		t.Errorf("%d threads, the decoder says %d: %v", r.ThreadCount, len(threads), err)
+	}
+	names := commNames(t, pid)
+	for _, th := range r.Threads {
+		if want, ok := names[th.ID]; !ok || th.Name != want {
+			t.Errorf("thread %d is named %q, want %q", th.ID, th.Name, want)
+		}
+		if len(th.Frames) == 0 {
+			t.Errorf("thread %d has no frames", th.ID)
+		}
+	}
+}
+
+func readText(t testing.TB, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// commNames gives the names of a process's threads, as the kernel has them.
+func commNames(t testing.TB, pid int) map[int]string {
+	t.Helper()
+	names := map[int]string{}
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/comm", pid))
+	for _, file := range files {
+		var tid int
+		fmt.Sscanf(file, fmt.Sprintf("/proc/%d/task/%%d/comm", pid), &tid)
+		names[tid] = strings.TrimSuffix(readText(t, file), "\n")
+	}
+	return names
+}
+
+// sourceLine finds the line of a C victim's source that holds text.
+func sourceLine(t testing.TB, source, text string) int {
+	t.Helper()
+	b := readText(t, filepath.Join("internal/victims/c", source))
+	for i, line := range strings.Split(b, "\n") {
+		if strings.Contains(line, text) {
+			return i + 1
+		}
+	}
+	t.Fatalf("%s has no %q", source, text)
+	return 0
+}
+
+// crashers are the ways to build the C program that crashes.
+var crashers = []struct {
+	name, compiler string
+	flags          []string
+	// lldb takes 15 bytes behind the code for a part of it when it hashes the code of a program without build id, so it
+	// finds the symbols of the small one only by luck.
+	noLLDB bool
+}{
+	{name: "glibc", compiler: "gcc"},
+	{name: "glibc static", compiler: "gcc", flags: []string{"-static"}},
+	{name: "musl", compiler: "musl-gcc", flags: []string{"-Wl,--build-id"}},
+	{name: "musl static", compiler: "musl-gcc", flags: []string{"-static"}},
+	{name: "musl without build id", compiler: "musl-gcc", noLLDB: true},
+}
+
+// TestReadersOfCrash lets every reader tell of a null pointer dereference in a thread.
+func TestReadersOfCrash(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("the readers' report is known for amd64")
+	}
+	faultLine := sourceLine(t, "crasher.c", "n->next->next->value + 1")
+	for _, c := range crashers {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			program := victims.Compile(t, c.compiler, "crasher.c", c.flags...)
+			v, files, tid := startCrasher(t, program, "--in", "thread", "--threads", "3", "null")
+			crash := linuxCrash(t, v.PID, tid, files)
+			dmp, f, _ := dumpFile(t, v.PID, Options{Crash: crash})
+			checkStacks(t, f, DefaultCrashStackLimit)
+
+			t.Run("stackwalk", func(t *testing.T) {
+				r := stackwalk(t, dmp, program)
+				r.checkSystem(t, v.PID, f)
+				if want := fmt.Sprintf("0x%016x", crash.Address); r.CrashInfo.Type != "SIGSEGV / SEGV_MAPERR" || r.CrashInfo.Address != want {
+					t.Errorf("%+v, want address %s", r.CrashInfo, want)
+				}
+				if r.MainModule != 0 || r.Modules[0].Filename != "crasher" {
+					t.Errorf("main module %d, first %q", r.MainModule, r.Modules[0].Filename)
+				}
+				if r.CrashInfo.CrashingThread == nil {
+					t.Fatal("no crashing thread")
+				}
+				blamed := *r.CrashInfo.CrashingThread
+				if th := r.Threads[blamed]; th.ID != int(tid) || th.Name != "crash-thread" {
+					t.Errorf("crashing thread %d %q, want %d", th.ID, th.Name, tid)
+				}
+				got := r.functions(blamed)
+				if want := []string{"level3", "level2", "level1", "crash_thread"}; len(got) < 4 || !slices.Equal(got[:4], want) {
+					t.Errorf("frames %q, want %q", got, want)
+				}
+				if top := r.Threads[blamed].Frames[0]; top.Line != faultLine || filepath.Base(top.File) != "crasher.c" {
+					t.Errorf("crashed at %s:%d, want line %d", top.File, top.Line, faultLine)
+				}
+			})
+			t.Run("lldb", func(t *testing.T) {
+				if c.noLLDB {
+					t.Skip("lldb hashes beyond the code")
+				}
+				out := output(t, tool(t, "lldb"), "-b", "--no-lldbinit", "--script-language", "none", "-c", dmp, program,
+					"-o", "thread list", "-o", "bt all")
+				if n := len(regexp.MustCompile(`(?m)^[* ] thread #\d+: tid`).FindAllString(out, -1)); n != 5 {
+					t.Errorf("%d threads, want 5", n)
+				}
+				for i, want := range []string{
+					fmt.Sprintf(`level3.* at crasher\.c:%d:`, faultLine), `level2.* at crasher\.c:`,
+					`level1.* at crasher\.c:`, `crash_thread.* at crasher\.c:`,
+				} {
+					if !regexp.MustCompile(fmt.Sprintf("frame #%d: .*%s", i, want)).MatchString(out) {
+						t.Errorf("no frame %d that matches %s", i, want)
+					}
+				}
+				if !strings.Contains(out, "SIGSEGV") && !strings.Contains(out, "signal SEGV") {
+					t.Error("no word of SIGSEGV")
+				}
+				if t.Failed() {
+					t.Log(out)
+				}
+			})
+			t.Run("python", func(t *testing.T) { checkPython(t, dmp, f) })
+		})
+	}
+}
+
+// pythonScript lists what PyPI's minidump finds.
+const pythonScript = `
+import json, sys, warnings
+warnings.simplefilter("ignore")
+from minidump.minidumpfile import MinidumpFile
+d = MinidumpFile.parse(sys.argv[1])
+memory = d.memory_segments_64 or d.memory_segments
+reader = d.get_reader().get_buffered_reader()
+segment = memory.memory_segments[0]
+reader.move(segment.start_virtual_address)
+print(json.dumps({
+    "threads": [t.ThreadId for t in d.threads.threads],
+    "modules": [[m.name, m.baseaddress, m.size] for m in d.modules.modules],
+    "ranges": [[s.start_virtual_address, s.size] for s in memory.memory_segments],
+    "pid": d.misc_info.ProcessId,
+    "exception": d.exception.exception_records[0].ThreadId,
+    "first": reader.read(16).hex(),
+}))
+`
+
+// checkPython compares what PyPI's minidump reads with what the decoder reads.
+func checkPython(t *testing.T, dmp string, f *stream.File) {
+	t.Helper()
+	python := ""
+	for _, dir := range toolFolders() {
+		p := filepath.Join(dir, "python3")
+		if exec.Command(p, "-c", "import minidump").Run() == nil {
+			python = p
+			break
+		}
+	}
+	if python == "" {
+		if p, err := exec.LookPath("python3"); err == nil && exec.Command(p, "-c", "import minidump.minidumpfile").Run() == nil {
+			python = p
+		}
+	}
+	if python == "" {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("PyPI's minidump is missing, and CI=true")
+		}
+		t.Skip("PyPI's minidump is missing")
+	}
+	var got struct {
+		Threads   []uint32
+		Modules   [][3]any
+		Ranges    [][2]uint64
+		PID       uint32
+		Exception uint32
+		First     string
+	}
+	out := output(t, python, "-c", pythonScript, dmp)
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	threads, _ := f.Threads()
+	var tids []uint32
+	for _, th := range threads {
+		tids = append(tids, th.ThreadID)
+	}
+	if !slices.Equal(got.Threads, tids) {
+		t.Errorf("threads %d, want %d", got.Threads, tids)
+	}
+	mods, _ := f.Modules()
+	if len(got.Modules) != len(mods) {
+		t.Errorf("%d modules, want %d", len(got.Modules), len(mods))
+	} else {
+		for i, m := range mods {
+			if got.Modules[i][0] != m.Name {
+				t.Errorf("module %d is %v, want %s", i, got.Modules[i], m.Name)
+			}
+		}
+	}
+	ranges, _ := f.MemoryRanges()
+	if len(got.Ranges) != len(ranges) || len(ranges) == 0 || got.Ranges[0] != [2]uint64{ranges[0].Addr, ranges[0].Size} {
+		t.Errorf("ranges %v, want %v", got.Ranges, ranges)
+	} else {
+		first := make([]byte, 16)
+		if _, err := f.ReadMemory(ranges[0].Addr, first); err != nil || got.First != fmt.Sprintf("%x", first) {
+			t.Errorf("memory %s, want %x: %v", got.First, first, err)
+		}
+	}
+	misc, _ := f.MiscInfo()
+	e, _ := f.Exception()
+	if got.PID != misc.ProcessID || got.Exception != e.ThreadID {
+		t.Errorf("pid %d, thread %d, want %d, %d", got.PID, got.Exception, misc.ProcessID, e.ThreadID)
+	}
+}
+
+// TestReadersOfGo lets the readers tell of an idle Go program, of Go alone and with the C library.
+func TestReadersOfGo(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("the readers' report is known for amd64")
+	}
+	for _, c := range []struct{ name, env string }{{"static", "CGO_ENABLED=0"}, {"cgo", "CGO_ENABLED=1"}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			program := victims.Go(t, "gosleep", c.env)
+			v := victims.Start(t, program, "5")
+			dmp, f, _ := dumpFile(t, v.PID, Options{})
+			checkStacks(t, f, DefaultCrashStackLimit)
+			t.Run("stackwalk", func(t *testing.T) {
+				programs := []string{program}
+				mods, _ := f.Modules()
+				for _, m := range mods {
+					if strings.HasPrefix(filepath.Base(m.Name), "libc.so") {
+						programs = append(programs, m.Name)
+					}
+				}
+				r := stackwalk(t, dmp, programs...)
+				r.checkSystem(t, v.PID, f)
+				if r.Modules[0].Filename != "gosleep" || !r.Modules[0].LoadSymbols {
+					t.Errorf("main module %+v", r.Modules[0])
+				}
+				for i := range r.Threads { // an idle thread of Go sleeps in the scheduler
+					if got := r.functions(i); !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, "runtime.") }) {
+						t.Errorf("frames of thread %d: %q", i, got)
+					}
+				}
+			})
+			t.Run("lldb", func(t *testing.T) {
+				out := output(t, tool(t, "lldb"), "-b", "--no-lldbinit", "--script-language", "none", "-c", dmp, program,
+					"-o", "thread list", "-o", "bt all")
+				if !regexp.MustCompile(`frame #0: .*gosleep.runtime\..* at .*\.(s|go):\d+`).MatchString(out) {
+					t.Errorf("no frame of the Go runtime in\n%s", out)
+				}
+			})
+			t.Run("python", func(t *testing.T) { checkPython(t, dmp, f) })
+		})
+	}
+}
+
+// TestReadersOfThousandThreads lets the readers count and name a thousand threads.
+func TestReadersOfThousandThreads(t *testing.T) {
+	const n = 1000
+	program := victims.C(t, "victim.c")
+	v := victims.Start(t, program, "idle", fmt.Sprint(n))
+	dmp, f, r := dumpFile(t, v.PID, Options{})
+	if r.Threads != n || r.Soft != 0 {
+		t.Errorf("%d threads, %d soft errors", r.Threads, r.Soft)
+	}
+	t.Run("stackwalk", func(t *testing.T) {
+		r := stackwalk(t, dmp, program)
+		r.checkSystem(t, v.PID, f)
+		for i := range r.Threads {
+			deep := 0
+			for _, name := range r.functions(i) {
+				if name == "deep" {
+					deep++
+				}
+			}
+			if deep != 21 { // 20 frames and the one that waits
+				t.Errorf("thread %d has %d frames of deep", i, deep)
+			}
+			if t.Failed() {
+				break
+			}
+		}
+	})
+	t.Run("lldb", func(t *testing.T) {
+		out := output(t, tool(t, "lldb"), "-b", "--no-lldbinit", "--script-language", "none", "-c", dmp, program, "-o", "thread list")
+		if got := strings.Count(out, ": tid = "); got != n {
+			t.Errorf("%d threads", got)
+		}
+	})
+	t.Run("python", func(t *testing.T) { checkPython(t, dmp, f) })
+}
