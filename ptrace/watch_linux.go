@@ -19,6 +19,9 @@ type Watch struct {
 	info [128]byte // struct siginfo; first, so that it is aligned
 	word uintptr
 	mask unix.Sigset_t
+
+	// Plain is set by a caller that traces nothing, and only waits: for a kernel before 4.7.
+	Plain bool
 }
 
 // NewWatch makes a Watch.
@@ -32,7 +35,7 @@ const (
 
 // Adopt makes a watched process of one that has been started with PTRACE_TRACEME (SysProcAttr.Ptrace) by the calling
 // thread and stands in the SIGTRAP of its execve, before its first instruction. options are FollowThreads or both.
-// mask becomes its signal mask: to start it with all signals blocked keeps it from stopping, unseen, between
+// mask becomes its signal mask: to start it with all signals but SIGTRAP blocked keeps it from stopping, unseen, between
 // PTRACE_TRACEME and execve.
 //
 // A process that was traced by PTRACE_TRACEME can't listen to group-stops, and the kernel has no way to make it a seized
@@ -54,7 +57,7 @@ func (w *Watch) Adopt(pid int, mask *unix.Sigset_t, options int) sys.Errno {
 		return unix.ESRCH
 	}
 	w.mask = *mask
-	sys.Ptrace(unix.PTRACE_SETSIGMASK, pid, sigsetSize(), uintptr(unsafe.Pointer(&w.mask))) // Linux 3.11
+	sys.Ptrace(unix.PTRACE_SETSIGMASK, pid, SigsetSize(), uintptr(unsafe.Pointer(&w.mask))) // Linux 3.11
 	if e := sys.Ptrace(unix.PTRACE_DETACH, pid, 0, uintptr(unix.SIGSTOP)); e != 0 {
 		return e
 	}
@@ -86,10 +89,11 @@ func (w *Watch) waitFor(pid, options int) sys.Errno {
 type Kind uint8
 
 const (
-	KindNone    Kind = iota
-	KindStopped      // the thread is in a ptrace-stop
-	KindExited       // it ended, with Status
-	KindKilled       // it ended by Signal
+	KindNone     Kind = iota
+	KindStopped       // the thread is in a ptrace-stop
+	KindExited        // it ended, with Status
+	KindKilled        // it ended by Signal
+	KindUntraced      // a child that is not watched was stopped by Signal
 )
 
 // Stop is one report of Next.
@@ -107,6 +111,9 @@ type Stop struct {
 // not only those of this OS thread. ECHILD says that there is nothing to wait for, EINVAL that the kernel is too old.
 func (w *Watch) Next(block, others bool) (Stop, sys.Errno) {
 	options := unix.WSTOPPED | unix.WEXITED | unix.WNOWAIT | unix.WALL
+	if w.Plain {
+		options &^= unix.WALL
+	}
 	if !others {
 		options |= unix.WNOTHREAD
 	}
@@ -138,6 +145,8 @@ func (w *Watch) stop() Stop {
 		s.Kind, s.Status = KindExited, status
 	case cldKilled, cldDumped:
 		s.Kind, s.Signal = KindKilled, status&0x7f
+	case cldStopped:
+		s.Kind, s.Signal = KindUntraced, status&0x7f
 	default:
 		s.Kind = KindStopped
 		s.Signal, s.Event, s.GroupStop = stopKind(status)
@@ -148,9 +157,13 @@ func (w *Watch) stop() Stop {
 	return s
 }
 
-// Reap consumes the end of tid.
+// Reap consumes the end of tid, or the stop of a child that is not watched.
 func (w *Watch) Reap(tid int32) {
-	sys.Waitid(int(tid), &w.info, unix.WEXITED|unix.WNOHANG|unix.WALL)
+	options := unix.WEXITED | unix.WSTOPPED | unix.WNOHANG | unix.WALL
+	if w.Plain {
+		options &^= unix.WALL
+	}
+	sys.Waitid(int(tid), &w.info, options)
 }
 
 // Continue lets tid go on and, after a signal-delivery-stop, take signal (0: none).
@@ -176,16 +189,23 @@ func (w *Watch) EventMessage(tid int32) (uint32, sys.Errno) {
 	return uint32(w.word), e
 }
 
-// sigsetSize is sizeof(sigset_t) of the kernel in bytes: mips has 128 signals.
-func sigsetSize() uintptr {
+// SigsetSize is sizeof(sigset_t) of the kernel in bytes: mips has 128 signals.
+func SigsetSize() uintptr {
 	if mips {
 		return 16
 	}
 	return 8
 }
 
-// HasChildren reports whether the calling OS thread has children or traces anything.
-func (w *Watch) HasChildren() bool {
+// Supported tells whether the kernel's waitid can do what a Watch needs, and whether the calling OS thread has no
+// children.
+func (w *Watch) Supported() (supported, childless bool) {
 	_, e := w.Next(false, false)
-	return e != unix.ECHILD
+	if e == unix.EINVAL {
+		w.Plain = true
+		_, e = w.Next(false, false)
+		w.Plain = false
+		return false, e == unix.ECHILD
+	}
+	return true, e == unix.ECHILD
 }

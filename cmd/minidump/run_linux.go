@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"minidump"
+)
+
+// watch runs the command, and returns how it ended.
+func (r *runFlags) watch(argv []string) error {
+	result, err := minidump.Run(argv, minidump.RunOptions{
+		Options: r.options, Output: r.output, Keep: r.keep, FollowChildren: r.followChildren, ExitCodes: r.exitCodes,
+		StandIn: true, OnDump: r.report, Warn: warnUnwatched,
+	})
+	var start *minidump.StartError
+	if errors.As(err, &start) {
+		fmt.Fprintf(os.Stderr, "minidump: run %s: %v\n", printable(start.Name), start.Err)
+		return exitStatus(start.Status())
+	}
+	if err != nil {
+		return err
+	}
+	return exitStatus(result.Status())
+}
+
+// report tells of a dump in one line.
+func (r *runFlags) report(d minidump.RunDump) {
+	if d.Err == nil && r.json {
+		reportJSON(os.Stderr, d.Path, &d.Result, d.Soft)
+		return
+	}
+	who := fmt.Sprintf("%s (process %d, thread %d): %s", printable(d.Name), d.PID, d.TID, d.Reason())
+	if d.Err != nil {
+		fmt.Fprintf(os.Stderr, "minidump: %s: no dump: %s\n", who, oneLine(strings.TrimPrefix(d.Err.Error(), "minidump: ")))
+		return
+	}
+	line := fmt.Sprintf("minidump: %s: wrote %s, %s", who, printable(d.Path), bytesText(d.Result.Size))
+	if n := len(d.Soft); n > 0 {
+		line += fmt.Sprintf(" (%s missing)", count(n, "piece"))
+	}
+	fmt.Fprintln(os.Stderr, line)
+}
+
+func warnUnwatched(err error) {
+	fmt.Fprintf(os.Stderr, "minidump: the command runs unwatched: %s\n", oneLine(strings.TrimPrefix(err.Error(), "minidump: ")))
+}

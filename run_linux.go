@@ -1,0 +1,333 @@
+package minidump
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"minidump/context"
+	"minidump/ptrace"
+)
+
+// RunOptions say how Run runs a command.
+type RunOptions struct {
+	// Options are those of every dump. Thread and Crash are of no use here. CrashpadInfo gets the annotation
+	// "died-of" when that is another signal, or an exit status, than the exception stream tells of.
+	Options Options
+
+	// Output is the file that a dump goes to, or, if it is a folder or ends with "/", the folder in which each gets a
+	// file NAME.PID.TIME.dmp. "" is the working folder. A further dump of the same run to a file gets .PID put before
+	// the file's extension. The folder is made when the first dump needs it.
+	Output string
+	// Keep is how many files of that form a folder may have after a dump; the oldest are deleted. 0: no limit.
+	Keep int
+
+	FollowChildren bool  // dump also descendants of the command that die
+	ExitCodes      []int // dump also a process that exits with one of these statuses, 1 to 255
+
+	// StandIn is for a program that does nothing but to run the command, so that it is as if whoever started it had
+	// started the command: it forwards the signals that it gets (and the command did not get with it), is stopped
+	// and continued with the command, and reaps all orphans if it is process 1.
+	StandIn bool
+
+	Dir   string     // working folder of the command; "": that of the caller
+	Env   []string   // its environment, K=V; nil: that of the caller
+	Files []*os.File // its open files from 0 on; nil: 0, 1 and 2 of the caller
+
+	OnDump func(RunDump) // called after each dump or failed dump, on a goroutine of its own
+	Warn   func(error)   // called if the command can't be watched, before it runs
+}
+
+// RunDump is a process that died under Run.
+type RunDump struct {
+	PID, TID int
+	Name     string // of the process
+
+	Signal   syscall.Signal // that it died of; 0 if it exited
+	ExitCode int            // if it exited
+
+	// Crash is what the exception stream says: of the signal, or of an earlier fault that led to it. nil if the process
+	// exited without a fault.
+	Crash *context.Crash
+
+	Path   string // of the dump
+	Err    error  // why there is none
+	Result Result
+	Soft   []SoftError // what is missing from it
+}
+
+// RunResult is how a command ended.
+type RunResult struct {
+	PID       int
+	ExitCode  int            // if it exited
+	Signal    syscall.Signal // that it died of; 0 if it exited
+	Dumps     []RunDump
+	Unwatched error // why the command ran without being watched; nil if it was watched
+}
+
+// Status is the exit status that a shell would show: 128 and more for a signal.
+func (r RunResult) Status() int {
+	if r.Signal != 0 {
+		return 128 + int(r.Signal)
+	}
+	return r.ExitCode
+}
+
+// StartError says that Run could not start the command.
+type StartError struct {
+	Name string
+	Err  error
+}
+
+func (e *StartError) Error() string { return fmt.Sprintf("minidump: run %s: %v", e.Name, e.Err) }
+
+func (e *StartError) Unwrap() error { return e.Err }
+
+// Status is the exit status that shells use for this: 127 if the command was not found, else 126.
+func (e *StartError) Status() int {
+	if errors.Is(e.Err, fs.ErrNotExist) {
+		return 127
+	}
+	return 126
+}
+
+// Run starts a command, watches it by ptrace from its first instruction, and writes a dump when it dies of a signal whose
+// default action is to dump core (SIGSEGV, SIGABRT, SIGQUIT and so on), or exits with one of ExitCodes. It returns when
+// the command has ended. argv[0] is looked for in PATH if it has no slash. An error is a *StartError, or tells that Run
+// lost the command; RunResult is of use without an error only.
+//
+// When the signal is about to be delivered, and the process neither catches nor ignores it, the dump is made before that:
+// all threads are there. When the kernel kills at once (a stack overflow without an alternative signal stack, a
+// seccomp filter), and for an exit, it is made when the last thread ends: the others are gone, their memory is not.
+//
+// A process that catches a fault and then dies of what its handler does is told by that fault, with the registers at the
+// fault: if it dies of a signal that it sends itself or that has no other cause, or exits, while the handler's signal
+// frame lies on the dying thread's stack; or, for a Go program, while the stack at the fault shows the call that the
+// runtime put there, for no more than half a minute. Any fault after which the program went on is forgotten so.
+//
+// The signal goes on to the process afterwards, which dies as it would have without Run. Should the calling process be
+// killed, the command goes on.
+//
+// A traced process differs in that no other debugger can attach to it, and that a program with set-user-ID bits runs
+// without them unless the caller may trace it. Where tracing is forbidden the command runs unwatched.
+func Run(argv []string, o RunOptions) (RunResult, error) {
+	if len(argv) == 0 {
+		return RunResult{}, &StartError{"", fs.ErrNotExist}
+	}
+	path, err := lookCommand(argv[0], o.Dir, o.Env)
+	if err != nil {
+		return RunResult{}, &StartError{argv[0], err}
+	}
+	out, err := newRunOutput(o.Output, o.Keep)
+	if err != nil {
+		return RunResult{}, err
+	}
+	r := &runner{o: &o, out: out, watch: ptrace.NewWatch(), regs: ptrace.New(0), self: int32(unix.Getpid()),
+		threads: map[int32]*watchedThread{}, processes: map[int32]*watchedProcess{}, reports: make(chan RunDump, 64)}
+	r.reapAll = o.StandIn && r.self == 1
+	reported := make(chan struct{})
+	go func() {
+		for d := range r.reports {
+			if o.OnDump != nil {
+				o.OnDump(d)
+			}
+		}
+		close(reported)
+	}()
+	if o.StandIn {
+		r.standIn()
+		defer r.signals.stop()
+	}
+	onOwnThread(r.watch, func(supported bool) {
+		if err = r.start(path, argv, supported); err == nil {
+			err = r.loop()
+		}
+	})
+	close(r.reports)
+	<-reported
+	return r.result, err
+}
+
+// onOwnThread runs f on an OS thread that has no children, and that ends afterwards: then the kernel lets go of all that
+// it traces. The main thread of the program would not end.
+func onOwnThread(w *ptrace.Watch, f func(supported bool)) {
+	done := make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		supported, childless := w.Supported()
+		if !childless || unix.Gettid() == unix.Getpid() {
+			onOwnThread(w, f) // on another thread, since this one is taken
+			runtime.UnlockOSThread()
+			close(done)
+			return
+		}
+		defer close(done)
+		f(supported)
+	}()
+	<-done
+}
+
+// lookCommand finds the program as execvp(3) does: in the folders of PATH, passing over what may not be executed.
+func lookCommand(name, dir string, env []string) (string, error) {
+	check := func(path string) error {
+		at := path
+		if dir != "" && !filepath.IsAbs(path) {
+			at = filepath.Join(dir, path)
+		}
+		info, err := os.Stat(at)
+		switch {
+		case errors.Is(err, unix.ENOTDIR):
+			return unix.ENOENT
+		case err != nil:
+			return bareError(err)
+		case info.IsDir():
+			return unix.EACCES
+		}
+		if err := unix.Access(at, unix.X_OK); err != nil {
+			return err
+		}
+		return nil
+	}
+	if name == "" {
+		return "", unix.ENOENT
+	}
+	if strings.Contains(name, "/") {
+		return name, check(name)
+	}
+	list, ok := os.LookupEnv("PATH")
+	if env != nil {
+		ok = false
+		for _, kv := range env {
+			if v, found := strings.CutPrefix(kv, "PATH="); found {
+				list, ok = v, true
+			}
+		}
+	}
+	if !ok {
+		list = "/usr/local/bin:/usr/bin:/bin"
+	}
+	first := error(unix.ENOENT)
+	for _, folder := range strings.Split(list, ":") {
+		if folder == "" {
+			folder = "."
+		}
+		path := folder + "/" + name
+		err := check(path)
+		if err == nil {
+			return path, nil
+		}
+		if errors.Is(err, unix.EACCES) {
+			first = err
+		}
+	}
+	return "", first
+}
+
+// bareError takes the operation and the path off a system's error.
+func bareError(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// start starts the command so that it stands before its first instruction, seized.
+func (r *runner) start(path string, argv []string, supported bool) error {
+	attr := &syscall.ProcAttr{Dir: r.o.Dir, Env: r.o.Env, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{}}
+	if attr.Env == nil {
+		attr.Env = syscall.Environ()
+	}
+	if r.o.Files != nil {
+		attr.Files = nil
+		for _, f := range r.o.Files {
+			attr.Files = append(attr.Files, f.Fd())
+		}
+	}
+	if supported {
+		err := r.startTraced(path, argv, attr)
+		if err == nil || r.result.PID != 0 {
+			return err
+		}
+		if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOSYS) {
+			return &StartError{argv[0], err}
+		}
+		// The command itself may be forbidden, or ptrace: try without.
+		r.result.Unwatched = fmt.Errorf("minidump: ptrace: %w", mapErrno(err))
+	} else {
+		r.watch.Plain = true
+		r.result.Unwatched = fmt.Errorf("minidump: watching a command before Linux 4.7 is %w", ErrUnsupported)
+	}
+	attr.Sys.Ptrace = false
+	pid, err := syscall.ForkExec(path, argv, attr)
+	if err != nil {
+		return &StartError{argv[0], err}
+	}
+	r.started(pid)
+	r.warn()
+	return nil
+}
+
+func (r *runner) warn() {
+	if r.o.Warn != nil {
+		r.o.Warn(r.result.Unwatched)
+	}
+}
+
+func (r *runner) startTraced(path string, argv []string, attr *syscall.ProcAttr) error {
+	var all, mask unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
+	}
+	// The new process must not be stopped by a signal before its execve: no one would let it go on, since ForkExec
+	// waits for that. So it starts with all signals blocked, but for the SIGTRAP of execve, and Adopt gives it the mask
+	// that it should have.
+	trap := uint(unix.SIGTRAP - 1)
+	bits := 8 * uint(unsafe.Sizeof(all.Val[0]))
+	all.Val[trap/bits] &^= 1 << (trap % bits)
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &mask); err != nil {
+		return err
+	}
+	attr.Sys.Ptrace = true
+	pid, err := syscall.ForkExec(path, argv, attr)
+	unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil)
+	if err != nil {
+		return err
+	}
+	options := ptrace.FollowThreads
+	if r.o.FollowChildren {
+		options |= ptrace.FollowChildren
+	}
+	errno := r.watch.Adopt(pid, &mask, options)
+	r.started(pid)
+	if errno != 0 && errno != unix.ESRCH {
+		// Let go of, but not seized: a program that may not be read can't be traced.
+		r.result.Unwatched = fmt.Errorf("minidump: ptrace: %w", mapErrno(errno))
+		r.warn()
+	}
+	r.wakeSent = true
+	unix.Kill(pid, unix.SIGCONT)
+	if errno == 0 {
+		r.watch.Continue(int32(pid), 0)
+	}
+	return nil
+}
+
+func (r *runner) started(pid int) {
+	r.main = int32(pid)
+	r.result.PID = pid
+	if r.result.Unwatched == nil {
+		r.processes[r.main] = &watchedProcess{pid: r.main}
+	}
+	if r.signals != nil {
+		r.signals.begin(pid)
+	}
+}

@@ -1,0 +1,106 @@
+package minidump
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// runOutput says where the dumps of a run go.
+type runOutput struct {
+	dir  string // "" if file is set
+	file string
+	keep int
+	used bool
+}
+
+func newRunOutput(output string, keep int) (*runOutput, error) {
+	// The command may run for long: what the path means must not change with the working folder.
+	path, err := filepath.Abs(output)
+	if err != nil {
+		return nil, fmt.Errorf("minidump: %w", err)
+	}
+	info, err := os.Stat(path)
+	isDir := output == "" || strings.HasSuffix(output, "/")
+	switch {
+	case err == nil && info.IsDir():
+		return &runOutput{dir: path, keep: keep}, nil
+	case err == nil && isDir:
+		return nil, fmt.Errorf("minidump: %s: %w", output, errNoFolder)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("minidump: %w", err)
+	case isDir:
+		return &runOutput{dir: path, keep: keep}, nil
+	}
+	return &runOutput{file: path}, nil
+}
+
+var errNoFolder = errors.New("not a folder")
+
+// path gives the file for the next dump.
+func (o *runOutput) path(name string, pid int32, now time.Time) (string, error) {
+	if o.dir != "" {
+		if err := os.MkdirAll(o.dir, 0o700); err != nil {
+			return "", fmt.Errorf("minidump: %w", err)
+		}
+		return filepath.Join(o.dir, fmt.Sprintf("%s.%d.%s.dmp", fileName(name), pid, now.UTC().Format("20060102T150405.000Z"))), nil
+	}
+	if !o.used {
+		o.used = true
+		return o.file, nil
+	}
+	ext := filepath.Ext(o.file)
+	return fmt.Sprintf("%s.%d%s", strings.TrimSuffix(o.file, ext), pid, ext), nil
+}
+
+// runDumpName is the form of the names that path makes: what is in front of the time, and the time.
+var runDumpName = regexp.MustCompile(`^.+\.[0-9]+\.([0-9]{8}T[0-9]{6}\.[0-9]{3}Z)\.dmp$`)
+
+// prune deletes the oldest dumps of the folder, by the time in their names.
+func (o *runOutput) prune() error {
+	if o.dir == "" || o.keep <= 0 {
+		return nil
+	}
+	entries, err := os.ReadDir(o.dir)
+	if err != nil {
+		return fmt.Errorf("minidump: %w", err)
+	}
+	type dump struct{ name, time string }
+	var dumps []dump
+	for _, e := range entries {
+		if m := runDumpName.FindStringSubmatch(e.Name()); m != nil && e.Type().IsRegular() {
+			dumps = append(dumps, dump{e.Name(), m[1]})
+		}
+	}
+	slices.SortFunc(dumps, func(a, b dump) int {
+		return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(a.name, b.name))
+	})
+	for i := 0; i < len(dumps)-o.keep; i++ {
+		if e := os.Remove(filepath.Join(o.dir, dumps[i].name)); e != nil && !errors.Is(e, fs.ErrNotExist) {
+			err = fmt.Errorf("minidump: %w", e)
+		}
+	}
+	return err
+}
+
+// fileName makes of a process's name a part of a file name that hides nothing and troubles no shell.
+func fileName(name string) string {
+	name = strings.Map(func(c rune) rune {
+		if !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("._+-", c) || c == unicode.ReplacementChar {
+			return '_'
+		}
+		return c
+	}, name)
+	if name == "" || name[0] == '.' || name[0] == '-' {
+		name = "_" + name
+	}
+	return name
+}

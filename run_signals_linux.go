@@ -1,0 +1,199 @@
+package minidump
+
+import (
+	"os"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"minidump/internal/sys"
+	"minidump/procfs"
+	"minidump/ptrace"
+)
+
+// standIn forwards the signals that this process gets to the command.
+//
+// Both are in one process group and on one terminal, so what is sent to the group (by the terminal, a shell's kill %1,
+// a service manager) reaches the command by itself and must not be forwarded. The watch sees what arrives at the
+// command. So a signal is forwarded if the same one has not arrived there within a moment, from anyone but us.
+type standIn struct {
+	incoming chan os.Signal
+	arrivals [65]atomic.Int64 // when each last arrived at the command; ptrace.Monotonic
+	begun    chan struct{}    // closed when the command has started
+	done     chan struct{}
+
+	mu    sync.Mutex
+	pid   int
+	alive bool // the command has not been waited for: pid is its own
+}
+
+// The times that a signal to the group may be apart here and there.
+const (
+	arrivalBefore = 50 * time.Millisecond
+	arrivalAfter  = 25 * time.Millisecond
+)
+
+// forwarded are the signals that a program may be sent for a purpose. Those that tell of its own faults or children, Go's
+// SIGURG, and SIGPIPE for what is written here, are not. Real-time signals are added.
+var forwarded = []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGTERM,
+	unix.SIGCONT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGWINCH, unix.SIGIO, unix.SIGPWR}
+
+// fromTerminal are those that a terminal sends to the group in its foreground.
+var fromTerminal = signalSet(unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP, unix.SIGWINCH)
+
+const firstRealTime, lastRealTime = 34, 64 // of which the C library leaves 32 and 33 out
+
+// watchedArrivals are all that are forwarded.
+var watchedArrivals = signalSet(forwarded...) | (1<<64 - 1<<(firstRealTime-1))
+
+// standIn begins to take signals, before the command is started: none must be missed.
+func (r *runner) standIn() {
+	s := &standIn{incoming: make(chan os.Signal, 256), begun: make(chan struct{}), done: make(chan struct{})}
+	for _, n := range forwarded {
+		if !signal.Ignored(n) { // as nohup has it; the command inherits that
+			signal.Notify(s.incoming, n)
+		}
+	}
+	for n := firstRealTime; n <= lastRealTime; n++ {
+		signal.Notify(s.incoming, syscall.Signal(n))
+	}
+	r.signals = s
+	go s.forward()
+}
+
+func (s *standIn) stop() {
+	signal.Stop(s.incoming)
+	close(s.done)
+}
+
+// begin tells that the command runs.
+func (s *standIn) begin(pid int) {
+	s.mu.Lock()
+	s.pid, s.alive = pid, true
+	s.mu.Unlock()
+	close(s.begun)
+}
+
+// end tells that the command is about to be waited for, after which its id can be another process's.
+func (s *standIn) end() {
+	s.mu.Lock()
+	s.alive = false
+	s.mu.Unlock()
+}
+
+// arrived notes that the command takes a signal that someone else sent.
+func (s *standIn) arrived(n int32) {
+	if n > 0 && int(n) < len(s.arrivals) {
+		s.arrivals[n].Store(ptrace.Monotonic())
+	}
+}
+
+func (s *standIn) forward() {
+	select {
+	case <-s.begun:
+	case <-s.done:
+		return
+	}
+	for {
+		select {
+		case got := <-s.incoming:
+			if n, ok := got.(syscall.Signal); ok && !s.hasIt(n) {
+				s.send(n)
+			}
+		case <-s.done:
+			return
+		}
+	}
+}
+
+func (s *standIn) send(n syscall.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.alive {
+		unix.Kill(s.pid, n)
+	}
+}
+
+// hasIt tells whether a signal that came here has come to the command too.
+func (s *standIn) hasIt(n syscall.Signal) bool {
+	if int(n) >= len(s.arrivals) {
+		return false
+	}
+	at := &s.arrivals[n]
+	now := ptrace.Monotonic()
+	for {
+		if t := at.Load(); t > now-int64(arrivalBefore) && t != 0 {
+			return at.CompareAndSwap(t, 0) // it counts once
+		}
+		if ptrace.Monotonic() > now+int64(arrivalAfter) {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	b, err := os.ReadFile(procPath(s.pid, "status"))
+	if err != nil {
+		return false
+	}
+	status := procfs.ParseStatus(b)
+	bit := signalBit(int32(n))
+	if (status.SigPnd|status.ShdPnd)&bit != 0 {
+		return true // blocked there, and waiting: a second one would add nothing
+	}
+	// A blocked signal that is taken by sigwait or a signalfd is seen by no one.
+	return status.SigBlk&bit != 0 && bit&fromTerminal != 0 && inForeground()
+}
+
+// inForeground tells whether this process is in the foreground group of its terminal.
+func inForeground() bool {
+	fd, err := unix.Open("/dev/tty", unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP)
+	return err == nil && group == unix.Getpgrp()
+}
+
+// stopWith notes that the command has been stopped by a signal of job control: this process is to be stopped by the same,
+// for the shell that waits for it. Without a terminal there is no such shell, and no one who would know to continue
+// this process too.
+func (r *runner) stopWith(n int32) {
+	if r.signals == nil {
+		return
+	}
+	fd, err := unix.Open("/dev/tty", unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		return
+	}
+	unix.Close(fd)
+	r.stopSignal = n
+}
+
+// stopSelf stops this process by signal n, and returns when it is continued. The action of n must be the default
+// meanwhile, which signal.Reset does not make it.
+func stopSelf(n int32) {
+	var action [2][64]byte // struct sigaction of the kernel, of any architecture; SIG_DFL and no flags are zeros
+	old, none := &action[0], &action[1]
+	if unix.Signal(n) != unix.SIGSTOP {
+		if rtSigaction(n, none, old) != 0 {
+			return
+		}
+	}
+	// Sent to this thread it is taken before the call returns.
+	sys.Tgkill(sys.Getpid(), sys.Gettid(), int(n))
+	if unix.Signal(n) != unix.SIGSTOP {
+		rtSigaction(n, old, nil)
+	}
+}
+
+//go:noinline
+func rtSigaction(n int32, action, old *[64]byte) sys.Errno {
+	_, e := sys.Raw(unix.SYS_RT_SIGACTION, uintptr(n), uintptr(unsafe.Pointer(action)), uintptr(unsafe.Pointer(old)),
+		ptrace.SigsetSize(), 0, 0)
+	return e
+}

@@ -1,0 +1,291 @@
+package minidump
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"minidump/context"
+	"minidump/internal/sys"
+	"minidump/procfs"
+	"minidump/ptrace"
+)
+
+// A runner watches a command. All of it runs on one OS thread, but for what standIn starts.
+type runner struct {
+	o     *RunOptions
+	out   *runOutput
+	watch *ptrace.Watch
+	regs  *ptrace.Tracer // reads the registers and siginfo of stopped threads
+	info  [128]byte
+
+	self, main int32
+	reapAll    bool
+	wakeSent   bool // the SIGCONT of the start is on its way
+	threads    map[int32]*watchedThread
+	processes  map[int32]*watchedProcess
+	stopSignal int32 // this process is to be stopped too
+
+	signals *standIn
+	reports chan RunDump
+	result  RunResult
+}
+
+type watchedThread struct {
+	process *watchedProcess
+	fault   *fault // the last one that the process caught; nil: none
+}
+
+type watchedProcess struct {
+	pid    int32
+	dumped bool
+	fault  *fault // the last one of any thread
+}
+
+// Signals whose default action is to end the process with a core dump (signal(7)).
+var coreSignals = signalSet(unix.SIGQUIT, unix.SIGILL, unix.SIGTRAP, unix.SIGABRT, unix.SIGBUS, unix.SIGFPE, unix.SIGSEGV,
+	unix.SIGXCPU, unix.SIGXFSZ, unix.SIGSYS)
+
+func signalSet(list ...unix.Signal) (set uint64) {
+	for _, s := range list {
+		set |= signalBit(int32(s))
+	}
+	return set
+}
+
+// signalBit is 0 for a signal that does not fit the set: mips has up to 128, real-time ones.
+func signalBit(signal int32) uint64 {
+	if signal < 1 || signal > 64 {
+		return 0
+	}
+	return 1 << (signal - 1)
+}
+
+// loop serves every stop until the command has ended.
+func (r *runner) loop() error {
+	for {
+		stop, errno := r.watch.Next(r.stopSignal == 0, r.reapAll)
+		switch {
+		case errno == unix.EINTR:
+			continue
+		case errno != 0:
+			return fmt.Errorf("minidump: wait for pid %d: %w", r.main, errno)
+		}
+		switch stop.Kind {
+		case ptrace.KindNone:
+			if s := r.stopSignal; s != 0 {
+				r.stopSignal = 0
+				stopSelf(s)
+			}
+		case ptrace.KindStopped:
+			r.stopped(stop)
+		case ptrace.KindUntraced:
+			r.watch.Reap(stop.TID)
+			if stop.TID == r.main {
+				r.stopWith(stop.Signal)
+			}
+		default:
+			if r.ended(stop) {
+				return nil
+			}
+		}
+	}
+}
+
+// ended takes note of the end of a thread or child, and reports whether it was the command.
+func (r *runner) ended(stop ptrace.Stop) bool {
+	if stop.TID != r.main {
+		r.watch.Reap(stop.TID)
+		delete(r.threads, stop.TID)
+		delete(r.processes, stop.TID)
+		return false
+	}
+	if r.signals != nil {
+		r.signals.end()
+	}
+	r.watch.Reap(stop.TID)
+	if stop.Kind == ptrace.KindKilled {
+		r.result.Signal = syscall.Signal(stop.Signal)
+	} else {
+		r.result.ExitCode = int(stop.Status)
+	}
+	return true
+}
+
+// thread finds a thread, or enters a new one. It returns nil for one that is not to be watched: the child of a clone(2)
+// that sends its parent another signal than SIGCHLD is taken for a thread by PTRACE_O_TRACECLONE.
+func (r *runner) thread(tid int32) *watchedThread {
+	if t := r.threads[tid]; t != nil {
+		return t
+	}
+	pid := r.main
+	if tid != pid && sys.Tgkill(int(pid), int(tid), 0) == unix.ESRCH {
+		if !r.o.FollowChildren {
+			return nil
+		}
+		if s, ok := readThreadStatus(tid); ok {
+			pid = s.Tgid
+		} else {
+			pid = tid
+		}
+	}
+	p := r.processes[pid]
+	if p == nil {
+		p = &watchedProcess{pid: pid}
+		r.processes[pid] = p
+	}
+	t := &watchedThread{process: p}
+	r.threads[tid] = t
+	return t
+}
+
+// stopped serves a stop of a traced thread. If a request fails, the thread has been killed meanwhile.
+func (r *runner) stopped(stop ptrace.Stop) {
+	tid := stop.TID
+	t := r.thread(tid)
+	switch {
+	case t == nil:
+		if stop.Event != 0 {
+			stop.Signal = 0
+		}
+		r.watch.Detach(tid, stop.Signal)
+		return
+	case stop.Event == 0:
+		r.signal(t, stop)
+		return
+	case stop.GroupStop:
+		r.watch.Listen(tid)
+		if t.process.pid == r.main {
+			r.stopWith(stop.Signal)
+		}
+		return
+	case stop.Event == unix.PTRACE_EVENT_EXEC:
+		r.executed(t, tid)
+	case stop.Event == unix.PTRACE_EVENT_EXIT:
+		r.exiting(t, tid)
+	}
+	r.watch.Continue(tid, 0)
+}
+
+// executed forgets what execve has ended: all threads but the one that called it, which now has the id of the process.
+func (r *runner) executed(t *watchedThread, tid int32) {
+	p := t.process
+	for id, other := range r.threads {
+		if other.process == p && id != tid {
+			delete(r.threads, id)
+		}
+	}
+	t.fault, p.fault = nil, nil
+}
+
+// signal serves a thread that is about to take a signal.
+func (r *runner) signal(t *watchedThread, stop ptrace.Stop) {
+	signal := stop.Signal
+	bit := signalBit(signal)
+	switch {
+	case bit&coreSignals != 0:
+		r.fatal(t, stop)
+	case bit&watchedArrivals != 0 && r.signals != nil && t.process.pid == r.main, signal == int32(unix.SIGCONT) && r.wakeSent:
+		sender := r.sender(stop.TID)
+		if signal == int32(unix.SIGCONT) && r.wakeSent && sender == r.self {
+			r.wakeSent = false
+			signal = 0
+		} else if r.signals != nil && sender != r.self {
+			r.signals.arrived(signal)
+		}
+	}
+	r.watch.Continue(stop.TID, signal)
+}
+
+// sender is the process that sent the signal, 0 for the kernel.
+func (r *runner) sender(tid int32) int32 {
+	if r.regs.SigInfo(tid, &r.info) != 0 {
+		return 0
+	}
+	c, err := context.CrashFromSiginfo(nativeArch, nativeOrder, 0, 0, r.info[:])
+	if err != nil {
+		return 0
+	}
+	return c.SenderPID
+}
+
+// fatal serves a signal that may end the process.
+func (r *runner) fatal(t *watchedThread, stop ptrace.Stop) {
+	status, ok := readThreadStatus(stop.TID)
+	if !ok {
+		return
+	}
+	bit := signalBit(stop.Signal)
+	switch {
+	case status.SigIgn&bit != 0:
+	case status.SigCgt&bit != 0:
+		r.remember(t, stop, &status)
+	case !t.process.dumped:
+		t.process.dumped = true
+		r.dump(t, stop.TID, death{signal: stop.Signal, deliver: true, status: status})
+	}
+}
+
+// exiting serves a thread that is about to end.
+func (r *runner) exiting(t *watchedThread, tid int32) {
+	if t.process.dumped {
+		return
+	}
+	code, errno := r.watch.EventMessage(tid)
+	if errno != 0 {
+		return
+	}
+	d := death{signal: int32(code & 0x7f), exitCode: int(code >> 8 & 0xff)}
+	switch {
+	case d.signal != 0:
+		if signalBit(d.signal)&coreSignals == 0 {
+			return
+		}
+	case !r.wantsExit(d.exitCode) || !processEnds(t.process.pid, tid):
+		return
+	}
+	t.process.dumped = true
+	d.status, _ = readThreadStatus(tid)
+	r.dump(t, tid, d)
+}
+
+func (r *runner) wantsExit(code int) bool {
+	for _, c := range r.o.ExitCodes {
+		if c == code && code != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// processEnds tells the end of a process from that of one of its threads: all others are dead or about to be killed.
+func processEnds(pid, tid int32) bool {
+	entries, err := os.ReadDir(procPath(int(pid), "task"))
+	if err != nil {
+		return false
+	}
+	for _, e := range entries {
+		n, err := strconv.Atoi(e.Name())
+		if err != nil || int32(n) == tid {
+			continue
+		}
+		s, ok := readThreadStatus(int32(n))
+		if ok && s.State != 'Z' && s.State != 'X' && s.SigPnd&signalBit(int32(unix.SIGKILL)) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func readThreadStatus(tid int32) (procfs.Status, bool) {
+	b, err := os.ReadFile(procPath(int(tid), "status"))
+	if err != nil {
+		return procfs.Status{}, false
+	}
+	return procfs.ParseStatus(b), true
+}
+
+func procPath(pid int, name string) string { return "/proc/" + strconv.Itoa(pid) + "/" + name }
