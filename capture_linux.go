@@ -136,9 +136,9 @@ func newLive(pid int, o Options) (*Writer, *live, error) {
 func mapErrno(err error) error {
 	switch {
 	case errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT):
-		return fmt.Errorf("%w: %w", ErrNoProcess, err)
+		return &systemError{ErrNoProcess, err}
 	case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES):
-		return fmt.Errorf("%w: %w", ErrPermission, err)
+		return &systemError{ErrPermission, err}
 	}
 	return err
 }
@@ -300,6 +300,9 @@ func (l *live) readConstant(w *Writer) error {
 		}
 		s.soft(opStat, int32(errno), 0, 0)
 	} else if st, ok := procfs.ParseStat(b); ok {
+		if st.Flags&pfKthread != 0 {
+			return fmt.Errorf("minidump: pid %d is a kernel thread: %w", l.pid, ErrUnsupported)
+		}
 		if st.State == 'Z' && st.NumThreads <= 1 || st.State == 'X' {
 			return fmt.Errorf("minidump: pid %d has ended and waits for its parent: %w", l.pid, ErrNoProcess)
 		}
@@ -334,6 +337,9 @@ func (l *live) readConstant(w *Writer) error {
 	}
 	return nil
 }
+
+// pfKthread is PF_KTHREAD of the kernel's include/linux/sched.h.
+const pfKthread = 0x00200000
 
 // readSmall reads a short file of /proc/PID into scratch memory that the next call uses again.
 func (l *live) readSmall(name string) ([]byte, sys.Errno) {

@@ -68,9 +68,11 @@ func (s *snapshot) groupModules(user []UserModule) {
 }
 
 // follows tells whether b can be a later segment of the image that a is a segment of. Two segments that share a page of
-// the file have the same offset and touch.
+// the file have the same offset and touch. That page may be the first; but two that are mapped alike from there are two
+// images of one page each.
 func follows(a, b *mapping) bool {
-	return sameFile(a, b) && (b.offset > a.offset || b.offset == a.offset && b.start == a.end && b.perm != a.perm)
+	return sameFile(a, b) && (b.offset > a.offset ||
+		b.offset == a.offset && b.start == a.end && (b.offset != 0 || b.perm != a.perm))
 }
 
 func sameFile(a, b *mapping) bool {

@@ -74,8 +74,8 @@ var softOps = [numOps]struct {
 	init bool
 }{
 	opListThreads:   {"list threads", "EnumerateThreadsFailed", true},
-	opSeize:         {"attach to thread", "SuspendThreadFailed", true},
-	opStop:          {"stop thread in time", "StopProcessFailed", true},
+	opSeize:         {"attach", "SuspendThreadFailed", true},
+	opStop:          {"stop in time", "StopProcessFailed", true},
 	opRelist:        {"list threads again", "EnumerateThreadsFailed", true},
 	opNoThreads:     {"no thread could be stopped", "SuspendNoThreadsLeft", true},
 	opPrincipal:     {"crashed thread does not reference the principal mapping", "PrincipalMappingNotReferenced", true},

@@ -25,6 +25,12 @@ var (
 	ErrSelf        = errors.New("a process can't dump itself")
 )
 
+// systemError is an error of the system that is also one of this package's for errors.Is. Its text is the system's alone.
+type systemError struct{ kind, err error }
+
+func (e *systemError) Error() string   { return e.err.Error() }
+func (e *systemError) Unwrap() []error { return []error{e.kind, e.err} }
+
 // Mode says how much memory goes into a dump.
 type Mode uint8
 
