@@ -49,10 +49,13 @@ func (r *runner) remember(t *watchedThread, stop ptrace.Stop, status *procfs.Sta
 	}
 	f.info = r.info
 	c, err := context.CrashFromSiginfo(nativeArch, nativeOrder, 0, 0, f.info[:])
-	if err != nil || !isFault(c) && !(stop.Signal == int32(unix.SIGABRT) && sentBySelf(c, status)) {
+	raised := err == nil && stop.Signal == int32(unix.SIGABRT) && sentBySelf(c, status)
+	if err != nil || !isFault(c) && !raised || !f.regs.read(r.regs, stop.TID) {
 		return
 	}
-	if f.regs.read(r.regs, stop.TID) {
+	if raised {
+		t.abort = f // it may well come of the fault: that is kept
+	} else {
 		t.fault, t.process.fault = f, f
 	}
 }
@@ -155,11 +158,17 @@ func (r *runner) crash(t *watchedThread, tid int32, d death, l *live, s *snapsho
 		c = &context.Crash{Arch: nativeArch, BigEndian: nativeOrder.Uint16([]byte{0, 1}) == 1, PID: pid, TID: tid, Signo: d.signal}
 	}
 	fresh := d.deliver && c != nil && (isFault(c) || !sentBySelf(c, &d.status))
+	if f := t.fault; fresh && f != nil && c.Code == context.SI_KERNEL && f.regs.pc == now.pc && f.regs.sp == now.sp {
+		fresh = false // the kernel found no room on the stack to call the handler of that fault
+	}
 	if !fresh && haveNow {
-		if f := t.fault; f != nil && (f.regs.pc == now.pc && f.regs.sp == now.sp || handlerRuns(f, now.sp, l)) {
+		if f := t.fault; f != nil && f.lasts(&now, l) {
 			return f.crash(pid, tid, l)
 		}
 		if f := t.process.fault; f != nil && time.Since(f.when) < faultLife && l.isGoNow(s) && callShows(f, l) {
+			return f.crash(pid, tid, l)
+		}
+		if f := t.abort; f != nil && f.lasts(&now, l) {
 			return f.crash(pid, tid, l)
 		}
 	}
@@ -192,6 +201,12 @@ func refine(c *context.Crash, l *live) {
 	if c.PC != 0 {
 		c.Refine(code[:l.mem.read(c.PC, code)])
 	}
+}
+
+// lasts tells whether a thread with these registers is still occupied with its fault: it has not come further, since the
+// kernel could not even call the handler, or the handler runs.
+func (f *fault) lasts(now *threadRegisters, l *live) bool {
+	return f.regs.pc == now.pc && f.regs.sp == now.sp || handlerRuns(f, now.sp, l)
 }
 
 // handlerRuns tells whether the signal handler of the fault has not returned, nor been left by a jump: the frame that the

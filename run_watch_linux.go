@@ -37,6 +37,7 @@ type runner struct {
 type watchedThread struct {
 	process *watchedProcess
 	fault   *fault // the last one that the process caught; nil: none
+	abort   *fault // likewise, a SIGABRT that it sent to itself
 }
 
 type watchedProcess struct {
@@ -178,7 +179,7 @@ func (r *runner) executed(t *watchedThread, tid int32) {
 			delete(r.threads, id)
 		}
 	}
-	t.fault, p.fault = nil, nil
+	t.fault, t.abort, p.fault = nil, nil, nil
 }
 
 // signal serves a thread that is about to take a signal.
