@@ -246,11 +246,16 @@ func (c *core) capture(w *Writer) error {
 	c.readThreads(s)
 	if s.threads.n == 0 {
 		s.soft(opListThreads, 0, 0, 0)
+		if t := s.threads.add(); t != nil { // there was one at least
+			t.tid, t.state = s.proc.blamed, threadNoRegisters
+		}
 	}
 	if o.RegisterSets {
 		c.readRegsets(s)
 	}
+	c.comm = span{}
 	c.readProcess(w)
+	s.followLinkMaps(&c.window)
 	c.readMaps(s)
 	c.readArguments(w)
 	c.describe(s)
@@ -302,6 +307,10 @@ func (c *core) complete(w *Writer) {
 
 // identify looks for a build id where identifyModules does not: in sections of the image in memory.
 func (c *core) identify(w *Writer, m *module) {
+	if m.path.len == 0 && !m.gate { // the program's, of which no mapping has a name
+		m.path = c.programPath(&w.snap)
+		m.name = m.path
+	}
 	c.image.base = m.base
 	c.layout = elf.Layout{Memory: true, Base: m.base, PageSize: w.snap.target.pageSize}
 	if id, kind, ok := c.images.BuildIDOf(&c.image, c.layout); ok && kind != elf.IDNone {

@@ -25,6 +25,9 @@ func (c *core) readArguments(w *Writer) {
 	// The vector ends not far below the random bytes.
 	const search = 4096
 	low := c.auxv.Random - min(c.auxv.Random, uint64(len(auxv)+search))
+	if i := c.mem.find(c.auxv.Random); i < c.mem.segments.n {
+		low = max(low, min(c.mem.segments.at(i).start, c.auxv.Random))
+	}
 	b := c.buf[:c.auxv.Random-low]
 	b = b[:c.mem.read(low, b)]
 	at := bytes.LastIndex(b, auxv)
@@ -32,12 +35,13 @@ func (c *core) readArguments(w *Writer) {
 		return
 	}
 	c.window.n = 0
-	p, _, lowestEnv, ok := c.pointersBelow(low+uint64(at), word, c.auxv.Random, top, false)
-	if !ok {
-		return
+	start, count, lowestArg, end := c.pointersBelow(low+uint64(at), word, c.auxv.Random, top)
+	lowestEnv := uint64(0)
+	if end == 0 && count > 0 { // that was the environment
+		lowestEnv = lowestArg
+		_, count, lowestArg, end = c.pointersBelow(start, word, c.auxv.Random, top)
 	}
-	_, count, lowestArg, ok := c.pointersBelow(p, word, c.auxv.Random, top, true)
-	if !ok || count == 0 {
+	if end == 0 || count == 0 || lowestArg == 0 {
 		return
 	}
 	text, b := s.bytes.alloc(int(top - lowestArg))
@@ -71,30 +75,32 @@ func (c *core) readArguments(w *Writer) {
 	}
 }
 
-// pointersBelow walks down a list of pointers that ends, at its upper end, with a 0 just below p. That of the environment
-// starts behind another 0; that of the arguments behind their number, which the start-up code on arm overwrites, so that
-// whatever is no pointer between low and high ends it. It returns where the list starts, how long it is, and the lowest of
-// the pointers between low and high.
-func (c *core) pointersBelow(p, word, low, high uint64, arguments bool) (start, count, lowest uint64, ok bool) {
-	if v, ok := c.wordAt(p-word, word); !ok || v != 0 {
-		return 0, 0, 0, false
+// pointersBelow walks down a list of pointers that ends, at its upper end, with zeros just below p: one, or more if the
+// program took variables out of its environment. The list of the environment starts behind another 0; that of the arguments
+// behind their number, which the start-up code on arm overwrites with a pointer to the stack. It returns where the list
+// starts, how long it is, the lowest of its pointers that are between low and high, where the texts are, and what stands
+// before the list. A list without an end has length 0.
+func (c *core) pointersBelow(p, word, low, high uint64) (start, count, lowest, before uint64) {
+	v, ok := c.wordAt(p-word, word)
+	if v != 0 {
+		return 0, 0, 0, 0
 	}
-	p -= word
-	for ; count < maxArgPointers; count++ {
-		v, ok := c.wordAt(p-word, word)
-		if !ok {
-			return 0, 0, 0, false
-		}
+	for n := 0; ok && v == 0 && n < maxArgPointers; n++ {
+		p -= word
+		v, ok = c.wordAt(p-word, word)
+	}
+	for ; ok && count < maxArgPointers; count++ {
 		inside := low < v && v < high
-		if v == 0 || arguments && !inside {
-			return p, count, lowest, true
-		}
-		if inside && (lowest == 0 || v < lowest) {
+		switch {
+		case v == 0, v == count && !inside, p-word <= v && v < low:
+			return p, count, lowest, v
+		case inside && (lowest == 0 || v < lowest):
 			lowest = v
 		}
 		p -= word
+		v, ok = c.wordAt(p-word, word)
 	}
-	return 0, 0, 0, false
+	return 0, 0, 0, 0
 }
 
 func (c *core) wordAt(addr, word uint64) (uint64, bool) {

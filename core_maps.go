@@ -30,7 +30,7 @@ func (c *core) readFileNote(s *snapshot) {
 	notes := c.notes.all()
 	i := slices.IndexFunc(notes, func(n coreNote) bool { return n.typ == ntFile && !n.linux })
 	if i < 0 {
-		s.soft(opParseMaps, 0, 0, 0) // a kernel before 3.7
+		s.soft(opParseMaps, 0, 0, 0) // a kernel before 3.7, or a file that was cut short
 		return
 	}
 	all := c.noteBytes(s, &notes[i], maxFileNote)
@@ -153,6 +153,9 @@ func (c *core) readMaps(s *snapshot) {
 		at = end
 	}
 	c.nameSpecial(s)
+	if c.files.n == 0 {
+		c.findImages(s)
+	}
 	c.permsByHeaders(s)
 	c.writeMaps(s)
 }
@@ -214,8 +217,8 @@ func (c *core) permsByHeaders(s *snapshot) {
 			if !ok {
 				break
 			}
-			if first := (p.Vaddr + bias) &^ (page - 1); p.Type != elf.PT_LOAD || m.start < first || m.start-first >= p.Memsz+page ||
-				m.offset != p.Off&^(page-1)+(m.start-first) {
+			first, end := (p.Vaddr+bias)&^(page-1), (p.Vaddr+bias+p.Memsz+page-1)&^(page-1)
+			if p.Type != elf.PT_LOAD || m.start < first || m.start >= end || m.offset != p.Off&^(page-1)+(m.start-first) {
 				continue
 			}
 			m.perm = permOfFlags(p.Flags)
