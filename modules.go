@@ -10,6 +10,9 @@ import (
 // the notes that linkers put behind them.
 const firstHeaderRead = 1024
 
+// Bytes of an image in which the notes are that were not in the first ones: a page of the smallest size.
+const wholeHeaderRead = 4096
+
 // Names that are the same wherever the process runs.
 const gateName = "linux-gate.so"
 
@@ -255,23 +258,27 @@ func (w *Writer) readNotes(mem targetMemory) {
 		im := h.Scan(table, m.base, s.target.pageSize)
 		m.bias = im.Bias
 		m.dynAddr, m.dynSize = im.Dynamic.Addr, min(im.Dynamic.Size, maxDynamic)
+		if id := im.BuildIDIn(&h, b, m.base); id != nil {
+			m.id = s.bytes.put(id)
+			continue
+		}
 		for j := range im.NumNotes {
-			n := im.Notes[j]
-			if in := n.In(b, m.base); in != nil {
-				if id := elf.BuildID(in, n.Align, h.Order); id != nil && !elf.IsAllZero(id) {
-					m.id = s.bytes.put(id)
-					break
-				}
-			} else if m.notesSize == 0 {
+			if n := im.Notes[j]; n.In(b, m.base) == nil {
 				m.notesAddr, m.notesSize, m.notesAlign = n.Addr, min(n.Size, maxNotes), n.Align
+				break
 			}
 		}
 	}
 	w.batch.clear()
 	for i := range s.modules.all() {
 		m := s.modules.at(i)
-		if m.id.len == 0 && m.notesSize > 0 {
+		switch {
+		case m.id.len > 0 || m.phsize == 0:
+		case m.notesSize > 0 && m.notesAddr-m.base >= wholeHeaderRead:
 			m.notes = w.batch.want(s, m.notesAddr, int(m.notesSize))
+		default: // Go's linker puts the id at the end of the first page
+			m.notes = w.batch.want(s, m.base, int(min(m.end-m.base, wholeHeaderRead)))
+			m.notesSize = 0
 		}
 	}
 	mem.readv(w.batch.all())
@@ -283,7 +290,16 @@ func (w *Writer) readNotes(mem targetMemory) {
 		}
 		b := s.bytes.bytes(m.notes)[:w.batch.at(k).got]
 		k++
-		if id := elf.BuildID(b, m.notesAlign, s.target.order); id != nil && !elf.IsAllZero(id) {
+		m.notes = span{}
+		var id []byte
+		if m.notesSize > 0 {
+			id = elf.BuildID(b, m.notesAlign, s.target.order)
+		} else if h, ok := elf.ParseHeader(b); ok {
+			im := h.Scan(tail(b, h.Phoff), m.base, s.target.pageSize)
+			h.AddNoteSections(&im, tail(b, h.Shoff))
+			id = im.BuildIDIn(&h, b, m.base)
+		}
+		if id != nil && !elf.IsAllZero(id) {
 			m.id = s.bytes.put(id)
 		}
 	}
@@ -322,6 +338,10 @@ func (w *Writer) readSonames(mem targetMemory) {
 			continue
 		}
 		d := h.ParseDynamic(b)
+		if s.target.android {
+			im := h.Scan(tail(s.bytes.bytes(m.headers), h.Phoff), m.base, s.target.pageSize)
+			m.base = im.EffectiveBase(&h, &d)
+		}
 		if !d.HasSoname || d.Strtab == 0 {
 			continue
 		}
