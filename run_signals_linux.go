@@ -1,6 +1,7 @@
 package minidump
 
 import (
+	"encoding/binary"
 	"os"
 	"os/signal"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"minidump/context"
 	"minidump/internal/sys"
 	"minidump/procfs"
 	"minidump/ptrace"
@@ -63,12 +65,14 @@ func (r *runner) standIn() {
 		signal.Notify(s.incoming, syscall.Signal(n))
 	}
 	r.signals = s
+	quietChildren(true)
 	go s.forward()
 }
 
 func (s *standIn) stop() {
 	signal.Stop(s.incoming)
 	close(s.done)
+	quietChildren(false)
 }
 
 // begin tells that the command runs.
@@ -189,6 +193,31 @@ func stopSelf(n int32) {
 	if unix.Signal(n) != unix.SIGSTOP {
 		rtSigaction(n, old, nil)
 	}
+}
+
+// quietChildren turns off, or on again, that each stop of a traced thread sends this process a SIGCHLD: the loop waits in
+// waitid, and a signal that no one wants takes it longer than the stop.
+func quietChildren(quiet bool) {
+	const noChildStop = 1 // SA_NOCLDSTOP
+	var action [64]byte
+	if rtSigaction(int32(unix.SIGCHLD), nil, &action) != 0 {
+		return
+	}
+	// sa_flags: an unsigned long behind the handler, on mips an int in front of it.
+	at := int(unsafe.Sizeof(uintptr(0)))
+	flags := action[at : 2*at]
+	if nativeArch == context.MIPS || nativeArch == context.MIPS64 {
+		flags = action[:4]
+	}
+	lowest := 0
+	if nativeOrder == binary.ByteOrder(binary.BigEndian) {
+		lowest = len(flags) - 1
+	}
+	flags[lowest] &^= noChildStop
+	if quiet {
+		flags[lowest] |= noChildStop
+	}
+	rtSigaction(int32(unix.SIGCHLD), &action, nil)
 }
 
 //go:noinline

@@ -1,0 +1,177 @@
+//go:build linux
+
+// Runcost measures what a command costs more under minidump run than without it, in wall time.
+//
+//	runcost [ROUNDS]
+//
+// Each workload runs ROUNDS times (default 15) each way, in turn, and the shortest are compared: others are busy too.
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"log"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"minidump"
+)
+
+//go:embed c/syscalls.c
+var source []byte
+
+func main() {
+	if len(os.Args) > 2 && os.Args[1] == "--work" {
+		work(os.Args[2])
+		return
+	}
+	if len(os.Args) > 2 && os.Args[1] == "--run" { // as the command minidump run does
+		r, err := minidump.Run(os.Args[2:], minidump.RunOptions{StandIn: true})
+		if err != nil {
+			log.Fatal(err)
+		}
+		os.Exit(r.Status())
+	}
+	rounds := 15
+	if len(os.Args) > 1 {
+		n, err := strconv.Atoi(os.Args[1])
+		if err != nil || n < 1 {
+			log.Fatal("usage: runcost [ROUNDS]")
+		}
+		rounds = n
+	}
+	self, err := os.Executable()
+	if err != nil {
+		log.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "runcost")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	c := filepath.Join(dir, "syscalls")
+	if err := os.WriteFile(c+".c", source, 0o600); err != nil {
+		log.Fatal(err)
+	}
+	if out, err := exec.Command("gcc", "-O1", "-pthread", "-o", c, c+".c").CombinedOutput(); err != nil {
+		log.Fatalf("%v\n%s", err, out)
+	}
+	fmt.Printf("%d CPUs, best of %d\n", runtime.NumCPU(), rounds)
+	for _, w := range []struct {
+		name string
+		argv []string
+	}{
+		{"start and end of /bin/true", []string{"/bin/true"}},
+		{"C, 5 million system calls", []string{c, "5000000"}},
+		{"C, 5000 threads born and dead", []string{c, "0", "5000"}},
+		{"Go, garbage collection", []string{self, "--work", "gc"}},
+		{"Go, SIGURG as often as it can", []string{self, "--work", "urg"}},
+		{"Go, 10000 recovered nil dereferences", []string{self, "--work", "nil"}},
+	} {
+		var without, with []time.Duration
+		for range rounds {
+			without = append(without, timed(w.argv))
+			with = append(with, timed(append([]string{self, "--run"}, w.argv...)))
+		}
+		a, b := best(without), best(with)
+		fmt.Printf("%-40s %8.1f ms  %8.1f ms under run  x %.3f\n", w.name, a.Seconds()*1000, b.Seconds()*1000, b.Seconds()/a.Seconds())
+	}
+}
+
+func timed(argv []string) time.Duration {
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	start := time.Now()
+	if err := cmd.Run(); err != nil {
+		log.Fatalf("%q: %v", argv, err)
+	}
+	return time.Since(start)
+}
+
+func best(d []time.Duration) time.Duration {
+	return slices.Min(d)
+}
+
+type tree struct {
+	left, right *tree
+}
+
+func grow(depth int) *tree {
+	if depth == 0 {
+		return &tree{}
+	}
+	return &tree{grow(depth - 1), grow(depth - 1)}
+}
+
+var sink *tree
+
+// work is a workload of the Go kind.
+func work(kind string) {
+	switch kind {
+	case "gc": // allocates all the time: the collector stops threads in tight loops by SIGURG
+		counted := make(chan os.Signal, 1<<16)
+		if os.Getenv("RUNCOST_COUNT") != "" {
+			signal.Notify(counted, syscall.SIGURG)
+		}
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for range 60 {
+					sink = grow(14)
+					spin()
+				}
+			})
+		}
+		wg.Wait()
+		if n := len(counted); n > 0 {
+			fmt.Println("SIGURG:", n)
+		}
+	case "urg": // two threads in loops without a call, and a third that stops the world
+		stop := make(chan bool)
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+						spin()
+					}
+				}
+			})
+		}
+		var m runtime.MemStats
+		for range 2000 {
+			runtime.ReadMemStats(&m)
+		}
+		close(stop)
+		wg.Wait()
+	case "nil":
+		for range 10000 {
+			nilDereference()
+		}
+	}
+}
+
+//go:noinline
+func spin() (x uint64) {
+	for i := range uint64(1_000_000) {
+		x = x*31 + i
+	}
+	return x
+}
+
+func nilDereference() {
+	defer func() { recover() }()
+	var p *tree
+	sink = p.left
+}
