@@ -43,6 +43,9 @@ type live struct {
 	tracing    bool // the goroutine runs
 	held       bool // instead, the calling OS thread traces the process already and does the steps itself (run_linux.go)
 	stopped    bool
+	hushed     bool // SIGCHLD is silenced for stops
+	oldChld    sys.SigAction
+	newChld    sys.SigAction
 	stopSince  int64
 	otherTrace bool
 	scratch    []byte
@@ -232,6 +235,7 @@ func (l *live) captureStopped(w *Writer) error {
 		return err
 	}
 
+	l.hush()
 	l.stopSince = ptrace.Monotonic()
 	l.stopped = true
 	l.stopAll(w)
@@ -250,6 +254,18 @@ func (l *live) captureStopped(w *Writer) error {
 	return nil
 }
 
+// hush spares this process the SIGCHLD that each stop of a tracee would send it: with a thousand threads the Go
+// runtime's handler took as long as the stops. Ends of children are signalled as ever.
+func (l *live) hush() {
+	if l.held || sys.GetSigAction(int(unix.SIGCHLD), &l.oldChld) != 0 {
+		return
+	}
+	l.newChld = l.oldChld
+	if l.newChld.AddFlag(sys.SA_NOCLDSTOP) {
+		l.hushed = sys.SetSigAction(int(unix.SIGCHLD), &l.newChld) == 0
+	}
+}
+
 // resume lets all threads go on and measures how long they stood.
 func (l *live) resume(w *Writer) {
 	if !l.stopped {
@@ -263,6 +279,10 @@ func (l *live) resume(w *Writer) {
 	}
 	l.stopped = false
 	w.pause = time.Duration(ptrace.Monotonic() - l.stopSince)
+	if l.hushed {
+		sys.SetSigAction(int(unix.SIGCHLD), &l.oldChld)
+		l.hushed = false
+	}
 	if !l.held && l.tracer.Leftover() > 0 {
 		l.tracer.Release(0)
 	}
