@@ -126,6 +126,7 @@ func writeInitramfs(path, kernelDir, binary string, args []string) error {
 	c.device("dev/null", 0666, 1, 3)
 	c.file("etc/passwd", 0644, []byte("root:x:0:0:root:/:/bin/sh\nuser:x:1000:1000:user:/tmp:/bin/sh\n"))
 	c.file("etc/group", 0644, []byte("root:x:0:\nuser:x:1000:\n"))
+	c.file("etc/os-release", 0644, []byte("NAME=govm\nID=govm\n"))
 	c.file("etc/hosts", 0644, []byte("127.0.0.1 localhost govm\n"))
 	if err := c.tree("init", filepath.Join(kernelDir, "init")); err != nil {
 		return err
