@@ -1,7 +1,6 @@
 package minidump
 
 import (
-	"fmt"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +20,7 @@ func (a *arena) reserve(size uintptr) error {
 			return nil
 		}
 		if size/2 < least || size/2 < arenaStep {
-			return fmt.Errorf("minidump: reserve %d bytes of address space: %w", size, err)
+			return &attemptError{what: "reserve address space", err: err}
 		}
 		size = size / 2 &^ (arenaStep - 1)
 	}

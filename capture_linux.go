@@ -2,7 +2,6 @@ package minidump
 
 import (
 	"errors"
-	"fmt"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -97,12 +96,12 @@ func NewWriter(pid int, o Options) (*Writer, error) {
 // newLive makes a Writer of a live process whose steps no one does yet.
 func newLive(pid int, o Options) (*Writer, *live, error) {
 	if pid == unix.Getpid() {
-		return nil, nil, fmt.Errorf("minidump: pid %d: %w", pid, ErrSelf)
+		return nil, nil, &processError{pid: int32(pid), err: ErrSelf}
 	}
 	l := &live{pid: int32(pid), native: nativeArch}
 	var err error
 	if l.dir, err = procfs.Open(pid); err != nil {
-		return nil, nil, fmt.Errorf("minidump: %w", mapErrno(err))
+		return nil, nil, &attemptError{what: "look at the process", err: mapErrno(err)}
 	}
 	w, err := newWriter(o)
 	if err != nil {
@@ -112,7 +111,7 @@ func newLive(pid int, o Options) (*Writer, *live, error) {
 	w.src = l
 	l.scratch = make([]byte, goScratch)
 	l.tracer = ptrace.New(pid)
-	l.images = elf.NewReader(make([]byte, 32<<10))
+	l.images = elf.NewReader(make([]byte, elf.MinScratch))
 	l.mem = liveMemory{pid: pid, dir: l.dir, tracer: l.tracer, memFD: -1}
 	l.window = memoryWindow{mem: &l.mem, buf: make([]byte, dsoChunk)}
 	for _, r := range []struct {
@@ -244,7 +243,7 @@ func (l *live) captureStopped(w *Writer) error {
 		s.soft(opParseMaps, int32(errno), 0, 0)
 		if s.threads.n == 0 || errno == unix.EACCES || errno == unix.EPERM {
 			l.resume(w)
-			return fmt.Errorf("minidump: read maps of pid %d: %w", l.pid, mapErrno(errno))
+			return &attemptError{what: "read maps", pid: l.pid, err: mapErrno(errno)}
 		}
 	}
 	if w.opts.Mode == ModeFull {
@@ -316,15 +315,15 @@ func (l *live) readConstant(w *Writer) error {
 	b, errno := l.readSmall("stat\x00")
 	if errno != 0 {
 		if errno == unix.ENOENT || errno == unix.ESRCH {
-			return fmt.Errorf("minidump: read stat of pid %d: %w", l.pid, mapErrno(errno))
+			return &attemptError{what: "read stat", pid: l.pid, err: mapErrno(errno)}
 		}
 		s.soft(opStat, int32(errno), 0, 0)
 	} else if st, ok := procfs.ParseStat(b); ok {
 		if st.Flags&pfKthread != 0 {
-			return fmt.Errorf("minidump: pid %d is a kernel thread: %w", l.pid, ErrUnsupported)
+			return &processError{l.pid, "is a kernel thread", ErrUnsupported}
 		}
 		if st.State == 'Z' && st.NumThreads <= 1 || st.State == 'X' {
-			return fmt.Errorf("minidump: pid %d has ended and waits for its parent: %w", l.pid, ErrNoProcess)
+			return &processError{l.pid, "has ended and waits for its parent", ErrNoProcess}
 		}
 		tick := l.facts.clockTick
 		s.proc.ppid = st.PPID
@@ -550,6 +549,7 @@ func (l *live) readRegisters(w *Writer) {
 		t.sp, t.pc = r.SP(), r.PC()
 		t.hasSP = true
 		l.readFP(s, t)
+		l.readVector(s, t)
 		if watch = l.readDebug(s, t, watch); w.opts.RegisterSets {
 			l.readRegsets(s, t)
 		}
@@ -578,6 +578,30 @@ func (l *live) readFP(s *snapshot, t *thread) {
 	}
 	t.fp = s.bytes.trim(fp, n)
 	t.fpType = note
+}
+
+// readVector reads what else the context record takes in. That a CPU or a kernel does not have it is no error.
+func (l *live) readVector(s *snapshot, t *thread) {
+	notes, sizes := vectorSets(s.target.arch)
+	if sizes[0] == 0 {
+		return
+	}
+	all, b := s.bytes.alloc(sizes[0] + sizes[1])
+	if b == nil {
+		return
+	}
+	used := 0
+	for i, note := range notes {
+		if sizes[i] == 0 {
+			break
+		}
+		n, errno := l.tracer.Regset(t.tid, note, b[used:used+sizes[i]])
+		if errno != 0 {
+			break
+		}
+		used += n
+	}
+	t.vector = s.bytes.trim(all, used)
 }
 
 // Whether threads of the target have debug registers in use. A thread gets them from a tracer only, and debuggers set

@@ -8,7 +8,7 @@ import (
 
 // dsoChunk is how much memory is read at once around a link_map: they are allocated one after the other, so that one
 // read serves dozens of them.
-const dsoChunk = 32 << 10
+const dsoChunk = 16 << 10
 
 // A memoryWindow reads small things that lie close together with few system calls.
 type memoryWindow struct {

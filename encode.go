@@ -1,7 +1,7 @@
 package minidump
 
 import (
-	"fmt"
+	"errors"
 	"io"
 	"math"
 	"unsafe"
@@ -53,6 +53,9 @@ func (l *layout) location(off, size uint64) stream.Location {
 	return stream.Location{DataSize: uint32(size), RVA: l.rva(off)}
 }
 
+// errPlan would be a mistake of this package.
+var errPlan = errors.New("its length is not the one planned")
+
 // write lays the dump out, makes it fit the limit, and writes it.
 func (w *Writer) write(dst io.Writer) error {
 	s, l := &w.snap, &w.plan
@@ -60,17 +63,17 @@ func (w *Writer) write(dst io.Writer) error {
 		return err
 	}
 	if l.overflow {
-		return fmt.Errorf("minidump: dump of pid %d: %w", s.proc.pid, ErrTooLarge)
+		return &attemptError{what: "dump", pid: s.proc.pid, err: ErrTooLarge}
 	}
 	l.writing = true
 	w.enc.Reset(dst, s.target.order)
 	w.encode()
 	l.writing = false
 	if err := w.enc.Flush(); err != nil {
-		return fmt.Errorf("minidump: write dump of pid %d: %w", s.proc.pid, err)
+		return &attemptError{what: "write dump", pid: s.proc.pid, err: err}
 	}
 	if w.enc.Offset() != l.size {
-		return fmt.Errorf("minidump: dump of pid %d came out as %d bytes, not the %d planned", s.proc.pid, w.enc.Offset(), l.size)
+		return &attemptError{what: "write dump", pid: s.proc.pid, err: errPlan}
 	}
 	return nil
 }

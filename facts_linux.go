@@ -2,7 +2,6 @@ package minidump
 
 import (
 	"encoding/binary"
-	"fmt"
 	"os"
 	"runtime"
 
@@ -64,25 +63,23 @@ func (l *live) firstLook(*snapshot) error {
 	if n, _, errno := procfs.ReadPath("/proc/stat\x00", l.scratch); errno == 0 {
 		f.bootTime, _ = procfs.ParseBootTime(l.scratch[:n])
 	}
-	f.cpuinfo, f.cpuinfoErr = readWhole("/proc/cpuinfo\x00")
-	f.readSystem()
+	f.cpuinfo, f.cpuinfoErr = readWhole("/proc/cpuinfo\x00", l.scratch)
+	f.readSystem(l.scratch)
 	f.ready = true
 	return nil
 }
 
-// readWhole reads a file of the machine of any reasonable size; only NewWriter may call it.
-func readWhole(path string) ([]byte, sys.Errno) {
-	buf := make([]byte, 64<<10)
-	n := 0
+// readWhole reads a file of the machine, of up to 16 MB, and returns a copy. scratch is enough for most.
+func readWhole(path string, scratch []byte) ([]byte, sys.Errno) {
 	for {
-		k, more, errno := procfs.ReadPath(path, buf)
+		n, more, errno := procfs.ReadPath(path, scratch)
 		if errno != 0 {
 			return nil, errno
 		}
-		if n = k; !more || len(buf) >= 16<<20 {
-			return append([]byte(nil), buf[:n]...), 0
+		if !more || len(scratch) >= 16<<20 {
+			return append([]byte(nil), scratch[:n]...), 0
 		}
-		buf = make([]byte, 4*len(buf))
+		scratch = make([]byte, 4*len(scratch))
 	}
 }
 
@@ -95,7 +92,7 @@ func isAndroid() bool {
 }
 
 // readSystem fills in what the SystemInfo stream says.
-func (f *facts) readSystem() {
+func (f *facts) readSystem(scratch []byte) {
 	info := &f.system.info
 	arch := f.target.arch
 	info.ProcessorArchitecture = arch.ProcessorArchitecture()
@@ -104,20 +101,20 @@ func (f *facts) readSystem() {
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {
 		info.MajorVersion, info.MinorVersion, info.BuildNumber = procfs.ParseKernelVersion(u.Release[:])
-		f.system.csd = fmt.Appendf(nil, "%s %s %s %s", unix.ByteSliceToString(u.Sysname[:]),
-			unix.ByteSliceToString(u.Release[:]), unix.ByteSliceToString(u.Version[:]), unix.ByteSliceToString(u.Machine[:]))
+		f.system.csd = []byte(unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:]) + " " +
+			unix.ByteSliceToString(u.Version[:]) + " " + unix.ByteSliceToString(u.Machine[:]))
 	}
 	if f.target.android {
-		f.readAndroid()
-	} else if f.osRelease, f.osReleaseErr = readWhole("/etc/lsb-release\x00"); f.osReleaseErr != 0 {
-		if f.osRelease, f.osReleaseErr = readWhole("/etc/os-release\x00"); f.osReleaseErr != 0 {
-			f.osRelease, f.osReleaseErr = readWhole("/usr/lib/os-release\x00")
+		f.readAndroid(scratch)
+	} else if f.osRelease, f.osReleaseErr = readWhole("/etc/lsb-release\x00", scratch); f.osReleaseErr != 0 {
+		if f.osRelease, f.osReleaseErr = readWhole("/etc/os-release\x00", scratch); f.osReleaseErr != 0 {
+			f.osRelease, f.osReleaseErr = readWhole("/usr/lib/os-release\x00", scratch)
 		}
 	}
 
 	cpu := procfs.ParseCPUInfo(f.cpuinfo, runtime.GOARCH)
 	n := cpu.Count
-	if b, errno := readWhole("/sys/devices/system/cpu/present\x00"); errno == 0 {
+	if b, errno := readWhole("/sys/devices/system/cpu/present\x00", scratch); errno == 0 {
 		if present, ok := procfs.ParseCPUList(b); ok && present > n {
 			n = present
 		}
@@ -126,7 +123,7 @@ func (f *facts) readSystem() {
 		n = runtime.NumCPU()
 	}
 	info.NumberOfProcessors = uint8(min(n, 255))
-	hwcap, hwcap2 := ownHwcap()
+	hwcap, hwcap2 := ownHwcap(scratch)
 	switch arch {
 	case context.X86, context.AMD64:
 		info.ProcessorLevel = uint16(cpu.Family)
@@ -169,8 +166,8 @@ func cpuidVersion(family, model, stepping uint32) uint32 {
 }
 
 // ownHwcap reads AT_HWCAP and AT_HWCAP2 of this program: they are the machine's.
-func ownHwcap() (hwcap, hwcap2 uint64) {
-	b, errno := readWhole("/proc/self/auxv\x00")
+func ownHwcap(scratch []byte) (hwcap, hwcap2 uint64) {
+	b, errno := readWhole("/proc/self/auxv\x00", scratch)
 	if errno != 0 {
 		return 0, 0
 	}
@@ -179,9 +176,9 @@ func ownHwcap() (hwcap, hwcap2 uint64) {
 }
 
 // readAndroid tells an Android system by the properties that its build left in build.prop: there is no lsb-release.
-func (f *facts) readAndroid() {
+func (f *facts) readAndroid(scratch []byte) {
 	f.system.info.PlatformID = stream.MD_OS_ANDROID
-	props, errno := readWhole("/system/build.prop\x00")
+	props, errno := readWhole("/system/build.prop\x00", scratch)
 	if errno != 0 {
 		f.osReleaseErr = errno
 		return
@@ -189,7 +186,7 @@ func (f *facts) readAndroid() {
 	for _, key := range []string{"ro.build.fingerprint", "ro.build.version.release", "ro.build.version.sdk", "ro.build.id",
 		"ro.build.type", "ro.build.display.id", "ro.product.model", "ro.product.cpu.abi"} {
 		if v := procfs.ParseBuildProp(props, key); len(v) > 0 {
-			f.osRelease = fmt.Appendf(f.osRelease, "%s=%s\n", key, v)
+			f.osRelease = append(append(append(append(f.osRelease, key...), '='), v...), '\n')
 		}
 	}
 	if v := procfs.ParseBuildProp(props, "ro.build.fingerprint"); len(v) > 0 {

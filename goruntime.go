@@ -96,7 +96,7 @@ func (g *goStacks) find(s *snapshot, mem targetMemory) [][2]uint64 {
 }
 
 // goScratch is how much scratch memory looksLikeGo wants.
-const goScratch = 64 << 10
+const goScratch = 32 << 10
 
 // looksLikeGo tells whether the main program was built by Go: it has Go build information in its data, or a note of
 // Go's linker. The auxiliary vector must be known.
@@ -109,10 +109,10 @@ func (s *snapshot) looksLikeGo(mem targetMemory, scratch []byte) bool {
 	if s.target.wordSize() == 8 {
 		h.Class, h.Phentsize, h.Phoff = elf.Class64, elf.ProgSize64, 64
 	}
-	table := scratch[:min(int(phnum)*int(h.Phentsize), 16<<10)]
+	table := scratch[:min(int(phnum)*int(h.Phentsize), 8<<10)]
 	table = table[:mem.read(phdr, table)]
 	im := h.Scan(table, phdr&^(s.target.pageSize-1), s.target.pageSize)
-	rest := scratch[16<<10:]
+	rest := scratch[8<<10:]
 	for i := range im.NumNotes {
 		n := im.Notes[i]
 		notes := rest[:min(n.Size, 4096)]

@@ -1,7 +1,7 @@
 package minidump
 
 import (
-	"fmt"
+	"strconv"
 
 	"minidump/stream"
 )
@@ -45,8 +45,8 @@ func (w *Writer) fit() error {
 	if w.plan.size <= limit {
 		return nil
 	}
-	return fmt.Errorf("minidump: dump of pid %d: %w: at least %d bytes are needed, %d allowed", w.snap.proc.pid, ErrLimit,
-		w.plan.size, limit)
+	return &attemptError{what: "dump", pid: w.snap.proc.pid, err: ErrLimit, more: ": at least " +
+		strconv.FormatUint(w.plan.size, 10) + " bytes are needed, " + strconv.FormatUint(limit, 10) + " allowed"}
 }
 
 // softOnce records that something gave way, but not again for each piece.

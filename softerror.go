@@ -1,7 +1,6 @@
 package minidump
 
 import (
-	"fmt"
 	"strconv"
 	"syscall"
 )
@@ -144,10 +143,10 @@ func (e *SoftError) Error() string {
 		t += " " + strconv.Quote(e.Subject)
 	}
 	if e.Thread != 0 {
-		t += fmt.Sprintf(" of thread %d", e.Thread)
+		t += " of thread " + strconv.Itoa(e.Thread)
 	}
 	if e.Address != 0 {
-		t += fmt.Sprintf(" at %#x", e.Address)
+		t += " at 0x" + strconv.FormatUint(e.Address, 16)
 	}
 	if e.Err != nil {
 		t += ": " + e.Err.Error()

@@ -1,8 +1,6 @@
 package minidump
 
 import (
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -12,24 +10,6 @@ import (
 	"minidump/context"
 	"minidump/stream"
 )
-
-// Errors that a dump can end with, for errors.Is. A system's error, where there is one, is wrapped beside them.
-var (
-	ErrNoProcess   = errors.New("no such process")
-	ErrPermission  = errors.New("permission denied")
-	ErrLimit       = errors.New("size limit is too small")
-	ErrTooLarge    = errors.New("dump does not fit the format: more than 4 GiB before the memory")
-	ErrBusy        = errors.New("a dump by this Writer is under way")
-	ErrClosed      = errors.New("writer is closed")
-	ErrUnsupported = errors.New("not supported on this system")
-	ErrSelf        = errors.New("a process can't dump itself")
-)
-
-// systemError is an error of the system that is also one of this package's for errors.Is. Its text is the system's alone.
-type systemError struct{ kind, err error }
-
-func (e *systemError) Error() string   { return e.err.Error() }
-func (e *systemError) Unwrap() []error { return []error{e.kind, e.err} }
 
 // Mode says how much memory goes into a dump.
 type Mode uint8
@@ -188,7 +168,7 @@ type Writer struct {
 }
 
 // The encoder's buffer; larger runs of memory are written past it.
-const encoderBuffer = 64 << 10
+const encoderBuffer = 32 << 10
 
 func newWriter(o Options) (*Writer, error) {
 	w := &Writer{opts: o, enc: stream.NewEncoder(make([]byte, encoderBuffer))}
@@ -285,7 +265,7 @@ func (w *Writer) DumpFile(path string) (res Result, err error) {
 	dir, name := filepath.Split(path)
 	f, err := os.CreateTemp(dir, "."+name+".*.tmp") // O_EXCL, mode 0600
 	if err != nil {
-		return Result{}, fmt.Errorf("minidump: create %s: %w", path, err)
+		return Result{}, &attemptError{what: "create " + path, err: err}
 	}
 	defer func() {
 		if err != nil {
@@ -298,13 +278,13 @@ func (w *Writer) DumpFile(path string) (res Result, err error) {
 		return res, err
 	}
 	if err = f.Sync(); err != nil {
-		return res, fmt.Errorf("minidump: write %s: %w", path, err)
+		return res, &attemptError{what: "write " + path, err: err}
 	}
 	if err = f.Close(); err != nil {
-		return res, fmt.Errorf("minidump: write %s: %w", path, err)
+		return res, &attemptError{what: "write " + path, err: err}
 	}
 	if err = os.Rename(f.Name(), path); err != nil {
-		return res, fmt.Errorf("minidump: write %s: %w", path, err)
+		return res, &attemptError{what: "write " + path, err: err}
 	}
 	return res, nil
 }

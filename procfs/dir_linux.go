@@ -2,7 +2,8 @@ package procfs
 
 import (
 	"encoding/binary"
-	"fmt"
+	"os"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -31,7 +32,7 @@ const pathSize = 4096
 // does not list such directories but opens them, and Status.Tgid then differs from pid.
 func Open(pid int) (*Dir, error) {
 	if pid <= 0 {
-		return nil, fmt.Errorf("open /proc/%d: %w", pid, ErrNoProcess)
+		return nil, &os.PathError{Op: "open", Path: procPath(pid), Err: ErrNoProcess}
 	}
 	d := &Dir{taskFd: -1}
 	n := copy(d.path[:], "/proc/")
@@ -42,13 +43,13 @@ func Open(pid int) (*Dir, error) {
 		// Without /proc, every process would seem to be gone.
 		probe, probeErrno := sys.Open(sys.AT_FDCWD, "/proc/self\x00", unix.O_PATH)
 		if probeErrno != 0 {
-			return nil, fmt.Errorf("open /proc/%d: /proc is not mounted: %w", pid, errno)
+			return nil, &os.PathError{Op: "/proc is not mounted: open", Path: procPath(pid), Err: errno}
 		}
 		sys.Close(probe)
 		errno = unix.ESRCH
 	}
 	if errno != 0 {
-		return nil, fmt.Errorf("open /proc/%d: %w", pid, errno)
+		return nil, &os.PathError{Op: "open", Path: procPath(pid), Err: errno}
 	}
 	d.fd = fd
 	d.taskFd, d.taskErr = sys.Open(fd, "task\x00", unix.O_RDONLY|unix.O_DIRECTORY)
@@ -57,6 +58,8 @@ func Open(pid int) (*Dir, error) {
 	}
 	return d, nil
 }
+
+func procPath(pid int) string { return "/proc/" + strconv.Itoa(pid) }
 
 // Close closes what Open opened. Closing again does nothing.
 func (d *Dir) Close() error {
