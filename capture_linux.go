@@ -26,6 +26,7 @@ type live struct {
 	dir    *procfs.Dir
 	tracer *ptrace.Tracer
 	mem    liveMemory
+	via    int32 // the thread that dir and mem go by when the first one has ended; 0: none
 	native context.Arch
 
 	traced   table[ptrace.Thread]
@@ -312,6 +313,9 @@ func (l *live) readConstant(w *Writer) error {
 		s.soft(opOSRelease, int32(l.facts.osReleaseErr), 0, 0)
 	}
 
+	if l.via != 0 { // it may have ended too
+		l.followLiving()
+	}
 	b, errno := l.readSmall("stat\x00")
 	if errno != 0 {
 		if errno == unix.ENOENT || errno == unix.ESRCH {
@@ -325,11 +329,21 @@ func (l *live) readConstant(w *Writer) error {
 		if st.State == 'Z' && st.NumThreads <= 1 || st.State == 'X' {
 			return &processError{l.pid, "has ended and waits for its parent", ErrNoProcess}
 		}
+		if l.via != 0 {
+			n, errno := l.dir.TaskFile(l.pid, "stat\x00", l.scratch)
+			if first, ok := procfs.ParseStat(l.scratch[:n]); errno == 0 && ok {
+				st.StartTime = first.StartTime
+			}
+		}
 		tick := l.facts.clockTick
 		s.proc.ppid = st.PPID
 		s.proc.createTime = uint32(l.facts.bootTime + st.StartTime/tick)
 		s.proc.userTime, s.proc.kernelTime = uint32(st.UTime/tick), uint32(st.STime/tick)
+		if st.State == 'Z' && l.via == 0 {
+			l.followLiving()
+		}
 	}
+	l.blameLiving(w)
 
 	l.readRaw(s, rawAuxv, "auxv\x00", opAuxv)
 	auxv := s.bytes.bytes(s.raw[rawAuxv])
@@ -340,6 +354,7 @@ func (l *live) readConstant(w *Writer) error {
 	s.adoptAuxv(&l.auxv)
 	if len(auxv) > 0 && string(auxv) != string(l.auxvSeen[:l.auxvLen]) { // a new program: execve changes AT_RANDOM
 		l.auxvLen = copy(l.auxvSeen[:], auxv)
+		l.mem.close() // an open /proc/PID/mem stays with the old program's memory
 		l.isGo = s.looksLikeGo(&l.mem, l.scratch)
 	}
 	s.proc.isGo = l.isGo

@@ -44,7 +44,11 @@ func (l *live) firstLook(*snapshot) error {
 	// A 32-bit program under a 64-bit kernel: the ELF header of the program file says so, where it may be read; the
 	// auxiliary vector does otherwise.
 	head := l.scratch[:elf.HeaderSize64]
-	if n, _, errno := l.dir.ReadFile("exe\x00", head); errno == 0 {
+	n, _, errno := l.dir.ReadFile("exe\x00", head)
+	if (errno == unix.ENOENT || errno == unix.ESRCH) && l.followLiving() {
+		n, _, errno = l.dir.ReadFile("exe\x00", head)
+	}
+	if errno == 0 {
 		if h, ok := elf.ParseHeader(head[:n]); ok {
 			if a := context.ArchOfELF(h.Machine, h.Class == elf.Class64); a != context.ArchUnknown {
 				f.target.arch = a

@@ -61,6 +61,36 @@ func Open(pid int) (*Dir, error) {
 
 func procPath(pid int) string { return "/proc/" + strconv.Itoa(pid) }
 
+// Follow makes files of the process be read as those of its thread tid from now on. A process whose first thread has ended
+// while others live has no maps, mem, exe, auxv, environ, fd or map_files of its own: /proc/TID still has them. Of files
+// that tell of one thread (stat, status) those of tid are read then; the threads are still listed and found by Tasks and
+// TaskFile. It fails with ENOENT when tid is no thread of the process.
+func (d *Dir) Follow(tid int32) sys.Errno {
+	if d.taskFd < 0 {
+		return d.taskErr
+	}
+	if tid <= 0 {
+		return unix.EINVAL
+	}
+	n := copy(d.path[:], "../../")
+	n = appendDecimal(d.path[:], n, uint64(tid))
+	d.path[n] = 0
+	fd, errno := sys.OpenBytes(d.taskFd, d.path[:n+1], unix.O_RDONLY|unix.O_DIRECTORY)
+	if errno != 0 {
+		return errno
+	}
+	// The number is that of a thread of this process, now that it is held: else it may have gone to another since.
+	probe, errno := sys.OpenBytes(d.taskFd, d.path[len("../../"):n+1], unix.O_PATH)
+	if errno != 0 {
+		sys.Close(fd)
+		return errno
+	}
+	sys.Close(probe)
+	sys.Close(d.fd)
+	d.fd = fd
+	return 0
+}
+
 // Close closes what Open opened. Closing again does nothing.
 func (d *Dir) Close() error {
 	var errno sys.Errno
