@@ -19,6 +19,9 @@ const (
 	indirectMost   = 4 << 20
 )
 
+// How much the application's own ranges take in all, so that there is space for the stacks besides.
+const appMost = 256 << 20
+
 // stackBounds finds [lo, hi) of the stack that sp points into, without regard to any limit. ok is false when nothing
 // readable is at sp or within guardSearch above it.
 func (s *snapshot) stackBounds(sp uint64) (lo, hi uint64, ok bool) {
@@ -106,6 +109,60 @@ func (s *snapshot) addCode() {
 		return
 	}
 	s.addMemory(max(m.start, t.pc-min(t.pc, codeMargin)), min(m.end, t.pc+codeMargin), memoryCode)
+}
+
+// addApp notes a range that the application wants, as far as it is mapped: each gap in it would end the read, and what
+// lies behind it, a thread's stack perhaps, would be lost. The first gap is told of.
+func (s *snapshot) addApp(m AppMemory, budget *uint64) {
+	at, end := m.Address, m.Address+m.Size
+	if end < at {
+		end = ^uint64(0)
+	}
+	if s.mappings.n == 0 { // not known: the read will tell
+		end = at + min(end-at, *budget)
+		*budget -= end - at
+		s.addMemory(at, end, memoryApp)
+		return
+	}
+	maps := s.mappings.all()
+	told := false
+	i, j := 0, len(maps)
+	for i < j { // first mapping that ends above at
+		mid := int(uint(i+j) / 2)
+		if maps[mid].end <= at {
+			i = mid + 1
+		} else {
+			j = mid
+		}
+	}
+	for ; at < end; i++ {
+		for i < len(maps) && (maps[i].kind == mapSpecial || maps[i].perm&(permRead|permWrite|permExec) == 0) {
+			i++
+		}
+		next := end
+		if i < len(maps) {
+			next = min(end, max(at, maps[i].start))
+		}
+		if next > at {
+			if !told {
+				s.soft(opAppMemory, 0, 0, at)
+				told = true
+			}
+			at = next
+		}
+		if i >= len(maps) || at >= end {
+			return
+		}
+		stop := min(end, maps[i].end)
+		n := min(stop-at, *budget)
+		if n < stop-at {
+			s.soft(opTruncated, 0, 0, at+n)
+			end = at + n
+		}
+		*budget -= n
+		s.addMemory(at, at+n, memoryApp)
+		at += n
+	}
 }
 
 // readableAt tells whether addr is in a mapping whose memory is worth reading, and gives its bounds.
@@ -336,12 +393,9 @@ func (s *snapshot) captureChosen(w *Writer, mem targetMemory) {
 		if o.Mode == ModeIndirect {
 			s.chooseIndirect(w, mem)
 		}
+		budget := uint64(appMost)
 		for _, m := range o.AppMemory {
-			end := m.Address + m.Size
-			if end < m.Address {
-				end = ^uint64(0)
-			}
-			s.addMemory(m.Address, end, memoryApp)
+			s.addApp(m, &budget)
 		}
 	}
 	s.mergeMemory()
