@@ -272,6 +272,24 @@ func (c *core) readThreads(s *snapshot) {
 		case t == nil:
 		case n.typ == arch.FPRegset(), n.typ == ntPRFPReg && arch == context.X86 && t.fp.len == 0:
 			t.fp, t.fpType = c.noteBytes(s, n, arch.FPSize()), n.typ
+		case n.linux:
+			c.readVector(s, t, n)
+		}
+	}
+}
+
+// readVector reads a note if it is a register set that the context record takes in besides the two that all have.
+func (c *core) readVector(s *snapshot, t *thread, n *coreNote) {
+	notes, sizes := vectorSets(c.target.arch)
+	switch {
+	case sizes[0] == 0:
+	case n.typ == notes[0]:
+		t.vector = c.noteBytes(s, n, sizes[0])
+	case n.typ == notes[1] && int(t.vector.len) == sizes[0]:
+		all, b := s.bytes.alloc(sizes[0] + min(int(n.size), sizes[1]))
+		used := copy(b, s.bytes.bytes(t.vector))
+		if used == sizes[0] {
+			t.vector = s.bytes.trim(all, used+c.mem.readFile(n.off, b[used:]))
 		}
 	}
 }

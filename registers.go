@@ -52,6 +52,9 @@ func (s *snapshot) putContext(b []byte, t *thread, debug *[8]uint64) {
 	if t.fp.len > 0 {
 		r.FP = s.bytes.bytes(t.fp)
 	}
+	if t.vector.len > 0 {
+		r.Extra = s.bytes.bytes(t.vector)
+	}
 	if t.debug.len == 64 {
 		d := s.bytes.bytes(t.debug)
 		for i := range debug {
@@ -62,8 +65,9 @@ func (s *snapshot) putContext(b []byte, t *thread, debug *[8]uint64) {
 	r.Encode(b)
 }
 
-// maxRegsets bounds what one thread's further register sets take: SVE at its longest vectors is the largest.
-const maxRegsets = 64 << 10
+// maxRegsets bounds what one thread's further register sets take: ZA of SME is the largest, 64 KiB at its longest vectors,
+// and SVE takes 9 KiB.
+const maxRegsets = 128 << 10
 
 // endRegset enters a further register set of which n bytes lie at b[used+8:], as type, size, bytes and padding to 8. It
 // returns where the next one goes.

@@ -102,6 +102,7 @@ type thread struct {
 	pc, sp   uint64
 	gp, fp   span // raw regsets
 	fpType   uint32
+	vector   span // regsets that the context record also takes: context.Regsets.Extra
 	debug    span // 8 debug registers, 64 bytes in host order
 	context  span // finished CPU context record, where a crash context gave one
 	extra    span // other regsets (RegisterSetsStream), when asked for
