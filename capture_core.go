@@ -302,7 +302,6 @@ func (c *core) complete(w *Writer) {
 	for i := range s.threads.all() {
 		s.checkContext(s.threads.at(i))
 	}
-	s.followLinkMaps(&c.window)
 }
 
 // identify looks for a build id where identifyModules does not: in sections of the image in memory.
