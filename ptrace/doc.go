@@ -3,11 +3,19 @@
 // A session on one OS thread (the caller has called runtime.LockOSThread) is
 //
 //	t := ptrace.New(pid)                  // the only allocation
-//	for each thread id not seen before    // list /proc/PID/task again until nothing is new
+//	for each thread id not seen before    // list /proc/PID/task, see below
 //		t.Seize(&th)
-//	t.Collect(threads, deadline)          // wait for the stops
+//	t.Collect(threads, deadline)          // wait for the stops; then list again
 //	t.Regset(th.TID, ...)                 // those whose State is Stopped
 //	t.Detach(threads)
+//
+// # All threads
+//
+// Threads are born while others are being stopped, so the list is read again until nothing is new. That is not enough:
+// the kernel ends a listing early, without an error, when the thread that it has come to dies under it. What proves
+// that none is missing is the link count of the directory /proc/PID/task, read afterwards: it is 2 more than the number
+// of threads, and those are all known if as many are Stopped. Where some are in another state, list until nothing
+// new has come twice or three times.
 //
 // # What the target notices
 //
@@ -39,7 +47,8 @@
 //
 // # Rules
 //
-// Nothing allocates after New, and nothing uses the Go scheduler but sleeps of more than 100 microseconds. No wait is
-// without a deadline, and none is for any child but the tracees. All structures that the kernel fills lie in the
+// Nothing allocates after New, and nothing uses the Go scheduler but PTRACE_SEIZE and sleeps of more than 100
+// microseconds, which tell it that they may take long. No wait is without a deadline but the one inside PTRACE_SEIZE (see
+// Reap), and none is for any child but the tracees. All structures that the kernel fills lie in the
 // Tracer; buffers that a caller passes must be in the heap or in mapped memory, not on a goroutine stack.
 package ptrace

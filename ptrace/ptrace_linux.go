@@ -80,11 +80,12 @@ func New(pid int) *Tracer {
 }
 
 // Seize attaches to th and tells it to stop, without waiting for that. The state becomes Seized, or Gone, Denied or
-// Failed. No ptrace option is set: above all not PTRACE_O_EXITKILL.
+// Failed. No ptrace option is set: above all not PTRACE_O_EXITKILL. While another thread of the target is in execve it
+// waits for that, in rare cases for ever: see Reap.
 func (t *Tracer) Seize(th *Thread) {
 	tid := int(th.TID)
 	*th = Thread{TID: th.TID}
-	e := sys.Ptrace(unix.PTRACE_SEIZE, tid, 0, 0)
+	e := sys.PtraceSeize(tid)
 	switch {
 	case e == 0:
 	case e == unix.ESRCH:
@@ -109,13 +110,24 @@ func (t *Tracer) Seize(th *Thread) {
 		e = sys.Ptrace(unix.PTRACE_INTERRUPT, tid, 0, 0)
 	}
 	th.Errno = e
+	if e == unix.ESRCH && th.TID != t.pid {
+		// It may have become the main thread by an execve while PTRACE_SEIZE waited, and is traced under that id.
+		t.keep(t.pid)
+	}
 }
 
 // Collect waits until every Seized thread of ths has stopped or is gone, or until Monotonic() has reached deadline (a
 // deadline in the past makes it look once). It returns how many had not stopped; their state becomes TimedOut.
+//
+// It is best given all threads of the session, also those that are Stopped: when one of them executes a program, the
+// kernel kills the others, Stopped ones too, and the execve waits in state D until their tracer has reaped them.
 func (t *Tracer) Collect(ths []Thread, deadline int64) (left int) {
 	first := 0
 	for round := 0; ; round++ {
+		if round%8 == 7 {
+			t.recheck(ths)
+			first = 0
+		}
 		left = 0
 		next := len(ths)
 		for i := first; i < len(ths); i++ {
@@ -145,6 +157,30 @@ func (t *Tracer) Collect(ths []Thread, deadline int64) (left int) {
 		}
 	}
 	return left
+}
+
+// recheck finds Stopped threads that are so no more because they were killed, or are another thread after its execve.
+// Those that have not stopped are told again to: after an execve, the main thread may be one that never was.
+func (t *Tracer) recheck(ths []Thread) {
+	for i := range ths {
+		th := &ths[i]
+		if th.State == Seized {
+			sys.Ptrace(unix.PTRACE_INTERRUPT, int(th.TID), 0, 0)
+		}
+		if th.State != Stopped || t.old { // an old kernel does not report a stop twice
+			continue
+		}
+		code, _, e := t.wait(th.TID)
+		switch {
+		case code == cldTrapped || code == cldStopped:
+			continue
+		case e == 0 && code == 0:
+			if _, _, _, ok := t.askStop(th.TID); ok {
+				continue
+			}
+		}
+		th.State = Seized // which look makes Gone if it is
+	}
 }
 
 // look asks once whether a seized thread has stopped.
@@ -356,6 +392,9 @@ func (t *Tracer) Release(deadline int64) (left int) {
 		n := 0
 		for i := range t.nleft {
 			tid := t.left[i]
+			if round%8 == 0 {
+				sys.Ptrace(unix.PTRACE_INTERRUPT, int(tid), 0, 0) // see recheck
+			}
 			if !t.letGo(tid, 0) {
 				t.left[n] = tid
 				n++

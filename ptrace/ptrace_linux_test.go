@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -32,7 +33,7 @@ func TestStopReadDetach(t *testing.T) {
 			defer runtime.UnlockOSThread()
 			tr := New(v.pid)
 			buf := make([]byte, 4096)
-			for range 20 {
+			for range rounds(20) {
 				ths := stopAll(t, tr, v.pid, time.Second)
 				if len(ths) < 2 || count(ths, Stopped) != len(ths) {
 					t.Fatalf("not all stopped: %+v", ths)
@@ -101,7 +102,7 @@ func TestFaults(t *testing.T) {
 			}, nil)
 			onThread(func() {
 				tr := New(v.pid)
-				ths := stopAll(t, tr, v.pid, 50*time.Millisecond)
+				ths := stopAll(t, tr, v.pid, 5*time.Second)
 				if n := count(ths, Stopped); n < len(ths)-1 {
 					t.Errorf("call %d: %d of %d stopped", which, n, len(ths))
 				}
@@ -128,7 +129,7 @@ func TestChurn(t *testing.T) {
 		defer runtime.UnlockOSThread()
 		tr := New(v.pid)
 		gone := 0
-		for range 100 {
+		for range rounds(100) {
 			ths := stopAll(t, tr, v.pid, 5*time.Second)
 			for _, th := range ths {
 				if th.State != Stopped && th.State != Gone {
@@ -154,17 +155,47 @@ func TestChurn(t *testing.T) {
 	}
 }
 
+// describe logs what the threads of a victim do.
+func describe(t *testing.T, v *victim) {
+	for _, tid := range tasks(v.pid) {
+		wchan, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/wchan", v.pid, tid))
+		call, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/syscall", v.pid, tid))
+		t.Logf("thread %d: state %c, tracer %s, %s, %s", tid, stateOf(v.pid, int(tid)), status(v.pid, int(tid), "TracerPid"), wchan, call)
+	}
+}
+
 // TestExec traces a process that executes itself again and again from a thread that is not the main one.
 func TestExec(t *testing.T) {
-	const times = 60
+	times := rounds(60)
 	v := startVictim(t, "parent exec "+strconv.Itoa(times))
+	quit := make(chan bool)
+	var reaper sync.WaitGroup
+	defer reaper.Wait()
+	defer close(quit)
+	reaper.Go(func() {
+		for reaped := 0; ; {
+			select {
+			case <-quit:
+				t.Logf("Reap found %d", reaped)
+				return
+			case <-time.After(20 * time.Millisecond):
+				reaped += Reap(v.pid)
+			}
+		}
+	})
 	onThread(func() {
 		tr := New(v.pid)
-		for v.Beats[0].Load() <= times {
+		for end := time.Now().Add(15 * time.Second); v.Beats[0].Load() <= uint64(times); {
+			if time.Now().After(end) {
+				t.Errorf("only %d of %d execve", v.Beats[0].Load(), times)
+				describe(t, v)
+				return
+			}
 			ths := stopAll(t, tr, v.pid, 5*time.Second)
 			for _, th := range ths {
 				if th.State != Stopped && th.State != Gone && th.State != Denied {
-					t.Errorf("%+v", th)
+					t.Errorf("%+v of %d, all %+v", th, v.pid, ths)
+					describe(t, v)
 					return
 				}
 			}

@@ -23,14 +23,19 @@ func (t *Tracer) childInfo(e sys.Errno) (code, status int32, errno sys.Errno) {
 	if e != 0 {
 		return 0, 0, e
 	}
-	if binary.NativeEndian.Uint32(t.info[siPid:]) == 0 {
-		return 0, 0, 0
+	code, status = childCode(&t.info)
+	return code, status, 0
+}
+
+func childCode(info *[128]byte) (code, status int32) {
+	if binary.NativeEndian.Uint32(info[siPid:]) == 0 {
+		return 0, 0
 	}
 	siCode := 8
 	if mips {
 		siCode = 4
 	}
-	return int32(binary.NativeEndian.Uint32(t.info[siCode:])), int32(binary.NativeEndian.Uint32(t.info[siStatus:])), 0
+	return int32(binary.NativeEndian.Uint32(info[siCode:])), int32(binary.NativeEndian.Uint32(info[siStatus:]))
 }
 
 // signalInfo takes apart the head of the siginfo that PTRACE_GETSIGINFO stored.

@@ -142,14 +142,10 @@ func sendOneByOne(v *victim, stop <-chan bool) <-chan string {
 }
 
 func TestKilledTracer(t *testing.T) {
-	rounds := 200
-	if testing.Short() || runtime.GOARCH != "amd64" && runtime.GOARCH != "386" {
-		rounds = 10 // an emulated machine is slow
-	}
 	v := startVictim(t, "parent beat")
 	stop := make(chan bool)
 	result := sendOneByOne(v, stop)
-	for range rounds {
+	for range rounds(200) {
 		cmd, _ := startTracer(t, "loop", v.pid, "ready")
 		time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond)
 		cmd.Process.Kill()
@@ -169,7 +165,7 @@ func TestSignalsWhileTraced(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	tr := New(v.pid)
-	for range 300 {
+	for range rounds(300) {
 		ths := stopAll(t, tr, v.pid, 5*time.Second)
 		tr.Detach(ths)
 	}
@@ -214,7 +210,7 @@ func TestStoppedProcessStaysStopped(t *testing.T) {
 	tr := New(v.pid)
 	dump := func(group bool) {
 		t.Helper()
-		for range 20 {
+		for range rounds(20) {
 			ths := stopAll(t, tr, v.pid, 5*time.Second)
 			if count(ths, Stopped) != len(ths) {
 				t.Fatalf("not all stopped: %+v", ths)
@@ -297,7 +293,7 @@ func TestQueuedSignals(t *testing.T) {
 	defer runtime.UnlockOSThread()
 	tr := New(v.pid)
 	held := 0
-	for range 500 {
+	for range rounds(500) {
 		ths := stopAll(t, tr, v.pid, 5*time.Second)
 		for _, th := range ths {
 			if th.Signal != 0 {

@@ -43,3 +43,9 @@ func Gettid() int {
 	r, _ := Raw(unix.SYS_GETTID, 0, 0, 0, 0, 0, 0)
 	return int(r)
 }
+
+// PtraceSeize is PTRACE_SEIZE through the blocking gate: the kernel waits in it while the target executes a program.
+func PtraceSeize(tid int) Errno {
+	_, e := blocking(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(tid), 0, 0, 0, 0)
+	return e
+}

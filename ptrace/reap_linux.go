@@ -1,0 +1,44 @@
+package ptrace
+
+import (
+	"os"
+	"strconv"
+
+	"minidump/internal/sys"
+
+	"golang.org/x/sys/unix"
+)
+
+// Reap frees a session that hangs in Seize. It is called from another OS thread of the tracing process, and returns how
+// many dead threads it has reaped.
+//
+// A thread of the target that executes a program holds a lock (the kernel's cred_guard_mutex) which PTRACE_SEIZE waits
+// for, with no time limit and deaf to signals. Meanwhile the kernel kills the other threads of the target, and the
+// execve waits until they are gone. Those that are traced already are not gone before their tracer has waited for
+// them, and the tracer is waiting in Seize. Any thread of its process can do it instead. (If the process is killed, that
+// frees the target too.)
+//
+// To call it when nothing hangs does no harm: it reaps only threads that are dead and traced by this process, and
+// never a main thread, which an execve needs not. It allocates, and is not for the hot path: let a timer call
+// it when a stop takes longer than a stop should, and again until that has ended.
+func Reap(pid int) (n int) {
+	dir, err := os.Open("/proc/" + strconv.Itoa(pid) + "/task")
+	if err != nil {
+		return 0
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1)
+	info := new([128]byte)
+	for _, name := range names {
+		tid, err := strconv.Atoi(name)
+		if err != nil || tid == pid {
+			continue
+		}
+		if sys.Waitid(tid, info, unix.WEXITED|unix.WNOHANG|unix.WALL) == 0 {
+			if code, _ := childCode(info); code != 0 {
+				n++
+			}
+		}
+	}
+	return n
+}
