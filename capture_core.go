@@ -104,6 +104,21 @@ func OpenCore(r io.ReaderAt, size int64, o Options) (*Writer, error) {
 }
 
 func openCore(name string, r io.ReaderAt, size int64, o Options) (*Writer, error) {
+	c, err := newCore(name, r, size)
+	if err != nil {
+		return nil, err
+	}
+	w, err := newWriter(o)
+	if err != nil {
+		c.close()
+		return nil, err
+	}
+	w.src = c
+	return w, nil
+}
+
+// newCore reads the headers and finds the notes of a core file.
+func newCore(name string, r io.ReaderAt, size int64) (*core, error) {
 	c := &core{name: name, buf: make([]byte, goScratch)}
 	c.mem = coreMemory{file: r, size: uint64(max(0, size))}
 	if err := c.readHeader(); err != nil {
@@ -140,13 +155,7 @@ func openCore(name string, r io.ReaderAt, size int64, o Options) (*Writer, error
 	c.images = elf.NewReader(make([]byte, 32<<10))
 	c.window = memoryWindow{mem: &c.mem, buf: make([]byte, dsoChunk)}
 	c.image.mem = &c.mem
-	w, err := newWriter(o)
-	if err != nil {
-		c.close()
-		return nil, err
-	}
-	w.src = c
-	return w, nil
+	return c, nil
 }
 
 // Compressed forms in which core files are kept, by how they start. Systemd-coredump writes the first three.
