@@ -656,6 +656,27 @@ func TestCoreWithCrash(t *testing.T) {
 	}
 }
 
+// Of a general protection fault siginfo_t tells no address; the instruction does, if the file has it.
+func TestCoreRefined(t *testing.T) {
+	a := coreArchNamed("amd64")
+	b := &coreBuilder{coreArch: a}
+	status := a.status(5, 11, samplePC, sampleStack+8)
+	const rcx, far = 11, 0xdead000000000010
+	copy(status[112+8*rcx:], a.words(far))
+	b.note("CORE", 1, status)
+	b.note("CORE", 0x53494749, a.siginfo(11, 0x80, 0))                                      // SI_KERNEL
+	b.segment(samplePC, 16, 5, append([]byte{0x48, 0x89, 0x41, 0x08}, make([]byte, 12)...)) // mov %rax,8(%rcx)
+	b.segment(sampleStack, 0x1000, 6, make([]byte, 0x1000))
+	f, _ := dumpCore(t, b.bytes(), Options{})
+	e, err := f.Exception()
+	if err != nil || e.Code != 11 || e.Flags != 0x80 || e.Address != far+8 || e.NumberParameters < 2 || e.Information[0] != 1 || e.Information[1] != far+8 {
+		t.Errorf("exception %+v: %v", e, err)
+	}
+	if c := coreCPUs(t, f)[5]; c == nil || c.PC != samplePC {
+		t.Errorf("registers %+v", c)
+	}
+}
+
 // The arguments: pointers in another order, environment variables taken away, no number of arguments, none at all.
 func TestCoreArguments(t *testing.T) {
 	a := coreArchNamed("amd64")

@@ -1,6 +1,8 @@
 package minidump
 
 import (
+	"encoding/binary"
+
 	"minidump/context"
 	"minidump/elf"
 	"minidump/procfs"
@@ -214,6 +216,12 @@ func (c *core) settle() {
 	}
 	if haveFatal {
 		c.settleCrash(&fatal, siginfo)
+		for i := range notes {
+			if n := &notes[i]; n.typ == ntPRStatus && !n.linux && n.thread == fatalThread {
+				c.refine(n)
+				break
+			}
+		}
 	}
 }
 
@@ -232,6 +240,24 @@ func (c *core) settleCrash(p *prstatus, siginfo *coreNote) {
 		crash.Arch = c.target.arch
 		c.crash = crash
 	}
+}
+
+// refine lets the instruction at the fault, where the file holds it, tell what siginfo_t does not. n is the NT_PRSTATUS of
+// the thread.
+func (c *core) refine(n *coreNote) {
+	gp := make([]byte, c.target.arch.GPSize())
+	regs := context.Regsets{Arch: c.target.arch, Order: c.head.Order,
+		GP: gp[:c.mem.readFile(n.off+uint64(c.regsOffset()), gp)]}
+	crash := *c.crash
+	crash.BigEndian = c.head.Order == binary.ByteOrder(binary.BigEndian)
+	crash.SetContext(&regs)
+	code := make([]byte, 16)
+	if code = code[:c.mem.read(crash.PC, code)]; crash.HasContext && len(code) > 0 {
+		crash.Refine(code)
+	}
+	// The dump reads the registers by itself, and more of them.
+	crash.HasContext, crash.ContextLen = false, 0
+	c.crash = &crash
 }
 
 // readThreads makes the thread list, with the registers.
