@@ -41,6 +41,7 @@ type live struct {
 	stat       unix.Statx_t
 	debug      [8]uint64
 	tracing    bool // the goroutine runs
+	traceTID   int  // its OS thread
 	held       bool // instead, the calling OS thread traces the process already and does the steps itself (run_linux.go)
 	stopped    bool
 	hushed     bool // SIGCHLD is silenced for stops
@@ -89,9 +90,18 @@ func NewWriter(pid int, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	go l.trace()
-	l.tracing = true
+	l.startTracing()
 	return w, nil
+}
+
+// startTracing starts the tracing goroutine on an OS thread other than the program's first, which the Go runtime parks
+// rather than ends.
+func (l *live) startTracing() {
+	l.turn = turnIdle
+	l.tracing = true
+	started := make(chan struct{})
+	go l.trace(started)
+	<-started
 }
 
 // newLive makes a Writer of a live process whose steps no one does yet.
@@ -148,8 +158,17 @@ func mapErrno(err error) error {
 
 // trace does the steps of all dumps on one OS thread. It ends without unlocking it, so that the thread ends too and the
 // kernel lets go of whatever it still traced.
-func (l *live) trace() {
+func (l *live) trace(started chan struct{}) {
 	runtime.LockOSThread()
+	if l.traceTID = sys.Gettid(); l.traceTID == sys.Getpid() {
+		other := make(chan struct{})
+		go l.trace(other)
+		<-other // locked until then, so that the other one gets another thread
+		runtime.UnlockOSThread()
+		close(started)
+		return
+	}
+	close(started)
 	for {
 		l.await(turnTracer)
 		l.perform()
@@ -203,12 +222,41 @@ func (l *live) do(w *Writer, what stepKind) error {
 	return l.err
 }
 
-func (l *live) capture(w *Writer) error { return l.do(w, stepCapture) }
+func (l *live) capture(w *Writer) error {
+	err := l.do(w, stepCapture)
+	l.letGoOfAll()
+	return err
+}
 
 func (l *live) release(w *Writer) {
 	if l.stopped {
 		l.do(w, stepRelease)
+		l.letGoOfAll()
 	}
+}
+
+// How long a dump waits for threads to stop that were too slow to be dumped, so that they can be let go of, before it
+// ends the OS thread that traces them; and then for that end.
+const (
+	releaseWait = 20 * time.Millisecond
+	endWait     = time.Second
+)
+
+// letGoOfAll ends the tracing goroutine, and with it its OS thread, when threads of the process are still traced by it
+// although the dump is done: they would hang as soon as they stop. Another one takes its place.
+func (l *live) letGoOfAll() {
+	if l.held || !l.tracing || l.stopped || l.tracer.Leftover() == 0 {
+		return
+	}
+	tid := l.traceTID
+	l.do(nil, stepEnd)
+	deadline := ptrace.Monotonic() + int64(endWait)
+	for sys.Tgkill(sys.Getpid(), tid, 0) == 0 && ptrace.Monotonic() < deadline {
+		time.Sleep(100 * time.Microsecond)
+	}
+	l.tracer = ptrace.New(int(l.pid)) // its list of leftovers means nothing any more
+	l.mem.tracer = l.tracer
+	l.startTracing()
 }
 
 func (l *live) memory() targetMemory { return &l.mem }
@@ -235,6 +283,11 @@ func (l *live) captureStopped(w *Writer) error {
 		return err
 	}
 
+	l.mem.begin()
+	if errno := l.listThreads(); errno != 0 {
+		s.soft(opListThreads, int32(errno), 0, 0)
+		l.listOwn(s.proc.blamed)
+	}
 	l.hush()
 	l.stopSince = ptrace.Monotonic()
 	l.stopped = true
@@ -284,7 +337,7 @@ func (l *live) resume(w *Writer) {
 		l.hushed = false
 	}
 	if !l.held && l.tracer.Leftover() > 0 {
-		l.tracer.Release(0)
+		l.tracer.Release(ptrace.Monotonic() + int64(releaseWait))
 	}
 }
 
@@ -305,12 +358,15 @@ func (l *live) choose(w *Writer) {
 // state and that of its threads.
 func (l *live) readConstant(w *Writer) error {
 	s, o := &w.snap, &w.opts
-	s.raw[rawCPUInfo], s.raw[rawLSBRelease] = s.bytes.put(l.facts.cpuinfo), s.bytes.put(l.facts.osRelease)
+	s.raw[rawCPUInfo], s.raw[rawLSBRelease] = s.put(l.facts.cpuinfo), s.put(l.facts.osRelease)
 	if l.facts.cpuinfoErr != 0 {
 		s.soft(opCPUInfo, int32(l.facts.cpuinfoErr), 0, 0)
 	}
 	if l.facts.osReleaseErr != 0 {
 		s.soft(opOSRelease, int32(l.facts.osReleaseErr), 0, 0)
+	}
+	if l.facts.bootTime == 0 {
+		s.soft(opSystem, int32(l.facts.bootTimeErr), 0, 0)
 	}
 
 	if l.via != 0 { // it may have ended too
@@ -337,7 +393,9 @@ func (l *live) readConstant(w *Writer) error {
 		}
 		tick := l.facts.clockTick
 		s.proc.ppid = st.PPID
-		s.proc.createTime = uint32(l.facts.bootTime + st.StartTime/tick)
+		if s.proc.createTime = 0; l.facts.bootTime != 0 {
+			s.proc.createTime = uint32(l.facts.bootTime + st.StartTime/tick)
+		}
 		s.proc.userTime, s.proc.kernelTime = uint32(st.UTime/tick), uint32(st.STime/tick)
 		if st.State == 'Z' && l.via == 0 {
 			l.followLiving()
@@ -393,8 +451,8 @@ func (l *live) readRaw(s *snapshot, which int, name string, op softOp) sys.Errno
 	return errno
 }
 
-// stopAll stops every thread: all are told to stop before the first is waited for, and the list is read again until
-// nothing new is in it.
+// stopAll stops every thread that listThreads has found: all are told to stop before the first is waited for. If there
+// are more by then, the list is read again, until nothing new is in it.
 func (l *live) stopAll(w *Writer) {
 	s := &w.snap
 	timeout := w.opts.StopTimeout
@@ -405,13 +463,14 @@ func (l *live) stopAll(w *Writer) {
 	l.traced.clear()
 	for round := 0; ; round++ {
 		known := l.traced.n
-		if errno := l.listThreads(); errno != 0 {
-			op := opListThreads
-			if round > 0 {
-				op = opRelist
+		if round > 0 {
+			if l.noneIsNew() {
+				break
 			}
-			s.soft(op, int32(errno), 0, 0)
-			break
+			if errno := l.listThreads(); errno != 0 {
+				s.soft(opRelist, int32(errno), 0, 0)
+				break
+			}
 		}
 		l.addNew()
 		fresh := l.traced.all()[known:]
@@ -439,7 +498,7 @@ func (l *live) stopAll(w *Writer) {
 		t := s.threads.add()
 		if t == nil {
 			s.soft(opTruncated, 0, th.TID, 0)
-			break
+			continue
 		}
 		t.tid = th.TID
 		switch th.State {
@@ -468,6 +527,38 @@ func (l *live) stopAll(w *Writer) {
 	if l.mem.peekTID == 0 {
 		s.soft(opNoThreads, 0, 0, 0)
 	}
+	// The exception stream refers to the blamed thread, and a crash context has its registers even if it has ended.
+	if s.blamedThread() == nil {
+		s.soft(opSeize, int32(unix.ESRCH), s.proc.blamed, 0)
+		if t := s.threads.add(); t != nil {
+			t.tid, t.state = s.proc.blamed, threadGone
+		}
+	}
+}
+
+// listOwn stands in for listThreads: the threads that are known without a list.
+func (l *live) listOwn(blamed int32) {
+	l.tids.clear()
+	if out := l.tids.extend(1); out != nil {
+		out[0] = l.pid
+	}
+	if blamed != l.pid {
+		if out := l.tids.extend(1); out != nil {
+			out[0] = blamed
+		}
+	}
+}
+
+// noneIsNew tells by the number of threads alone that there is none besides those known. To read the list takes the
+// kernel longer than to read all registers.
+func (l *live) noneIsNew() bool {
+	for i := range l.traced.all() {
+		if l.traced.at(i).State == ptrace.Gone { // it may still be counted, or not
+			return false
+		}
+	}
+	n, errno := l.dir.NumTasks()
+	return errno == 0 && n == l.traced.n
 }
 
 // listThreads reads the ids of the present threads into l.tids.
@@ -575,6 +666,7 @@ func (l *live) readFP(s *snapshot, t *thread) {
 	arch := s.target.arch
 	fp, b := s.bytes.alloc(arch.FPSize())
 	if b == nil {
+		s.soft(opTruncated, 0, t.tid, 0)
 		return
 	}
 	note := arch.FPRegset()

@@ -22,6 +22,7 @@ type Dir struct {
 	taskErr sys.Errno
 
 	how  unix.OpenHow   // for openat2
+	stat unix.Statx_t   // for NumTasks
 	path [pathSize]byte // where relative paths are built
 }
 
@@ -173,6 +174,16 @@ func (d *Dir) Tasks(scratch []byte, out []int32) (n int, more bool, errno sys.Er
 }
 
 // listNumbers lists the entries of a directory whose names are numbers, from its position on.
+// NumTasks gives the number of threads of the process without listing them: the link count of task/ (proc_task_getattr in
+// the kernel's fs/proc/base.c adds it to the 2 of every directory).
+func (d *Dir) NumTasks() (n int, errno sys.Errno) {
+	if d.taskFd < 0 {
+		return 0, d.taskErr
+	}
+	errno = sys.Statx(d.taskFd, "\x00", unix.AT_EMPTY_PATH, unix.STATX_NLINK, &d.stat)
+	return int(d.stat.Nlink) - 2, errno
+}
+
 func listNumbers(fd int, scratch []byte, out []int32) (n int, more bool, errno sys.Errno) {
 	for {
 		size, errno := sys.Getdents64(fd, scratch)
