@@ -38,6 +38,7 @@ type core struct {
 	truncated    bool   // the file is shorter than its headers say
 	lost         uint64 // the lowest address of which the memory is missing for that
 	full         bool   // a table was too small for the file
+	remark       []byte // a soft error of each dump
 
 	// what all dumps have in common
 	pid, ppid, blamed int32
@@ -247,10 +248,12 @@ func (c *core) capture(w *Writer) error {
 	}
 	s.crash.from(crash)
 	if c.truncated {
-		c.softCore(s, c.lost, textCutShort)
+		s.soft(opCore, 0, 0, c.lost)
 	}
 	if c.full {
-		c.softCore(s, 0, textTooMany)
+		if e := s.soft(opTruncated, 0, 0, 0); e != nil {
+			e.text = s.bytes.put(textTooMany)
+		}
 	}
 	c.readThreads(s)
 	if s.threads.n == 0 {
@@ -278,16 +281,7 @@ func (c *core) capture(w *Writer) error {
 	return nil
 }
 
-var (
-	textCutShort = []byte("it is shorter than its headers say")
-	textTooMany  = []byte("it has more segments or notes than there is space for")
-)
-
-func (c *core) softCore(s *snapshot, addr uint64, text []byte) {
-	if e := s.soft(opCore, 0, 0, addr); e != nil {
-		e.text = s.bytes.put(text)
-	}
-}
+var textTooMany = []byte("segments and notes of the core file")
 
 // chooseFull notes all memory that is in the file, to be streamed.
 func (c *core) chooseFull(s *snapshot) {

@@ -114,7 +114,7 @@ var softOps = [numOps]struct {
 	opLimitStacks:   {"size limit: shortened stacks", "LimitShortenedStacks", false},
 	opLimitText:     {"size limit: dropped text streams", "LimitDroppedText", false},
 	opLimitContexts: {"size limit: dropped registers of threads", "LimitDroppedContexts", false},
-	opCore:          {"core file", "ReadCoreFailed", false},
+	opCore:          {"read all of the core file: it is shorter than its headers say", "ReadCoreFailed", false},
 	opUserStream:    {"write user stream", "WriteUserStreamFailed", false},
 }
 
