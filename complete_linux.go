@@ -24,6 +24,7 @@ func (l *live) complete(w *Writer) {
 func (l *live) readName(s *snapshot, t *thread) {
 	name, b := s.bytes.alloc(64) // TASK_COMM_LEN is 16
 	if b == nil {
+		s.soft(opTruncated, 0, t.tid, 0)
 		return
 	}
 	n, errno := l.dir.TaskName(t.tid, b)
@@ -59,6 +60,7 @@ func (l *live) readHandles(s *snapshot) {
 			break
 		}
 	}
+	noStat := false // the kernel does not have the call
 	for _, fd := range l.tids.all() {
 		target, b := s.bytes.alloc(4096) // PATH_MAX
 		if b == nil {
@@ -81,7 +83,14 @@ func (l *live) readHandles(s *snapshot) {
 		}
 		if errno = l.dir.FDStat(fd, &l.stat); errno == 0 {
 			h.mode = uint32(l.stat.Mode)
+			continue
 		}
+		h.noType = true
+		if errno == unix.ENOENT || errno == unix.ENOSYS && noStat { // closed meanwhile; told already
+			continue
+		}
+		s.soft(opHandle, int32(errno), 0, uint64(fd))
+		noStat = noStat || errno == unix.ENOSYS
 	}
 }
 
@@ -98,6 +107,9 @@ func (l *live) readRegsets(s *snapshot, t *thread) {
 			break
 		}
 		n, errno := l.tracer.Regset(t.tid, note, b[used+8:])
+		if errno == unix.EIO || errno == unix.ESRCH {
+			s.soft(opRegsets, int32(errno), t.tid, 0)
+		}
 		if errno != 0 || n == 0 {
 			continue // this CPU or kernel does not have it
 		}

@@ -34,7 +34,7 @@ func (s *snapshot) adoptCrash(o *Options) {
 		}
 		return
 	}
-	t.context = s.bytes.put(c.Context[:c.ContextLen])
+	t.context = s.put(c.Context[:c.ContextLen])
 	t.hasRegs = t.context.len > 0
 	t.pc, t.sp, t.hasSP = c.PC, c.SP, true
 }

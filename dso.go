@@ -63,7 +63,7 @@ func (s *snapshot) followLinkMaps(win *memoryWindow) {
 	raw := win.at(im.Dynamic.Addr, size)
 	d := h.ParseDynamic(raw)
 	s.dso.have = true
-	s.dso.dynamic, s.dso.ldBase, s.dso.dynData = im.Dynamic.Addr, s.proc.ldBase, s.bytes.put(raw)
+	s.dso.dynamic, s.dso.ldBase, s.dso.dynData = im.Dynamic.Addr, s.proc.ldBase, s.put(raw)
 	debug := d.Debug
 	if at, ok := d.RldMapAddr(&im); ok && debug == 0 {
 		if b := win.at(at, s.target.wordSize()); len(b) == s.target.wordSize() {
@@ -104,7 +104,7 @@ func (s *snapshot) followLinkMaps(win *memoryWindow) {
 			if end := bytes.IndexByte(name, 0); end >= 0 {
 				name = name[:end]
 			}
-			e.name = s.bytes.put(name)
+			e.name = s.put(name)
 		}
 		prev, at = at, lm.Next
 	}

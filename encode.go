@@ -390,7 +390,11 @@ func (w *Writer) putHandles() {
 		e.String(s.bytes.bytes(hs[i].target))
 		e.Align(4)
 		hs[i].typeRVA = e.Offset()
-		e.String(bytesOf(procfs.FileTypeName(hs[i].mode)))
+		kind := procfs.FileTypeName(hs[i].mode)
+		if hs[i].noType {
+			kind = ""
+		}
+		e.String(bytesOf(kind))
 	}
 }
 

@@ -19,7 +19,8 @@ type facts struct {
 	ready        bool
 	target       target
 	system       system
-	bootTime     uint64 // seconds since 1970
+	bootTime     uint64 // seconds since 1970; 0: not known
+	bootTimeErr  sys.Errno
 	clockTick    uint64 // USER_HZ
 	cpuinfo      []byte
 	cpuinfoErr   sys.Errno
@@ -66,6 +67,8 @@ func (l *live) firstLook(*snapshot) error {
 	f.clockTick = 100 // USER_HZ of every architecture there is; AT_CLKTCK would say the same
 	if n, _, errno := procfs.ReadPath("/proc/stat\x00", l.scratch); errno == 0 {
 		f.bootTime, _ = procfs.ParseBootTime(l.scratch[:n])
+	} else {
+		f.bootTimeErr = errno
 	}
 	f.cpuinfo, f.cpuinfoErr = readWhole("/proc/cpuinfo\x00", l.scratch)
 	f.readSystem(l.scratch)

@@ -28,7 +28,7 @@ func (l *live) chooseFull(w *Writer) {
 		r := s.full.add()
 		if r == nil {
 			s.soft(opTruncated, 0, 0, m.start)
-			return
+			continue
 		}
 		*r = memoryRange{start: m.start, size: size}
 	}

@@ -58,7 +58,7 @@ func (l *live) identify(w *Writer, m *module) {
 	}
 	l.layout.PageSize = s.target.pageSize
 	if id, kind, ok := l.images.BuildIDOf(&l.view, l.layout); ok && kind != elf.IDNone {
-		m.id = s.bytes.put(id)
+		m.id = s.put(id)
 	} else {
 		s.softModule(opModuleID, m)
 	}

@@ -7,6 +7,11 @@ import (
 // followLiving finds a thread that lives, in a process whose first one has ended. The kernel then shows no memory, maps and
 // files under the number of the process, but still does under that of any other thread.
 func (l *live) followLiving() bool {
+	if n, errno := l.dir.TaskFile(l.pid, "stat\x00", l.scratch); errno == 0 {
+		if st, ok := procfs.ParseStat(l.scratch[:n]); ok && st.State != 'Z' && st.State != 'X' {
+			return false
+		}
+	}
 	if l.listThreads() != 0 {
 		return false
 	}

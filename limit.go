@@ -67,9 +67,11 @@ func (w *Writer) renderSoftErrors() {
 	for _, e := range s.errors.all() {
 		size += 384 + 6*int(e.text.len)
 	}
-	sp, b := s.bytes.alloc(size)
-	out := s.appendJSON(b[:0])
-	w.plan.json = s.bytes.trim(sp, len(out))
+	w.plan.json = span{}
+	if sp, b := s.bytes.alloc(size); b != nil {
+		out := s.appendJSON(b[:0])
+		w.plan.json = s.bytes.trim(sp, len(out))
+	}
 	w.plan.jsonPad = 0
 	if w.opts.Mode == ModeFull {
 		w.plan.jsonPad = latePad

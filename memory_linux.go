@@ -27,6 +27,13 @@ type liveMemory struct {
 	local  [maxIovec]unix.RemoteIovec
 }
 
+// begin forgets what was found out for the last dump. Since then the process may have executed another program, whose
+// memory an old descriptor does not show, or got other rights.
+func (m *liveMemory) begin() {
+	m.close()
+	m.noVM = false
+}
+
 func (m *liveMemory) close() {
 	if m.memFD >= 0 {
 		sys.Close(m.memFD)

@@ -259,7 +259,7 @@ func (w *Writer) readNotes(mem targetMemory) {
 		m.bias = im.Bias
 		m.dynAddr, m.dynSize = im.Dynamic.Addr, min(im.Dynamic.Size, maxDynamic)
 		if id := im.BuildIDIn(&h, b, m.base); id != nil {
-			m.id = s.bytes.put(id)
+			m.id = s.put(id)
 			continue
 		}
 		for j := range im.NumNotes {
@@ -300,7 +300,7 @@ func (w *Writer) readNotes(mem targetMemory) {
 			id = im.BuildIDIn(&h, b, m.base)
 		}
 		if id != nil && !elf.IsAllZero(id) {
-			m.id = s.bytes.put(id)
+			m.id = s.put(id)
 		}
 	}
 }
@@ -380,7 +380,7 @@ func (w *Writer) readSonames(mem targetMemory) {
 func (s *snapshot) nameModule(m *module) {
 	path := s.bytes.bytes(m.path)
 	if m.gate {
-		m.name = s.bytes.put(gateNameBytes)
+		m.name = s.put(gateNameBytes)
 		return
 	}
 	slash := bytes.LastIndexByte(path, '/')
@@ -450,7 +450,7 @@ func (s *snapshot) addUserModules(user []UserModule) {
 		}
 		u := &user[i]
 		m.user, m.base, m.end = true, u.Base, u.Base+u.Size
-		m.name, m.id = s.bytes.putString(u.Name), s.bytes.put(u.BuildID)
+		m.name, m.id = s.bytes.putString(u.Name), s.put(u.BuildID)
 		m.path = m.name
 	}
 }

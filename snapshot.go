@@ -206,6 +206,7 @@ const (
 type handle struct {
 	fd      int32
 	mode    uint32 // st_mode
+	noType  bool   // mode is not known
 	target  span   // where /proc/PID/fd/N points to
 	nameRVA uint64
 	typeRVA uint64
@@ -296,6 +297,15 @@ func (s *snapshot) begin() {
 	s.dso = dsoDebug{}
 	s.crash = crashInfo{}
 	s.goList = goInfo{}
+}
+
+// put copies p into the byte arena. When there is no space the span is empty, which is told.
+func (s *snapshot) put(p []byte) span {
+	sp := s.bytes.put(p)
+	if sp.len == 0 && len(p) > 0 {
+		s.soft(opTruncated, 0, 0, 0)
+	}
+	return sp
 }
 
 // blamedThread returns the thread that the dump is about, or nil.

@@ -259,6 +259,9 @@ func (t *Tracer) wait(tid int32) (code, status int32, errno sys.Errno) {
 	options := unix.WSTOPPED | unix.WEXITED | unix.WNOHANG | unix.WNOWAIT
 	if !t.old {
 		errno = sys.Waitid(int(tid), &t.info, options|unix.WALL)
+		if errno == unix.ECHILD { // asked twice: a thread that is taken for gone would be left stopped for good
+			errno = sys.Waitid(int(tid), &t.info, options|unix.WALL)
+		}
 		if errno != unix.EINVAL {
 			return t.childInfo(errno)
 		}
