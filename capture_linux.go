@@ -85,11 +85,16 @@ const (
 
 // NewWriter prepares dumps of the live process pid. All memory that they need is taken here. The process is not
 // touched yet.
+//
+// The process may be a child of this one. But while it is stopped, a wait for it in this program (exec.Cmd.Wait, os.Process.Wait)
+// returns at once, as if it had ended: Linux reports the stops of a traced child to every wait of the tracing program.
+// A program that dumps its own children should wait for them only afterwards, or run the command minidump instead.
 func NewWriter(pid int, o Options) (*Writer, error) {
 	w, l, err := newLive(pid, o)
 	if err != nil {
 		return nil, err
 	}
+	w.opts.Crash = w.refined(w.opts.Crash)
 	l.startTracing()
 	return w, nil
 }

@@ -199,8 +199,20 @@ func (w *Writer) Close() error {
 	return err
 }
 
-// SetCrash changes what the next dump says of the crash, as Options.Crash does. nil: no crash.
-func (w *Writer) SetCrash(c *context.Crash) { w.opts.Crash = c }
+// SetCrash changes what the next dump says of the crash, as Options.Crash does. nil: no crash. It may allocate.
+func (w *Writer) SetCrash(c *context.Crash) { w.opts.Crash = w.refined(c) }
+
+// refined completes a crash context whose address or kind of access the kernel did not report with what the faulting
+// instruction tells, if package context/insn is there to decode it. The caller's crash stays as it is.
+func (w *Writer) refined(c *context.Crash) *context.Crash {
+	if c == nil || !c.HasContext || w.src == nil {
+		return c
+	}
+	out := *c
+	code := make([]byte, 16) // the longest instruction of any architecture
+	out.Refine(code[:w.src.memory().read(c.PC, code)])
+	return &out
+}
 
 // Dump writes a dump of the process to dst, which need not seek, and lets the process go on.
 //
