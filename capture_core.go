@@ -38,7 +38,7 @@ type core struct {
 	truncated    bool   // the file is shorter than its headers say
 	lost         uint64 // the lowest address of which the memory is missing for that
 	full         bool   // a table was too small for the file
-	remark       []byte // a soft error of each dump
+	noProcess    []byte // why the process itself, which was asked for, could not be looked at
 
 	// what all dumps have in common
 	pid, ppid, blamed int32
@@ -253,6 +253,11 @@ func (c *core) capture(w *Writer) error {
 	if c.full {
 		if e := s.soft(opTruncated, 0, 0, 0); e != nil {
 			e.text = s.bytes.put(textTooMany)
+		}
+	}
+	if c.noProcess != nil {
+		if e := s.soft(opDumping, 0, 0, 0); e != nil {
+			e.text = s.bytes.put(c.noProcess)
 		}
 	}
 	c.readThreads(s)

@@ -61,6 +61,7 @@ const (
 	opLimitText
 	opLimitContexts
 	opCore
+	opDumping
 	opUserStream
 	numOps
 )
@@ -115,6 +116,7 @@ var softOps = [numOps]struct {
 	opLimitText:     {"size limit: dropped text streams", "LimitDroppedText", false},
 	opLimitContexts: {"size limit: dropped registers of threads", "LimitDroppedContexts", false},
 	opCore:          {"read all of the core file: it is shorter than its headers say", "ReadCoreFailed", false},
+	opDumping:       {"look at the process that dumps core, so that only what is in the core is here", "DumpingProcessFailed", false},
 	opUserStream:    {"write user stream", "WriteUserStreamFailed", false},
 }
 
