@@ -164,6 +164,9 @@ func (r *runner) stopped(stop ptrace.Stop) {
 		}
 		return
 	case stop.Event == unix.PTRACE_EVENT_EXEC:
+		// When the id of the thread has changed the kernel takes no request before the stop has been waited for, lest
+		// the tracer means the thread that had this id (looks_like_a_spurious_pid in kernel/ptrace.c).
+		r.watch.Reap(tid)
 		r.executed(t, tid)
 	case stop.Event == unix.PTRACE_EVENT_EXIT:
 		r.exiting(t, tid)

@@ -157,7 +157,7 @@ func (w *Watch) stop() Stop {
 	return s
 }
 
-// Reap consumes the end of tid, or the stop of a child that is not watched.
+// Reap consumes the end of tid, or its stop: of a child that is not watched, or of a PTRACE_EVENT_EXEC.
 func (w *Watch) Reap(tid int32) {
 	options := unix.WEXITED | unix.WSTOPPED | unix.WNOHANG | unix.WALL
 	if w.Plain {

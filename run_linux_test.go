@@ -1,0 +1,473 @@
+package minidump
+
+import (
+	stdelf "debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"minidump/context"
+	"minidump/internal/victims"
+	"minidump/stream"
+)
+
+// watched is a run of a command with its output.
+type watched struct {
+	RunResult
+	out, dir string
+}
+
+func runWatched(t *testing.T, o RunOptions, argv ...string) watched {
+	t.Helper()
+	w := watched{dir: t.TempDir()}
+	if o.Output == "" {
+		o.Output = w.dir + "/"
+	}
+	o.Dir = w.dir
+	r, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	o.Files = []*os.File{null, out, out}
+	o.Options.StopTimeout = 5 * time.Second
+	text := make(chan string)
+	go func() {
+		b, _ := io.ReadAll(r)
+		text <- string(b)
+	}()
+	w.RunResult, err = Run(argv, o)
+	out.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.Unwatched != nil {
+		t.Fatal(w.Unwatched)
+	}
+	w.out = <-text
+	return w
+}
+
+// one gives the only dump of a run, decoded.
+func (w *watched) one(t *testing.T) (RunDump, *stream.File) {
+	t.Helper()
+	if len(w.Dumps) != 1 {
+		t.Fatalf("%d dumps, want 1: %+v", len(w.Dumps), w.Dumps)
+	}
+	return w.Dumps[0], w.file(t, 0)
+}
+
+func (w *watched) file(t *testing.T, i int) *stream.File {
+	t.Helper()
+	if err := w.Dumps[i].Err; err != nil {
+		t.Fatal(err)
+	}
+	f, err := stream.OpenFile(w.Dumps[i].Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// functionAt names the function of the program that holds the blamed thread's instruction pointer.
+func functionAt(t *testing.T, f *stream.File, program string) string {
+	t.Helper()
+	e, err := f.Exception()
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, err := f.Context(e.Context)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cpu, err := context.Decode(nativeArch, record, f.Order)
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules, err := f.Modules()
+	if err != nil || len(modules) == 0 {
+		t.Fatal(err)
+	}
+	image, err := stdelf.Open(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer image.Close()
+	pc := cpu.PC
+	if image.Type == stdelf.ET_DYN {
+		pc -= modules[0].BaseOfImage
+	}
+	symbols, _ := image.Symbols()
+	for _, s := range symbols {
+		if stdelf.ST_TYPE(s.Info) == stdelf.STT_FUNC && s.Value <= pc && pc < s.Value+s.Size {
+			return s.Name
+		}
+	}
+	return ""
+}
+
+type crashKind struct {
+	name     string
+	signal   syscall.Signal
+	code     int32  // si_code; -1: not checked
+	address  uint64 // 0: not checked
+	function string // "": in a library
+}
+
+var crashKinds = []crashKind{
+	{"null", unix.SIGSEGV, 1, 8, "level3"},
+	{"wild", unix.SIGSEGV, 1, 0x100badbad0, "level3"},
+	{"noncanonical", unix.SIGSEGV, context.SI_KERNEL, 0x8000badbadbadba0, "level3"},
+	{"exec", unix.SIGSEGV, 1, 0, ""},
+	{"stack", unix.SIGSEGV, -1, 0, "overflow"}, // at the guard page of a thread, or below the main stack
+	{"abort", unix.SIGABRT, context.SI_TKILL, 0, ""},
+	{"fpe", unix.SIGFPE, 1, 0, "level3"},
+	{"ill", unix.SIGILL, 2, 0, "undefined_instruction"},
+	{"bus", unix.SIGBUS, 2, 0, "level3"},
+	{"trap", unix.SIGTRAP, context.SI_KERNEL, 0, "breakpoint"},
+	{"sys", unix.SIGSYS, 1, 0, ""},
+}
+
+func TestRunCrashes(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("codes and addresses are those of amd64")
+	}
+	program := victims.C(t, "crasher.c")
+	for _, k := range crashKinds {
+		for _, in := range []string{"main", "thread", "child"} {
+			t.Run(k.name+"/"+in, func(t *testing.T) {
+				w := runWatched(t, RunOptions{FollowChildren: in == "child"}, program, "--threads", "2", "--in", in, k.name)
+				if w.Signal != k.signal || w.Status() != 128+int(k.signal) {
+					t.Errorf("ended by %v, exit status %d", w.Signal, w.ExitCode)
+				}
+				pid, threads := w.PID, 3
+				if in == "thread" {
+					threads = 4
+				}
+				if in == "child" { // the parent kills itself the same way
+					threads = 1
+					m := regexp.MustCompile(`child (\d+)`).FindStringSubmatch(w.out)
+					if m == nil || len(w.Dumps) != 2 || w.Dumps[1].PID != w.PID {
+						t.Fatalf("output %q, dumps %+v", w.out, w.Dumps)
+					}
+					pid, _ = strconv.Atoi(m[1])
+					w.Dumps = w.Dumps[:1]
+				}
+				d, f := w.one(t)
+				if d.PID != pid || d.Signal != k.signal || d.Name != "crasher" || (d.TID == pid) != (in != "thread") {
+					t.Errorf("dump of %+v, want process %d", d, pid)
+				}
+				if len(d.Soft) != 0 {
+					t.Errorf("missing: %v", d.Soft)
+				}
+				e, err := f.Exception()
+				if err != nil || e.ThreadID != uint32(d.TID) || e.Code != uint32(k.signal) ||
+					k.code != -1 && int32(e.Flags) != k.code || k.address != 0 && e.Address != k.address {
+					t.Errorf("exception %+v: %v", e, err)
+				}
+				if ths, err := f.Threads(); err != nil || len(ths) != threads {
+					t.Errorf("%d threads, want %d: %v", len(ths), threads, err)
+				}
+				if got := functionAt(t, f, program); got != k.function {
+					t.Errorf("crashed in %q, want %q", got, k.function)
+				}
+			})
+		}
+	}
+}
+
+// sourceFrames gives function:line of the first frames that are in the source.
+func sourceFrames(frames [][3]string, source string) (out []string) {
+	for _, f := range frames {
+		if filepath.Base(f[1]) == source && len(out) < 4 {
+			out = append(out, f[0]+":"+f[2])
+		}
+	}
+	return out
+}
+
+var gdbFrame = regexp.MustCompile(`(?m)^#\d+ +(0x[0-9a-f]+ in )?(\w+) \(.*\) at (\S+):(\d+)$`)
+
+// The kernel writes a core of the very process of which Run has written a dump.
+func TestRunAgainstGdb(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("crashes are those of amd64")
+	}
+	if pattern := readText(t, "/proc/sys/kernel/core_pattern"); strings.ContainsAny(pattern, "|/@%") {
+		t.Skipf("cores go to %q", pattern)
+	}
+	program := victims.C(t, "crasher.c")
+	gdb := tool(t, "gdb")
+	for _, k := range crashKinds {
+		for _, in := range []string{"main", "thread"} {
+			t.Run(k.name+"/"+in, func(t *testing.T) {
+				if k.name == "exec" {
+					t.Skip("without code at the instruction pointer the readers guess")
+				}
+				w := runWatched(t, RunOptions{}, "/bin/sh", "-c", `ulimit -c unlimited && exec "$@"`, "sh", program, "--in", in, k.name)
+				d, _ := w.one(t)
+				cores, _ := filepath.Glob(w.dir + "/core*")
+				if len(cores) != 1 {
+					t.Fatalf("cores %q", cores)
+				}
+				text := output(t, gdb, "-nx", "-batch", "-ex", "bt 10", program, cores[0])
+				var want [][3]string
+				text = text[max(0, strings.LastIndex(text, "\n#0 ")):] // gdb shows the innermost frame first of all
+				for _, m := range gdbFrame.FindAllStringSubmatch(text, -1) {
+					if m[1] == "" && len(want) > 0 { // the one before is inlined here: stackwalk lists such apart
+						want = want[:len(want)-1]
+					}
+					want = append(want, [3]string{m[2], m[3], m[4]})
+				}
+				r := stackwalk(t, d.Path, program)
+				if r.CrashInfo.CrashingThread == nil {
+					t.Fatal("no crashing thread")
+				}
+				var got [][3]string
+				for _, fr := range r.Threads[*r.CrashInfo.CrashingThread].Frames {
+					got = append(got, [3]string{fr.Function, fr.File, strconv.Itoa(fr.Line)})
+				}
+				a, b := sourceFrames(got, "crasher.c"), sourceFrames(want, "crasher.c")
+				if len(b) < 3 || !slices.Equal(a, b) {
+					t.Errorf("minidump-stackwalk %q\ngdb %q\n%s", a, b, text)
+				}
+			})
+		}
+	}
+}
+
+func TestRunHandlers(t *testing.T) {
+	program := victims.C(t, "watched.c")
+	for _, c := range []struct {
+		args     string
+		status   int
+		signal   syscall.Signal // of the exception
+		address  uint64
+		function string
+		dumps    int
+	}{
+		{"handler jump", 0, 0, 0, "", 0},
+		{"handler jump alt", 0, 0, 0, "", 0},
+		{"handler jump alt abort", 134, unix.SIGABRT, 0, "", 1}, // not the faults that the program has overcome
+		{"handler abort", 134, unix.SIGSEGV, 0x20, "fault", 1},
+		{"handler abort alt", 134, unix.SIGSEGV, 0x20, "fault", 1},
+		{"handler raise", 139, unix.SIGSEGV, 0x20, "fault", 1},
+		{"handler raise alt", 139, unix.SIGSEGV, 0x20, "fault", 1},
+		{"handler refault alt", 139, unix.SIGSEGV, 0x20, "fault", 1},
+		{"handler nested alt", 139, unix.SIGSEGV, 0x30, "fault", 1},
+		{"handler exit", 9, unix.SIGSEGV, 0x20, "fault", 1},
+		{"overflow", 139, unix.SIGSEGV, 0, "overflow", 1},
+		{"exec 5 exit", 8, 0, 0, "", 0},
+		{"exec 5 null", 139, unix.SIGSEGV, 8, "fault", 1},
+		{"tree 6", 5, 0, 0, "", 0},
+		{"clone", 6, 0, 0, "", 0},
+	} {
+		for _, follow := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%v", c.args, follow), func(t *testing.T) {
+				o := RunOptions{FollowChildren: follow, ExitCodes: []int{9}}
+				w := runWatched(t, o, append([]string{program}, strings.Fields(c.args)...)...)
+				if w.Status() != c.status {
+					t.Errorf("status %d, want %d", w.Status(), c.status)
+				}
+				if c.dumps == 0 {
+					if len(w.Dumps) != 0 || w.out != "" {
+						t.Errorf("dumps %+v, output %q", w.Dumps, w.out)
+					}
+					return
+				}
+				_, f := w.one(t)
+				e, err := f.Exception()
+				if err != nil || e.Code != uint32(c.signal) || c.address != 0 && e.Address != c.address {
+					t.Errorf("exception %+v: %v", e, err)
+				}
+				if got := functionAt(t, f, program); c.function != "" && got != c.function {
+					t.Errorf("crashed in %q, want %q", got, c.function)
+				}
+			})
+		}
+	}
+}
+
+func TestRunGo(t *testing.T) {
+	program := victims.Go(t, "gocrash")
+	for _, c := range []struct {
+		kind, traceback string
+		codes           []int
+		status          int
+		exception       uint32 // 0: no dump
+		function        string
+		died            string
+	}{
+		{"recovered", "", []int{2}, 0, 0, "", ""},
+		{"nil", "", nil, 2, 0, "", ""},
+		{"exit", "", []int{2}, 3, 0, "", ""},
+		{"panic", "", nil, 2, 0, "", ""},
+		{"panic", "", []int{2}, 2, DumpRequested, "", "exit status 2"},
+		{"nil", "", []int{7, 2}, 2, uint32(unix.SIGSEGV), "main.level3", "exit status 2"},
+		{"goroutine", "", []int{2}, 2, uint32(unix.SIGSEGV), "main.level3", "exit status 2"},
+		{"nil", "crash", nil, 134, uint32(unix.SIGSEGV), "main.level3", "SIGABRT"},
+		{"goroutine", "crash", nil, 134, uint32(unix.SIGSEGV), "main.level3", "SIGABRT"},
+		{"panic", "crash", nil, 134, uint32(unix.SIGABRT), "", ""},
+	} {
+		t.Run(fmt.Sprintf("%s %s %v", c.kind, c.traceback, c.codes), func(t *testing.T) {
+			w := runWatched(t, RunOptions{ExitCodes: c.codes, Env: append(os.Environ(), "GOTRACEBACK="+c.traceback)}, program, c.kind)
+			if w.Status() != c.status {
+				t.Errorf("status %d, want %d", w.Status(), c.status)
+			}
+			if c.exception == 0 {
+				if len(w.Dumps) != 0 {
+					t.Errorf("dumps %+v", w.Dumps)
+				}
+				return
+			}
+			_, f := w.one(t)
+			e, err := f.Exception()
+			if err != nil || e.Code != c.exception {
+				t.Errorf("exception %+v: %v", e, err)
+			}
+			if got := functionAt(t, f, program); c.function != "" && got != c.function {
+				t.Errorf("crashed in %q, want %q", got, c.function)
+			}
+			died := ""
+			if info, err := f.CrashpadInfo(); err == nil {
+				for _, a := range info.Annotations {
+					if a.Key == "died-of" {
+						died = a.Value
+					}
+				}
+			}
+			if died != c.died {
+				t.Errorf("died of %q, want %q", died, c.died)
+			}
+		})
+	}
+}
+
+func TestRunLeavesOrphan(t *testing.T) {
+	program := victims.C(t, "watched.c")
+	start := time.Now()
+	w := runWatched(t, RunOptions{FollowChildren: true, Files: nil}, "/bin/sh", "-c", `"$0" orphan >/dev/null 2>&1`, program)
+	if w.Status() != 0 || len(w.Dumps) != 0 || time.Since(start) > 250*time.Millisecond {
+		t.Errorf("status %d after %v, dumps %+v", w.Status(), time.Since(start), w.Dumps)
+	}
+}
+
+func TestRunStartErrors(t *testing.T) {
+	dir := t.TempDir()
+	text := filepath.Join(dir, "text")
+	os.WriteFile(text, []byte("x"), 0o644)
+	broken := filepath.Join(dir, "broken")
+	os.WriteFile(broken, []byte("no program"), 0o755)
+	noInterpreter := filepath.Join(dir, "script")
+	os.WriteFile(noInterpreter, []byte("#!/no/such/thing\n"), 0o755)
+	for name, want := range map[string]int{
+		"no-such-command-anywhere": 127, "": 127, filepath.Join(dir, "none"): 127, noInterpreter: 127,
+		text: 126, dir: 126, broken: 126, text + "/x": 127,
+	} {
+		_, err := Run([]string{name}, RunOptions{Output: dir})
+		var start *StartError
+		if !errors.As(err, &start) || start.Status() != want {
+			t.Errorf("%q: %v, want status %d", name, err, want)
+		}
+	}
+	if _, err := Run(nil, RunOptions{}); err == nil {
+		t.Error("no command, no error")
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 3 {
+		t.Errorf("files left: %v", entries)
+	}
+}
+
+func TestRunPathLookup(t *testing.T) {
+	dir := t.TempDir()
+	for _, d := range []string{"a", "b"} {
+		os.Mkdir(filepath.Join(dir, d), 0o755)
+	}
+	os.WriteFile(dir+"/a/prog", []byte("#!/bin/sh\nexit 1\n"), 0o644)
+	os.WriteFile(dir+"/b/prog", []byte("#!/bin/sh\nexit 33\n"), 0o755)
+	env := []string{"PATH=" + dir + "/none:" + dir + "/a:" + dir + "/b"}
+	if w := runWatched(t, RunOptions{Env: env}, "prog"); w.Status() != 33 {
+		t.Errorf("status %d", w.Status())
+	}
+	_, err := Run([]string{"prog"}, RunOptions{Env: env[:0:0]})
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without PATH: %v", err)
+	}
+}
+
+func TestRunKeep(t *testing.T) {
+	program := victims.C(t, "crasher.c")
+	dir := filepath.Join(t.TempDir(), "made", "later")
+	var last string
+	for range 4 {
+		w := runWatched(t, RunOptions{Output: dir + "/", Keep: 2}, program, "null")
+		if d, _ := w.one(t); d.Path == last {
+			t.Error("two dumps of one name")
+		} else {
+			last = d.Path
+		}
+		if err := os.WriteFile(dir+"/other.dmp", nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var names []string
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if len(names) != 3 || !slices.Contains(names, filepath.Base(last)) || !slices.Contains(names, "other.dmp") {
+		t.Errorf("kept %q, the last was %q", names, last)
+	}
+	file := filepath.Join(t.TempDir(), "x.dmp")
+	w := runWatched(t, RunOptions{Output: file, FollowChildren: true}, program, "--in", "child", "null")
+	if len(w.Dumps) != 2 || w.Dumps[0].Path != file || w.Dumps[1].Path != strings.TrimSuffix(file, "x.dmp")+fmt.Sprintf("x.%d.dmp", w.PID) {
+		t.Errorf("%+v", w.Dumps)
+	}
+	if _, err := Run([]string{"true"}, RunOptions{Output: program + "/"}); err == nil {
+		t.Error("a file was taken for a folder")
+	}
+}
+
+func TestRunUnwritable(t *testing.T) {
+	program := victims.C(t, "crasher.c")
+	w := runWatched(t, RunOptions{Output: "/proc/no-such/x.dmp"}, program, "null")
+	if len(w.Dumps) != 1 || w.Dumps[0].Err == nil || w.Status() != 139 {
+		t.Errorf("status %d, dumps %+v", w.Status(), w.Dumps)
+	}
+}
+
+func TestRunMask(t *testing.T) {
+	w := runWatched(t, RunOptions{}, "/bin/sh", "-c", "grep -E 'Sig(Pnd|Blk|Ign|Cgt)|ShdPnd' /proc/self/status; ulimit -Sn")
+	var lim unix.Rlimit
+	unix.Getrlimit(unix.RLIMIT_NOFILE, &lim)
+	r, out, _ := os.Pipe()
+	p, err := os.StartProcess("/bin/sh", []string{"/bin/sh", "-c", "grep -E 'Sig(Pnd|Blk|Ign|Cgt)|ShdPnd' /proc/self/status; ulimit -Sn"},
+		&os.ProcAttr{Files: []*os.File{os.Stdin, out, out}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Close()
+	b, _ := io.ReadAll(r)
+	p.Wait()
+	if w.out != string(b) || w.out == "" {
+		t.Errorf("under run:\n%swithout:\n%s", w.out, b)
+	}
+}
