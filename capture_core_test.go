@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -773,6 +774,50 @@ func TestCoreOverlappingSegments(t *testing.T) {
 	want := slices.Concat(bytes.Repeat([]byte{1}, 0x1000), bytes.Repeat([]byte{2}, 0x800), bytes.Repeat([]byte{4}, 0x1000))
 	if !bytes.Equal(p[:n], want) {
 		t.Errorf("%d bytes, or wrong ones", n)
+	}
+}
+
+// Segments that share their bytes in the file.
+func TestCoreSharedBytes(t *testing.T) {
+	a := coreArchNamed("amd64")
+	b := &coreBuilder{coreArch: a}
+	b.note("CORE", 1, a.status(5, 11, samplePC, 0x10000))
+	for i := range uint64(100) {
+		b.segment(0x10000*(i+1), 0x1000, 6, make([]byte, 0x1000))
+	}
+	core := b.bytes()
+	core = core[:len(core)-99*0x1000]
+	for i := 2; i < 101; i++ { // p_offset of the first PT_LOAD for all
+		copy(core[64+56*i+8:][:8], core[64+56+8:])
+	}
+	_, r := dumpCore(t, core, Options{Mode: ModeFull})
+	if r.Memory > uint64(len(core)) || r.Memory < 0x1000 {
+		t.Errorf("%d bytes of memory out of a core of %d", r.Memory, len(core))
+	}
+}
+
+// A core without NT_FILE, as kernels before 3.7 write it: images are found by their headers, the program's name by
+// AT_EXECFN.
+func TestCoreWithoutFiles(t *testing.T) {
+	for _, name := range []string{"amd64", "mips", "s390x"} {
+		a := coreArchNamed(name)
+		full := sampleCore(a)
+		b := &coreBuilder{coreArch: a, segments: full.segments}
+		top, vector := a.startStack(sampleTop, []string{"sample"}, []string{"A=1"}, 3, 0x10000000+uint64(len(a.elfHeader(3, 0, 0))),
+			4, uint64(len(a.prog(0, 0, 0, 0, 0, 0))), 5, 3, 6, 4096, 9, samplePC)
+		b.note("CORE", 1, a.status(100, 11, samplePC, sampleStack+0x1800))
+		b.note("CORE", 6, vector)
+		b.segments[len(b.segments)-1].data = append(make([]byte, 0x1000-len(top)), top...)
+		f, _ := dumpCore(t, b.bytes(), Options{})
+		mods, err := f.Modules()
+		if err != nil || len(mods) != 2 || mods[0].Name != "/bin/sample" || mods[0].BaseOfImage != 0x10000000 || mods[0].SizeOfImage != 0x3000 ||
+			fmt.Sprint(mods[0].BuildID) != hex.EncodeToString(sampleID) || mods[1].BaseOfImage != 0x10010000 {
+			t.Errorf("%s: modules %+v: %v", name, mods, err)
+		}
+		maps, _ := f.Text(stream.LinuxMaps)
+		if !regexp.MustCompile(`(?m)^10001000-10003000 r-xp 00001000 00:00 0 +/bin/sample$`).MatchString(maps) {
+			t.Errorf("%s: maps\n%s", name, maps)
+		}
 	}
 }
 

@@ -4,16 +4,27 @@ import (
 	"minidump/elf"
 )
 
+// Bounds on the search for images without NT_FILE: how many, and how many mappings are looked at for them in all.
+const (
+	maxCoreImages = 4096
+	maxImageSteps = 1 << 22
+)
+
 // findImages makes up for a missing NT_FILE: where a segment starts with an ELF header there is an image, whose program
 // headers tell which of the following memory is its own. Its name is known by the dynamic linker's list, the program's by
 // AT_EXECFN.
 func (c *core) findImages(s *snapshot) {
 	page := s.target.pageSize
 	maps := s.mappings.all()
+	images, steps := 0, 0
 	for i := range maps {
 		m := &maps[i]
 		if m.kind != mapAnonymous {
 			continue
+		}
+		if images == maxCoreImages || steps >= maxImageSteps {
+			s.soft(opTruncated, 0, 0, m.start)
+			return
 		}
 		b := c.buf[:min(uint64(len(c.buf)), m.end-m.start, firstHeaderRead)]
 		b = b[:c.mem.read(m.start, b)]
@@ -27,8 +38,12 @@ func (c *core) findImages(s *snapshot) {
 		if im.Loads == 0 || im.End() <= m.start {
 			continue
 		}
+		images++
 		name := c.nameOfImage(s, &im)
 		for j := i; j < len(maps) && maps[j].start < im.End(); j++ {
+			if steps++; steps >= maxImageSteps {
+				break
+			}
 			if off, ok := fileOffset(&h, table, maps[j].start-im.Bias, page); ok && maps[j].kind == mapAnonymous {
 				maps[j].kind, maps[j].name, maps[j].offset = mapFile, name, off
 			}

@@ -98,7 +98,7 @@ func (c *core) readSegments() error {
 			n, _, _ := h.Extended(sec0)
 			count = uint64(n)
 		}
-		// gdb puts the section headers at the end: in a file that was cut short the headers go on as long as they make sense.
+		// gdb puts the section headers at the end: of a file that was cut short the first 65,535 segments are used.
 	}
 	most := (c.mem.size - min(c.mem.size, h.Phoff)) / size
 	if count > most {
@@ -166,7 +166,8 @@ func (c *core) addSegment(p *elf.Prog) bool {
 	return true
 }
 
-// sortSegments puts the segments in order and lets the earlier one have what two claim.
+// sortSegments puts the segments in order and lets the earlier one have what two claim. Together they have no more
+// memory than the file has bytes: so segments that share their bytes can't make a large dump of a small file.
 func (c *core) sortSegments() {
 	segs := c.mem.segments.all()
 	slices.SortStableFunc(segs, func(a, b coreSegment) int {
@@ -179,7 +180,7 @@ func (c *core) sortSegments() {
 		return 0
 	})
 	n := 0
-	end := uint64(0)
+	end, room := uint64(0), c.mem.size
 	for i := range segs {
 		s := segs[i]
 		if s.end <= end {
@@ -190,6 +191,11 @@ func (c *core) sortSegments() {
 			s.off += cut // present bytes are below the file's size, so that this can't wrap
 			s.present -= min(s.present, cut)
 		}
+		if s.present > room {
+			c.truncated = true
+			s.present = room
+		}
+		room -= s.present
 		end = s.end
 		segs[n] = s
 		n++
