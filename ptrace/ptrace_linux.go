@@ -228,14 +228,15 @@ func (t *Tracer) unreported(th *Thread) {
 func (t *Tracer) askStop(tid int32) (signal int32, event uint8, groupStop, ok bool) {
 	switch e := t.SigInfo(tid, &t.info); e {
 	case 0:
-	case unix.EINVAL: // a group-stop has no siginfo
+	case unix.EINVAL: // a group-stop that is listened to has no siginfo
 		return 0, PTRACE_EVENT_STOP, true, true
 	default:
 		return 0, 0, false, false
 	}
 	signal, code := t.signalInfo()
-	if code == PTRACE_EVENT_STOP<<8|int32(unix.SIGTRAP) {
-		return 0, PTRACE_EVENT_STOP, false, true
+	if code>>8 == PTRACE_EVENT_STOP { // then si_code is what a wait reports
+		signal, event, groupStop = stopKind(code)
+		return signal, event, groupStop, true
 	}
 	return signal, 0, false, true
 }

@@ -166,7 +166,10 @@ func describe(t *testing.T, v *victim) {
 
 // TestExec traces a process that executes itself again and again from a thread that is not the main one.
 func TestExec(t *testing.T) {
-	times := rounds(60)
+	times, pause := rounds(60), 100*time.Microsecond
+	if times < 60 {
+		pause = 20 * time.Millisecond
+	}
 	v := startVictim(t, "parent exec "+strconv.Itoa(times))
 	quit := make(chan bool)
 	var reaper sync.WaitGroup
@@ -204,6 +207,7 @@ func TestExec(t *testing.T) {
 				t.Errorf("%d leftovers", left)
 				return
 			}
+			time.Sleep(pause) // else the target gets nowhere on a slow machine
 		}
 	})
 	eventually(t, "not traced", func() bool { return status(v.pid, v.pid, "TracerPid") == "0" })

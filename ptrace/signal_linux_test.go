@@ -61,7 +61,11 @@ func holdSignal(tr *Tracer, pid int32) []Thread {
 	sys.Ptrace(unix.PTRACE_SEIZE, int(pid), 0, 0)
 	unix.Tgkill(int(pid), int(pid), unix.SIGUSR1)
 	ths := []Thread{{TID: pid, State: Seized}}
-	tr.Collect(ths, Monotonic()+5e9)
+	// A look at a time: if Collect waited long, it would interrupt the thread.
+	for end := Monotonic() + 10e9; tr.Collect(ths, 0) != 0 && Monotonic() < end; {
+		time.Sleep(time.Millisecond)
+		ths[0].State = Seized
+	}
 	return ths
 }
 
@@ -165,7 +169,7 @@ func TestSignalsWhileTraced(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	tr := New(v.pid)
-	for range rounds(300) {
+	for i := 0; i < rounds(300) || i < 1000 && v.Signals[unix.SIGUSR2].Load() == 0; i++ {
 		ths := stopAll(t, tr, v.pid, 5*time.Second)
 		tr.Detach(ths)
 	}

@@ -234,12 +234,19 @@ type victim struct {
 	pid   int // of the process to trace
 	cmd   *exec.Cmd
 	lines chan string
+	early []string // lines that nobody has asked for yet
 	stdin io.WriteCloser
 }
 
-// line waits for a line of output that begins with word, and returns the rest.
+// line waits for a line of output that begins with word, and returns the rest. Other lines are kept for later calls.
 func (v *victim) line(t testing.TB, word string) string {
 	t.Helper()
+	for i, s := range v.early {
+		if first, rest, _ := strings.Cut(s, " "); first == word {
+			v.early = append(v.early[:i], v.early[i+1:]...)
+			return rest
+		}
+	}
 	timeout := time.After(20 * time.Second)
 	for {
 		select {
@@ -250,6 +257,7 @@ func (v *victim) line(t testing.TB, word string) string {
 			if first, rest, _ := strings.Cut(s, " "); first == word {
 				return rest
 			}
+			v.early = append(v.early, s)
 		case <-timeout:
 			t.Fatalf("victim did not say %q", word)
 		}
