@@ -368,6 +368,34 @@ func TestLeaderIsZombie(t *testing.T) {
 				t.Errorf("no thread odd-%d in %v", i, names)
 			}
 		}
+		checkStacks(t, f, DefaultCrashStackLimit)
+		mods, _ := f.Modules()
+		if len(mods) == 0 || mods[0].Name != v.Cmd.Path || r.Soft != 0 {
+			t.Errorf("modules %+v, soft errors %v", mods, r.SoftErrors())
+		}
+		e, err := f.Exception()
+		if err != nil || int(e.ThreadID) == v.PID || e.Context.DataSize == 0 {
+			t.Errorf("exception %+v: %v", e, err)
+		}
+		misc, err := f.MiscInfo()
+		if age := time.Since(time.Unix(int64(misc.ProcessCreateTime), 0)); err != nil || int(misc.ProcessID) != v.PID || age > time.Minute {
+			t.Errorf("pid %d, created %v ago: %v", misc.ProcessID, age, err)
+		}
+		if h, err := f.Handles(); err != nil || len(h) < 3 {
+			t.Errorf("%d handles: %v", len(h), err)
+		}
+	}
+	w, err := NewWriter(v.PID, patient(Options{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if n := testing.AllocsPerRun(50, func() {
+		if _, err := w.Dump(io.Discard); err != nil {
+			t.Error(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 	if state := strings.Fields(readText(t, fmt.Sprintf("/proc/%d/task/%d/stat", v.PID, v.PID)))[2]; state != "Z" {
 		t.Errorf("state %s", state)
@@ -408,8 +436,8 @@ func TestThreadChurn(t *testing.T) {
 func TestExecMeanwhile(t *testing.T) {
 	v := odd(t, "exec")
 	good, bad := 0, 0
-	deadline := time.Now().Add(20 * time.Second)
-	for i := range 100 {
+	deadline := time.Now().Add(5 * time.Second)
+	for i := range 1000 {
 		if time.Now().After(deadline) {
 			break
 		}
@@ -835,6 +863,28 @@ func TestGoCrowd(t *testing.T) {
 	f, r = dump(t, v.PID, Options{Limit: 128 << 10})
 	if r.Size > 128<<10 {
 		t.Errorf("%d bytes", r.Size)
+	}
+	checkStacks(t, f, DefaultCrashStackLimit)
+}
+
+// TestLeaderEndsMeanwhile dumps a process before and after its main thread ends, with one Writer.
+func TestLeaderEndsMeanwhile(t *testing.T) {
+	v := odd(t, "retire", "3")
+	w, err := NewWriter(v.PID, patient(Options{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	f, r := dumpWith(t, w)
+	if e, _ := f.Exception(); int(e.ThreadID) != v.PID || r.Threads != 3 || r.Soft != 0 {
+		t.Errorf("exception %+v, %d threads", e, r.Threads)
+	}
+	modules := r.Modules
+	v.Go(t)
+	waitState(t, v.PID, 'Z')
+	f, r = dumpWith(t, w)
+	if e, _ := f.Exception(); int(e.ThreadID) == v.PID || r.Threads != 2 || r.Modules < modules || r.Soft != 0 {
+		t.Errorf("exception %+v, %d threads, %d modules, had %d", e, r.Threads, r.Modules, modules)
 	}
 	checkStacks(t, f, DefaultCrashStackLimit)
 }

@@ -1,6 +1,7 @@
 // odd: a process that is hard to dump.
 //
 //   odd leader N              N threads named odd-0, ... live on after the main thread has ended
+//   odd retire N              N threads of which the main one ends after a byte on standard input
 //   odd churn N               N threads that each start and join short-lived threads without end
 //   odd exec                  executes itself anew every few milliseconds, with two threads more each time
 //   odd load FILE...          shared objects, loaded by the dynamic loader
@@ -139,6 +140,13 @@ int main(int argc, char **argv) {
     for (int i = 1; i < n; i++) start(wait_forever, i);
     start(tell_of_leader, 0);
     pthread_exit(NULL);
+  } else if (!strcmp(what, "retire")) {
+    for (int i = 1; i < n; i++) start(wait_forever, i);
+    usleep(50000); // so that they wait
+    ready();
+    char c;
+    if (read(0, &c, 1) == 1) pthread_exit(NULL);
+    return 1;
   } else if (!strcmp(what, "churn")) {
     for (int i = 0; i < n; i++) start(churn, 0);
   } else if (!strcmp(what, "exec")) {
