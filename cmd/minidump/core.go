@@ -1,6 +1,14 @@
 package main
 
-import "minidump"
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"unicode"
+
+	"minidump"
+)
 
 var coreCommand = subcommand{
 	name:    "core",
@@ -9,15 +17,98 @@ var coreCommand = subcommand{
 	run:     runCore,
 }
 
-func runCore(args []string) error {
+// coreFlags are the flags of core besides those of the writer.
+type coreFlags struct {
+	writerFlags
+	pid       int
+	log       string
+	install   bool
+	uninstall bool
+	force     bool
+
+	// The flags about what goes into a dump, as they were given: --install puts them into core_pattern.
+	given []string
+}
+
+func (c *coreFlags) register(s *flagSet) {
+	c.writerFlags.register(s)
+	for i := range s.flags {
+		f := &s.flags[i]
+		switch f.long {
+		case "output":
+			f.value = "FILE|DIR"
+			f.help = "where the dump goes: a file, or a folder, which exists or ends with / and gets a file NAME.PID.dmp; - is " +
+				"standard output; default NAME.PID.dmp in this folder"
+			continue
+		case "thread", "crash-context":
+			continue
+		}
+		set, long, bare := f.set, f.long, f.value == ""
+		f.set = func(v string) error {
+			if bare || f.optional && v == "" {
+				c.given = append(c.given, "--"+long)
+			} else {
+				c.given = append(c.given, "--"+long+"="+v)
+			}
+			return set(v)
+		}
+	}
+	s.add("pid", "PID", "with - for FILE: the process of which the kernel is writing this core (%P in core_pattern): its "+
+		"memory is read, not the core's", func(v string) (err error) {
+		c.pid, err = parseID(v)
+		return err
+	})
+	s.add("log", "FILE", "append messages to this file instead of printing them", func(v string) error {
+		c.log = v
+		c.given = append(c.given, "--log="+v)
+		return logTo(v)
+	})
+	s.add("config", "FILE", "take further flags from this file: one in each line, as --mode=full", func(v string) error {
+		b, err := os.ReadFile(v)
+		if err != nil {
+			return err
+		}
+		var args []string
+		for line := range strings.Lines(string(b)) {
+			if line = strings.TrimRight(line, "\r\n"); line != "" && line[0] != '#' {
+				args = append(args, line)
+			}
+		}
+		rest, err := s.parse(args)
+		if err == nil && len(rest) > 0 {
+			err = fmt.Errorf("%q in %s is no flag", rest[0], v)
+		}
+		return err
+	})
+	s.addBool(0, "install", "have the kernel start this program for each crash on the machine, with these flags: sets "+
+		"core_pattern and core_pipe_limit. -o is the folder for the dumps, or a core_pattern; default /var/crash", &c.install)
+	s.addBool(0, "uninstall", "put back what core_pattern and core_pipe_limit were before --install", &c.uninstall)
+	s.addBool(0, "force", "install also in a container, which shares the setting with its host", &c.force)
+}
+
+func runCore(args []string) (err error) {
 	s := flagSet{command: "core", args: "FILE",
 		about: "Writes a minidump of what the ELF core file FILE holds: of the Linux kernel or of gdb's gcore, of any " +
-			"architecture. Flags about a live process are accepted and have no effect."}
-	var w writerFlags
-	w.register(&s)
+			"architecture. - is standard input. Flags about a live process are accepted and have no effect."}
+	var c coreFlags
+	c.register(&s)
 	rest, err := s.parse(args)
+	if c.pid != 0 {
+		defer func() { toKernelLog(err) }()
+	}
 	if err != nil {
 		return err
+	}
+	if c.install || c.uninstall {
+		switch {
+		case len(rest) > 0:
+			return s.wrong("with --install or --uninstall no FILE is expected")
+		case c.install && c.uninstall:
+			return s.wrong("--install and --uninstall exclude each other")
+		case c.install:
+			return c.installPattern()
+		}
+		return c.uninstallPattern()
 	}
 	switch {
 	case len(rest) == 0:
@@ -25,18 +116,88 @@ func runCore(args []string) error {
 	case len(rest) > 1:
 		return s.wrong("one FILE is expected, not also %q", rest[1])
 	}
-	if err := w.load(); err != nil {
+	if err := c.load(); err != nil {
 		return err
 	}
-	writer, err := minidump.OpenCoreFile(rest[0], w.options)
+	if rest[0] == "-" {
+		return c.dumpStream(os.Stdin)
+	}
+	if c.pid != 0 {
+		return s.wrong("--pid is for a core that comes through a pipe: FILE must be -")
+	}
+	writer, err := minidump.OpenCoreFile(rest[0], c.options)
 	if err != nil {
 		return err
 	}
 	defer writer.Close()
-	path := w.output
-	if path == "" {
-		pid, name := writer.Process()
-		path = dumpName(name, pid)
+	return c.write(writer, c.path(writer))
+}
+
+// dumpStream dumps the core that in holds or the kernel writes there.
+func (c *coreFlags) dumpStream(in *os.File) error {
+	if info, err := in.Stat(); err == nil && info.Mode().IsRegular() {
+		writer, err := minidump.OpenCore(in, info.Size(), c.options)
+		if err != nil {
+			return err
+		}
+		defer writer.Close()
+		return c.write(writer, c.path(writer))
 	}
-	return w.write(writer, path)
+	if c.crashContext == "-" {
+		return errors.New("--crash-context - and the core can't both be standard input")
+	}
+	if c.pid != 0 {
+		defer endInTime(c.options.Mode)()
+	}
+	writer, err := minidump.OpenCorePipe(in, c.pid, c.folder(), c.options)
+	if err != nil {
+		return err
+	}
+	defer writer.Close()
+	// Only now may the process end: all of it has been read.
+	defer in.Close()
+	return c.write(writer, c.path(writer))
+}
+
+// folder is where the dump goes.
+func (c *coreFlags) folder() string {
+	if isFolder(c.output) {
+		return c.output
+	}
+	if i := strings.LastIndexByte(c.output, '/'); i >= 0 {
+		return c.output[:i+1]
+	}
+	return "."
+}
+
+func (c *coreFlags) path(w *minidump.Writer) string {
+	if c.output != "" && !isFolder(c.output) {
+		if c.pid != 0 { // %e is what a thread called itself, with ! for /
+			i := strings.LastIndexByte(c.output, '/') + 1
+			return c.output[:i] + strings.Map(func(r rune) rune {
+				if unicode.IsControl(r) {
+					return '_'
+				}
+				return r
+			}, c.output[i:])
+		}
+		return c.output
+	}
+	pid, name := w.Process()
+	return joinFolder(c.output, dumpName(name, pid))
+}
+
+func isFolder(path string) bool {
+	if strings.HasSuffix(path, "/") {
+		return true
+	}
+	info, err := os.Stat(path)
+	return path != "" && err == nil && info.IsDir()
+}
+
+func joinFolder(dir, name string) string {
+	if dir == "" || strings.HasSuffix(dir, "/") {
+		return dir + name
+	}
+	return dir + "/" + name
 }
