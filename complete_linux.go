@@ -106,7 +106,8 @@ func (l *live) readRegsets(s *snapshot, t *thread) {
 		if len(b)-used < 8 {
 			break
 		}
-		n, errno := l.tracer.Regset(t.tid, note, b[used+8:])
+		// The kernel wants room for whole registers, of 32 bytes at most.
+		n, errno := l.tracer.Regset(t.tid, note, b[used+8:used+8+(len(b)-used-8)&^31])
 		if errno == unix.EIO || errno == unix.ESRCH {
 			s.soft(opRegsets, int32(errno), t.tid, 0)
 		}

@@ -249,9 +249,15 @@ func handlerRuns(f *fault, sp uint64, l *live) bool {
 // callShows tells whether the stack below a fault of a Go program still shows the call that Go's signal handler made
 // there, of the function that panics: the faulting PC as its return address. When a panic is recovered, the calls that
 // follow overwrite it.
+//
+// On x86 the handler puts the PC right below the SP. Elsewhere it goes into the link register, which the function then
+// saves in its frame: 18 words below the SP on ppc64, less on all others.
 func callShows(f *fault, l *live) bool {
 	word := f.regs.arch.WordSize()
-	below := make([]byte, 64)
+	below := make([]byte, 20*word)
+	if f.regs.arch == context.X86 || f.regs.arch == context.AMD64 {
+		below = below[:8*word]
+	}
 	if f.regs.sp < uint64(len(below)) || l.mem.read(f.regs.sp-uint64(len(below)), below) != len(below) {
 		return false
 	}
