@@ -2,6 +2,8 @@
 //
 //	minidump dump [flags] PID     dump a live process, which goes on afterwards
 //	minidump core [flags] FILE    make a dump of an ELF core file
+//	minidump serve --coredump [flags] SOCKET
+//	                              dump each process whose core the kernel sends there
 //	minidump run  [flags] -- COMMAND [ARG...]
 //	                              run a command, and dump it if it dies of a signal
 //	minidump show [flags] FILE    what a dump holds
@@ -27,7 +29,7 @@ type subcommand struct {
 }
 
 // subcommands are all there are, in the order of the help text.
-var subcommands = []subcommand{dumpCommand, coreCommand, runCommand, showCommand}
+var subcommands = []subcommand{dumpCommand, coreCommand, serveCommand, runCommand, showCommand}
 
 // usageError says that the command line is wrong: in which way, and of which subcommand ("" if of none).
 type usageError struct {
