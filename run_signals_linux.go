@@ -29,6 +29,9 @@ type standIn struct {
 	begun    chan struct{}    // closed when the command has started
 	done     chan struct{}
 
+	// When this process was last stopped and continued, together with the command.
+	stopped, continued atomic.Int64
+
 	mu    sync.Mutex
 	pid   int
 	alive bool // the command has not been waited for: pid is its own
@@ -97,6 +100,12 @@ func (s *standIn) arrived(n int32) {
 	}
 }
 
+// paused notes that this process was stopped until now. What came before that may be looked at only now.
+func (s *standIn) paused(from int64) {
+	s.stopped.Store(from)
+	s.continued.Store(ptrace.Monotonic())
+}
+
 func (s *standIn) forward() {
 	select {
 	case <-s.begun:
@@ -131,7 +140,11 @@ func (s *standIn) hasIt(n syscall.Signal) bool {
 	at := &s.arrivals[n]
 	now := ptrace.Monotonic()
 	for {
-		if t := at.Load(); t > now-int64(arrivalBefore) && t != 0 {
+		since := now - int64(arrivalBefore)
+		if c := s.continued.Load(); c != 0 && now-c < int64(time.Second) {
+			since = min(since, s.stopped.Load()-int64(arrivalBefore+stopDelay))
+		}
+		if t := at.Load(); t > since && t != 0 {
 			return at.CompareAndSwap(t, 0) // it counts once
 		}
 		if ptrace.Monotonic() > now+int64(arrivalAfter) {
@@ -175,7 +188,27 @@ func (r *runner) stopWith(n int32) {
 		return
 	}
 	unix.Close(fd)
+	if r.stopSignal == 0 {
+		r.stopAt = ptrace.Monotonic() + int64(stopDelay)
+	}
 	r.stopSignal = n
+}
+
+// stopDelay is how long this process waits before it is stopped with the command: the stop that was seen may be over.
+// So it is if this process was stopped and continued along with the command, and sees what happened only now.
+const stopDelay = 20 * time.Millisecond
+
+// stopToo stops this process once the command has been stopped for stopDelay.
+func (r *runner) stopToo() {
+	if ptrace.Monotonic() < r.stopAt {
+		time.Sleep(time.Millisecond)
+		return
+	}
+	n := r.stopSignal
+	r.stopSignal = 0
+	from := ptrace.Monotonic()
+	stopSelf(n)
+	r.signals.paused(from)
 }
 
 // stopSelf stops this process by signal n, and returns when it is continued. The action of n must be the default

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,7 +28,8 @@ type runner struct {
 	wakeSent   bool // the SIGCONT of the start is on its way
 	threads    map[int32]*watchedThread
 	processes  map[int32]*watchedProcess
-	stopSignal int32 // this process is to be stopped too
+	stopSignal int32 // this process is to be stopped too, by this signal
+	stopAt     int64 // when; ptrace.Monotonic
 
 	signals *standIn
 	reports chan RunDump
@@ -77,10 +79,7 @@ func (r *runner) loop() error {
 		}
 		switch stop.Kind {
 		case ptrace.KindNone:
-			if s := r.stopSignal; s != 0 {
-				r.stopSignal = 0
-				stopSelf(s)
-			}
+			r.stopToo()
 		case ptrace.KindStopped:
 			r.stopped(stop)
 		case ptrace.KindUntraced:
@@ -170,6 +169,8 @@ func (r *runner) stopped(stop ptrace.Stop) {
 		r.executed(t, tid)
 	case stop.Event == unix.PTRACE_EVENT_EXIT:
 		r.exiting(t, tid)
+	case stop.Event == ptrace.PTRACE_EVENT_STOP && t.process.pid == r.main:
+		r.stopSignal = 0 // it has been continued
 	}
 	r.watch.Continue(tid, 0)
 }
@@ -243,13 +244,15 @@ func (r *runner) exiting(t *watchedThread, tid int32) {
 		return
 	}
 	d := death{signal: int32(code & 0x7f), exitCode: int(code >> 8 & 0xff)}
-	switch {
-	case d.signal != 0:
-		if signalBit(d.signal)&coreSignals == 0 {
-			return
-		}
-	case !r.wantsExit(d.exitCode) || !processEnds(t.process.pid, tid):
+	if d.signal != 0 && signalBit(d.signal)&coreSignals == 0 || d.signal == 0 && !r.wantsExit(d.exitCode) {
 		return
+	}
+	ending, ends := r.processEnds(t.process.pid, tid)
+	if !ends && d.signal == 0 {
+		return
+	}
+	if tid = r.blame(ending, d); r.threads[tid] != nil {
+		t = r.threads[tid]
 	}
 	t.process.dumped = true
 	d.status, _ = readThreadStatus(tid)
@@ -265,23 +268,63 @@ func (r *runner) wantsExit(code int) bool {
 	return false
 }
 
-// processEnds tells the end of a process from that of one of its threads: all others are dead or about to be killed.
-func processEnds(pid, tid int32) bool {
-	entries, err := os.ReadDir(procPath(int(pid), "task"))
-	if err != nil {
-		return false
+// dyingWait is how long a process may take to get all its threads to their end.
+const dyingWait = 50 * time.Millisecond
+
+// processEnds tells the end of a process from that of one of its threads, of which tid is: all others are dead, or about
+// to be killed, or stand before their end as tid does. ending is the latter, with tid.
+func (r *runner) processEnds(pid, tid int32) (ending []int32, ok bool) {
+	for start := time.Now(); ; time.Sleep(500 * time.Microsecond) {
+		entries, err := os.ReadDir(procPath(int(pid), "task"))
+		if err != nil {
+			return []int32{tid}, false
+		}
+		ending, ok = []int32{tid}, true
+		for _, e := range entries {
+			n, err := strconv.Atoi(e.Name())
+			if err != nil || int32(n) == tid {
+				continue
+			}
+			if s, errno := r.watch.Peek(int32(n)); errno == 0 && s.Kind == ptrace.KindStopped && s.Event == unix.PTRACE_EVENT_EXIT {
+				ending = append(ending, int32(n))
+				continue
+			}
+			s, alive := readThreadStatus(int32(n))
+			if alive && s.State != 'Z' && s.State != 'X' && s.SigPnd&signalBit(int32(unix.SIGKILL)) == 0 {
+				ok = false
+			}
+		}
+		// A thread that has taken its SIGKILL, or that ends the others, is on its way to that stop for a moment.
+		if ok || time.Since(start) > dyingWait {
+			return ending, ok
+		}
 	}
-	for _, e := range entries {
-		n, err := strconv.Atoi(e.Name())
-		if err != nil || int32(n) == tid {
+}
+
+// blame finds the thread that has ended a process, among those that stand before their end, in no certain order: the one
+// that called exit_group, or that had a fault for which no handler could be called.
+func (r *runner) blame(ending []int32, d death) int32 {
+	buf := make([]byte, 256)
+	for _, tid := range ending {
+		if d.signal == 0 {
+			fd, err := os.Open(procPath(int(tid), "syscall"))
+			if err != nil {
+				continue
+			}
+			n, _ := fd.Read(buf)
+			fd.Close()
+			if nr, _, _, _, ok := procfs.ParseSyscall(buf[:n]); ok && nr == unix.SYS_EXIT_GROUP {
+				return tid
+			}
 			continue
 		}
-		s, ok := readThreadStatus(int32(n))
-		if ok && s.State != 'Z' && s.State != 'X' && s.SigPnd&signalBit(int32(unix.SIGKILL)) == 0 {
-			return false
+		var now threadRegisters
+		if t := r.threads[tid]; t != nil && t.fault != nil && t.fault.signal == d.signal && now.read(r.regs, tid) &&
+			now.pc == t.fault.regs.pc && now.sp == t.fault.regs.sp {
+			return tid
 		}
 	}
-	return true
+	return ending[0]
 }
 
 func readThreadStatus(tid int32) (procfs.Status, bool) {

@@ -128,6 +128,14 @@ func (w *Watch) Next(block, others bool) (Stop, sys.Errno) {
 	return w.stop(), 0
 }
 
+// Peek is Next for one thread, and never waits.
+func (w *Watch) Peek(tid int32) (Stop, sys.Errno) {
+	if e := w.waitFor(int(tid), unix.WSTOPPED|unix.WEXITED|unix.WNOHANG); e != 0 {
+		return Stop{}, e
+	}
+	return w.stop(), 0
+}
+
 // stop takes apart what waitid stored.
 func (w *Watch) stop() Stop {
 	s := Stop{TID: int32(binary.NativeEndian.Uint32(w.info[siPid:]))}

@@ -9,8 +9,8 @@ import (
 
 var runCommand = subcommand{
 	name:    "run",
-	args:    "-- COMMAND [ARG...]",
-	summary: "run COMMAND, and dump it if it dies of a signal",
+	args:    "-- COMMAND...",
+	summary: "run COMMAND, and dump it if it crashes",
 	run:     runRun,
 }
 

@@ -1,0 +1,345 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"minidump/internal/victims"
+)
+
+func TestRunPassesThrough(t *testing.T) {
+	dir := t.TempDir()
+	cmd := command(t, dir, "run", "--", "/bin/sh", "-c", "cat; echo oops >&2; exit 7")
+	o := runWith(t, cmd, strings.NewReader("some input\n"))
+	if o.out != "some input\n" || o.err != "oops\n" || o.status != 7 {
+		t.Errorf("%+v", o)
+	}
+	o = run(t, dir, "run", "/bin/sh", "-c", "kill -TERM $$")
+	if o.out+o.err != "" || o.status != 128+15 {
+		t.Errorf("%+v", o)
+	}
+	o = run(t, dir, "run", "--keep", "1", "no-such-command-anywhere", "--json")
+	o.want(t, 127, "no-such-command-anywhere")
+	o = run(t, dir, "run", "--", dir)
+	o.want(t, 126, "permission denied")
+	if f := files(t, dir); len(f) != 0 {
+		t.Errorf("files %q", f)
+	}
+}
+
+func TestRunWrongUsage(t *testing.T) {
+	for _, args := range []string{"", "-o - true", "--keep x true", "--keep -1 true", "--also-exit-codes 0 true",
+		"--also-exit-codes 256 true", "--thread 3 true", "--crash-context x true"} {
+		run(t, t.TempDir(), append([]string{"run"}, strings.Fields(args)...)...).want(t, 2, "minidump run")
+	}
+}
+
+func TestRunReports(t *testing.T) {
+	program := victims.C(t, "crasher.c")
+	dir := t.TempDir()
+	o := run(t, dir, "run", "--", program, "null")
+	o.want(t, 139, "SIGSEGV (SEGV_MAPERR) at 0x8: wrote ")
+	names := files(t, dir)
+	if len(names) != 1 || !regexp.MustCompile(`^crasher\.\d+\.\d{8}T\d{6}\.\d{3}Z\.dmp$`).MatchString(names[0]) ||
+		strings.Count(o.err, "\n") != 1 || !strings.Contains(o.err, filepath.Join(dir, names[0])) {
+		t.Errorf("files %q, messages %q", names, o.err)
+	}
+	d := shown(t, filepath.Join(dir, names[0]))
+	if d.Reason == nil || d.Reason.Name != "SIGSEGV" {
+		t.Errorf("%+v", d.Reason)
+	}
+	o = run(t, dir, "run", "-o", "x.dmp", "--json", program, "abort")
+	var j jsonResult
+	if err := json.Unmarshal([]byte(o.err), &j); err != nil || j.File != filepath.Join(dir, "x.dmp") || o.status != 134 {
+		t.Errorf("%+v: %v", o, err)
+	}
+	o = run(t, dir, "run", "-o", "/proc/no-such/", program, "null")
+	o.want(t, 139, "no dump: ")
+}
+
+// lines reads the output of a command line by line.
+type lines struct {
+	t  *testing.T
+	ch chan string
+}
+
+func readLines(t *testing.T, r io.Reader) *lines {
+	l := &lines{t, make(chan string, 1000)}
+	go func() {
+		defer close(l.ch)
+		for s := bufio.NewScanner(r); s.Scan(); {
+			l.ch <- s.Text()
+		}
+	}()
+	return l
+}
+
+// next returns the next line, "" if none comes within the time.
+func (l *lines) next(d time.Duration) string {
+	select {
+	case s := <-l.ch:
+		return s
+	case <-time.After(d):
+		return ""
+	}
+}
+
+const long = 20 * time.Second
+
+// startSignals starts watched, which tells what signals it gets, in a process group of its own.
+func startSignals(t *testing.T, mode string) (cmd *exec.Cmd, pid int, l *lines) {
+	t.Helper()
+	program := victims.C(t, "watched.c")
+	cmd = command(t, t.TempDir(), "run", "--", program, mode)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Kill(-cmd.Process.Pid, unix.SIGKILL) })
+	l = readLines(t, out)
+	if _, err := fmt.Sscanf(l.next(long), "ready %d", &pid); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, pid, l
+}
+
+func TestRunForwardsSignals(t *testing.T) {
+	for _, mode := range []string{"signals", "blocked"} {
+		t.Run(mode, func(t *testing.T) {
+			cmd, pid, l := startSignals(t, mode)
+			for _, s := range []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGUSR1, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH, 40} {
+				unix.Kill(cmd.Process.Pid, s)
+				if got, want := l.next(long), fmt.Sprintf("got %d", s); got != want {
+					t.Fatalf("%q, want %q", got, want)
+				}
+			}
+			// To the command itself, and to the group of both: once.
+			unix.Kill(pid, unix.SIGUSR1)
+			if got := l.next(long); got != "got 10" {
+				t.Errorf("%q", got)
+			}
+			if mode == "signals" {
+				time.Sleep(100 * time.Millisecond)
+				for _, s := range []unix.Signal{unix.SIGINT, unix.SIGUSR2, unix.SIGHUP} {
+					unix.Kill(-cmd.Process.Pid, s)
+					if got, want := l.next(long), fmt.Sprintf("got %d", s); got != want {
+						t.Errorf("%q, want %q", got, want)
+					}
+					if got := l.next(200 * time.Millisecond); got != "" {
+						t.Errorf("%q once more", got)
+					}
+				}
+			}
+			unix.Kill(cmd.Process.Pid, unix.SIGTERM)
+			if got := l.next(long); got != "got 15" {
+				t.Errorf("%q", got)
+			}
+			cmd.Wait()
+			if n := cmd.ProcessState.ExitCode(); n != 42 {
+				t.Errorf("exit status %d", n)
+			}
+		})
+	}
+}
+
+func TestRunKilled(t *testing.T) {
+	cmd, pid, l := startSignals(t, "signals")
+	cmd.Process.Kill()
+	time.Sleep(50 * time.Millisecond)
+	unix.Kill(pid, unix.SIGUSR1)
+	if got := l.next(long); got != "got 10" {
+		t.Errorf("%q: the command does not go on", got)
+	}
+	unix.Kill(pid, unix.SIGTERM)
+	if got := l.next(long); got != "got 15" {
+		t.Errorf("%q", got)
+	}
+	cmd.Wait()
+}
+
+func TestRunNohup(t *testing.T) {
+	cmd := exec.Command("/bin/sh", "-c", `trap '' HUP; exec "$@"`, "sh")
+	inner := command(t, "", "run", "--", "/bin/sh", "-c", "grep SigIgn /proc/self/status")
+	cmd.Args = append(cmd.Args, inner.Args...)
+	cmd.Env = inner.Env
+	o := runWith(t, cmd, nil)
+	if n, err := strconv.ParseUint(strings.TrimSpace(strings.TrimPrefix(o.out, "SigIgn:")), 16, 64); err != nil || n&1 == 0 {
+		t.Errorf("%+v: SIGHUP is not ignored", o)
+	}
+}
+
+func TestRunAsInit(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("a pid namespace takes root")
+	}
+	// Orphans of the shell's children are reaped while the command runs: none is left as a zombie.
+	cmd := command(t, t.TempDir(), "run", "--", "/bin/sh", "-c",
+		`(sleep 0.1 & sleep 0.2 & : ) ; sleep 0.5; cat /proc/[0-9]*/stat | grep -c ' Z '; echo $$; kill -SEGV $$`)
+	dir := t.TempDir()
+	script := `mount -t proc proc /proc 2>/dev/null; exec "$@"`
+	wrapped := exec.Command("/bin/sh", append([]string{"-c", script, "sh"}, cmd.Args...)...)
+	wrapped.Env, wrapped.Dir = cmd.Env, dir
+	wrapped.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS, Unshareflags: 0}
+	o := runWith(t, wrapped, nil)
+	if !strings.HasPrefix(o.out, "0\n") || o.status != 139 || !strings.Contains(o.err, "SIGSEGV") {
+		t.Errorf("%+v", o)
+	}
+	if f := files(t, dir); len(f) != 1 {
+		t.Errorf("files %q", f)
+	}
+}
+
+// terminal is the master side of a pseudo-terminal.
+type terminal struct {
+	*os.File
+	slave string
+}
+
+func openTerminal(t *testing.T) *terminal {
+	t.Helper()
+	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	unlock := 0
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, unlock); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	master := os.NewFile(uintptr(fd), "ptmx")
+	t.Cleanup(func() { master.Close() })
+	return &terminal{master, fmt.Sprintf("/dev/pts/%d", n)}
+}
+
+// A shell with job control on a terminal runs run, which runs a program: ^C, ^Z, fg and bg do what they do without run.
+func TestRunJobControl(t *testing.T) {
+	if _, err := exec.LookPath("bash"); err != nil {
+		t.Skip("no bash")
+	}
+	program := victims.C(t, "watched.c")
+	term := openTerminal(t)
+	slave, err := os.OpenFile(term.slave, os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner := command(t, "", "run", "--", program, "signals")
+	shell := exec.Command("bash", "--norc", "--noprofile", "--noediting", "-i")
+	shell.Env = append(inner.Env, "PS1=$ ", "HISTFILE=", "RUN="+strings.Join(inner.Args, " "))
+	shell.Dir = t.TempDir()
+	shell.Stdin, shell.Stdout, shell.Stderr = slave, slave, slave
+	shell.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := shell.Start(); err != nil {
+		t.Fatal(err)
+	}
+	slave.Close()
+	t.Cleanup(func() { shell.Process.Kill(); shell.Wait() })
+	var seen bytes.Buffer
+	chunks := make(chan []byte, 100)
+	go func() {
+		defer close(chunks)
+		for {
+			b := make([]byte, 4096)
+			n, err := term.Read(b)
+			if n > 0 {
+				chunks <- b[:n]
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	expect := func(what string) string {
+		t.Helper()
+		re := regexp.MustCompile(what)
+		end := time.After(long)
+		for {
+			if m := re.FindStringSubmatchIndex(seen.String()); m != nil {
+				found := seen.String()[m[len(m)-2]:m[len(m)-1]]
+				seen.Next(m[1])
+				return found
+			}
+			select {
+			case b, ok := <-chunks:
+				if !ok {
+					t.Fatalf("the shell ended; seen %q", seen.String())
+				}
+				seen.Write(b)
+			case <-end:
+				t.Fatalf("no %q in %q", what, seen.String())
+			}
+		}
+	}
+	typed := func(s string) { term.WriteString(s) }
+	stateOf := func(pid string) string {
+		b, _ := os.ReadFile("/proc/" + pid + "/stat")
+		_, rest, _ := strings.Cut(string(b), ") ")
+		return rest[:min(1, len(rest))]
+	}
+
+	typed("$RUN\n")
+	pid := expect(`ready (\d+)`)
+	typed("\x03")
+	expect(`got 2\r`)
+	typed("\x1a")
+	expect(`Stopped`)
+	if s := stateOf(pid); s != "t" && s != "T" {
+		t.Errorf("state %q of the stopped command", s)
+	}
+	typed("fg\n")
+	expect(`got 18\r`)
+	typed("\x03")
+	expect(`got 2\r`)
+	typed("\x1a")
+	expect(`Stopped`)
+	typed("bg\n")
+	expect(`got 18\r`)
+	typed("kill -USR1 %1\n")
+	expect(`got 10\r`)
+	typed("kill -STOP %1; sleep 0.2; jobs; kill -CONT %1\n")
+	expect(`Stopped`)
+	expect(`got 18\r`)
+	typed("fg\n")
+	time.Sleep(100 * time.Millisecond)
+	typed("\x1c")
+	expect(`got 3\r`)
+	if strings.Contains(seen.String(), "got ") {
+		t.Errorf("signals came twice: %q", seen.String())
+	}
+	unix.Kill(atoi(t, pid), unix.SIGTERM)
+	expect(`got 15\r`)
+	typed("echo status=$?\n")
+	if got := expect(`status=(\d+)`); got != "42" {
+		t.Errorf("exit status %s", got)
+	}
+}
+
+func atoi(t *testing.T, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
