@@ -1,0 +1,712 @@
+//go:build linux
+
+package minidump
+
+import (
+	"bytes"
+	stdelf "debug/elf"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"minidump/context"
+	"minidump/internal/victims"
+	"minidump/procfs"
+	"minidump/stream"
+)
+
+// These tests hold the writer against a process of the architecture that they run on. In a virtual machine (internal/vm)
+// that is each architecture of Linux that has a packaged kernel. What they dump they also leave in the folder that the
+// environment variable MINIDUMP_DUMPS names, with a note for package internal/vm/archtest, which reads it on the host.
+
+// machineFacts are what the tests know of an architecture beforehand.
+type machineFacts struct {
+	processor uint16 // ProcessorArchitecture
+	page      int    // of Debian's kernels and, natively, of all; 0: several are in use
+	regsets   []uint32
+}
+
+var machines = map[string]machineFacts{
+	"386":      {0, 4096, []uint32{0x202}},
+	"amd64":    {9, 4096, []uint32{0x202}},
+	"arm":      {5, 4096, nil}, // NT_ARM_VFP is in the context record
+	"arm64":    {12, 0, []uint32{0x401, 0x405}},
+	"loong64":  {0x8008, 0, []uint32{0xa00, 0xa02}},
+	"mips":     {1, 0, nil},
+	"mipsle":   {1, 0, nil},
+	"mips64":   {0x8004, 0, nil},
+	"mips64le": {0x8004, 0, nil},
+	"ppc64":    {0x8002, 0, []uint32{0x100, 0x102}},
+	"ppc64le":  {0x8002, 65536, []uint32{0x100, 0x102}},
+	"riscv64":  {0x8006, 4096, nil}, // NT_RISCV_VECTOR where the CPU has vectors
+	"s390x":    {0x8007, 4096, []uint32{0x309, 0x30a}},
+}
+
+// archNote goes beside a dump. Package archtest has the same type.
+type archNote struct {
+	GOARCH  string // of the dumped program
+	PID     int
+	Blamed  int
+	Threads int
+	Program string // base name of the program, as internal/victims/build names it
+	// Functions of the blamed thread, innermost first, where they are known.
+	Functions []string
+	Signal    int // 0: no crash
+	Address   uint64
+}
+
+// leave copies a dump to where the host gets it.
+func leave(t testing.TB, name string, dump []byte, n archNote) {
+	t.Helper()
+	dir := os.Getenv("MINIDUMP_DUMPS")
+	if dir == "" {
+		return
+	}
+	if n.GOARCH == "" {
+		n.GOARCH = runtime.GOARCH
+	}
+	b, err := json.Marshal(n)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, name+".dmp"), dump, 0644)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, name+".json"), b, 0644)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// archDump dumps a process once and gives the file's bytes besides.
+func archDump(t testing.TB, pid int, o Options) (*stream.File, []byte) {
+	t.Helper()
+	w, err := NewWriter(pid, patient(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	var b bytes.Buffer
+	r, err := w.Dump(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range r.SoftErrors() {
+		t.Errorf("soft error: %v", &e)
+	}
+	f, err := stream.Open(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range stream.Problems(f) {
+		t.Errorf("problem: %s", p)
+	}
+	return f, b.Bytes()
+}
+
+// dumped is a process whose dump is to be checked.
+type dumped struct {
+	pid     int
+	goarch  string
+	program string // its file
+	threads int    // how many it has; 0: not known
+}
+
+// check holds a dump against what the kernel, the program's file and the auxiliary vector say.
+func (d *dumped) check(t testing.TB, f *stream.File) {
+	t.Helper()
+	if f.Order != hostOrder() {
+		t.Errorf("the file's byte order is %v", f.Order)
+	}
+	d.checkThreads(t, f)
+	d.checkModules(t, f)
+	d.checkSystem(t, f)
+
+	auxv, err := f.Stream(stream.LinuxAuxv)
+	if want := readText(t, fmt.Sprintf("/proc/%d/auxv", d.pid)); err != nil || string(auxv) != want {
+		t.Errorf("auxiliary vector % x, want % x: %v", auxv, want, err)
+	}
+	misc, err := f.MiscInfo()
+	if err != nil || int(misc.ProcessID) != d.pid || misc.ProcessCreateTime == 0 {
+		t.Errorf("misc info %+v: %v", misc, err)
+	}
+}
+
+func (d *dumped) checkThreads(t testing.TB, f *stream.File) {
+	t.Helper()
+	threads, err := f.Threads()
+	if err != nil || len(threads) == 0 || d.threads != 0 && len(threads) != d.threads {
+		t.Fatalf("%d threads, want %d: %v", len(threads), d.threads, err)
+	}
+	names, err := f.ThreadNames()
+	if err != nil {
+		t.Error(err)
+	}
+	comm := commNames(t, d.pid)
+	mods, err := f.Modules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	regions, err := f.MemoryInfo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	regs := cpus(t, f)
+	e, err := f.Exception()
+	if err != nil {
+		t.Error(err)
+	}
+	for _, th := range threads {
+		if want, ok := comm[int(th.ThreadID)]; ok && names[th.ThreadID] != want {
+			t.Errorf("thread %d is named %q, want %q", th.ThreadID, names[th.ThreadID], want)
+		}
+		c := regs[th.ThreadID]
+		if c == nil {
+			t.Errorf("thread %d has no registers", th.ThreadID)
+			continue
+		}
+		if end := th.Stack.Start + uint64(th.Stack.Memory.DataSize); c.SP < th.Stack.Start || c.SP >= end {
+			t.Errorf("thread %d: SP %#x is not in its stack %#x-%#x", th.ThreadID, c.SP, th.Stack.Start, end)
+		}
+		if th.ThreadID == e.ThreadID && c.PC == 0 {
+			continue // it has crashed there
+		}
+		inModule := slices.ContainsFunc(mods, func(m stream.ModuleInfo) bool {
+			return m.BaseOfImage <= c.PC && c.PC < m.BaseOfImage+uint64(m.SizeOfImage)
+		})
+		executable := slices.ContainsFunc(regions, func(r stream.MemoryInfo) bool {
+			return r.BaseAddress <= c.PC && c.PC < r.BaseAddress+r.RegionSize && r.Protect&(stream.PAGE_EXECUTE|
+				stream.PAGE_EXECUTE_READ|stream.PAGE_EXECUTE_READWRITE|stream.PAGE_EXECUTE_WRITECOPY) != 0
+		})
+		if !inModule || !executable {
+			t.Errorf("thread %d: PC %#x: in a module %v, executable %v", th.ThreadID, c.PC, inModule, executable)
+		}
+	}
+}
+
+func (d *dumped) checkModules(t testing.TB, f *stream.File) {
+	t.Helper()
+	mods, err := f.Modules()
+	if err != nil || len(mods) == 0 {
+		t.Fatalf("%d modules: %v", len(mods), err)
+	}
+	want := fileBuildID(t, d.program)
+	if m := mods[0]; m.Name != d.program || want == "" || m.BuildID != want {
+		t.Errorf("first module %s, build id %s, want %s, %s", m.Name, m.BuildID, d.program, want)
+	}
+	page := uint64(os.Getpagesize())
+	if p := machines[runtime.GOARCH].page; p != 0 && uint64(p) != page {
+		t.Errorf("pages of %d bytes, want %d", page, p)
+	}
+	for _, m := range mods {
+		if m.BaseOfImage%page != 0 || uint64(m.SizeOfImage)%page != 0 {
+			t.Errorf("module %s at %#x, size %#x: not of pages of %#x", m.Name, m.BaseOfImage, m.SizeOfImage, page)
+		}
+	}
+	regions, _ := f.MemoryInfo()
+	for _, r := range regions {
+		if r.BaseAddress%page != 0 || r.RegionSize%page != 0 {
+			t.Errorf("region at %#x, size %#x: not of pages of %#x", r.BaseAddress, r.RegionSize, page)
+		}
+	}
+}
+
+// checkSystem compares with /proc/cpuinfo and the test's own auxiliary vector.
+func (d *dumped) checkSystem(t testing.TB, f *stream.File) {
+	t.Helper()
+	info, csd, err := f.SystemInfo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := machines[d.goarch].processor; info.ProcessorArchitecture != want {
+		t.Errorf("processor architecture %#x, want %#x", info.ProcessorArchitecture, want)
+	}
+	var u unix.Utsname
+	unix.Uname(&u)
+	release := unix.ByteSliceToString(u.Release[:])
+	if info.PlatformID != stream.MD_OS_LINUX || !strings.HasPrefix(release, fmt.Sprintf("%d.%d.", info.MajorVersion, info.MinorVersion)) ||
+		!strings.Contains(csd, release) || !strings.HasSuffix(csd, unix.ByteSliceToString(u.Machine[:])) {
+		t.Errorf("platform %#x, version %d.%d, %q", info.PlatformID, info.MajorVersion, info.MinorVersion, csd)
+	}
+	n, ok := procfs.ParseCPUList([]byte(readText(t, "/sys/devices/system/cpu/present")))
+	if !ok || int(info.NumberOfProcessors) != min(n, 255) {
+		t.Errorf("%d processors, want %d", info.NumberOfProcessors, n)
+	}
+
+	auxv := procfs.ParseAuxv([]byte(readText(t, "/proc/self/auxv")), nativeArch.WordSize(), hostOrder())
+	line := func(key string) string { // the first line of cpuinfo with that key
+		for _, l := range strings.Split(readText(t, "/proc/cpuinfo"), "\n") {
+			if k, v, ok := strings.Cut(l, ":"); ok && strings.TrimSpace(k) == key {
+				return strings.TrimSpace(v)
+			}
+		}
+		return ""
+	}
+	number := func(key string) (v uint32) {
+		fmt.Sscan(line(key), &v)
+		return v
+	}
+	switch d.goarch {
+	case "386", "amd64":
+		var c stream.X86CPU
+		c.Get(info.CPU[:], f.Order)
+		if vendor := string(c.VendorID[:]); vendor != line("vendor_id") || c.FeatureInformation&1 == 0 || c.FeatureInformation&(1<<25) == 0 {
+			t.Errorf("vendor %q, features %#x", vendor, c.FeatureInformation) // an FPU and SSE
+		}
+		if family, model := number("cpu family"), number("model"); uint32(info.ProcessorLevel) != family ||
+			uint32(info.ProcessorRevision>>8) != model || c.VersionInformation>>4&15 != model&15 {
+			t.Errorf("level %d, revision %#x, version %#x: family %d, model %d", info.ProcessorLevel, info.ProcessorRevision,
+				c.VersionInformation, family, model)
+		}
+	case "arm", "arm64":
+		var c stream.ARMCPU
+		c.Get(info.CPU[:], f.Order)
+		if c.CPUID>>24 != number("CPU implementer") || c.CPUID>>4&0xfff != number("CPU part") || c.CPUID&15 != number("CPU revision") ||
+			c.CPUID>>20&15 != number("CPU variant") || c.CPUID>>16&15 != 15 {
+			t.Errorf("CPU id %#x", c.CPUID)
+		}
+		if uint64(c.ELFHwcaps) != auxv.Hwcap&0xffffffff && d.goarch == runtime.GOARCH || c.ELFHwcaps == 0 {
+			t.Errorf("hwcaps %#x, want %#x", c.ELFHwcaps, auxv.Hwcap)
+		}
+		if want := map[string]uint16{"arm": 7, "arm64": 8}[runtime.GOARCH]; info.ProcessorLevel != want {
+			t.Errorf("level %d, want %d", info.ProcessorLevel, want)
+		}
+	default:
+		var c stream.OtherCPU
+		c.Get(info.CPU[:], f.Order)
+		if d.goarch == runtime.GOARCH && (c.ProcessorFeatures[0] != auxv.Hwcap || c.ProcessorFeatures[1] != auxv.Hwcap2) {
+			t.Errorf("features %#x, want %#x %#x", c.ProcessorFeatures, auxv.Hwcap, auxv.Hwcap2)
+		}
+		if c.ProcessorFeatures[0] == 0 {
+			t.Error("no features")
+		}
+		switch d.goarch {
+		case "ppc64le":
+			if info.ProcessorLevel != 0x4e { // PVR of a POWER9
+				t.Errorf("level %#x, %s", info.ProcessorLevel, line("cpu"))
+			}
+		case "s390x":
+			if !strings.Contains(line("processor 0"), fmt.Sprintf("machine = %04X", info.ProcessorLevel)) || info.ProcessorLevel == 0 {
+				t.Errorf("level %#x, %s", info.ProcessorLevel, line("processor 0"))
+			}
+		}
+	}
+}
+
+// TestDumpEveryArchIdle dumps an idle C program in each mode.
+func TestDumpEveryArchIdle(t *testing.T) {
+	path := victims.C(t, "victim.c")
+	v := victims.Start(t, path, "idle", "6")
+	d := dumped{v.PID, runtime.GOARCH, path, 6}
+	sizes := map[Mode]int{}
+	for mode, name := range map[Mode]string{ModeStack: "stack", ModeIndirect: "indirect", ModeFull: "full"} {
+		t.Run(name, func(t *testing.T) {
+			f, b := archDump(t, v.PID, Options{Mode: mode})
+			d.check(t, f)
+			sizes[mode] = len(b)
+			leave(t, "idle-"+name, b, archNote{PID: v.PID, Blamed: v.PID, Threads: 6, Program: "victim"})
+			if mode == ModeFull {
+				checkText(t, f, path)
+			}
+		})
+	}
+	if sizes[ModeStack] >= sizes[ModeIndirect] || sizes[ModeIndirect] >= sizes[ModeFull] {
+		t.Errorf("sizes by mode: %v", sizes)
+	}
+}
+
+// checkText compares the program's code in the dump with its file.
+func checkText(t testing.TB, f *stream.File, path string) {
+	t.Helper()
+	x, err := stdelf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	mods, _ := f.Modules()
+	bias := mods[0].BaseOfImage
+	for _, p := range x.Progs {
+		if p.Type == stdelf.PT_LOAD {
+			bias -= p.Vaddr &^ uint64(os.Getpagesize()-1)
+			break
+		}
+	}
+	text := x.Section(".text")
+	want, err := text.Data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(want))
+	if n, err := f.ReadMemory(text.Addr+bias, got); err != nil || n != len(got) || !bytes.Equal(got, want) {
+		t.Errorf("%d bytes of code of %d, the same %v: %v", n, len(got), bytes.Equal(got, want), err)
+	}
+}
+
+// functionOf gives the name of the function of the program that is at pc.
+func functionOf(t testing.TB, f *stream.File, path string, pc uint64) string {
+	t.Helper()
+	x, err := stdelf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	mods, _ := f.Modules()
+	bias := mods[0].BaseOfImage
+	for _, p := range x.Progs {
+		if p.Type == stdelf.PT_LOAD {
+			bias -= p.Vaddr &^ uint64(os.Getpagesize()-1)
+			break
+		}
+	}
+	symbols, err := x.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range symbols {
+		value := s.Value
+		if x.Machine == stdelf.EM_ARM {
+			value &^= 1 // Thumb
+		}
+		if stdelf.ST_TYPE(s.Info) == stdelf.STT_FUNC && value <= pc-bias && pc-bias < value+s.Size {
+			return s.Name
+		}
+	}
+	return ""
+}
+
+// crashesOfC are what package crasher.c does and what is known of it on every architecture.
+var crashesOfC = []struct {
+	kind     string
+	function string // "": outside of the program
+	narrow   uint64 // the address, on machines with words of 4 bytes
+	wide     uint64
+	access   context.Access
+}{
+	{"null", "level3", 4, 8, context.AccessRead},
+	{"wild", "level3", 0x00badba0, 0x100badbad0, context.AccessWrite},
+	{"noncanonical", "level3", 0xfffffff0, 0x8000badbadbadba0, context.AccessRead},
+	{"exec", "", 0, 0, context.AccessExecute},
+}
+
+// checkCrashes crashes a C program in several ways, and looks for the exception and the registers that its signal handler
+// was given.
+func checkCrashes(t *testing.T, path string, arch context.Arch, goarch string) {
+	for _, c := range crashesOfC {
+		t.Run(c.kind, func(t *testing.T) {
+			v, files, tid := startCrasher(t, path, "--in", "thread", "--threads", "2", c.kind)
+			crash := crashOf(t, arch, v.PID, tid, files)
+			address := c.wide
+			if arch.WordSize() == 4 {
+				address = c.narrow
+			}
+			if arch == context.ARM64 {
+				address = address << 8 >> 8 // the kernel takes the tag off what it reports
+			}
+			if code := memoryOf(t, v.PID, crash.PC, 16); len(code) > 0 {
+				crash.Refine(code)
+			}
+			f, b := archDump(t, v.PID, Options{Crash: crash})
+			d := dumped{v.PID, goarch, path, 4}
+			d.check(t, f)
+			e, err := f.Exception()
+			if err != nil || e.ThreadID != uint32(tid) {
+				t.Fatalf("thread %d, want %d: %v", e.ThreadID, tid, err)
+			}
+			if syscall.Signal(e.Code) != syscall.SIGSEGV && (c.kind != "noncanonical" || syscall.Signal(e.Code) != syscall.SIGBUS) {
+				t.Errorf("signal %d", e.Code)
+			}
+			if e.Address != address {
+				t.Errorf("address %#x, want %#x", e.Address, address)
+			}
+			want := map[context.Access]uint64{context.AccessRead: 0, context.AccessWrite: 1, context.AccessExecute: 8}[c.access]
+			if e.NumberParameters != 2 || e.Information[0] != want || e.Information[1] != address {
+				t.Errorf("parameters %#x, want %#x, %#x", e.Information[:e.NumberParameters], want, address)
+			}
+			regs := cpus(t, f)[uint32(tid)]
+			if regs == nil || regs.PC != crash.PC || regs.SP != crash.SP {
+				t.Fatalf("registers %+v, want PC %#x, SP %#x", regs, crash.PC, crash.SP)
+			}
+			if got := functionOf(t, f, path, regs.PC); got != c.function {
+				t.Errorf("crashed in %q, want %q (PC %#x)", got, c.function, regs.PC)
+			}
+			// The memory of the instruction is in the dump.
+			if c.function != "" {
+				code := make([]byte, 16)
+				if n, err := f.ReadMemory(regs.PC, code); err != nil || !bytes.Equal(code, memoryOf(t, v.PID, regs.PC, 16)) {
+					t.Errorf("%d bytes of code: %v", n, err)
+				}
+			}
+			note := archNote{GOARCH: goarch, PID: v.PID, Blamed: int(tid), Threads: 4, Program: "crasher", Signal: int(e.Code), Address: address}
+			if note.Functions = []string{"level3", "level2", "level1", "crash_thread"}; c.kind == "exec" {
+				note.Functions = nil // a call through a null pointer leaves a reader without a frame on some machines
+			}
+			leave(t, goarch+"-crash-"+c.kind, b, note)
+		})
+	}
+}
+
+// crashOf is linuxCrash for a process of another word size.
+func crashOf(t testing.TB, arch context.Arch, pid int, tid int32, files string) *context.Crash {
+	t.Helper()
+	read := func(suffix string) []byte {
+		b, err := os.ReadFile(files + suffix)
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		return b
+	}
+	c, err := context.CrashFromLinux(arch, hostOrder(), int32(pid), tid, read(".siginfo"), read(".ucontext"), read(".fpregs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestDumpEveryArchCrash dumps a crashed C program.
+func TestDumpEveryArchCrash(t *testing.T) {
+	checkCrashes(t, victims.C(t, "crasher.c"), nativeArch, runtime.GOARCH)
+}
+
+// TestDumpEveryArchGo dumps an idle Go program, whose threads run on stacks inside of the Go heap.
+func TestDumpEveryArchGo(t *testing.T) {
+	path := victims.Go(t, "gosleep")
+	v := victims.Start(t, path, "20")
+	d := dumped{v.PID, runtime.GOARCH, path, 0}
+	f, b := archDump(t, v.PID, Options{StackLimit: 1 << 20, CrashStackLimit: 1 << 20})
+	d.check(t, f)
+	checkGoStacks(t, f, v.PID, context.ArchOfProcessor(machines[runtime.GOARCH].processor))
+	threads, _ := f.Threads()
+	leave(t, "go-idle", b, archNote{PID: v.PID, Blamed: v.PID, Threads: len(threads), Program: "gosleep"})
+
+	f, b = archDump(t, v.PID, Options{Mode: ModeFull})
+	d.check(t, f)
+	checkText(t, f, path)
+	if len(b) < 1<<20 {
+		t.Errorf("all memory takes %d bytes", len(b))
+	}
+}
+
+// checkGoStacks checks that no thread but the main one, which began on the kernel's stack, has more stack than the 16 KiB
+// of a g0 or the little of a goroutine: without the bounds in its g it would reach to the end of a mapping of the heap.
+func checkGoStacks(t *testing.T, f *stream.File, pid int, arch context.Arch) {
+	if arch == context.X86 {
+		return // the registers do not tell where g is
+	}
+	threads, _ := f.Threads()
+	if len(threads) < 2 {
+		t.Errorf("%d threads", len(threads))
+	}
+	for _, th := range threads {
+		if n := th.Stack.Memory.DataSize; int(th.ThreadID) != pid && n > 16<<10 {
+			t.Errorf("thread %d has a stack of %d bytes", th.ThreadID, n)
+		}
+	}
+}
+
+// TestDumpEveryArchGoCrash runs a Go program that dies of a nil dereference.
+func TestDumpEveryArchGoCrash(t *testing.T) {
+	path := victims.Go(t, "gocrash")
+	out := filepath.Join(t.TempDir(), "x.dmp")
+	null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	r, err := Run([]string{path, "goroutine"}, RunOptions{
+		Output: out, Env: append(os.Environ(), "GOTRACEBACK=crash"), Files: []*os.File{null, null, null}, Options: patient(Options{}),
+	})
+	if err != nil || r.Unwatched != nil || len(r.Dumps) != 1 || r.Dumps[0].Err != nil {
+		t.Fatalf("%+v: %v", r, err)
+	}
+	if r.Signal != syscall.SIGABRT {
+		t.Errorf("died of %v", r.Signal)
+	}
+	b, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := stream.Open(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range stream.Problems(f) {
+		t.Errorf("problem: %s", p)
+	}
+	e, err := f.Exception()
+	if err != nil || syscall.Signal(e.Code) != syscall.SIGSEGV || e.Address != uint64(nativeArch.WordSize()) {
+		t.Errorf("exception %+v: %v", e, err)
+	}
+	d := dumped{r.Dumps[0].PID, runtime.GOARCH, path, 0}
+	d.checkModules(t, f)
+	d.checkSystem(t, f)
+	regs := cpus(t, f)[e.ThreadID]
+	if regs == nil {
+		t.Fatalf("no registers of thread %d", e.ThreadID)
+	}
+	if got := functionOf(t, f, path, regs.PC); got != "main.level3" {
+		t.Errorf("crashed in %q at %#x", got, regs.PC)
+	}
+	threads, _ := f.Threads()
+	leave(t, "go-crash", b, archNote{PID: r.Dumps[0].PID, Blamed: int(e.ThreadID), Threads: len(threads), Program: "gocrash",
+		Signal: int(e.Code), Address: e.Address})
+}
+
+// TestDumpEveryArchRegisterSets asks the kernel for every register set that there could be, and expects in the dump all
+// that the context record does not take in whole.
+func TestDumpEveryArchRegisterSets(t *testing.T) {
+	path := victims.Go(t, "gosleep")
+	v := victims.Start(t, path, "2")
+	f, b := archDump(t, v.PID, Options{RegisterSets: true})
+	sets, err := f.RegisterSets()
+	if want := machines[runtime.GOARCH].regsets; err != nil && len(want) > 0 {
+		t.Fatal(err)
+	}
+	threads, _ := f.Threads()
+	leave(t, "regsets", b, archNote{PID: v.PID, Blamed: v.PID, Threads: len(threads), Program: "gosleep"})
+	have := map[uint32][]byte{} // of the main thread
+	seen := map[uint32]int{}
+	for _, s := range sets {
+		data, err := f.Context(s.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[s.NoteType]++
+		if int(s.ThreadID) == v.PID {
+			have[s.NoteType] = data
+		}
+	}
+	for note, n := range seen {
+		if n != len(threads) {
+			t.Errorf("%d of %d threads have register set %#x", n, len(threads), note)
+		}
+	}
+	for _, note := range machines[runtime.GOARCH].regsets {
+		if len(have[note]) == 0 {
+			t.Errorf("no register set %#x", note)
+		}
+	}
+	inRecord := []uint32{ntPRStatus, ntPRFPReg, nativeArch.FPRegset(), 0x407, 0x408} // and the secret keys of arm64
+	kernel := kernelRegsets(t, v.PID)
+	for note, want := range kernel {
+		if slices.Contains(inRecord, note) {
+			continue
+		}
+		got := have[note]
+		if len(got) != len(want) {
+			t.Errorf("register set %#x: %d bytes, the kernel has %d", note, len(got), len(want))
+		} else if !bytes.Equal(got, want) && note != 0x306 { // NT_S390_LAST_BREAK changes in the kernel
+			t.Errorf("register set %#x: % x, want % x", note, got, want)
+		}
+	}
+	t.Logf("register sets of the kernel: %#x", keys(kernel))
+}
+
+func keys(m map[uint32][]byte) (k []uint32) {
+	for note := range m {
+		k = append(k, note)
+	}
+	slices.Sort(k)
+	return k
+}
+
+// kernelRegsets reads all register sets of a thread that the kernel has, but those of more than 128 KiB.
+func kernelRegsets(t testing.TB, pid int) map[uint32][]byte {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.PtraceSeize(pid); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.PtraceDetach(pid)
+	if err := unix.PtraceInterrupt(pid); err != nil {
+		t.Fatal(err)
+	}
+	var status unix.WaitStatus
+	for {
+		if _, err := unix.Wait4(pid, &status, unix.WALL, nil); err != unix.EINTR {
+			if err != nil || !status.Stopped() {
+				t.Fatalf("%v: %v", status, err)
+			}
+			break
+		}
+	}
+	sets := map[uint32][]byte{}
+	buf := make([]byte, 128<<10)
+	vector := new(unix.Iovec)
+	for note := uint32(1); note < 0x1000; note++ {
+		vector.Base = &buf[0]
+		vector.SetLen(len(buf))
+		_, _, errno := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_GETREGSET, uintptr(pid), uintptr(note), uintptr(unsafe.Pointer(vector)), 0, 0)
+		if errno == 0 && vector.Len > 0 {
+			sets[note] = bytes.Clone(buf[:vector.Len])
+		}
+	}
+	if len(sets) < 2 {
+		t.Fatalf("the kernel has %d register sets", len(sets))
+	}
+	return sets
+}
+
+// narrowArches are the 32-bit architectures that a 64-bit kernel runs besides its own.
+var narrowArches = map[string]string{"amd64": "386", "arm64": "arm", "mips64le": "mipsle"}
+
+// TestDumpEveryArchNarrow dumps 32-bit programs with a 64-bit writer. In a virtual machine the programs are in the folder
+// MINIDUMP_VICTIMS_NARROW.
+func TestDumpEveryArchNarrow(t *testing.T) {
+	goarch := narrowArches[runtime.GOARCH]
+	if goarch == "" {
+		t.Skip("this kernel runs nothing narrower")
+	}
+	arch := narrowArch(nativeArch)
+	program := func(t *testing.T, name string) string {
+		dir := os.Getenv("MINIDUMP_VICTIMS_NARROW")
+		switch {
+		case dir != "":
+			b, err := os.ReadFile(filepath.Join(dir, name))
+			if err != nil {
+				t.Skip(err)
+			}
+			path := filepath.Join(t.TempDir(), name)
+			syscall.ForkLock.RLock()
+			defer syscall.ForkLock.RUnlock()
+			if err := os.WriteFile(path, b, 0755); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		case os.Getenv("MINIDUMP_VICTIMS") != "":
+			t.Skip("no programs for it in this machine")
+		case strings.HasPrefix(name, "go"):
+			return victims.Go(t, name, "GOARCH="+goarch)
+		}
+		return victims.CrossC(t, goarch, name+".c")
+	}
+	t.Run("idle", func(t *testing.T) {
+		path := program(t, "victim")
+		v := victims.Start(t, path, "idle", "6")
+		d := dumped{v.PID, goarch, path, 6}
+		for mode, name := range map[Mode]string{ModeStack: "stack", ModeIndirect: "indirect", ModeFull: "full"} {
+			f, b := archDump(t, v.PID, Options{Mode: mode, RegisterSets: true})
+			d.check(t, f)
+			leave(t, goarch+"-idle-"+name, b, archNote{GOARCH: goarch, PID: v.PID, Blamed: v.PID, Threads: 6, Program: "victim"})
+		}
+	})
+	t.Run("crash", func(t *testing.T) { checkCrashes(t, program(t, "crasher"), arch, goarch) })
+	t.Run("go", func(t *testing.T) {
+		path := program(t, "gosleep")
+		v := victims.Start(t, path, "20")
+		d := dumped{v.PID, goarch, path, 0}
+		f, b := archDump(t, v.PID, Options{StackLimit: 1 << 20, CrashStackLimit: 1 << 20})
+		d.check(t, f)
+		checkGoStacks(t, f, v.PID, arch)
+		threads, _ := f.Threads()
+		leave(t, goarch+"-go-idle", b, archNote{GOARCH: goarch, PID: v.PID, Blamed: v.PID, Threads: len(threads), Program: "gosleep"})
+	})
+}
