@@ -25,6 +25,13 @@ import (
 // kernelCore lets a program that waits for a byte crash, and returns the core file that the kernel wrote.
 func kernelCore(t testing.TB, program string, args ...string) (core string, pid int) {
 	t.Helper()
+	defer victims.CorePattern(t, true)()
+	return coreByPattern(t, program, args...)
+}
+
+// coreByPattern is kernelCore for a test that has core_pattern already.
+func coreByPattern(t testing.TB, program string, args ...string) (core string, pid int) {
+	t.Helper()
 	pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
 	if p := strings.TrimSpace(string(pattern)); err != nil || p == "" || strings.ContainsAny(p[:1], "|/@") {
 		t.Skipf("core_pattern is %q: no core file would come into the folder of the test", p)
