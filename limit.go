@@ -167,11 +167,7 @@ func shortenStacks(w *Writer, excess uint64) bool {
 		if t.tid == s.proc.blamed || t.stackHi-t.stackLo <= share {
 			continue
 		}
-		s.cut(t.stackLo+share, t.stackHi)
-		t.stackHi = t.stackLo + share
-		if share == 0 {
-			t.stackLo, t.stackHi = 0, 0
-		}
+		s.cutStack(t, share, share)
 	}
 	return true
 }

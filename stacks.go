@@ -328,6 +328,46 @@ func (s *snapshot) cut(lo, hi uint64) {
 	}
 }
 
+// cutStack shortens the stack of t to keep bytes. What of it other threads keep too stays: stacks overlap where their ends
+// are not known, as those of goroutines in one piece of the heap. Of threads other than the blamed one, the first share
+// bytes are kept at most.
+func (s *snapshot) cutStack(t *thread, keep, share uint64) {
+	lo, hi := t.stackLo+keep, t.stackHi
+	if r := s.rangeOf(t.stackLo); r != nil && r.start == t.stackLo && r.end() == hi { // nobody else's
+		s.cut(lo, hi)
+		lo = hi
+	}
+	t.stackHi = t.stackLo + keep
+	if keep == 0 {
+		t.stackLo, t.stackHi = 0, 0
+	}
+	ths := s.threads.all()
+	for lo < hi {
+		next := hi // where the next kept stack begins, at most
+		past := lo // where those that hold lo end
+		for i := range ths {
+			u := &ths[i]
+			end := u.stackHi
+			if u.tid != s.proc.blamed {
+				end = u.stackLo + min(share, u.stackHi-u.stackLo)
+			}
+			switch {
+			case end <= lo || u.stackLo >= end:
+			case u.stackLo <= lo:
+				past = max(past, end)
+			default:
+				next = min(next, u.stackLo)
+			}
+		}
+		if past > lo {
+			lo = past
+			continue
+		}
+		s.cut(lo, next)
+		lo = next
+	}
+}
+
 // dropUnreferenced leaves out the stacks of threads that have nothing to do with the principal mapping: IP is not in
 // it, and no aligned word of the stack points into it.
 func (s *snapshot) dropUnreferenced(address uint64) {
@@ -344,8 +384,7 @@ func (s *snapshot) dropUnreferenced(address uint64) {
 		if t.tid == s.proc.blamed {
 			s.soft(opPrincipal, 0, 0, 0)
 		}
-		s.cut(t.stackLo, t.stackHi)
-		t.stackLo, t.stackHi = 0, 0
+		s.cutStack(t, 0, ^uint64(0))
 	}
 }
 
