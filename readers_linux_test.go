@@ -32,7 +32,8 @@ func toolFolders() []string {
 	}
 }
 
-// tool finds a program that no one here wrote. Without it the test is skipped, and fails when CI=true.
+// tool finds a program that no one here wrote. Without it the test is skipped, and fails when CI=true; but for in a
+// virtual machine, which has nothing but what was built for it beforehand.
 func tool(t testing.TB, name string) string {
 	t.Helper()
 	if path, err := exec.LookPath(name); err == nil {
@@ -43,7 +44,7 @@ func tool(t testing.TB, name string) string {
 			return path
 		}
 	}
-	if os.Getenv("CI") == "true" {
+	if os.Getenv("CI") == "true" && os.Getenv("MINIDUMP_VICTIMS") == "" {
 		t.Fatalf("%s is missing, and CI=true", name)
 	}
 	t.Skipf("%s is missing", name)
