@@ -55,7 +55,8 @@ type RunDump struct {
 	ExitCode int            // if it exited
 
 	// Crash is what the exception stream says: of the signal, or of an earlier fault that led to it. nil if the process
-	// exited without a fault.
+	// exited without a fault. It has what the faulting instruction tells (an address that the kernel did not give, the
+	// kind of access) if the program imports minidump/context/insn.
 	Crash *context.Crash
 
 	Path   string // of the dump

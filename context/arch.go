@@ -1,5 +1,5 @@
-// Package context turns raw register sets, signal frames and instruction bytes into what a minidump needs: CPU context
-// records, the reason of a crash, and the memory operand of a faulting instruction.
+// Package context turns raw register sets and signal frames into what a minidump needs: CPU context records and the reason
+// of a crash. Package insn below it adds what the faulting instruction tells.
 //
 // It is pure data transformation: no system call, no dependence on the machine it runs on. Architecture and byte order
 // are values, so a writer on one machine can describe a process of another.

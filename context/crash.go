@@ -121,7 +121,7 @@ func CrashFromSiginfo(a Arch, o binary.ByteOrder, pid, tid int32, siginfo []byte
 	}
 	c := &Crash{Arch: a, BigEndian: isBig(o), PID: pid, TID: tid}
 	c.parseSiginfo(siginfo)
-	c.setParams()
+	c.SetParams()
 	return c, nil
 }
 
@@ -152,13 +152,13 @@ func CrashFromLinux(a Arch, o binary.ByteOrder, pid, tid int32, siginfo, ucontex
 		put32(c.BigEndian, c.Context[48:], get32(c.BigEndian, c.Context[48:])&^flagAMD64Segments)
 	}
 	c.TrapNo, c.ErrorCode, c.TrapAddress = f.trapNo, f.errorCode, f.trapAddress
-	if c.isMemoryFault() && c.Code != SI_KERNEL {
+	if c.IsMemoryFault() && c.Code != SI_KERNEL {
 		c.Access = f.access
 		if c.Access == AccessUnknown && c.HasAddress && c.Address == c.PC && c.PC != 0 {
 			c.Access = AccessExecute
 		}
 	}
-	c.setParams()
+	c.SetParams()
 	return c, nil
 }
 
@@ -175,14 +175,14 @@ func (c *Crash) SetContext(r *Regsets) {
 	c.PC, c.SP = r.PC(), r.SP()
 }
 
-// isMemoryFault says that the hardware refused an access: SIGSEGV or SIGBUS that no one sent.
-func (c *Crash) isMemoryFault() bool {
+// IsMemoryFault says that the hardware refused an access: SIGSEGV or SIGBUS that no one sent.
+func (c *Crash) IsMemoryFault() bool {
 	signo, code := genericSignal(c.Arch, c.Signo), genericCode(c.Arch, c.Code)
 	return (signo == SIGSEGV || signo == SIGBUS) && code > SI_USER && code <= SI_KERNEL
 }
 
-// setParams fills in Params from the other fields.
-func (c *Crash) setParams() {
+// SetParams fills in Params and NumParams from the other fields. Whoever changes those calls it.
+func (c *Crash) SetParams() {
 	c.NumParams, c.Params = 0, [MaxParams]uint64{}
 	add := func(vs ...uint64) {
 		c.NumParams += uint32(copy(c.Params[c.NumParams:], vs))
@@ -205,7 +205,7 @@ func (c *Crash) setParams() {
 		}
 		fallthrough
 	case sigFault:
-		if !c.HasAddress || !c.isMemoryFault() {
+		if !c.HasAddress || !c.IsMemoryFault() {
 			return
 		}
 		switch c.Access {

@@ -17,6 +17,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	_ "minidump/context/insn" // run tells what the faulting instruction was about
 )
 
 // A subcommand is what the first argument can name. Its run is given the arguments after that. A usageError makes the

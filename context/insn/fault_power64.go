@@ -1,34 +1,37 @@
-package context
+package insn
 
 import (
+	"encoding/binary"
 	"strings"
 
 	"golang.org/x/arch/ppc64/ppc64asm"
+
+	"minidump/context"
 )
 
 // decodePPC64 takes the name of the instruction from the disassembler, and the operands of a load or store from its fields
 // (Power ISA book I, 1.6): they always lie in the same bits.
-func decodePPC64(code []byte, pc uint64, regs []uint64, big bool) instruction {
+func decodePPC64(code []byte, pc uint64, regs []uint64, o binary.ByteOrder) instruction {
 	var inst instruction
 	if len(code) < 4 {
 		return inst
 	}
-	in, err := ppc64asm.Decode(code, order(big))
+	in, err := ppc64asm.Decode(code, o)
 	if err != nil || in.Len != 4 {
 		return inst
 	}
 	op := in.Op.String()
-	w := get32(big, code)
+	w := o.Uint32(code)
 	base := uint64(0)
 	if ra := w >> 16 & 31; ra != 0 {
 		base = regs[ra]
 	}
-	var access Access
+	var access context.Access
 	switch {
 	case strings.HasPrefix(op, "st"), op == "dcbz":
-		access = AccessWrite
+		access = context.AccessWrite
 	case op[0] == 'l' && !strings.HasPrefix(op, "lvs"): // lvsl and lvsr only compute with the address
-		access = AccessRead
+		access = context.AccessRead
 	default:
 		return inst
 	}
@@ -83,11 +86,11 @@ func ppc64Size(op string) int {
 
 // isCallPPC64 knows bl, bcl, bctrl, blrl and bctarl: all branches that set the link register, but the idiom "bcl 20,31,$+4"
 // that only reads the program counter.
-func isCallPPC64(before []byte, big bool) bool {
+func isCallPPC64(before []byte, o binary.ByteOrder) bool {
 	if len(before) < 4 {
 		return false
 	}
-	w := get32(big, before[len(before)-4:])
+	w := o.Uint32(before[len(before)-4:])
 	switch {
 	case w&1 == 0 || w == 0x429f0005:
 		return false

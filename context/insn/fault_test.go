@@ -1,4 +1,4 @@
-package context
+package insn
 
 import (
 	"encoding/binary"
@@ -7,6 +7,29 @@ import (
 	"math/rand"
 	"strings"
 	"testing"
+
+	"minidump/context"
+)
+
+// The names of package context that the tables have by the hundred.
+const (
+	X86     = context.X86
+	AMD64   = context.AMD64
+	ARM     = context.ARM
+	ARM64   = context.ARM64
+	MIPS    = context.MIPS
+	MIPS64  = context.MIPS64
+	PPC64   = context.PPC64
+	RISCV64 = context.RISCV64
+	S390X   = context.S390X
+	LOONG64 = context.LOONG64
+
+	AccessUnknown = context.AccessUnknown
+	AccessRead    = context.AccessRead
+	AccessWrite   = context.AccessWrite
+	AccessExecute = context.AccessExecute
+
+	SI_KERNEL = context.SI_KERNEL
 )
 
 // Every general register of the test has a value of its own, by the number that the architecture gives it.
@@ -14,29 +37,58 @@ func r(n int) uint64 { return 0x100000 * uint64(n+1) }
 
 const testPC = 0x40000000
 
-// testRecord makes a record of a whose registers have the values of r, out of the register set.
-func testRecord(a Arch, o binary.ByteOrder, pc uint64, set map[int]uint64) []byte {
-	l := a.layout()
-	gp := make([]byte, l.gpSize)
-	for i, e := range l.regs {
-		if !e.general {
-			continue
+// gpLayout says where the NT_PRSTATUS set of each architecture (elf_gregset_t of the kernel's asm/elf.h) has the registers, by
+// the number that an instruction gives them, and the program counter: offsets in words.
+var gpLayout = map[context.Arch]struct {
+	pc   int
+	regs []int
+}{
+	X86:     {12, []int{6, 1, 2, 0, 15, 5, 3, 4}}, // eax ecx edx ebx esp ebp esi edi
+	AMD64:   {16, []int{10, 11, 12, 5, 19, 4, 13, 14, 9, 8, 7, 6, 3, 2, 1, 0}},
+	ARM:     {15, inOrder(0, 15)},
+	ARM64:   {32, inOrder(0, 32)}, // number 31 is sp
+	MIPS:    {40, inOrder(6, 32)},
+	MIPS64:  {34, inOrder(0, 32)},
+	PPC64:   {32, inOrder(0, 32)},
+	RISCV64: {0, inOrder(0, 32)}, // x0 is none: the pc is in its place
+	S390X:   {1, inOrder(2, 16)},
+	LOONG64: {33, inOrder(0, 32)},
+}
+
+// inOrder is n registers one after the other.
+func inOrder(first, n int) []int {
+	at := make([]int, n)
+	for i := range at {
+		at[i] = first + i
+	}
+	return at
+}
+
+// testRecord makes a record of a whose registers have the values of r, or of set, out of the register set.
+func testRecord(a context.Arch, o binary.ByteOrder, pc uint64, set map[int]uint64) []byte {
+	gp := make([]byte, a.GPSize())
+	put := func(word int, v uint64) {
+		switch at := gp[word*a.WordSize():]; {
+		case a.WordSize() == 4 && o == binary.BigEndian:
+			binary.BigEndian.PutUint32(at, uint32(v))
+		case a.WordSize() == 4:
+			binary.LittleEndian.PutUint32(at, uint32(v))
+		case o == binary.BigEndian:
+			binary.BigEndian.PutUint64(at, v)
+		default:
+			binary.LittleEndian.PutUint64(at, v)
 		}
-		n := i
-		if a == RISCV64 {
-			n++ // x0 is not in the set
-		}
+	}
+	for n, word := range gpLayout[a].regs {
 		v := r(n)
-		if i == l.pc {
-			v = pc
-		}
 		if s, ok := set[n]; ok {
 			v = s
 		}
-		putN(isBig(o), gp, int(e.gp), int(e.gpSize), v)
+		put(word, v)
 	}
-	regs := Regsets{Arch: a, Order: o, GP: gp}
-	rec := make([]byte, l.size)
+	put(gpLayout[a].pc, pc)
+	regs := context.Regsets{Arch: a, Order: o, GP: gp}
+	rec := make([]byte, a.ContextSize())
 	if regs.Encode(rec) == 0 {
 		panic("no record")
 	}
@@ -45,12 +97,12 @@ func testRecord(a Arch, o binary.ByteOrder, pc uint64, set map[int]uint64) []byt
 
 // The code is what GNU as makes of the text; that of loong64 is of Go's assembler.
 var faultCases = []struct {
-	arch   Arch
+	arch   context.Arch
 	code   string
 	text   string // "-" where no disassembler is at hand
 	addr   uint64
 	size   int
-	access Access
+	access context.Access
 }{
 	{AMD64, "488b4608", "mov 0x8(%rsi),%rax", r(6) + 8, 8, AccessRead},
 	{AMD64, "488944240a", "mov %rax,0xa(%rsp)", r(4) + 10, 8, AccessWrite},
@@ -241,16 +293,26 @@ var faultCases = []struct {
 	{LOONG64, "a4100025", "stptr.w", r(5) + 16, 4, AccessWrite},
 }
 
-func testOrder(a Arch) binary.ByteOrder { return order(a == S390X || a == MIPS || a == MIPS64) }
+func order(big bool) binary.ByteOrder {
+	if big {
+		return binary.BigEndian
+	}
+	return binary.LittleEndian
+}
 
-func TestDecodeFault(t *testing.T) {
+// testOrder is the byte order that the bytes of an architecture's cases are in.
+func testOrder(a context.Arch) binary.ByteOrder {
+	return order(a == S390X || a == MIPS || a == MIPS64)
+}
+
+func TestDecode(t *testing.T) {
 	for _, c := range faultCases {
 		code, err := hex.DecodeString(c.code)
 		if err != nil {
 			t.Fatal(c.code)
 		}
 		o := testOrder(c.arch)
-		op, ok := DecodeFault(c.arch, o, code, testPC, testRecord(c.arch, o, testPC, nil))
+		op, ok := Decode(c.arch, o, code, testPC, testRecord(c.arch, o, testPC, nil))
 		if !ok {
 			t.Errorf("%s %s %q: no operand", c.arch, c.code, c.text)
 			continue
@@ -269,19 +331,19 @@ func TestDecodeFault(t *testing.T) {
 		code, _ := hex.DecodeString(c.code)
 		o := testOrder(c.arch)
 		if c.arch != MIPS && c.arch != MIPS64 {
-			if op, ok := DecodeFault(c.arch, o, code[:len(code)-1], testPC, testRecord(c.arch, o, testPC, nil)); ok {
+			if op, ok := Decode(c.arch, o, code[:len(code)-1], testPC, testRecord(c.arch, o, testPC, nil)); ok {
 				t.Errorf("%s %s: %+v of a cut instruction", c.arch, c.code, op)
 			}
 		}
 	}
 }
 
-func TestDecodeFaultThumb(t *testing.T) {
+func TestDecodeThumb(t *testing.T) {
 	for _, c := range []struct {
 		code   string
 		addr   uint64
 		size   int
-		access Access
+		access context.Access
 	}{
 		{"4868", r(1) + 4, 4, AccessRead},
 		{"4879", r(1) + 5, 1, AccessRead},
@@ -315,8 +377,8 @@ func TestDecodeFaultThumb(t *testing.T) {
 	} {
 		code, _ := hex.DecodeString(c.code)
 		rec := testRecord(ARM, binary.LittleEndian, testPC, nil)
-		put32(false, rec[68:], psrT)
-		op, ok := DecodeFault(ARM, nil, code, testPC, rec)
+		binary.LittleEndian.PutUint32(rec[68:], psrT)
+		op, ok := Decode(ARM, nil, code, testPC, rec)
 		if ok != (c.access != AccessUnknown) || op.Address != c.addr || op.Size != c.size || op.Access != c.access {
 			t.Errorf("%s: %v %#x size %d %s, want %#x size %d %s", c.code, ok, op.Address, op.Size, op.Access, c.addr, c.size, c.access)
 		}
@@ -325,7 +387,7 @@ func TestDecodeFaultThumb(t *testing.T) {
 
 func TestNoOperand(t *testing.T) {
 	for _, c := range []struct {
-		arch Arch
+		arch context.Arch
 		code string
 	}{
 		{AMD64, "488d4608"}, {AMD64, "0f1f4000"}, {AMD64, "4889c3"}, {AMD64, "f4"}, {AMD64, "0f0d08"}, {AMD64, ""},
@@ -336,11 +398,11 @@ func TestNoOperand(t *testing.T) {
 	} {
 		code, _ := hex.DecodeString(c.code)
 		o := testOrder(c.arch)
-		if op, ok := DecodeFault(c.arch, o, code, testPC, testRecord(c.arch, o, testPC, nil)); ok {
+		if op, ok := Decode(c.arch, o, code, testPC, testRecord(c.arch, o, testPC, nil)); ok {
 			t.Errorf("%s %s: %+v", c.arch, c.code, op)
 		}
 	}
-	if _, ok := DecodeFault(AMD64, nil, []byte{0x50}, testPC, make([]byte, 1232)); ok {
+	if _, ok := Decode(AMD64, nil, []byte{0x50}, testPC, make([]byte, 1232)); ok {
 		t.Error("a record of no CPU was used")
 	}
 }
@@ -348,27 +410,27 @@ func TestNoOperand(t *testing.T) {
 func TestNonCanonical(t *testing.T) {
 	bad := uint64(0x4141414141414141)
 	// mov (%rax),%rbx with rax bad
-	op, ok := DecodeFault(AMD64, nil, []byte{0x48, 0x8b, 0x18}, testPC, testRecord(AMD64, nil, testPC, map[int]uint64{0: bad}))
+	op, ok := Decode(AMD64, nil, []byte{0x48, 0x8b, 0x18}, testPC, testRecord(AMD64, nil, testPC, map[int]uint64{0: bad}))
 	if !ok || !op.NonCanonical || op.Address != bad || op.Access != AccessRead || !op.HasAddress {
 		t.Errorf("mov: %+v", op)
 	}
 	// rep movsb: of its two operands the second is bad
-	op, ok = DecodeFault(AMD64, nil, []byte{0xf3, 0xa4}, testPC, testRecord(AMD64, nil, testPC, map[int]uint64{6: bad}))
+	op, ok = Decode(AMD64, nil, []byte{0xf3, 0xa4}, testPC, testRecord(AMD64, nil, testPC, map[int]uint64{6: bad}))
 	if !ok || !op.NonCanonical || op.Address != bad || op.Access != AccessRead {
 		t.Errorf("movs: %+v", op)
 	}
 	// call *%rax
-	op, ok = DecodeFault(AMD64, nil, []byte{0xff, 0xd0}, testPC, testRecord(AMD64, nil, testPC, map[int]uint64{0: bad}))
+	op, ok = Decode(AMD64, nil, []byte{0xff, 0xd0}, testPC, testRecord(AMD64, nil, testPC, map[int]uint64{0: bad}))
 	if !ok || !op.NonCanonical || op.Address != bad || op.Access != AccessExecute {
 		t.Errorf("call: %+v", op)
 	}
 	// mov %fs:0x28,%rax: the base is not known
-	op, ok = DecodeFault(AMD64, nil, []byte{0x64, 0x48, 0x8b, 0x04, 0x25, 0x28, 0, 0, 0}, testPC, testRecord(AMD64, nil, testPC, nil))
+	op, ok = Decode(AMD64, nil, []byte{0x64, 0x48, 0x8b, 0x04, 0x25, 0x28, 0, 0, 0}, testPC, testRecord(AMD64, nil, testPC, nil))
 	if !ok || op.HasAddress || op.Access != AccessRead {
 		t.Errorf("fs: %+v", op)
 	}
 	// the pc itself
-	op, ok = DecodeFault(AMD64, nil, nil, bad, testRecord(AMD64, nil, bad, nil))
+	op, ok = Decode(AMD64, nil, nil, bad, testRecord(AMD64, nil, bad, nil))
 	if !ok || !op.NonCanonical || op.Address != bad || op.Access != AccessExecute {
 		t.Errorf("pc: %+v", op)
 	}
@@ -386,23 +448,23 @@ func TestNonCanonical(t *testing.T) {
 
 func TestRefine(t *testing.T) {
 	bad := uint64(0x4141414141414141)
-	crash := func(a Arch, code int32, addr uint64, set map[int]uint64) *Crash {
+	crash := func(a context.Arch, code int32, addr uint64, set map[int]uint64) *context.Crash {
 		o := testOrder(a)
-		c := &Crash{Arch: a, BigEndian: isBig(o), Signo: SIGSEGV, Code: code, Address: addr, HasAddress: code != SI_KERNEL,
-			HasContext: true, PC: testPC}
+		c := &context.Crash{Arch: a, BigEndian: o == binary.BigEndian, Signo: context.SIGSEGV, Code: code, Address: addr,
+			HasAddress: code != SI_KERNEL, HasContext: true, PC: testPC}
 		c.ContextLen = uint32(copy(c.Context[:], testRecord(a, o, testPC, set)))
 		return c
 	}
 	for _, w := range []struct {
 		name    string
-		arch    Arch
+		arch    context.Arch
 		si      int32
 		addr    uint64
 		set     map[int]uint64
 		code    string
 		want    uint64
 		has     bool
-		access  Access
+		access  context.Access
 		nparams uint32
 	}{
 		{"load of a bad pointer", AMD64, SI_KERNEL, 0, map[int]uint64{0: bad}, "488b18", bad, true, AccessRead, 2},
@@ -435,7 +497,7 @@ func TestRefine(t *testing.T) {
 		}
 	}
 	// A signal that someone sent is none of the instruction's doing.
-	c := crash(AMD64, SI_USER, 0, map[int]uint64{0: bad})
+	c := crash(AMD64, context.SI_USER, 0, map[int]uint64{0: bad})
 	c.HasAddress = false
 	c.Refine([]byte{0x48, 0x8b, 0x18})
 	if c.HasAddress || c.Access != AccessUnknown {
@@ -452,7 +514,7 @@ func TestRefine(t *testing.T) {
 
 func TestIsCall(t *testing.T) {
 	for _, c := range []struct {
-		arch Arch
+		arch context.Arch
 		code string
 		want bool
 	}{
@@ -470,7 +532,7 @@ func TestIsCall(t *testing.T) {
 		{RISCV64, "ef000004", true}, {RISCV64, "e7804500", true}, {RISCV64, "6f000004", false}, {RISCV64, "67800000", false},
 		{RISCV64, "8295", true}, {RISCV64, "8285", false}, {RISCV64, "0290", false},
 		{S390X, "c0e500000020", true}, {S390X, "a7e50020", true}, {S390X, "0de1", true}, {S390X, "07fe", false}, {S390X, "0de0", false},
-		{LOONG64, "00100054", true}, {LOONG64, "a100004c", true}, {LOONG64, "2000004c", false}, {ArchUnknown, "e83b000000", false},
+		{LOONG64, "00100054", true}, {LOONG64, "a100004c", true}, {LOONG64, "2000004c", false}, {context.ArchUnknown, "e83b000000", false},
 	} {
 		code, err := hex.DecodeString(c.code)
 		if err != nil {
@@ -486,33 +548,33 @@ func TestIsCall(t *testing.T) {
 }
 
 // Whatever the bytes, there is an answer.
-func TestDecodeFaultAnyBytes(t *testing.T) {
+func TestDecodeAnyBytes(t *testing.T) {
 	rnd := rand.New(rand.NewSource(1))
 	code := make([]byte, 16)
-	for a := X86; a < archCount; a++ {
+	for a := X86; a <= LOONG64; a++ {
 		o := testOrder(a)
 		rec := testRecord(a, o, testPC, nil)
 		for range 3000 {
 			rnd.Read(code)
 			c := code[:rnd.Intn(17)]
-			DecodeFault(a, o, c, testPC, rec)
+			Decode(a, o, c, testPC, rec)
 			IsCall(a, o, c)
 		}
 	}
 }
 
-func FuzzDecodeFault(f *testing.F) {
+func FuzzDecode(f *testing.F) {
 	for _, c := range faultCases {
 		code, _ := hex.DecodeString(c.code)
 		f.Add(byte(c.arch), code, uint64(testPC), testOrder(c.arch) == binary.BigEndian)
 	}
 	f.Fuzz(func(t *testing.T, a byte, code []byte, pc uint64, big bool) {
-		arch := Arch(a % byte(archCount))
-		if arch == ArchUnknown {
+		arch := context.Arch(a % byte(LOONG64+1))
+		if arch == context.ArchUnknown {
 			return
 		}
 		rec := testRecord(arch, order(big), pc, nil)
-		op, ok := DecodeFault(arch, order(big), code, pc, rec)
+		op, ok := Decode(arch, order(big), code, pc, rec)
 		if ok && op.Access == AccessUnknown {
 			t.Fatalf("%s % x: operand without access: %+v", arch, code, op)
 		}
@@ -520,10 +582,10 @@ func FuzzDecodeFault(f *testing.F) {
 			t.Fatalf("%s % x: %+v", arch, code, op)
 		}
 		IsCall(arch, order(big), code)
-		c := &Crash{Arch: arch, BigEndian: big, Signo: SIGSEGV, Code: SI_KERNEL, HasContext: true, PC: pc}
+		c := &context.Crash{Arch: arch, BigEndian: big, Signo: context.SIGSEGV, Code: SI_KERNEL, HasContext: true, PC: pc}
 		c.ContextLen = uint32(copy(c.Context[:], rec))
 		c.Refine(code)
-		if fmt.Sprint(c.Access) == "" || c.NumParams > MaxParams {
+		if fmt.Sprint(c.Access) == "" || c.NumParams > context.MaxParams {
 			t.Fatal("nonsense")
 		}
 	})

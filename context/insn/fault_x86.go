@@ -1,9 +1,11 @@
-package context
+package insn
 
 import (
 	"strings"
 
 	"golang.org/x/arch/x86/x86asm"
+
+	"minidump/context"
 )
 
 // decodeX86 decodes for mode 32 or 64. regs are in the order of the tables, which is that of the instruction encoding.
@@ -28,7 +30,7 @@ func decodeX86(code []byte, pc uint64, regs []uint64, mode int) instruction {
 			continue
 		}
 		access := x86Access(op, i, in.Args)
-		if access == AccessUnknown {
+		if access == context.AccessUnknown {
 			continue
 		}
 		addr, known := x86Address(m, in, pc, regs, mode)
@@ -48,53 +50,53 @@ func decodeX86(code []byte, pc uint64, regs []uint64, mode int) instruction {
 		if in.DataSize == 16 {
 			n = 2
 		}
-		inst.add(sp-uint64(n), n, AccessWrite)
+		inst.add(sp-uint64(n), n, context.AccessWrite)
 	case x86asm.PUSHA, x86asm.PUSHAD:
-		inst.add(sp-32, 32, AccessWrite)
+		inst.add(sp-32, 32, context.AccessWrite)
 	case x86asm.CALL:
-		inst.add(sp-uint64(word), word, AccessWrite)
+		inst.add(sp-uint64(word), word, context.AccessWrite)
 	case x86asm.ENTER:
-		inst.add(sp-uint64(word), word, AccessWrite)
+		inst.add(sp-uint64(word), word, context.AccessWrite)
 	case x86asm.POP, x86asm.POPF, x86asm.POPFD, x86asm.POPFQ, x86asm.RET:
-		inst.add(sp, word, AccessRead)
+		inst.add(sp, word, context.AccessRead)
 	case x86asm.POPA, x86asm.POPAD:
-		inst.add(sp, 32, AccessRead)
+		inst.add(sp, 32, context.AccessRead)
 	case x86asm.LEAVE:
-		inst.add(bp, word, AccessRead)
+		inst.add(bp, word, context.AccessRead)
 	}
 	switch in.Op {
 	case x86asm.CALL, x86asm.JMP:
 		switch arg := in.Args[0].(type) {
 		case x86asm.Reg:
 			if n, ok := x86RegIndex(arg); ok {
-				inst.add(regs[n], 0, AccessExecute)
+				inst.add(regs[n], 0, context.AccessExecute)
 			}
 		case x86asm.Mem:
-			inst.addUnknown(0, AccessExecute)
+			inst.addUnknown(0, context.AccessExecute)
 		}
 	case x86asm.RET:
-		inst.addUnknown(0, AccessExecute)
+		inst.addUnknown(0, context.AccessExecute)
 	}
 	return inst
 }
 
 // x86Access tells what an instruction does to its memory operand, which is argument i.
-func x86Access(op string, i int, args x86asm.Args) Access {
+func x86Access(op string, i int, args x86asm.Args) context.Access {
 	switch {
 	case op == "LEA", strings.HasPrefix(op, "NOP"), strings.HasPrefix(op, "PREFETCH"), op == "INVLPG",
 		strings.HasPrefix(op, "BND"):
-		return AccessUnknown
+		return context.AccessUnknown
 	case i > 0:
-		return AccessRead
+		return context.AccessRead
 	}
 	switch op {
 	case "CMP", "TEST", "BT", "PUSH", "CALL", "JMP", "LCALL", "LJMP", "MUL", "DIV", "IDIV", "CMPSB", "CMPSW", "CMPSD", "CMPSQ",
 		"XRSTOR", "XRSTOR64", "XRSTORS", "XRSTORS64", "CLFLUSH", "CLFLUSHOPT", "CLWB", "VERR", "VERW", "LDMXCSR", "VLDMXCSR",
 		"LGDT", "LIDT", "LLDT", "LMSW", "LTR", "XLATB":
-		return AccessRead
+		return context.AccessRead
 	case "IMUL":
 		if args[1] == nil {
-			return AccessRead
+			return context.AccessRead
 		}
 	}
 	if op[0] == 'F' {
@@ -102,12 +104,12 @@ func x86Access(op string, i int, args x86asm.Args) Access {
 		// saves of the whole state.
 		for _, p := range [...]string{"FST", "FIST", "FBSTP", "FNST", "FNSAVE", "FXSAVE"} {
 			if strings.HasPrefix(op, p) {
-				return AccessWrite
+				return context.AccessWrite
 			}
 		}
-		return AccessRead
+		return context.AccessRead
 	}
-	return AccessWrite
+	return context.AccessWrite
 }
 
 // x86StringSize is the operand size of a string instruction, which the disassembler does not give.

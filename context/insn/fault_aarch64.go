@@ -1,9 +1,11 @@
-package context
+package insn
 
 import (
 	"encoding/binary"
 
 	"golang.org/x/arch/arm64/arm64asm"
+
+	"minidump/context"
 )
 
 // decodeARM64 reads the encodings of loads and stores itself (ARM ARM, C4.1.94): the disassembler does not give the offsets
@@ -18,18 +20,18 @@ func decodeARM64(code []byte, pc uint64, regs []uint64) instruction {
 	signed := func(hi, lo int) uint64 { return uint64(int64(int32(w<<(31-hi)) >> (31 - hi + lo))) }
 	base := regs[bits(9, 5)]
 	vector := bits(26, 26) == 1
-	kind := AccessWrite
+	kind := context.AccessWrite
 	if bits(22, 22) == 1 {
-		kind = AccessRead
+		kind = context.AccessRead
 	}
 	size := 1 << bits(31, 30)
 
 	switch {
 	case w&0xffffffe0 == 0xd50b7420: // dc zva, xt: how much it clears is not in the instruction
-		inst.add(regFile(regs, bits(4, 0)), 0, AccessWrite)
+		inst.add(regFile(regs, bits(4, 0)), 0, context.AccessWrite)
 	case bits(31, 25) == 0b1101011 && bits(24, 24) == 0 && bits(20, 10) == 0b11111000000 && bits(23, 21) <= 2:
 		// br, blr, ret
-		inst.add(regFile(regs, bits(9, 5)), 0, AccessExecute)
+		inst.add(regFile(regs, bits(9, 5)), 0, context.AccessExecute)
 	case bits(29, 24) == 0b001000: // exclusive, ordered, compare and swap
 		o2, o1 := bits(23, 23), bits(21, 21)
 		switch {
@@ -37,16 +39,16 @@ func decodeARM64(code []byte, pc uint64, regs []uint64) instruction {
 			size *= 2
 		case o2 == 0 && o1 == 1: // casp
 			size = 8 << bits(30, 30)
-			kind = AccessWrite
+			kind = context.AccessWrite
 		case o2 == 1 && o1 == 1: // cas
-			kind = AccessWrite
+			kind = context.AccessWrite
 		}
 		inst.add(base, size, kind)
 	case bits(29, 24) == 0b011001 && bits(21, 21) == 0 && bits(11, 10) == 0: // ldapur, stlur
 		if bits(23, 22) == 0 {
-			kind = AccessWrite
+			kind = context.AccessWrite
 		} else {
-			kind = AccessRead
+			kind = context.AccessRead
 		}
 		inst.add(base+signed(20, 12), size, kind)
 	case bits(29, 27) == 0b011 && bits(25, 24) == 0: // literal
@@ -60,7 +62,7 @@ func decodeARM64(code []byte, pc uint64, regs []uint64) instruction {
 			}
 		}
 		if size != 0 {
-			inst.add(pc+signed(23, 5)*4, size, AccessRead)
+			inst.add(pc+signed(23, 5)*4, size, context.AccessRead)
 		}
 	case bits(29, 27) == 0b101 && bits(25, 25) == 0: // pairs
 		opc := bits(31, 30)
@@ -73,7 +75,7 @@ func decodeARM64(code []byte, pc uint64, regs []uint64) instruction {
 			size = 4
 		}
 		if !vector && opc == 1 && bits(22, 22) == 0 { // stgp
-			inst.add(base+pairOffset(bits(24, 23), signed(21, 15)*16), 16, AccessWrite)
+			inst.add(base+pairOffset(bits(24, 23), signed(21, 15)*16), 16, context.AccessWrite)
 			break
 		}
 		inst.add(base+pairOffset(bits(24, 23), signed(21, 15)*uint64(size)), 2*size, kind)
@@ -86,14 +88,14 @@ func decodeARM64(code []byte, pc uint64, regs []uint64) instruction {
 				size = 16
 			}
 			if opc&1 != 0 {
-				kind = AccessRead
+				kind = context.AccessRead
 			} else {
-				kind = AccessWrite
+				kind = context.AccessWrite
 			}
 		} else if opc == 0 {
-			kind = AccessWrite
+			kind = context.AccessWrite
 		} else {
-			kind = AccessRead
+			kind = context.AccessRead
 		}
 		prefetch := !vector && bits(31, 30) == 3 && opc == 2
 		switch {
@@ -124,16 +126,16 @@ func decodeARM64(code []byte, pc uint64, regs []uint64) instruction {
 				inst.add(base+off, size, kind)
 			}
 		case bits(11, 10) == 0 && !vector: // atomics; ldapr and ld64b only read
-			kind = AccessWrite
+			kind = context.AccessWrite
 			if bits(15, 12) == 0b1100 || bits(15, 12) == 0b1101 {
-				kind = AccessRead
+				kind = context.AccessRead
 			}
 			if bits(15, 12) == 0b1101 || bits(15, 12) == 0b1001 || bits(15, 12) == 0b1011 || bits(15, 12) == 0b1010 {
 				size = 64
 			}
 			inst.add(base, size, kind)
 		case !vector: // ldraa, ldrab: the base is what authentication makes of it
-			inst.addUnknown(8, AccessRead)
+			inst.addUnknown(8, context.AccessRead)
 		}
 	case bits(31, 31) == 0 && bits(29, 25) == 0b00110: // vector structures
 		inst.add(base, arm64StructureSize(bits(30, 30), bits(24, 24), bits(21, 21), bits(15, 12), bits(11, 10)), kind)

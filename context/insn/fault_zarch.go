@@ -1,10 +1,12 @@
-package context
+package insn
 
 import (
 	"slices"
 	"strings"
 
 	"golang.org/x/arch/s390x/s390xasm"
+
+	"minidump/context"
 )
 
 // decodeS390X takes the storage operands from the disassembler: each is a displacement, then maybe an index or a length,
@@ -22,18 +24,18 @@ func decodeS390X(code []byte, pc uint64, regs []uint64) instruction {
 	}
 	op := in.Op.String()
 	if target, ok := zBranch(op, in.Args, regs); ok {
-		inst.add(target, 0, AccessExecute)
+		inst.add(target, 0, context.AccessExecute)
 		inst.text = s390xasm.GNUSyntax(in, pc)
 		return inst
 	}
 	first, other := zAccess(op)
-	if first == AccessUnknown && other == AccessUnknown {
+	if first == context.AccessUnknown && other == context.AccessUnknown {
 		return inst
 	}
 	size := zSize(op)
 	access := first
 	operand := func(addr uint64, size int) {
-		if access != AccessUnknown {
+		if access != context.AccessUnknown {
 			inst.add(addr, size, access)
 		}
 		access = other
@@ -99,21 +101,21 @@ var (
 
 // zAccess tells what an instruction does with its first storage operand and with the others (z/Architecture Principles of
 // Operation, chapter 7).
-func zAccess(op string) (first, other Access) {
+func zAccess(op string) (first, other context.Access) {
 	begins := func(p string) bool { return strings.HasPrefix(op, p) }
 	if _, ok := zLoadAnd[op]; ok {
 		if begins("lam") {
-			return AccessRead, AccessUnknown
+			return context.AccessRead, context.AccessUnknown
 		}
-		return AccessWrite, AccessUnknown
+		return context.AccessWrite, context.AccessUnknown
 	}
 	switch {
 	case slices.ContainsFunc(zAddressOnly, begins):
-		return AccessUnknown, AccessUnknown
+		return context.AccessUnknown, context.AccessUnknown
 	case slices.ContainsFunc(zStores, begins), slices.Contains(zUpdates, op):
-		return AccessWrite, AccessRead
+		return context.AccessWrite, context.AccessRead
 	}
-	return AccessRead, AccessRead
+	return context.AccessRead, context.AccessRead
 }
 
 // zSizes is the size of the storage operand of common instructions, by name.

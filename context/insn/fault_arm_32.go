@@ -1,4 +1,4 @@
-package context
+package insn
 
 import (
 	"encoding/binary"
@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/arch/arm/armasm"
+
+	"minidump/context"
 )
 
 // psrT is the bit of CPSR that says that the processor executes Thumb instructions.
@@ -40,9 +42,9 @@ func decodeARM(code []byte, pc uint64, regs []uint64) instruction {
 	if !store && !load {
 		return inst
 	}
-	access := AccessRead
+	access := context.AccessRead
 	if store {
-		access = AccessWrite
+		access = context.AccessWrite
 	}
 	w := binary.LittleEndian.Uint32(code)
 	for _, arg := range in.Args {
@@ -124,16 +126,16 @@ func decodeThumb(code []byte, pc uint64, regs []uint64) instruction {
 	var inst instruction
 	w := uint32(binary.LittleEndian.Uint16(code))
 	f := func(hi, lo int) uint64 { return uint64(w << (31 - hi) >> (31 - hi + lo)) }
-	rw := func(load bool) Access {
+	rw := func(load bool) context.Access {
 		if load {
-			return AccessRead
+			return context.AccessRead
 		}
-		return AccessWrite
+		return context.AccessWrite
 	}
 	literal := (pc + 4) &^ 3
 	switch {
 	case w>>11 == 0b01001:
-		inst.add(literal+f(7, 0)*4, 4, AccessRead)
+		inst.add(literal+f(7, 0)*4, 4, context.AccessRead)
 	case w>>12 == 0b0101:
 		size := [8]int{4, 2, 1, 1, 4, 2, 1, 2}[f(11, 9)]
 		inst.add(regs[f(5, 3)]+regs[f(8, 6)], size, rw(f(11, 9) >= 3))
@@ -149,9 +151,9 @@ func decodeThumb(code []byte, pc uint64, regs []uint64) instruction {
 		inst.add(regs[13]+f(7, 0)*4, 4, rw(f(11, 11) == 1))
 	case w>>9 == 0b1011010: // push
 		n := 4 * uint64(bits.OnesCount32(w&0x1ff))
-		inst.add(regs[13]-n, int(n), AccessWrite)
+		inst.add(regs[13]-n, int(n), context.AccessWrite)
 	case w>>9 == 0b1011110: // pop
-		inst.add(regs[13], 4*bits.OnesCount32(w&0x1ff), AccessRead)
+		inst.add(regs[13], 4*bits.OnesCount32(w&0x1ff), context.AccessRead)
 	case w>>12 == 0b1100: // stm, ldm
 		inst.add(regs[f(10, 8)], 4*bits.OnesCount32(w&0xff), rw(f(11, 11) == 1))
 	case w>>11 >= 0b11101 && len(code) >= 4:
@@ -164,9 +166,9 @@ func decodeThumb(code []byte, pc uint64, regs []uint64) instruction {
 func decodeThumb32(w uint32, literal uint64, regs []uint64) instruction {
 	var inst instruction
 	f := func(hi, lo int) uint64 { return uint64(w << (31 - hi) >> (31 - hi + lo)) }
-	access := AccessWrite
+	access := context.AccessWrite
 	if f(20, 20) == 1 {
-		access = AccessRead
+		access = context.AccessRead
 	}
 	base := regs[f(19, 16)]
 	if f(19, 16) == 15 {
@@ -181,9 +183,9 @@ func decodeThumb32(w uint32, literal uint64, regs []uint64) instruction {
 	switch {
 	case f(31, 25) == 0b1111100 && f(24, 24) == 1 && f(20, 20) == 0: // vld1-4, vst1-4
 		if f(21, 21) == 1 {
-			access = AccessRead
+			access = context.AccessRead
 		} else {
-			access = AccessWrite
+			access = context.AccessWrite
 		}
 		inst.add(base, 0, access)
 	case f(31, 25) == 0b1111100 && f(22, 21) != 3: // ldr, str and the smaller ones

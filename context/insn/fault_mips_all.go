@@ -1,26 +1,32 @@
-package context
+package insn
+
+import (
+	"encoding/binary"
+
+	"minidump/context"
+)
 
 // mipsMem gives size and kind for each major opcode that loads or stores (MIPS64 ISA, table A.2). lwl, lwr and their like
 // move a part of an aligned word: their size is that of the word, counted from its start.
 var mipsMem = [64]struct {
 	size   uint8
-	access Access
+	access context.Access
 }{
-	0x1a: {8, AccessRead}, 0x1b: {8, AccessRead}, // ldl ldr
-	0x20: {1, AccessRead}, 0x21: {2, AccessRead}, 0x22: {4, AccessRead}, 0x23: {4, AccessRead}, // lb lh lwl lw
-	0x24: {1, AccessRead}, 0x25: {2, AccessRead}, 0x26: {4, AccessRead}, 0x27: {4, AccessRead}, // lbu lhu lwr lwu
-	0x28: {1, AccessWrite}, 0x29: {2, AccessWrite}, 0x2a: {4, AccessWrite}, 0x2b: {4, AccessWrite}, // sb sh swl sw
-	0x2c: {8, AccessWrite}, 0x2d: {8, AccessWrite}, 0x2e: {4, AccessWrite}, // sdl sdr swr
-	0x30: {4, AccessRead}, 0x31: {4, AccessRead}, 0x34: {8, AccessRead}, 0x35: {8, AccessRead}, 0x37: {8, AccessRead},
-	0x38: {4, AccessWrite}, 0x39: {4, AccessWrite}, 0x3c: {8, AccessWrite}, 0x3d: {8, AccessWrite}, 0x3f: {8, AccessWrite},
+	0x1a: {8, read}, 0x1b: {8, read}, // ldl ldr
+	0x20: {1, read}, 0x21: {2, read}, 0x22: {4, read}, 0x23: {4, read}, // lb lh lwl lw
+	0x24: {1, read}, 0x25: {2, read}, 0x26: {4, read}, 0x27: {4, read}, // lbu lhu lwr lwu
+	0x28: {1, write}, 0x29: {2, write}, 0x2a: {4, write}, 0x2b: {4, write}, // sb sh swl sw
+	0x2c: {8, write}, 0x2d: {8, write}, 0x2e: {4, write}, // sdl sdr swr
+	0x30: {4, read}, 0x31: {4, read}, 0x34: {8, read}, 0x35: {8, read}, 0x37: {8, read},
+	0x38: {4, write}, 0x39: {4, write}, 0x3c: {8, write}, 0x3d: {8, write}, 0x3f: {8, write},
 }
 
 // decodeMIPS decodes the instruction, or that in the delay slot if it is a branch: a fault there is reported at the branch.
-func decodeMIPS(code []byte, regs []uint64, big bool) instruction {
+func decodeMIPS(code []byte, regs []uint64, o binary.ByteOrder) instruction {
 	var inst instruction
 	var target memOp
 	for off := 0; off+4 <= min(len(code), 8); off += 4 {
-		w := get32(big, code[off:])
+		w := o.Uint32(code[off:])
 		op := w >> 26
 		if m := mipsMem[op]; m.size != 0 {
 			addr := regs[w>>21&31] + uint64(int64(int16(w)))
@@ -37,7 +43,7 @@ func decodeMIPS(code []byte, regs []uint64, big bool) instruction {
 			break
 		}
 		if op == 0 { // jr, jalr
-			target = memOp{regs[w>>21&31], true, 0, AccessExecute}
+			target = memOp{regs[w>>21&31], true, 0, context.AccessExecute}
 		}
 	}
 	if target.known {
@@ -61,11 +67,11 @@ func mipsBranch(w uint32) bool {
 }
 
 // isCallMIPS looks before the delay slot: jal, jalr, bal and its like.
-func isCallMIPS(before []byte, big bool) bool {
+func isCallMIPS(before []byte, o binary.ByteOrder) bool {
 	if len(before) < 8 {
 		return false
 	}
-	w := get32(big, before[len(before)-8:])
+	w := o.Uint32(before[len(before)-8:])
 	switch w >> 26 {
 	case 3: // jal
 		return true

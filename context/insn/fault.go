@@ -1,26 +1,49 @@
-package context
+// Package insn reads instruction bytes: what memory a faulting instruction was about, and whether there is a call.
+//
+// It stands apart from package context because the disassemblers of golang.org/x/arch bring tables of more than a megabyte
+// along, which a program that only writes dumps can do without. A program that imports it, if only for its effect,
+//
+//	import _ "minidump/context/insn"
+//
+// has Crash.Refine of package context work.
+//
+// It is pure data transformation, as package context is: architecture and byte order are values.
+package insn
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"minidump/context"
+)
+
+func init() { context.RegisterRefiner(Refine) }
 
 // Operand is the memory operand of an instruction.
 type Operand struct {
 	Address    uint64 // the effective address; of an indirect branch through a register, where it leads
 	HasAddress bool   // false where the address can't be told: relative to the base of FS or GS, or the target of a return
 	Size       int    // in bytes, 0 where the instruction does not tell
-	Access     Access // read-modify-write is a write, as the hardware reports it
-	Text       string // the instruction in GNU syntax; "" where there is no disassembler (MIPS, Thumb)
+
+	Access context.Access // read-modify-write is a write, as the hardware reports it
+	Text   string         // the instruction in GNU syntax; "" where there is no disassembler (MIPS, Thumb)
 
 	// NonCanonical is set on amd64 for an address of which bits 47 to 63 are not all the same. Such an address gives a
 	// general protection fault, of which Linux does not report the address.
 	NonCanonical bool
 }
 
+// Short names for the tables of instructions.
+const (
+	read  = context.AccessRead
+	write = context.AccessWrite
+)
+
 // memOp is one access that an instruction makes.
 type memOp struct {
 	addr   uint64
 	known  bool
 	size   int
-	access Access
+	access context.Access
 }
 
 // instruction is what the decoders of each architecture find: the accesses of operands that the instruction names first,
@@ -30,33 +53,33 @@ type instruction struct {
 	ops  []memOp
 }
 
-func (i *instruction) add(addr uint64, size int, access Access) {
+func (i *instruction) add(addr uint64, size int, access context.Access) {
 	i.ops = append(i.ops, memOp{addr, true, size, access})
 }
 
-func (i *instruction) addUnknown(size int, access Access) {
+func (i *instruction) addUnknown(size int, access context.Access) {
 	i.ops = append(i.ops, memOp{0, false, size, access})
 }
 
 // nonCanonical says that no AMD64 process with 48-bit addresses can have a. (A processor with 57-bit addresses may have it,
 // but then it makes no general protection fault.)
-func nonCanonical(a Arch, addr uint64) bool {
-	return a == AMD64 && uint64(int64(addr<<16)>>16) != addr
+func nonCanonical(a context.Arch, addr uint64) bool {
+	return a == context.AMD64 && uint64(int64(addr<<16)>>16) != addr
 }
 
-// DecodeFault decodes the instruction at pc, of which code has the bytes from pc on (16 are enough for any architecture;
-// fewer do if the instruction is that short), and computes its memory operand out of the registers in rec, a CPU context
-// record in byte order o.
+// Decode decodes the instruction at pc, of which code has the bytes from pc on (16 are enough for any architecture; fewer
+// do if the instruction is that short), and computes its memory operand out of the registers in rec, a CPU context
+// record in byte order o (nil is little-endian).
 //
 // Of more than one operand it gives the one that can't be right: a non-canonical address on amd64, then one that is not
 // aligned to its size of 16 bytes or more; else the first that the instruction names, else the one it implies. An
-// instruction without any gives false, as do bytes that are no instruction and a rec that Decode refuses. If pc itself is
-// not canonical the operand is pc, and the access to execute.
+// instruction without any gives false, as do bytes that are no instruction and a rec that context.Decode refuses. If pc
+// itself is not canonical the operand is pc, and the access to execute.
 //
 // It allocates, and is for use before or after the hot path. It never panics, whatever the bytes.
-func DecodeFault(a Arch, o binary.ByteOrder, code []byte, pc uint64, rec []byte) (Operand, bool) {
+func Decode(a context.Arch, o binary.ByteOrder, code []byte, pc uint64, rec []byte) (Operand, bool) {
 	if nonCanonical(a, pc) {
-		return Operand{Address: pc, HasAddress: true, Access: AccessExecute, NonCanonical: true}, true
+		return Operand{Address: pc, HasAddress: true, Access: context.AccessExecute, NonCanonical: true}, true
 	}
 	inst := decodeInstruction(a, o, code, pc, rec)
 	best := inst.suspect(a)
@@ -71,15 +94,15 @@ func DecodeFault(a Arch, o binary.ByteOrder, code []byte, pc uint64, rec []byte)
 }
 
 // suspect gives the index of the operand that can't be right, -1 if there is none.
-func (i *instruction) suspect(a Arch) int {
-	if a == AMD64 {
+func (i *instruction) suspect(a context.Arch) int {
+	if a == context.AMD64 {
 		for n, op := range i.ops {
 			if op.known && nonCanonical(a, op.addr) {
 				return n
 			}
 		}
 	}
-	if a == AMD64 || a == X86 {
+	if a == context.AMD64 || a == context.X86 {
 		for n, op := range i.ops {
 			if op.known && op.size >= 16 && op.size&(op.size-1) == 0 && op.addr%uint64(op.size) != 0 {
 				return n
@@ -90,9 +113,9 @@ func (i *instruction) suspect(a Arch) int {
 }
 
 // decodeInstruction calls the decoder of the architecture. The disassemblers of x/arch panic on some bytes.
-func decodeInstruction(a Arch, o binary.ByteOrder, code []byte, pc uint64, rec []byte) (inst instruction) {
-	cpu, err := Decode(a, rec, o)
-	if err != nil || len(code) < 2 && a != X86 && a != AMD64 || len(code) == 0 {
+func decodeInstruction(a context.Arch, o binary.ByteOrder, code []byte, pc uint64, rec []byte) (inst instruction) {
+	cpu, err := context.Decode(a, rec, o)
+	if err != nil || len(code) < 2 && a != context.X86 && a != context.AMD64 || len(code) == 0 {
 		return instruction{}
 	}
 	code = code[:min(len(code), 16)]
@@ -105,29 +128,31 @@ func decodeInstruction(a Arch, o binary.ByteOrder, code []byte, pc uint64, rec [
 	for i, r := range cpu.Registers {
 		regs[i] = r.Value
 	}
-	big := isBig(o)
+	if o == nil {
+		o = binary.LittleEndian
+	}
 	switch a {
-	case X86:
+	case context.X86:
 		inst = decodeX86(code, pc, regs, 32)
-	case AMD64:
+	case context.AMD64:
 		inst = decodeX86(code, pc, regs, 64)
-	case ARM:
+	case context.ARM:
 		if regs[16]&psrT != 0 {
 			inst = decodeThumb(code, pc, regs)
 		} else {
 			inst = decodeARM(code, pc, regs)
 		}
-	case ARM64:
+	case context.ARM64:
 		inst = decodeARM64(code, pc, regs)
-	case MIPS, MIPS64:
-		inst = decodeMIPS(code, regs, big)
-	case PPC64:
-		inst = decodePPC64(code, pc, regs, big)
-	case RISCV64:
+	case context.MIPS, context.MIPS64:
+		inst = decodeMIPS(code, regs, o)
+	case context.PPC64:
+		inst = decodePPC64(code, pc, regs, o)
+	case context.RISCV64:
 		inst = decodeRISCV64(code, pc, regs)
-	case S390X:
+	case context.S390X:
 		inst = decodeS390X(code, pc, regs)
-	case LOONG64:
+	case context.LOONG64:
 		inst = decodeLOONG64(code, regs)
 	}
 	if a.WordSize() == 4 {
@@ -138,8 +163,8 @@ func decodeInstruction(a Arch, o binary.ByteOrder, code []byte, pc uint64, rec [
 	return inst
 }
 
-// Refine adds what the instruction at c.PC tells of a memory fault, of which code has the bytes from there on (see
-// DecodeFault); c needs its registers.
+// Refine adds what the instruction at c.PC tells of a memory fault, of which code has the bytes from there on (see Decode);
+// c needs its registers. The Refine of context.Crash ends here.
 //
 //   - A general protection fault of x86 and amd64 (SI_KERNEL, no address): Address and Access of the operand that can't be
 //     right. If all its operands can be, but the instruction branches to where a register, memory or the stack says, Access
@@ -149,31 +174,31 @@ func decodeInstruction(a Arch, o binary.ByteOrder, code []byte, pc uint64, rec [
 //     hardware reports no more than the page, Address is made exact too.
 //
 // Params follow. Refine allocates.
-func (c *Crash) Refine(code []byte) {
-	if !c.HasContext || !c.isMemoryFault() {
+func Refine(c *context.Crash, code []byte) {
+	if !c.HasContext || !c.IsMemoryFault() {
 		return
 	}
-	defer c.setParams()
-	if c.Code == SI_KERNEL {
-		if c.Arch == X86 || c.Arch == AMD64 {
-			c.refineProtection(code)
+	defer c.SetParams()
+	if c.Code == context.SI_KERNEL {
+		if c.Arch == context.X86 || c.Arch == context.AMD64 {
+			refineProtection(c, code)
 		}
 		return
 	}
-	if !c.HasAddress || (c.Access != AccessUnknown && c.Arch != S390X) {
+	if !c.HasAddress || (c.Access != context.AccessUnknown && c.Arch != context.S390X) {
 		return
 	}
 	if c.Address == c.PC && c.PC != 0 {
-		c.Access = AccessExecute
+		c.Access = context.AccessExecute
 		return
 	}
 	inst := decodeInstruction(c.Arch, c.Order(), code, c.PC, c.Record())
 	for _, op := range inst.ops {
-		if op.known && c.sameAddress(op) {
-			if c.Access == AccessUnknown {
+		if op.known && sameAddress(c, op) {
+			if c.Access == context.AccessUnknown {
 				c.Access = op.access
 			}
-			if c.Arch == S390X {
+			if c.Arch == context.S390X {
 				c.Address = max(op.addr, c.Address&^0xfff)
 			}
 			return
@@ -182,14 +207,14 @@ func (c *Crash) Refine(code []byte) {
 }
 
 // sameAddress says whether the fault address lies in the operand.
-func (c *Crash) sameAddress(op memOp) bool {
+func sameAddress(c *context.Crash, op memOp) bool {
 	addr, start := c.Address, op.addr
 	switch c.Arch {
-	case S390X:
+	case context.S390X:
 		// The kernel gives the page, with flags of its own in the low bits. An operand may reach into the next page.
 		page := addr &^ 0xfff
 		return page == start&^0xfff || page == (start+uint64(max(op.size, 1))-1)&^0xfff
-	case ARM64:
+	case context.ARM64:
 		// The kernel takes the tag off the address it reports.
 		addr, start = addr<<8>>8, start<<8>>8
 	}
@@ -202,9 +227,9 @@ func (c *Crash) sameAddress(op memOp) bool {
 }
 
 // refineProtection is Refine for a general protection fault.
-func (c *Crash) refineProtection(code []byte) {
+func refineProtection(c *context.Crash, code []byte) {
 	if nonCanonical(c.Arch, c.PC) {
-		c.Address, c.HasAddress, c.Access = c.PC, true, AccessExecute
+		c.Address, c.HasAddress, c.Access = c.PC, true, context.AccessExecute
 		return
 	}
 	inst := decodeInstruction(c.Arch, c.Order(), code, c.PC, c.Record())
@@ -224,30 +249,33 @@ func (c *Crash) refineProtection(code []byte) {
 // address; 16 bytes are enough for any architecture. It is a check, not a proof: on x86 and amd64 an instruction may be a
 // call read from its middle. On ARM bytes that are a call in either A32 or T32 count; on MIPS the call is the instruction
 // before the delay slot. It never panics.
-func IsCall(a Arch, o binary.ByteOrder, before []byte) (call bool) {
+func IsCall(a context.Arch, o binary.ByteOrder, before []byte) (call bool) {
 	defer func() {
 		if recover() != nil {
 			call = false
 		}
 	}()
+	if o == nil {
+		o = binary.LittleEndian
+	}
 	switch a {
-	case X86:
+	case context.X86:
 		return isCallX86(before, 32)
-	case AMD64:
+	case context.AMD64:
 		return isCallX86(before, 64)
-	case ARM:
+	case context.ARM:
 		return isCallARM(before)
-	case ARM64:
+	case context.ARM64:
 		return isCallARM64(before)
-	case MIPS, MIPS64:
-		return isCallMIPS(before, isBig(o))
-	case PPC64:
-		return isCallPPC64(before, isBig(o))
-	case RISCV64:
+	case context.MIPS, context.MIPS64:
+		return isCallMIPS(before, o)
+	case context.PPC64:
+		return isCallPPC64(before, o)
+	case context.RISCV64:
 		return isCallRISCV64(before)
-	case S390X:
+	case context.S390X:
 		return isCallS390X(before)
-	case LOONG64:
+	case context.LOONG64:
 		return isCallLOONG64(before)
 	}
 	return false

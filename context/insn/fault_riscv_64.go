@@ -1,9 +1,11 @@
-package context
+package insn
 
 import (
 	"encoding/binary"
 
 	"golang.org/x/arch/riscv64/riscv64asm"
+
+	"minidump/context"
 )
 
 // decodeRISCV64 reads the encodings of loads and stores, the compressed ones included (RISC-V unprivileged ISA, chapters
@@ -28,13 +30,13 @@ func decodeRISCV64(code []byte, pc uint64, regs []uint64) instruction {
 		size := 1 << (funct3 & 3)
 		switch w & 0x7f {
 		case 0x03:
-			inst.add(base+load, size, AccessRead)
+			inst.add(base+load, size, context.AccessRead)
 		case 0x23:
-			inst.add(base+store, size, AccessWrite)
+			inst.add(base+store, size, context.AccessWrite)
 		case 0x07, 0x27: // floating point if the width is 1 to 4, else vectors, of unknown length
-			off, access := load, AccessRead
+			off, access := load, context.AccessRead
 			if w&0x7f == 0x27 {
-				off, access = store, AccessWrite
+				off, access = store, context.AccessWrite
 			}
 			size = 1 << funct3
 			if funct3 == 0 || funct3 > 4 {
@@ -42,13 +44,13 @@ func decodeRISCV64(code []byte, pc uint64, regs []uint64) instruction {
 			}
 			inst.add(base+off, size, access)
 		case 0x2f:
-			access := AccessWrite
+			access := context.AccessWrite
 			if w>>27 == 2 { // lr
-				access = AccessRead
+				access = context.AccessRead
 			}
 			inst.add(base, size, access)
 		case 0x67: // jalr
-			inst.add((base+load)&^1, 0, AccessExecute)
+			inst.add((base+load)&^1, 0, context.AccessExecute)
 		}
 	}
 	if len(inst.ops) != 0 {
@@ -66,24 +68,24 @@ func decodeRISCVC(inst *instruction, w uint32, x func(uint32) uint64) {
 	double := uint64(w>>10&7<<3 | w>>5&3<<6)
 	switch w>>13<<2 | w&3 {
 	case 0b001_00, 0b011_00: // c.fld c.ld
-		inst.add(base+double, 8, AccessRead)
+		inst.add(base+double, 8, context.AccessRead)
 	case 0b010_00: // c.lw
-		inst.add(base+word, 4, AccessRead)
+		inst.add(base+word, 4, context.AccessRead)
 	case 0b101_00, 0b111_00: // c.fsd c.sd
-		inst.add(base+double, 8, AccessWrite)
+		inst.add(base+double, 8, context.AccessWrite)
 	case 0b110_00: // c.sw
-		inst.add(base+word, 4, AccessWrite)
+		inst.add(base+word, 4, context.AccessWrite)
 	case 0b001_10, 0b011_10: // c.fldsp c.ldsp
-		inst.add(sp+uint64(w>>12&1<<5|w>>5&3<<3|w>>2&7<<6), 8, AccessRead)
+		inst.add(sp+uint64(w>>12&1<<5|w>>5&3<<3|w>>2&7<<6), 8, context.AccessRead)
 	case 0b010_10: // c.lwsp
-		inst.add(sp+uint64(w>>12&1<<5|w>>4&7<<2|w>>2&3<<6), 4, AccessRead)
+		inst.add(sp+uint64(w>>12&1<<5|w>>4&7<<2|w>>2&3<<6), 4, context.AccessRead)
 	case 0b101_10, 0b111_10: // c.fsdsp c.sdsp
-		inst.add(sp+uint64(w>>10&7<<3|w>>7&7<<6), 8, AccessWrite)
+		inst.add(sp+uint64(w>>10&7<<3|w>>7&7<<6), 8, context.AccessWrite)
 	case 0b110_10: // c.swsp
-		inst.add(sp+uint64(w>>9&15<<2|w>>7&3<<6), 4, AccessWrite)
+		inst.add(sp+uint64(w>>9&15<<2|w>>7&3<<6), 4, context.AccessWrite)
 	case 0b100_10: // c.jr c.jalr
 		if w>>2&31 == 0 && w>>7&31 != 0 {
-			inst.add(x(w>>7&31)&^1, 0, AccessExecute)
+			inst.add(x(w>>7&31)&^1, 0, context.AccessExecute)
 		}
 	}
 }
