@@ -108,7 +108,7 @@ func (l *live) readRegsets(s *snapshot, t *thread) {
 		}
 		// The kernel wants room for whole registers, of 32 bytes at most.
 		n, errno := l.tracer.Regset(t.tid, note, b[used+8:used+8+(len(b)-used-8)&^31])
-		if errno == unix.EIO || errno == unix.ESRCH {
+		if errno == unix.EIO && note != ntMIPSDSP || errno == unix.ESRCH { // a MIPS without DSP says EIO
 			s.soft(opRegsets, int32(errno), t.tid, 0)
 		}
 		if errno != 0 || n == 0 {
