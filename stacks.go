@@ -300,8 +300,16 @@ func (s *snapshot) captured(lo, hi uint64) []byte {
 func (s *snapshot) cut(lo, hi uint64) {
 	for lo < hi {
 		r := s.rangeOf(lo)
-		if r == nil {
-			return
+		if r == nil { // from the next range on
+			next := hi
+			for _, m := range s.memory.all() {
+				if m.start > lo {
+					next = min(next, m.start)
+					break
+				}
+			}
+			lo = next
+			continue
 		}
 		end := min(hi, r.end())
 		tail := memoryRange{start: end, size: r.end() - end, kind: r.kind}
