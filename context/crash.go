@@ -154,7 +154,8 @@ func CrashFromLinux(a Arch, o binary.ByteOrder, pid, tid int32, siginfo, ucontex
 	c.TrapNo, c.ErrorCode, c.TrapAddress = f.trapNo, f.errorCode, f.trapAddress
 	if c.IsMemoryFault() && c.Code != SI_KERNEL {
 		c.Access = f.access
-		if c.Access == AccessUnknown && c.HasAddress && c.Address == c.PC && c.PC != 0 {
+		if c.HasAddress && c.Address == c.PC && c.Access != AccessWrite {
+			// The instruction itself can't be read. arm64 calls this a read of a 32-bit program, others say nothing.
 			c.Access = AccessExecute
 		}
 	}

@@ -67,6 +67,12 @@ func nonCanonical(a context.Arch, addr uint64) bool {
 	return a == context.AMD64 && uint64(int64(addr<<16)>>16) != addr
 }
 
+// unreachableMIPS says whether a program gets an address error for addr: it is outside of the user segment, of which no
+// CPU with registers of 64 bits has less than 40 bits (MIPS64 PRA, SEGBITS).
+func unreachableMIPS(a context.Arch, addr uint64) bool {
+	return a == context.MIPS && addr>>31 != 0 || a == context.MIPS64 && addr>>40 != 0
+}
+
 // Decode decodes the instruction at pc, of which code has the bytes from pc on (16 are enough for any architecture; fewer
 // do if the instruction is that short), and computes its memory operand out of the registers in rec, a CPU context
 // record in byte order o (nil is little-endian).
@@ -98,6 +104,13 @@ func (i *instruction) suspect(a context.Arch) int {
 	if a == context.AMD64 {
 		for n, op := range i.ops {
 			if op.known && nonCanonical(a, op.addr) {
+				return n
+			}
+		}
+	}
+	if a == context.MIPS || a == context.MIPS64 {
+		for n, op := range i.ops {
+			if op.known && (unreachableMIPS(a, op.addr) || op.size > 1 && op.addr&uint64(op.size-1) != 0) {
 				return n
 			}
 		}
@@ -170,6 +183,8 @@ func decodeInstruction(a context.Arch, o binary.ByteOrder, code []byte, pc uint6
 //     right. If all its operands can be, but the instruction branches to where a register, memory or the stack says, Access
 //     is to execute, and Address is set if the target is known to be non-canonical. If there is no such thing, the fault
 //     has another reason (a privileged instruction, a selector) and c stays as it is.
+//   - An address error of MIPS (SIGBUS with SI_KERNEL and no address): likewise, of the operand that is outside of the user
+//     segment or not aligned.
 //   - Any other fault of which Access is not known: the Access of the operand that Address lies in. On s390x, where the
 //     hardware reports no more than the page, Address is made exact too.
 //
@@ -180,7 +195,8 @@ func Refine(c *context.Crash, code []byte) {
 	}
 	defer c.SetParams()
 	if c.Code == context.SI_KERNEL {
-		if c.Arch == context.X86 || c.Arch == context.AMD64 {
+		switch c.Arch {
+		case context.X86, context.AMD64, context.MIPS, context.MIPS64:
 			refineProtection(c, code)
 		}
 		return
@@ -188,7 +204,7 @@ func Refine(c *context.Crash, code []byte) {
 	if !c.HasAddress || (c.Access != context.AccessUnknown && c.Arch != context.S390X) {
 		return
 	}
-	if c.Address == c.PC && c.PC != 0 {
+	if c.Address == c.PC {
 		c.Access = context.AccessExecute
 		return
 	}
@@ -226,9 +242,9 @@ func sameAddress(c *context.Crash, op memOp) bool {
 	return addr-start < size
 }
 
-// refineProtection is Refine for a general protection fault.
+// refineProtection is Refine for a fault of which the kernel says no more than that.
 func refineProtection(c *context.Crash, code []byte) {
-	if nonCanonical(c.Arch, c.PC) {
+	if nonCanonical(c.Arch, c.PC) || unreachableMIPS(c.Arch, c.PC) {
 		c.Address, c.HasAddress, c.Access = c.PC, true, context.AccessExecute
 		return
 	}

@@ -475,6 +475,11 @@ func TestRefine(t *testing.T) {
 		{"misaligned movaps", AMD64, SI_KERNEL, 0, map[int]uint64{0: 0x1008}, "0f2900", 0x1008, true, AccessWrite, 2},
 		{"hlt", AMD64, SI_KERNEL, 0, nil, "f4", 0, false, AccessUnknown, 2},
 		{"mov to itself with a good pointer", AMD64, SI_KERNEL, 0, nil, "488b18", 0, false, AccessUnknown, 2},
+		{"mips kernel address", MIPS, SI_KERNEL, 0, map[int]uint64{4: 0xfffffff0}, "8c820008", 0xfffffff8, true, AccessRead, 2},
+		{"mips64 beyond the user segment", MIPS64, SI_KERNEL, 0, map[int]uint64{4: bad}, "fc82fff8", bad - 8, true, AccessWrite, 2},
+		{"mips64 misaligned", MIPS64, SI_KERNEL, 0, map[int]uint64{4: 0x1002}, "8c820000", 0x1002, true, AccessRead, 2},
+		{"mips64 good pointer", MIPS64, SI_KERNEL, 0, nil, "8c820000", 0, false, AccessUnknown, 2},
+		{"riscv64 jump to 0", RISCV64, 1, 0, nil, "", 0, true, AccessExecute, 2},
 		{"riscv64 store", RISCV64, 1, r(11) - 8, nil, "23bca5fe", r(11) - 8, true, AccessWrite, 2},
 		{"riscv64 in the middle of the operand", RISCV64, 1, r(11) - 5, nil, "23bca5fe", r(11) - 5, true, AccessWrite, 2},
 		{"riscv64 other address", RISCV64, 1, r(11), nil, "23bca5fe", r(11), true, AccessUnknown, 0},
@@ -486,6 +491,9 @@ func TestRefine(t *testing.T) {
 		{"arm64 tag", ARM64, 1, r(1) + 16, map[int]uint64{1: r(1) | 0xb4<<56}, "200840f9", r(1) + 16, true, AccessRead, 2},
 	} {
 		c := crash(w.arch, w.si, w.addr, w.set)
+		if w.name == "riscv64 jump to 0" {
+			c.PC = 0
+		}
 		code, _ := hex.DecodeString(w.code)
 		c.Refine(code)
 		if c.Address != w.want || c.HasAddress != w.has || c.Access != w.access || c.NumParams != w.nparams {
