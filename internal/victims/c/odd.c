@@ -64,6 +64,7 @@ static void *tell_of_leader(void *unused) {
     if (strstr(text, ") Z")) break;
     usleep(1000);
   }
+  usleep(50000); // so that the others have their names
   ready();
   wait_forever((void *)0);
   return unused;
