@@ -188,7 +188,7 @@ func TestExec(t *testing.T) {
 	})
 	onThread(func() {
 		tr := New(v.pid)
-		for end := time.Now().Add(15 * time.Second); v.Beats[0].Load() <= uint64(times); {
+		for end := time.Now().Add(30 * time.Second); v.Beats[0].Load() <= uint64(times); {
 			if time.Now().After(end) {
 				t.Errorf("only %d of %d execve", v.Beats[0].Load(), times)
 				describe(t, v)

@@ -34,8 +34,14 @@ func Reap(pid int) (n int) {
 		if err != nil || tid == pid {
 			continue
 		}
-		if sys.Waitid(tid, info, unix.WEXITED|unix.WNOHANG|unix.WALL) == 0 {
-			if code, _ := childCode(info); code != 0 {
+		// The kernel reports stops of tracees whether asked for or not, and to consume one would take its news from the
+		// Tracer, and perhaps a signal from the target: look first.
+		const options = unix.WEXITED | unix.WNOHANG | unix.WALL
+		if sys.Waitid(tid, info, options|unix.WNOWAIT) != 0 {
+			continue
+		}
+		if code, _ := childCode(info); code == cldExited || code == cldKilled || code == cldDumped {
+			if sys.Waitid(tid, info, options) == 0 {
 				n++
 			}
 		}

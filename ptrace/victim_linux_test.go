@@ -174,7 +174,7 @@ func runVictim(args []string) {
 		debug.SetGCPercent(-1) // a raw system call that waits would hold it up
 		go func() {
 			runtime.LockOSThread()
-			mem.Beats[1].Add(1)
+			mem.Beats[1].Store(uint64(unix.Gettid()))
 			vforkAndWait(mem)
 			for {
 				mem.Beats[0].Add(1)
