@@ -688,7 +688,7 @@ func TestUnstoppable(t *testing.T) {
 			v.free(t)
 			v.runs(t)
 			threads, err := f.Threads()
-			if err != nil || len(threads) != 3 {
+			if err != nil || len(threads) < 3 { // the counterpart in Go has more
 				t.Errorf("%d threads, %v", len(threads), err)
 			}
 			for _, th := range threads {
