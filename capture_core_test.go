@@ -16,6 +16,7 @@ import (
 
 	"minidump/context"
 	"minidump/elf"
+	"minidump/internal/scratch"
 	"minidump/stream"
 )
 
@@ -875,7 +876,7 @@ func TestCoreUnreadable(t *testing.T) {
 }
 
 func TestCoreWrongFiles(t *testing.T) {
-	dir := t.TempDir()
+	dir := scratch.Dir(t)
 	program := coreArchNamed("amd64").elfHeader(2, 0, 0)
 	other := sampleCore(coreArchNamed("amd64")).bytes()
 	binary.LittleEndian.PutUint16(other[18:], 243+1000)
@@ -915,7 +916,7 @@ func TestCoreWrongFiles(t *testing.T) {
 }
 
 func TestCoreFile(t *testing.T) {
-	dir := t.TempDir()
+	dir := scratch.Dir(t)
 	path := filepath.Join(dir, "core")
 	if err := os.WriteFile(path, sampleCore(coreArchNamed("riscv64")).bytes(), 0600); err != nil {
 		t.Fatal(err)

@@ -98,7 +98,26 @@ func dropStreamed(w *Writer, excess uint64) bool {
 		excess -= min(excess, n)
 		done = true
 	}
+	if done {
+		s.keepStacks()
+	}
 	return done
+}
+
+// keepStacks covers the stacks that shortened ranges no longer do, so that readers find them by address too.
+func (s *snapshot) keepStacks() {
+	for _, m := range s.memory.all() {
+		covered := false
+		for _, r := range s.full.all() {
+			covered = covered || r.start <= m.start && m.end() <= r.end()
+		}
+		if covered {
+			continue
+		}
+		if r := s.full.add(); r != nil {
+			*r = memoryRange{start: m.start, size: m.size}
+		}
+	}
 }
 
 // dropExtraMemory drops what no thread's stack is, the least important kind first.

@@ -339,6 +339,17 @@ func TestFullMemory(t *testing.T) {
 	checkStacks(t, f, DefaultCrashStackLimit)
 }
 
+func TestFullMemoryLimit(t *testing.T) {
+	v := victims.Start(t, victims.Go(t, "gocrowd"), "64", "3")
+	for _, limit := range []uint64{40 << 20, 4 << 20, 400 << 10} {
+		f, r := dump(t, v.PID, Options{Mode: ModeFull, Limit: limit})
+		if r.Size > limit || r.Size < limit/2 {
+			t.Errorf("limit %d: %d bytes", limit, r.Size)
+		}
+		checkStacks(t, f, DefaultCrashStackLimit)
+	}
+}
+
 func TestAppMemoryAndStreams(t *testing.T) {
 	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "2")
 	first, _ := dump(t, v.PID, Options{})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"minidump/internal/scratch"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -368,7 +369,7 @@ func TestDSODebugPadded(t *testing.T) {
 }
 
 func TestOpenFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.dmp")
+	path := filepath.Join(scratch.Dir(t), "a.dmp")
 	if err := os.WriteFile(path, (&sample{wide: true}).write(t, binary.BigEndian), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/binary"
 	"encoding/json"
+	"minidump/internal/scratch"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,7 +63,7 @@ func tinyCore() []byte {
 }
 
 func TestCore(t *testing.T) {
-	dir := t.TempDir()
+	dir := scratch.Dir(t)
 	if err := os.WriteFile(filepath.Join(dir, "c"), tinyCore(), 0600); err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +94,7 @@ func TestCore(t *testing.T) {
 }
 
 func TestCoreErrors(t *testing.T) {
-	dir := t.TempDir()
+	dir := scratch.Dir(t)
 	for name, content := range map[string]string{"text": "no core file", "core.1.zst": "\x28\xb5\x2f\xfd 1234567", "cut": string(tinyCore()[:900])} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0600); err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"minidump/internal/scratch"
 	"os"
 	"os/exec"
 	"strings"
@@ -106,7 +107,7 @@ func TestWrongUsage(t *testing.T) {
 		{"show a --json --stream x", "minidump show: --stream and --json exclude each other\n"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
-			o := run(t, t.TempDir(), strings.Fields(c.args)...)
+			o := run(t, scratch.Dir(t), strings.Fields(c.args)...)
 			o.want(t, 2, c.message)
 			if o.out != "" || strings.Count(o.err, "\n") != 2 {
 				t.Errorf("printed %q and %q; want nothing and two lines", o.out, o.err)
@@ -128,7 +129,7 @@ func TestHelp(t *testing.T) {
 		{"show -h", "Usage: minidump show [FLAGS] FILE\n"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
-			o := run(t, t.TempDir(), strings.Fields(c.args)...)
+			o := run(t, scratch.Dir(t), strings.Fields(c.args)...)
 			o.want(t, 0, "")
 			if o.err != "" || !strings.Contains(o.out, c.text) {
 				t.Errorf("printed %q and %q; want %q", o.out, o.err, c.text)

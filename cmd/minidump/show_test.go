@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"minidump/context"
+	"minidump/internal/scratch"
 	"minidump/stream"
 )
 
@@ -286,7 +287,7 @@ func TestSoftLines(t *testing.T) {
 }
 
 func TestShowErrors(t *testing.T) {
-	dir := t.TempDir()
+	dir := scratch.Dir(t)
 	for name, content := range map[string]string{"empty": "", "text": strings.Repeat("hello\n", 100),
 		"cut": "MDMP\x93\xa7\x00\x00\xff\x00\x00\x00\x20\x00\x00\x00aaaabbbbccccdddd"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0644); err != nil {
