@@ -57,11 +57,13 @@ type archNote struct {
 	PID     int
 	Blamed  int
 	Threads int
-	Program string // base name of the program, as internal/victims/build names it
-	// Functions of the blamed thread, innermost first, where they are known.
+	Signal  int // 0: no crash
+	Address uint64
+	// Functions of the blamed thread, innermost first, where they are known, and the program beside the dump.
 	Functions []string
-	Signal    int // 0: no crash
-	Address   uint64
+	Program   string
+
+	program string // its path
 }
 
 // leave copies a dump to where the host gets it.
@@ -74,7 +76,13 @@ func leave(t testing.TB, name string, dump []byte, n archNote) {
 	if n.GOARCH == "" {
 		n.GOARCH = runtime.GOARCH
 	}
-	b, err := json.Marshal(n)
+	var err error
+	if n.Functions != nil {
+		n.Program = filepath.Join(n.GOARCH, filepath.Base(n.program)) // symbols are found by its own name
+		os.Mkdir(filepath.Join(dir, n.GOARCH), 0755)
+		err = os.WriteFile(filepath.Join(dir, n.Program), []byte(readText(t, n.program)), 0644)
+	}
+	b, _ := json.Marshal(n)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, name+".dmp"), dump, 0644)
 	}
@@ -312,7 +320,7 @@ func TestDumpEveryArchIdle(t *testing.T) {
 			f, b := archDump(t, v.PID, Options{Mode: mode})
 			d.check(t, f)
 			sizes[mode] = len(b)
-			leave(t, "idle-"+name, b, archNote{PID: v.PID, Blamed: v.PID, Threads: 6, Program: "victim"})
+			leave(t, "idle-"+name, b, archNote{PID: v.PID, Blamed: v.PID, Threads: 6})
 			if mode == ModeFull {
 				checkText(t, f, path)
 			}
@@ -444,7 +452,7 @@ func checkCrashes(t *testing.T, path string, arch context.Arch, goarch string) {
 					t.Errorf("%d bytes of code: %v", n, err)
 				}
 			}
-			note := archNote{GOARCH: goarch, PID: v.PID, Blamed: int(tid), Threads: 4, Program: "crasher", Signal: int(e.Code), Address: address}
+			note := archNote{GOARCH: goarch, PID: v.PID, Blamed: int(tid), Threads: 4, Signal: int(e.Code), Address: address, program: path}
 			if note.Functions = []string{"level3", "level2", "level1", "crash_thread"}; c.kind == "exec" {
 				note.Functions = nil // a call through a null pointer leaves a reader without a frame on some machines
 			}
@@ -484,7 +492,7 @@ func TestDumpEveryArchGo(t *testing.T) {
 	d.check(t, f)
 	checkGoStacks(t, f, v.PID, context.ArchOfProcessor(machines[runtime.GOARCH].processor))
 	threads, _ := f.Threads()
-	leave(t, "go-idle", b, archNote{PID: v.PID, Blamed: v.PID, Threads: len(threads), Program: "gosleep"})
+	leave(t, "go-idle", b, archNote{PID: v.PID, Blamed: v.PID, Threads: len(threads)})
 
 	f, b = archDump(t, v.PID, Options{Mode: ModeFull})
 	d.check(t, f)
@@ -555,7 +563,7 @@ func TestDumpEveryArchGoCrash(t *testing.T) {
 		t.Errorf("crashed in %q at %#x", got, regs.PC)
 	}
 	threads, _ := f.Threads()
-	leave(t, "go-crash", b, archNote{PID: r.Dumps[0].PID, Blamed: int(e.ThreadID), Threads: len(threads), Program: "gocrash",
+	leave(t, "go-crash", b, archNote{PID: r.Dumps[0].PID, Blamed: int(e.ThreadID), Threads: len(threads),
 		Signal: int(e.Code), Address: e.Address})
 }
 
@@ -570,7 +578,7 @@ func TestDumpEveryArchRegisterSets(t *testing.T) {
 		t.Fatal(err)
 	}
 	threads, _ := f.Threads()
-	leave(t, "regsets", b, archNote{PID: v.PID, Blamed: v.PID, Threads: len(threads), Program: "gosleep"})
+	leave(t, "regsets", b, archNote{PID: v.PID, Blamed: v.PID, Threads: len(threads)})
 	have := map[uint32][]byte{} // of the main thread
 	seen := map[uint32]int{}
 	for _, s := range sets {
@@ -695,7 +703,7 @@ func TestDumpEveryArchNarrow(t *testing.T) {
 		for mode, name := range map[Mode]string{ModeStack: "stack", ModeIndirect: "indirect", ModeFull: "full"} {
 			f, b := archDump(t, v.PID, Options{Mode: mode, RegisterSets: true})
 			d.check(t, f)
-			leave(t, goarch+"-idle-"+name, b, archNote{GOARCH: goarch, PID: v.PID, Blamed: v.PID, Threads: 6, Program: "victim"})
+			leave(t, goarch+"-idle-"+name, b, archNote{GOARCH: goarch, PID: v.PID, Blamed: v.PID, Threads: 6})
 		}
 	})
 	t.Run("crash", func(t *testing.T) { checkCrashes(t, program(t, "crasher"), arch, goarch) })
@@ -707,6 +715,6 @@ func TestDumpEveryArchNarrow(t *testing.T) {
 		d.check(t, f)
 		checkGoStacks(t, f, v.PID, arch)
 		threads, _ := f.Threads()
-		leave(t, goarch+"-go-idle", b, archNote{GOARCH: goarch, PID: v.PID, Blamed: v.PID, Threads: len(threads), Program: "gosleep"})
+		leave(t, goarch+"-go-idle", b, archNote{GOARCH: goarch, PID: v.PID, Blamed: v.PID, Threads: len(threads)})
 	})
 }

@@ -16,12 +16,7 @@ import (
 	"minidump/stream"
 )
 
-var (
-	arch    = flag.String("arch", "", "GOARCH of the machine that made the dumps")
-	dumps   = flag.String("dumps", "", "folder with the dumps")
-	program = flag.String("victims", "", "folder with the victims of that GOARCH")
-	narrow  = flag.String("narrow", "", "folder with its 32-bit victims")
-)
+var dumps = flag.String("dumps", "", "folder with the dumps of another machine")
 
 // note is what the test in the machine tells of a dump; the root package has the same type.
 type note struct {
@@ -29,10 +24,10 @@ type note struct {
 	PID       int
 	Blamed    int
 	Threads   int
-	Program   string
-	Functions []string
 	Signal    int
 	Address   uint64
+	Functions []string
+	Program   string
 }
 
 // reading is what is expected of an architecture.
@@ -89,9 +84,6 @@ func TestReadOnHost(t *testing.T) {
 	if *dumps == "" {
 		t.Skip("no dumps of another machine given")
 	}
-	if _, known := readings[*arch]; !known {
-		t.Fatalf("nothing is known of %q", *arch)
-	}
 	files, err := filepath.Glob(filepath.Join(*dumps, "*.dmp"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no dumps in %s: %v", *dumps, err)
@@ -123,7 +115,7 @@ func TestReadOnHost(t *testing.T) {
 			if n.Functions != nil && want.frames > 0 {
 				if symbols[n.GOARCH] == "" {
 					symbols[n.GOARCH] = all.TempDir()
-					makeSymbols(t, symbols[n.GOARCH], &n)
+					run(t, "dump_syms", "-s", symbols[n.GOARCH], filepath.Join(*dumps, n.Program))
 				}
 				syms = symbols[n.GOARCH]
 			}
@@ -237,8 +229,8 @@ func walk(t *testing.T, file string, f *stream.File, n *note, want reading, symb
 			}
 		}
 	}
-	if strings.HasSuffix(file, "full.dmp") {
-		return // all its memory as text would take a while
+	if strings.HasSuffix(file, "full.dmp") || want.arch == context.PPC64 {
+		return // all its memory as text would take a while; and of ppc64 it can't show the registers
 	}
 	text := string(run(t, "minidump-stackwalk", "--dump", file))
 	parts := []string{"MinidumpThreadList", "MinidumpModuleList", "MinidumpMemoryInfoList", "MinidumpHandleDataStream",
@@ -253,15 +245,6 @@ func walk(t *testing.T, file string, f *stream.File, n *note, want reading, symb
 			t.Errorf("--dump has no stream at %#x: %v", d.Location.RVA, d.Type)
 		}
 	}
-}
-
-// makeSymbols puts the symbols of a victim into the folder out.
-func makeSymbols(t *testing.T, out string, n *note) {
-	dir := *program
-	if n.GOARCH != *arch {
-		dir = *narrow
-	}
-	run(t, "dump_syms", "-s", out, filepath.Join(dir, n.Program))
 }
 
 // run runs one of the tools that .ci/run installs.

@@ -2,10 +2,9 @@
 // and left in a folder (see arch_linux_test.go there): with the decoder of package stream, and with minidump-stackwalk,
 // which no one here wrote. It is all test:
 //
-//	go test ./internal/vm/archtest -args -arch arm64 -dumps DIR -victims DIR [-narrow DIR]
+//	go test ./internal/vm/archtest -args -dumps DIR
 //
-// where the victims are what internal/victims/build made for the architecture, and for the 32-bit one besides it. Without
-// these arguments there is nothing to read, and the tests are skipped.
+// Without that argument there is nothing to read, and the test is skipped.
 //
 // There are kernels in packages for arm64, arm, riscv64, ppc64le, mips64le, mipsle, s390x and loong64. For mips, mips64 and
 // ppc64 there is none: their big-endian records are tested byte by byte in package context, and whole dumps of them through
