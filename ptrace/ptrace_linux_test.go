@@ -168,7 +168,7 @@ func describe(t *testing.T, v *victim) {
 func TestExec(t *testing.T) {
 	times, pause := rounds(60), 100*time.Microsecond
 	if times < 60 {
-		pause = 20 * time.Millisecond
+		pause = 200 * time.Millisecond
 	}
 	v := startVictim(t, "parent exec "+strconv.Itoa(times))
 	quit := make(chan bool)
@@ -454,7 +454,8 @@ func TestMonotonic(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := Monotonic()
-	if ns := ts.Nano(); ns < before-5e6 || ns > after+5e6 {
+	// The start of the clock was read in two steps, between which a slow machine can do other things.
+	if ns := ts.Nano(); ns < before-100e6 || ns > after+100e6 {
 		t.Errorf("clock_gettime %d, Monotonic %d to %d", ns, before, after)
 	}
 	if n := testing.AllocsPerRun(100, func() { Monotonic() }); n != 0 {

@@ -141,7 +141,7 @@ func runVictim(args []string) {
 					runtime.LockOSThread()
 					for {
 						mem.Beats[1].Add(1)
-						time.Sleep(10 * time.Microsecond)
+						time.Sleep(time.Millisecond)
 					}
 				}()
 			}
