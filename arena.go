@@ -24,7 +24,8 @@ func (a *arena) ensure(end uintptr) bool {
 	if end > a.size {
 		return false
 	}
-	step := min((end-a.open+arenaStep-1)&^(arenaStep-1), a.size-a.open)
+	// As much again as there is, so that an arena of any size takes few system calls. What is not used costs nothing.
+	step := min(max(a.open, (end-a.open+arenaStep-1)&^(arenaStep-1)), a.size-a.open)
 	if !arenaOpen(unsafe.Add(a.base, a.open), step) {
 		return false
 	}

@@ -525,19 +525,11 @@ func (w *Writer) putMemory() {
 		}
 		w.end(stream.MemoryListStream, off)
 		e.Align(16)
-		for i := range rs {
-			rs[i].rva = e.Offset()
-			e.Bytes(s.bytes.bytes(rs[i].data))
-		}
-		w.placeStacks()
+		w.putRanges(rs)
 		return
 	}
 	e.Align(16)
-	for i := range rs {
-		rs[i].rva = e.Offset()
-		e.Bytes(s.bytes.bytes(rs[i].data))
-	}
-	w.placeStacks()
+	w.putRanges(rs)
 	full := s.full.all()
 	off := w.begin()
 	h := stream.Memory64List{NumberOfMemoryRanges: uint64(len(full)), BaseRVA: l.memory}
@@ -556,6 +548,22 @@ func (w *Writer) putMemory() {
 			e.Zero(full[i].size)
 		}
 	}
+}
+
+// putRanges puts captured memory. What lies behind each other in the snapshot goes to the encoder at once, which then
+// need not copy it.
+func (w *Writer) putRanges(rs []memoryRange) {
+	s, e := &w.snap, w.enc
+	for i := 0; i < len(rs); {
+		at, run := e.Offset(), rs[i].data
+		rs[i].rva = at
+		for i++; i < len(rs) && rs[i].data.off == run.off+run.len; i++ {
+			rs[i].rva = at + uint64(run.len)
+			run.len += rs[i].data.len
+		}
+		e.Bytes(s.bytes.bytes(run))
+	}
+	w.placeStacks()
 }
 
 // placeStacks lets the thread list refer into the memory that was just put.

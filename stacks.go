@@ -48,7 +48,7 @@ func (s *snapshot) stackBounds(sp uint64) (lo, hi uint64, ok bool) {
 		if m.start > sp {
 			return m.start, m.end, true
 		}
-		lo = sp - min(sp, s.target.arch.RedZone())
+		lo = (sp - min(sp, s.target.arch.RedZone())) &^ 15 // so that stacks lie behind each other in the arena
 		return max(lo, m.start), m.end, true
 	}
 	return 0, 0, false
