@@ -70,11 +70,11 @@ func main() {
 		argv []string
 	}{
 		{"start and end of /bin/true", []string{"/bin/true"}},
-		{"C, 5 million system calls", []string{c, "5000000"}},
-		{"C, 5000 threads born and dead", []string{c, "0", "5000"}},
+		{"C, a million system calls", []string{c, "1000000"}},
+		{"C, 1000 threads born and dead", []string{c, "0", "1000"}},
 		{"Go, garbage collection", []string{self, "--work", "gc"}},
 		{"Go, SIGURG as often as it can", []string{self, "--work", "urg"}},
-		{"Go, 10000 recovered nil dereferences", []string{self, "--work", "nil"}},
+		{"Go, 2000 recovered nil dereferences", []string{self, "--work", "nil"}},
 	} {
 		var without, with []time.Duration
 		for range rounds {
@@ -124,7 +124,7 @@ func work(kind string) {
 		var wg sync.WaitGroup
 		for range 4 {
 			wg.Go(func() {
-				for range 60 {
+				for range 15 {
 					sink = grow(14)
 					spin()
 				}
@@ -150,13 +150,13 @@ func work(kind string) {
 			})
 		}
 		var m runtime.MemStats
-		for range 2000 {
+		for range 500 {
 			runtime.ReadMemStats(&m)
 		}
 		close(stop)
 		wg.Wait()
 	case "nil":
-		for range 10000 {
+		for range 2000 {
 			nilDereference()
 		}
 	}
