@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -21,10 +22,10 @@ var coreCommand = subcommand{
 type coreFlags struct {
 	writerFlags
 	pid       int
-	log       string
 	install   bool
 	uninstall bool
 	force     bool
+	settings  bool // it is about --install or --uninstall
 
 	// The flags about what goes into a dump, as they were given: --install puts them into core_pattern.
 	given []string
@@ -59,8 +60,10 @@ func (c *coreFlags) register(s *flagSet) {
 		return err
 	})
 	s.add("log", "FILE", "append messages to this file instead of printing them", func(v string) error {
-		c.log = v
 		c.given = append(c.given, "--log="+v)
+		if c.settings { // the messages are for who installs it
+			return nil
+		}
 		return logTo(v)
 	})
 	s.add("config", "FILE", "take further flags from this file: one in each line, as --mode=full", func(v string) error {
@@ -90,7 +93,7 @@ func runCore(args []string) (err error) {
 	s := flagSet{command: "core", args: "FILE",
 		about: "Writes a minidump of what the ELF core file FILE holds: of the Linux kernel or of gdb's gcore, of any " +
 			"architecture. - is standard input. Flags about a live process are accepted and have no effect."}
-	var c coreFlags
+	c := coreFlags{settings: slices.Contains(args, "--install") || slices.Contains(args, "--uninstall")}
 	c.register(&s)
 	rest, err := s.parse(args)
 	if c.pid != 0 {
