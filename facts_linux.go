@@ -71,7 +71,8 @@ func (l *live) firstLook(*snapshot) error {
 		f.bootTimeErr = errno
 	}
 	f.cpuinfo, f.cpuinfoErr = readWhole("/proc/cpuinfo\x00", l.scratch)
-	f.readSystem(l.scratch)
+	hwcap, hwcap2 := l.hwcap()
+	f.readSystem(l.scratch, hwcap, hwcap2)
 	f.ready = true
 	return nil
 }
@@ -99,7 +100,7 @@ func isAndroid() bool {
 }
 
 // readSystem fills in what the SystemInfo stream says.
-func (f *facts) readSystem(scratch []byte) {
+func (f *facts) readSystem(scratch []byte, hwcap, hwcap2 uint64) {
 	info := &f.system.info
 	arch := f.target.arch
 	info.ProcessorArchitecture = arch.ProcessorArchitecture()
@@ -130,7 +131,6 @@ func (f *facts) readSystem(scratch []byte) {
 		n = runtime.NumCPU()
 	}
 	info.NumberOfProcessors = uint8(min(n, 255))
-	hwcap, hwcap2 := ownHwcap(scratch)
 	switch arch {
 	case context.X86, context.AMD64:
 		info.ProcessorLevel = uint16(cpu.Family)
@@ -172,13 +172,20 @@ func cpuidVersion(family, model, stepping uint32) uint32 {
 	return v | 15<<8 | (family-15)&0xff<<20
 }
 
-// ownHwcap reads AT_HWCAP and AT_HWCAP2 of this program: they are the machine's.
-func ownHwcap(scratch []byte) (hwcap, hwcap2 uint64) {
-	b, errno := readWhole("/proc/self/auxv\x00", scratch)
-	if errno != 0 {
-		return 0, 0
+// hwcap gives AT_HWCAP and AT_HWCAP2 of the process; of this program, if that may not be read, and if their bits mean the
+// same in both: those of a 32-bit program are others than those of a 64-bit one on the same machine.
+func (l *live) hwcap() (hwcap, hwcap2 uint64) {
+	arch := l.facts.target.arch
+	b, errno := l.readSmall("auxv\x00")
+	if errno != 0 || len(b) == 0 {
+		if arch != l.native {
+			return 0, 0
+		}
+		if b, errno = readWhole("/proc/self/auxv\x00", l.scratch); errno != 0 {
+			return 0, 0
+		}
 	}
-	a := procfs.ParseAuxv(b, nativeArch.WordSize(), nativeOrder)
+	a := procfs.ParseAuxv(b, arch.WordSize(), nativeOrder)
 	return a.Hwcap, a.Hwcap2
 }
 
