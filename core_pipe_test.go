@@ -1,0 +1,185 @@
+package minidump
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"minidump/stream"
+)
+
+// pipeDump dumps a core that can only be read forward.
+func pipeDump(t testing.TB, core io.Reader, pid int, spool string, o Options) (*stream.File, Result) {
+	t.Helper()
+	w, err := OpenCorePipe(struct{ io.Reader }{core}, pid, spool, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	return dumpOpened(t, w)
+}
+
+// Of a core that goes by, a dump holds the same as of the file.
+func TestCorePipeAlone(t *testing.T) {
+	for i := range coreArchs {
+		a := &coreArchs[i]
+		core := sampleCore(a).bytes()
+		for _, mode := range []Mode{ModeStack, ModeIndirect, ModeFull} {
+			o := Options{Mode: mode, RegisterSets: true, AppMemory: []AppMemory{{Address: sampleHeap + 0x100, Size: 64}}}
+			spool := t.TempDir()
+			want, wr := dumpCore(t, core, o)
+			got, gr := pipeDump(t, iotest.OneByteReader(bytes.NewReader(core)), 0, spool, o)
+			if gr.Size != wr.Size || gr.Memory != wr.Memory || gr.Soft != wr.Soft || gr.Modules != wr.Modules {
+				t.Errorf("%s, mode %d: %+v %v, of the file %+v %v", a.name, mode, gr, gr.SoftErrors(), wr, wr.SoftErrors())
+			}
+			for _, typ := range []stream.Type{stream.ThreadListStream, stream.ModuleListStream, stream.ExceptionStream,
+				stream.LinuxCmdLine, stream.LinuxEnviron, stream.LinuxAuxv, stream.LinuxMaps, stream.MemoryInfoListStream} {
+				g, err1 := got.Stream(typ)
+				w, err2 := want.Stream(typ)
+				if !bytes.Equal(g, w) || (err1 == nil) != (err2 == nil) {
+					t.Errorf("%s, mode %d: stream %v differs: %v %v", a.name, mode, typ, err1, err2)
+				}
+			}
+			ranges, _ := want.MemoryRanges()
+			for _, m := range ranges {
+				g, w := make([]byte, m.Size), make([]byte, m.Size)
+				n, _ := got.ReadMemory(m.Addr, g)
+				want.ReadMemory(m.Addr, w)
+				if n != len(g) || !bytes.Equal(g, w) {
+					t.Errorf("%s, mode %d: memory at %#x differs", a.name, mode, m.Addr)
+				}
+			}
+			if left, _ := os.ReadDir(spool); len(left) > 0 && runtime.GOOS != "windows" {
+				t.Errorf("%v are left", left)
+			}
+		}
+	}
+}
+
+// A large core costs no more memory than a small one, and is not read beyond what counts.
+func TestCorePipeLarge(t *testing.T) {
+	a := coreArchNamed("amd64")
+	b := &coreBuilder{coreArch: a}
+	const size = 1 << 30
+	b.note("CORE", 1, a.status(5, 11, samplePC, 0x100000000+size/2))
+	progs := a.prog(1, 6, 1<<20, 0x100000000, size, size)
+	progs = append(progs, a.prog(1, 6, 1<<20+size, 0x200000000, size, size)...)
+	head := append(a.elfHeader(4, 3, 0), a.prog(4, 0, 1<<19, 0, uint64(len(b.notes)), 0)...)
+	head = append(head, progs...)
+	head = append(head, make([]byte, 1<<19-len(head))...)
+	head = append(head, b.notes...)
+	zeros := &zeroReader{}
+	_, r := pipeDump(t, io.MultiReader(bytes.NewReader(head), zeros), 0, "", Options{})
+	if r.Memory != DefaultCrashStackLimit || r.Threads != 1 {
+		t.Errorf("%+v", r)
+	}
+	if zeros.n < size/2 || zeros.n > size+2<<20 {
+		t.Errorf("%d bytes were read", zeros.n)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	w, err := OpenCorePipe(io.MultiReader(bytes.NewReader(head), &zeroReader{}), 0, "", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 8<<20 {
+		t.Errorf("%d bytes of memory were taken", n)
+	}
+}
+
+// zeroReader has no end.
+type zeroReader struct{ n int }
+
+func (z *zeroReader) Read(p []byte) (int, error) {
+	clear(p)
+	z.n += len(p)
+	return len(p), nil
+}
+
+// A pipe that ends early, or holds something else.
+func TestCorePipeWrong(t *testing.T) {
+	core := sampleCore(coreArchNamed("amd64")).bytes()
+	for _, c := range []struct {
+		data string
+		err  error
+	}{
+		{"", ErrNotCore}, {"no core at all, but some bytes of text that are longer than any header is", ErrNotCore},
+		{"\x28\xb5\x2f\xfd and more", ErrCompressed}, {string(core[:63]), ErrNotCore},
+	} {
+		if _, err := OpenCorePipe(strings.NewReader(c.data), 0, "", Options{}); !errors.Is(err, c.err) {
+			t.Errorf("%.10q: %v", c.data, err)
+		}
+	}
+	for n := 64; n < len(core); n += 211 {
+		for _, mode := range []Mode{ModeStack, ModeFull} {
+			w, err := OpenCorePipe(bytes.NewReader(core[:n]), 0, t.TempDir(), Options{Mode: mode})
+			if err != nil {
+				if !errors.Is(err, ErrNotCore) {
+					t.Errorf("%d bytes: %v", n, err)
+				}
+				continue
+			}
+			if _, r := dumpOpened(t, w); n > 5000 && n < len(core)-5000 && r.Soft == 0 {
+				t.Errorf("%d bytes: nothing is told", n)
+			}
+			w.Close()
+		}
+	}
+	if _, err := OpenCorePipe(bytes.NewReader(core), 0, filepath.Join(t.TempDir(), "none"), Options{Mode: ModeFull}); err == nil {
+		t.Error("no folder for the temporary file, and no error")
+	}
+}
+
+// The process that is named is not the one whose core this is: the core alone has to do.
+func TestCorePipeOtherProcess(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux looks at the process")
+	}
+	core := sampleCore(coreArchNamed("amd64")).bytes()
+	for _, pid := range []int{os.Getpid(), os.Getppid(), 1 << 30} {
+		f, r := pipeDump(t, bytes.NewReader(core), pid, "", Options{Thread: 7})
+		e, err := f.Exception()
+		if err != nil || e.ThreadID != 101 || e.Address != 0xdead0 {
+			t.Errorf("exception %+v: %v", e, err)
+		}
+		if !slices.ContainsFunc(r.SoftErrors(), func(e SoftError) bool {
+			return strings.HasPrefix(e.Op, "look at the process that dumps core") && e.Subject != ""
+		}) {
+			t.Errorf("PID %d: %v", pid, r.SoftErrors())
+		}
+	}
+}
+
+func FuzzCorePipe(f *testing.F) {
+	for i := range coreArchs {
+		f.Add(smallCore(&coreArchs[i]), uint8(i))
+	}
+	f.Fuzz(func(t *testing.T, core []byte, mode uint8) {
+		o := Options{Mode: Mode(mode % 3), AppMemory: []AppMemory{{Address: samplePC - 5, Size: 1 << 62}}}
+		w, err := OpenCorePipe(bytes.NewReader(core), 0, t.TempDir(), o)
+		if err != nil {
+			return
+		}
+		defer w.Close()
+		var out bytes.Buffer
+		if _, err := w.Dump(&out); err != nil {
+			t.Fatal(err)
+		}
+		file, err := stream.Open(bytes.NewReader(out.Bytes()), int64(out.Len()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := stream.Problems(file); len(p) > 0 {
+			t.Fatal(p)
+		}
+	})
+}
