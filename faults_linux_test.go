@@ -568,7 +568,11 @@ func TestFaultsThatStay(t *testing.T) {
 			return 0
 		}
 	}
-	for _, target := range faultTargets {
+	targets := faultTargets
+	if emulated {
+		targets = targets[:1]
+	}
+	for _, target := range targets {
 		v := startCounter(t, target.language, 3, time.Millisecond)
 		o := everything(target.mode, v, t)
 		noMem := func(c call) sys.Errno {
@@ -707,7 +711,11 @@ func TestUnstoppable(t *testing.T) {
 			k.mu.Lock()
 			k.refuse = nil
 			k.mu.Unlock()
-			if _, r = quietDump(t, w); r.Soft != 0 {
+			_, r = quietDump(t, w)
+			for try := 0; emulated && r.Soft != 0 && try < 5; try++ { // the time to stop is short for it
+				_, r = quietDump(t, w)
+			}
+			if r.Soft != 0 {
 				t.Errorf("the next dump: %v", r.SoftErrors())
 			}
 			v.free(t)

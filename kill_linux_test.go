@@ -107,6 +107,9 @@ func TestDumperIsKilled(t *testing.T) {
 	if testing.Short() {
 		rounds = 40
 	}
+	if emulated {
+		rounds = 20
+	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
@@ -168,7 +171,10 @@ func TestDumperIsKilled(t *testing.T) {
 
 // TestDeadline dumps a large process with no time to stop it.
 func TestDeadline(t *testing.T) {
-	const threads = 1000
+	threads := 1000
+	if emulated {
+		threads = 200
+	}
 	v := victims.Start(t, victims.C(t, "victim.c"), "idle", strconv.Itoa(threads))
 	c := &counter{Proc: v}
 	for _, timeout := range []time.Duration{time.Nanosecond, time.Millisecond} {
