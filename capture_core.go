@@ -318,6 +318,9 @@ func (c *core) identify(w *Writer, m *module) {
 		m.path = c.programPath(&w.snap)
 		m.name = m.path
 	}
+	if m.id.len > 0 { // it is only the name that is missing
+		return
+	}
 	c.image.base = m.base
 	c.layout = elf.Layout{Memory: true, Base: m.base, PageSize: w.snap.target.pageSize}
 	if id, kind, ok := c.images.BuildIDOf(&c.image, c.layout); ok && kind != elf.IDNone {

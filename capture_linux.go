@@ -43,6 +43,8 @@ type live struct {
 	tracing    bool // the goroutine runs
 	traceTID   int  // its OS thread
 	held       bool // instead, the calling OS thread traces the process already and does the steps itself (run_linux.go)
+	reaper     *time.Timer
+	reaping    atomic.Bool // a stop is under way
 	stopped    bool
 	hushed     bool // SIGCHLD is silenced for stops
 	oldChld    sys.SigAction
@@ -53,6 +55,7 @@ type live struct {
 
 	// for what is looked up in files, and along link_map
 	images *elf.Reader
+	zip    *elf.ZipReader
 	file   fdSource
 	view   elf.View
 	layout elf.Layout
@@ -104,6 +107,10 @@ func NewWriter(pid int, o Options) (*Writer, error) {
 func (l *live) startTracing() {
 	l.turn = turnIdle
 	l.tracing = true
+	if l.reaper == nil {
+		l.reaper = time.AfterFunc(time.Hour, l.reap)
+		l.reaper.Stop()
+	}
 	started := make(chan struct{})
 	go l.trace(started)
 	<-started
@@ -128,6 +135,7 @@ func newLive(pid int, o Options) (*Writer, *live, error) {
 	l.scratch = make([]byte, goScratch)
 	l.tracer = ptrace.New(pid)
 	l.images = elf.NewReader(make([]byte, elf.MinScratch))
+	l.zip = elf.NewZipReader(make([]byte, elf.MinScratch))
 	l.mem = liveMemory{pid: pid, dir: l.dir, tracer: l.tracer, memFD: -1}
 	l.window = memoryWindow{mem: &l.mem, buf: make([]byte, dsoChunk)}
 	for _, r := range []struct {
@@ -266,7 +274,22 @@ func (l *live) letGoOfAll() {
 
 func (l *live) memory() targetMemory { return &l.mem }
 
+// reapAfter is when a stop has taken so long that it may be hanging on an execve of the target (see ptrace.Reap).
+const reapAfter = 50 * time.Millisecond
+
+// reap frees a stop that hangs on an execve. It runs on another OS thread than the tracing one, by a timer.
+func (l *live) reap() {
+	if l.reaping.Load() {
+		ptrace.Reap(int(l.pid))
+		l.reaper.Reset(reapAfter)
+	}
+}
+
 func (l *live) close() error {
+	if l.reaper != nil {
+		l.reaping.Store(false)
+		l.reaper.Stop()
+	}
 	if l.tracing {
 		l.do(nil, stepEnd)
 		l.tracing = false
@@ -456,8 +479,9 @@ func (l *live) readRaw(s *snapshot, which int, name string, op softOp) sys.Errno
 	return errno
 }
 
-// stopAll stops every thread that listThreads has found: all are told to stop before the first is waited for. If there
-// are more by then, the list is read again, until nothing new is in it.
+// stopAll stops every thread that listThreads has found: all are told to stop before the first is waited for. While the
+// kernel counts more threads than that, the list is read again. Since a listing can end early when a thread dies under
+// it, a few have to bring nothing new.
 func (l *live) stopAll(w *Writer) {
 	s := &w.snap
 	timeout := w.opts.StopTimeout
@@ -466,7 +490,11 @@ func (l *live) stopAll(w *Writer) {
 	}
 	deadline := l.stopSince + int64(timeout)
 	l.traced.clear()
-	for round := 0; ; round++ {
+	if l.reaper != nil {
+		l.reaping.Store(true)
+		l.reaper.Reset(reapAfter)
+	}
+	for round, idle := 0, 0; idle < 3; round++ {
 		known := l.traced.n
 		if round > 0 {
 			if l.noneIsNew() {
@@ -480,8 +508,10 @@ func (l *live) stopAll(w *Writer) {
 		l.addNew()
 		fresh := l.traced.all()[known:]
 		if len(fresh) == 0 {
-			break
+			idle++
+			continue
 		}
+		idle = 0
 		for i := range fresh {
 			if l.held {
 				l.tracer.Hold(&fresh[i])
@@ -489,11 +519,12 @@ func (l *live) stopAll(w *Writer) {
 				l.tracer.Seize(&fresh[i])
 			}
 		}
-		l.tracer.Collect(fresh, deadline)
+		l.tracer.Collect(l.traced.all(), deadline) // all: an execve kills threads that have stopped
 		if round > 0 && ptrace.Monotonic() > deadline {
 			break
 		}
 	}
+	l.reaping.Store(false)
 	denied := 0
 	for i := range l.traced.all() {
 		th := l.traced.at(i)
@@ -557,13 +588,14 @@ func (l *live) listOwn(blamed int32) {
 // noneIsNew tells by the number of threads alone that there is none besides those known. To read the list takes the
 // kernel longer than to read all registers.
 func (l *live) noneIsNew() bool {
+	living := 0
 	for i := range l.traced.all() {
-		if l.traced.at(i).State == ptrace.Gone { // it may still be counted, or not
-			return false
+		if l.traced.at(i).State != ptrace.Gone {
+			living++
 		}
 	}
 	n, errno := l.dir.NumTasks()
-	return errno == 0 && n == l.traced.n
+	return errno == 0 && n == living
 }
 
 // listThreads reads the ids of the present threads into l.tids.

@@ -1,6 +1,8 @@
 package minidump
 
 import (
+	"bytes"
+
 	"golang.org/x/sys/unix"
 
 	"minidump/elf"
@@ -27,7 +29,7 @@ func (f *fdSource) ReadAt(p []byte, off uint64) int {
 
 // identify looks into the file that a module is mapped from: the very inode, by /proc/PID/map_files, else by its path
 // below the process's own root, if that still is the same file. The dumper's own mount namespace is never looked at,
-// where the path may be another file.
+// where the path may be another file. A library in an archive that has no SONAME gets the name it has there.
 func (l *live) identify(w *Writer, m *module) {
 	s := &w.snap
 	if m.path.len == 0 {
@@ -52,6 +54,13 @@ func (l *live) identify(w *Writer, m *module) {
 		return
 	}
 	l.file.fd = fd
+	if m.inArchive && m.soname.len == 0 {
+		l.nameEntry(s, m, first.offset)
+	}
+	if m.id.len > 0 {
+		sys.Close(fd)
+		return
+	}
 	l.view.Source, l.view.Off, l.view.Size = &l.file, 0, ^uint64(0)
 	if m.inArchive {
 		l.view.Off, l.view.Size = first.offset, 1<<62
@@ -64,6 +73,16 @@ func (l *live) identify(w *Writer, m *module) {
 	}
 	l.images.Close()
 	sys.Close(fd)
+}
+
+// nameEntry takes the last part of the name that the archive, which is open, gives to what lies at an offset.
+func (l *live) nameEntry(s *snapshot, m *module, off uint64) {
+	if sys.Statx(l.file.fd, "\x00", unix.AT_EMPTY_PATH|unix.AT_NO_AUTOMOUNT, unix.STATX_SIZE, &l.stat) != 0 {
+		return
+	}
+	if e, ok := l.zip.At(&l.file, l.stat.Size, off); ok {
+		m.soname = s.put(e.Name[bytes.LastIndexByte(e.Name, '/')+1:])
+	}
 }
 
 // openSame opens the file of a mapping by its path below the root of the process.

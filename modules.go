@@ -2,8 +2,10 @@ package minidump
 
 import (
 	"bytes"
+	"math"
 
 	"minidump/elf"
+	"minidump/procfs"
 )
 
 // Bytes read of each image at first: the ELF header, the program headers of a library with up to a dozen segments, and
@@ -23,18 +25,19 @@ func (w *Writer) identifyModules() {
 	s, mem := &w.snap, w.src.memory()
 	s.groupModules(w.opts.UserModules)
 	w.readHeaders(mem)
-	s.splitArchives(w, mem)
+	s.splitArchives(mem)
 	s.extendReserved()
 	w.readNotes(mem)
 	w.readSonames(mem)
 	for i := range s.modules.all() {
 		m := s.modules.at(i)
-		if m.id.len == 0 && !m.user {
+		if m.id.len == 0 || m.inArchive && m.soname.len == 0 {
 			w.src.identify(w, m)
 		}
 		s.nameModule(m)
 	}
 	s.mainFirst(w)
+	s.lowerPacked()
 	s.addUserModules(w.opts.UserModules)
 }
 
@@ -114,46 +117,72 @@ func isELF(b []byte) bool {
 }
 
 // splitArchives finds what is no image of its own. A file that does not start with an ELF header may be an archive (an
-// Android APK) out of which libraries are mapped: each starts where an ELF header stands, and has the mappings of
-// the file that follow. Any other file is left out unless code of it is mapped.
-func (s *snapshot) splitArchives(w *Writer, mem targetMemory) {
-	mods, maps := s.modules.all(), s.mappings.all()
-	n := 0
-	var archive *module // the last library found inside an archive
-	for i := range mods {
-		m := mods[i]
+// Android APK) out of which libraries are mapped: each starts where an ELF header stands, and has the mappings of the
+// file that follow, as far as its program headers say. Any other file is left out unless code of it is mapped; code that
+// a program has made in memory with a name (memfd, Android's ashmem) is no module either.
+func (s *snapshot) splitArchives(mem targetMemory) {
+	maps := s.mappings.all()
+	n := s.modules.n
+	var lib *module // the last image
+	var limit uint64
+	for i := range n {
+		m := *s.modules.at(i)
 		first := &maps[m.mapIndex]
 		elfHere := isELF(s.bytes.bytes(m.headers))
-		switch {
-		case m.gate || elfHere:
-			m.inArchive = first.offset != 0
-			if elfHere && !m.gate && first.offset == 0 {
-				archive = nil
-			}
-		case first.offset != 0 && archive != nil && sameFile(&maps[archive.mapIndex], first) && first.offset > maps[archive.mapIndex].offset:
-			archive.end = m.end
+		if lib != nil && m.base < limit && !m.gate && (lib.inArchive || !elfHere) &&
+			sameFile(&maps[lib.mapIndex], first) && first.offset >= maps[lib.mapIndex].offset {
+			lib.end = m.end
 			continue
-		case !s.groupExecutable(&m):
-			// A data file. Libraries may be mapped out of it behind its first mapping.
-			if lib, ok := s.findInside(w, mem, &m); ok {
-				m = lib
-				m.inArchive = true
-				break
+		}
+		if !m.gate && !elfHere {
+			inner, innerLimit, ok := s.addInside(mem, &m)
+			if !ok {
+				return
 			}
-			continue
-		default:
-			if lib, ok := s.findInside(w, mem, &m); ok {
-				m = lib
-				m.inArchive = true
+			if inner != nil {
+				lib, limit = inner, innerLimit
+				continue
+			}
+			if !s.groupExecutable(&m) || inMemory(s.bytes.bytes(m.path)) {
+				continue
 			}
 		}
-		mods[n] = m
-		if m.inArchive {
-			archive = &mods[n]
+		m.inArchive = !m.gate && elfHere && first.offset != 0
+		kept := s.modules.add()
+		if kept == nil {
+			s.soft(opTruncated, 0, 0, m.base)
+			return
 		}
-		n++
+		*kept = m
+		if lib, limit = kept, s.imageEnd(&m); m.gate || !elfHere {
+			lib = nil
+		}
 	}
-	s.modules.n = n
+	mods := s.modules.all()
+	s.modules.n = copy(mods, mods[n:])
+}
+
+// imageEnd tells where an image ends by its program headers, in whole pages; the end of its address space if they
+// are not all at hand.
+func (s *snapshot) imageEnd(m *module) uint64 {
+	b := s.bytes.bytes(m.headers)
+	h, ok := elf.ParseHeader(b)
+	if !ok {
+		return m.end
+	}
+	table := tail(b, h.Phoff)
+	im := h.Scan(table, m.base, s.target.pageSize)
+	if im.Loads == 0 || len(table) < h.ProgTableSize() {
+		return ^uint64(0)
+	}
+	return (im.End() + s.target.pageSize - 1) &^ (s.target.pageSize - 1)
+}
+
+// inMemory tells by its path whether a file is none but memory with a name.
+func inMemory(path []byte) bool {
+	m := procfs.Mapping{Name: path}
+	_, sysv := m.SysV()
+	return sysv || m.IsMemfd() || m.IsAshmem() || m.IsDevZero()
 }
 
 // groupExecutable tells whether any mapping of the module's group is executable.
@@ -167,25 +196,41 @@ func (s *snapshot) groupExecutable(m *module) bool {
 	return false
 }
 
-// findInside looks for the first ELF image at a later mapping of a group.
-func (s *snapshot) findInside(w *Writer, mem targetMemory, m *module) (lib module, ok bool) {
+// addInside adds the images that are mapped out of a group behind its first mapping. It returns the last one, nil if
+// there is none, and where that ends; ok is false when the table is full.
+func (s *snapshot) addInside(mem targetMemory, m *module) (lib *module, limit uint64, ok bool) {
 	maps := s.mappings.all()
 	for i := int(m.mapIndex) + 1; i < len(maps) && maps[i].start < m.end; i++ {
-		if !sameFile(&maps[i], &maps[m.mapIndex]) {
+		p := &maps[i]
+		if !sameFile(p, &maps[m.mapIndex]) {
 			continue
 		}
-		h, b := s.bytes.alloc(int(min(maps[i].end-maps[i].start, firstHeaderRead)))
+		if lib != nil && p.start < limit && p.offset >= maps[lib.mapIndex].offset {
+			lib.end = p.end
+			continue
+		}
+		if p.perm&(permRead|permExec) == 0 {
+			continue
+		}
+		h, b := s.bytes.alloc(int(min(p.end-p.start, firstHeaderRead)))
 		if b == nil {
-			return *m, false
+			s.soft(opTruncated, 0, 0, p.start)
+			return lib, limit, true
 		}
-		h = s.bytes.trim(h, mem.read(maps[i].start, b))
-		if isELF(s.bytes.bytes(h)) {
-			lib = module{base: maps[i].start, end: m.end, mapIndex: int32(i), path: m.path, headers: h}
-			return lib, true
+		h = s.bytes.trim(h, mem.read(p.start, b))
+		if !isELF(s.bytes.bytes(h)) {
+			s.bytes.trim(h, 0)
+			continue
 		}
-		s.bytes.trim(h, 0)
+		if lib = s.modules.add(); lib == nil {
+			s.soft(opTruncated, 0, 0, p.start)
+			return nil, 0, false
+		}
+		lib.base, lib.end, lib.mapIndex, lib.path, lib.headers = p.start, p.end, int32(i), m.path, h
+		lib.inArchive = p.offset != 0
+		limit = s.imageEnd(lib)
 	}
-	return *m, false
+	return lib, limit, true
 }
 
 // extendReserved lets an image end where its own program headers say, as far as nothing but unnamed memory follows:
@@ -338,10 +383,8 @@ func (w *Writer) readSonames(mem targetMemory) {
 			continue
 		}
 		d := h.ParseDynamic(b)
-		if s.target.android {
-			im := h.Scan(tail(s.bytes.bytes(m.headers), h.Phoff), m.base, s.target.pageSize)
-			m.base = im.EffectiveBase(&h, &d)
-		}
+		im := elf.Image{Class: h.Class, Base: m.base, Bias: m.bias}
+		m.packed = m.base - im.EffectiveBase(&h, &d)
 		if !d.HasSoname || d.Strtab == 0 {
 			continue
 		}
@@ -375,8 +418,20 @@ func (w *Writer) readSonames(mem targetMemory) {
 	}
 }
 
+// lowerPacked moves the base of images with Android's packed relocations to where their symbols count from: see
+// elf.Image.EffectiveBase. Up to here the base is where the ELF header lies. It is the dynamic section that tells, not
+// the system: such libraries work wherever a loader understands them.
+func (s *snapshot) lowerPacked() {
+	for i := range s.modules.all() {
+		// A module is described by a size of 32 bits.
+		if m := s.modules.at(i); m.packed != 0 && m.end-m.base+m.packed <= math.MaxUint32 && m.packed <= math.MaxUint32 {
+			m.base -= m.packed
+		}
+	}
+}
+
 // nameModule settles how a module is called: the path with its last part replaced by the SONAME; a library inside an
-// archive is named below the archive's path.
+// archive is named below the archive's path, by its SONAME or else as the archive names it.
 func (s *snapshot) nameModule(m *module) {
 	path := s.bytes.bytes(m.path)
 	if m.gate {
@@ -384,9 +439,13 @@ func (s *snapshot) nameModule(m *module) {
 		return
 	}
 	slash := bytes.LastIndexByte(path, '/')
-	m.version, m.hasVersion = elf.VersionOf(path[slash+1:])
-	m.name = m.path
+	file := path[slash+1:]
 	soname := s.bytes.bytes(m.soname)
+	if m.inArchive {
+		file = soname
+	}
+	m.version, m.hasVersion = elf.VersionOf(file)
+	m.name = m.path
 	if len(soname) == 0 {
 		return
 	}

@@ -166,6 +166,7 @@ type module struct {
 	hasVersion bool
 	version    [4]uint32
 	bias       uint64
+	packed     uint64 // how far below base its symbols count from: Android's packed relocations
 	// what identification still needs, batch by batch
 	phoff      uint64
 	phsize     uint32
@@ -177,7 +178,7 @@ type module struct {
 	dynAddr    uint64
 	dynSize    uint64
 	sonameAddr uint64
-	soname     span
+	soname     span // or the last part of its name in the archive
 	nameRVA    uint64
 	cvRVA      uint64
 }
