@@ -7,7 +7,7 @@ import (
 var serveCommand = subcommand{
 	name:    "serve",
 	args:    "--coredump SOCKET",
-	summary: "wait for crashes at the kernel's coredump socket, and dump each",
+	summary: "dump each process that crashes",
 	run:     runServe,
 }
 

@@ -1,0 +1,292 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"minidump/internal/victims"
+)
+
+// streamCore is a core file of the kernel's making: a thread with registers, and its stack.
+func streamCore() []byte {
+	o := binary.LittleEndian
+	const head, status, stack = 64 + 2*56, 20 + 336, 4096
+	b := make([]byte, head+status+stack)
+	copy(b, "\x7fELF\x02\x01\x01")
+	o.PutUint16(b[16:], 4)  // ET_CORE
+	o.PutUint16(b[18:], 62) // EM_X86_64
+	o.PutUint32(b[20:], 1)
+	o.PutUint64(b[32:], 64)
+	o.PutUint16(b[52:], 64)
+	o.PutUint16(b[54:], 56)
+	o.PutUint16(b[56:], 2)
+	prog := func(at int, typ, flags uint32, off, addr, size uint64) {
+		o.PutUint32(b[at:], typ)
+		o.PutUint32(b[at+4:], flags)
+		o.PutUint64(b[at+8:], off)
+		o.PutUint64(b[at+16:], addr)
+		o.PutUint64(b[at+32:], size)
+		o.PutUint64(b[at+40:], size)
+	}
+	prog(64, 4, 0, head, 0, status)
+	prog(64+56, 1, 6, head+status, 0x7000, stack)
+	n := b[head:]
+	o.PutUint32(n, 5)
+	o.PutUint32(n[4:], 336)
+	o.PutUint32(n[8:], 1) // NT_PRSTATUS
+	copy(n[12:], "CORE")
+	desc := n[20:]
+	o.PutUint16(desc[12:], 11)
+	o.PutUint32(desc[32:], 4321)
+	o.PutUint64(desc[112+16*8:], 0x401234) // rip
+	o.PutUint64(desc[112+19*8:], 0x7800)   // rsp
+	return b
+}
+
+// A core on standard input, in a file or through a pipe.
+func TestCoreStream(t *testing.T) {
+	dir := t.TempDir()
+	core := filepath.Join(dir, "core")
+	if err := os.WriteFile(core, streamCore(), 0600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, dir, "core", core, "-o", "a.dmp").want(t, 0, "wrote a.dmp")
+	want, err := os.ReadFile(filepath.Join(dir, "a.dmp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := func(name string) {
+		t.Helper()
+		got, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || len(got) != len(want) {
+			t.Errorf("%s: %d bytes, of the file %d: %v", name, len(got), len(want), err)
+		}
+		if d := shown(t, filepath.Join(dir, name)); d.Threads[0].ID != 4321 || d.Threads[0].SP != 0x7800 {
+			t.Errorf("%s: %+v", name, d.Threads)
+		}
+	}
+	file, err := os.Open(core)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	runWith(t, command(t, dir, "core", "-", "-o", "b.dmp"), file).want(t, 0, "wrote b.dmp")
+	same("b.dmp")
+	pipe := func() io.Reader { return io.MultiReader(strings.NewReader(string(streamCore()))) }
+	runWith(t, command(t, dir, "core", "-o", "c.dmp", "-"), pipe()).want(t, 0, "wrote c.dmp")
+	same("c.dmp")
+	runWith(t, command(t, dir, "core", "-o", "new", "--mode=full", "-"), pipe()).want(t, 0, "wrote new")
+	if err := os.Mkdir(filepath.Join(dir, "d"), 0755); err != nil {
+		t.Fatal(err)
+	}
+	runWith(t, command(t, dir, "core", "-o", "d", "-"), pipe()).want(t, 0, "wrote d/process.4321.dmp")
+	same("d/process.4321.dmp")
+	config := filepath.Join(dir, "config")
+	os.WriteFile(config, []byte("# a comment\n\n--output="+dir+"/e.dmp\r\n--annotation=key=a value\n"), 0600)
+	runWith(t, command(t, dir, "core", "--config", config, "-"), pipe()).want(t, 0, "wrote "+dir+"/e.dmp")
+	if d := shown(t, filepath.Join(dir, "e.dmp")); !strings.Contains(fmt.Sprint(d), "a value") {
+		t.Errorf("%+v", d)
+	}
+	o := runWith(t, command(t, dir, "core", "--log=log", "-o", "f.dmp", "-"), pipe())
+	if log, _ := os.ReadFile(filepath.Join(dir, "log")); o.status != 0 || o.err != "" || !strings.Contains(string(log), "wrote f.dmp") {
+		t.Errorf("%+v, log %q", o, log)
+	}
+	o = runWith(t, command(t, dir, "core", "--log=log", "-o", "g.dmp", "-"), strings.NewReader("nonsense"))
+	if log, _ := os.ReadFile(filepath.Join(dir, "log")); o.status != 1 || o.err != "" || !strings.Contains(string(log), "not an ELF core file") {
+		t.Errorf("%+v, log %q", o, log)
+	}
+	for _, name := range files(t, dir) {
+		if strings.HasPrefix(name, ".") || name == "g.dmp" {
+			t.Errorf("%s is left", name)
+		}
+	}
+	os.WriteFile(config, []byte("core\n"), 0600)
+	for _, c := range []struct{ args, message string }{
+		{"core --config config -", "is no flag"},
+		{"core --config none -", "no such file"},
+		{"core --pid 5 core", "FILE must be -"},
+		{"core --pid x -", "is no id"},
+		{"core --install --uninstall", "exclude each other"},
+		{"core --install core", "no FILE is expected"},
+		{"serve /tmp/x", "--coredump is missing"},
+		{"serve --coredump", "no SOCKET given"},
+		{"serve --coredump -o none x", "none is no folder"},
+	} {
+		run(t, dir, strings.Fields(c.args)...).want(t, 2, c.message)
+	}
+}
+
+// In a container the setting is the host's.
+func TestCoreInstallInContainer(t *testing.T) {
+	victims.CorePattern(t, false) // in case that it is changed all the same
+	before, err := readSetting(corePattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := command(t, t.TempDir(), "core", "--install")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+	runWith(t, cmd, nil).want(t, 1, "this is a container: its process ids are not those of the machine; --force does it")
+	cmd = command(t, t.TempDir(), "core", "--install")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER}
+	if o := runWith(t, cmd, nil); o.status != 1 || !strings.Contains(o.err, "this is a container") {
+		t.Errorf("%+v", o)
+	}
+	if after, err := readSetting(corePattern); after != before {
+		t.Errorf("core_pattern is %q: %v", after, err)
+	}
+}
+
+func TestCorePattern(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		exe, output     string
+		given           []string
+		pattern, config string
+	}{
+		{"/usr/bin/minidump", dir, nil, "|/usr/bin/minidump core --pid=%P --thread=%I -o " + dir + "/%e-%P.dmp -", ""},
+		{"/usr/bin/minidump", dir + "/%p.x", []string{"--limit=1M"},
+			"|/usr/bin/minidump core --pid=%P --thread=%I --limit=1M -o " + dir + "/%p.x -", ""},
+		{"/usr/bin/minidump", dir, []string{"--annotation=a=b c", "--log=/x%y"},
+			"|/usr/bin/minidump core --config=/etc/minidump/core.conf --pid=%P --thread=%I -",
+			"--annotation=a=b c\n--log=/x%y\n--output=" + dir + "/\n"},
+		{"/usr/b in/minidump", dir, nil, "", "has a blank"},
+		{"/usr/bin/" + strings.Repeat("x", 100), dir, nil, "", "too long"},
+		{"/usr/bin/minidump", "-", nil, "", "no standard output"},
+		{"/usr/bin/minidump", dir, []string{"--annotation=a=" + strings.Repeat("\n", 100)}, "", "line break"},
+	} {
+		f := coreFlags{given: c.given}
+		f.output = c.output
+		pattern, config, err := f.pattern(c.exe)
+		if err != nil {
+			if pattern != "" || c.pattern != "" || !strings.Contains(err.Error(), c.config) {
+				t.Errorf("%q: %q, %v", c.exe, pattern, err)
+			}
+			continue
+		}
+		if len(dir) < 50 && pattern != c.pattern || !strings.HasSuffix(config, c.config) {
+			t.Errorf("%q: %q and %q, want %q and %q", c.exe, pattern, config, c.pattern, c.config)
+		}
+		if len(pattern) > maxPattern {
+			t.Errorf("%q is too long", pattern)
+		}
+	}
+}
+
+// A client that talks as the kernel does, but is not crashing: the stream alone has to do.
+func TestServeProtocol(t *testing.T) {
+	if runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
+		t.Skip("the sample is little-endian")
+	}
+	dir := t.TempDir()
+	short, err := os.MkdirTemp("/tmp", "mdt-") // the path of a socket has 107 bytes at most
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(short)
+	socket := filepath.Join(short, "socket")
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, dir, "serve", "--coredump", "file").want(t, 1, "is no socket")
+	cmd := command(t, dir, "serve", "--coredump", "--json", "-o", dir, socket)
+	var messages strings.Builder
+	cmd.Stderr = &messages
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	dial := func() net.Conn {
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			conn, err := net.Dial("unix", socket)
+			if err == nil {
+				conn.SetDeadline(time.Now().Add(20 * time.Second))
+				return conn
+			}
+			if time.Now().After(deadline) {
+				t.Fatal(err)
+			}
+		}
+	}
+	o := binary.NativeEndian
+	request := func(size, ack uint32, mask uint64) []byte {
+		b := make([]byte, max(16, size))
+		o.PutUint32(b, size)
+		o.PutUint32(b[4:], ack)
+		o.PutUint64(b[8:], mask)
+		return b
+	}
+	// What is none of the kernel's ends in a message, and the server goes on.
+	for _, bad := range [][]byte{{}, []byte("hello"), request(15, 16, 15), request(4097, 16, 15), request(16, 8, 15),
+		request(16, 16, 2|4|8), request(16, 16, 15)[:9]} {
+		conn := dial()
+		conn.Write(bad)
+		conn.(*net.UnixConn).CloseWrite()
+		io.Copy(io.Discard, conn)
+		conn.Close()
+	}
+	refused := dial()
+	refused.Write(request(16, 16, 15))
+	io.ReadFull(refused, make([]byte, 16))
+	refused.Write([]byte{4, 0, 0, 0})
+	io.Copy(io.Discard, refused)
+	refused.Close()
+
+	path := filepath.Join(dir, "process.4321.dmp")
+	for _, size := range []uint32{0, 16, 24} {
+		os.Remove(path)
+		conn := dial()
+		if size > 0 {
+			conn.Write(request(size, 16, 15))
+			ack := make([]byte, 16)
+			if _, err := io.ReadFull(conn, ack); err != nil || o.Uint32(ack) != 16 || o.Uint64(ack[8:]) != 1|8 {
+				t.Fatalf("answer % x: %v", ack, err)
+			}
+			conn.Write(make([]byte, 4))
+		}
+		conn.Write(streamCore())
+		conn.(*net.UnixConn).CloseWrite()
+		if n, err := io.Copy(io.Discard, conn); n != 0 { // it hangs up when it is done
+			t.Errorf("%d bytes came: %v", n, err)
+		}
+		conn.Close()
+		found := files(t, dir)
+		i := slices.IndexFunc(found, func(n string) bool { return strings.HasSuffix(n, ".dmp") })
+		if i < 0 {
+			t.Fatalf("files %q\n%s", found, &messages)
+		}
+		if d := shown(t, filepath.Join(dir, found[i])); d.Threads[0].ID != 4321 {
+			t.Errorf("%+v", d.Threads)
+		}
+		os.Remove(filepath.Join(dir, found[i]))
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	told, _ := io.ReadAll(out)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, &messages)
+	}
+	if n := strings.Count(string(told), "\"threads\":1"); n != 3 {
+		t.Errorf("told %q", told)
+	}
+	for _, want := range []string{"neither a core nor a request", "mark 4", "the kernel offers 0xe", "unexpected EOF"} {
+		if !strings.Contains(messages.String(), want) {
+			t.Errorf("no %q in %s", want, &messages)
+		}
+	}
+	if _, err := os.Lstat(socket); err == nil {
+		t.Error("the socket is left")
+	}
+}
