@@ -26,14 +26,6 @@ func (a *arena) reserve(size uintptr) error {
 	}
 }
 
-// shrink returns the memory (not the address space) beyond keep bytes to the system.
-func (a *arena) shrink(keep uintptr) {
-	keep = (keep + arenaStep - 1) &^ (arenaStep - 1)
-	if a.open > keep {
-		sys.Raw(unix.SYS_MADVISE, uintptr(unsafe.Add(a.base, keep)), a.open-keep, unix.MADV_DONTNEED, 0, 0, 0)
-	}
-}
-
 func (a *arena) release() {
 	if a.base != nil {
 		unix.MunmapPtr(a.base, a.size)

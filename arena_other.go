@@ -12,8 +12,6 @@ func (a *arena) reserve(size uintptr) error {
 	return nil
 }
 
-func (a *arena) shrink(uintptr) {}
-
 func (a *arena) release() { *a = arena{} }
 
 func arenaOpen(unsafe.Pointer, uintptr) bool { return true }

@@ -25,10 +25,9 @@ type snapshot struct {
 	linkMaps table[linkMap]
 	errors   table[softError]
 
-	raw    [numRaw]span // text streams, as read
-	dso    dsoDebug
-	crash  crashInfo
-	goList goInfo
+	raw   [numRaw]span // text streams, as read
+	dso   dsoDebug
+	crash crashInfo
 }
 
 // target says how the bytes of the process are to be read.
@@ -56,7 +55,6 @@ type process struct {
 	createTime           uint32
 	userTime, kernelTime uint32
 	isGo                 bool
-	auxvSeen             bool
 	phdr, phnum, phent   uint64
 	entry, sysinfoEhdr   uint64
 	ldBase               uint64
@@ -112,7 +110,6 @@ type thread struct {
 	stackRVA uint64
 	ctxRVA   uint64
 	nameRVA  uint64
-	order    int32 // trimming order: distance from the blamed thread
 }
 
 type threadState uint8
@@ -238,11 +235,6 @@ type crashInfo struct {
 	nparams uint32
 }
 
-// goInfo is what is known of a Go program.
-type goInfo struct {
-	version span
-}
-
 func (s *snapshot) reserve() error {
 	// What one dump can hold of each; address space, not memory.
 	unit := uintptr(1 << 20)
@@ -297,7 +289,6 @@ func (s *snapshot) begin() {
 	s.raw = [numRaw]span{}
 	s.dso = dsoDebug{}
 	s.crash = crashInfo{}
-	s.goList = goInfo{}
 }
 
 // put copies p into the byte arena. When there is no space the span is empty, which is told.

@@ -116,7 +116,7 @@ func captureHere(gp, fp []byte, c *captured) {
 	p := factor * 3.75
 	c.ngp, c.nfp = CaptureRegisters(gp, fp)
 	c.product = p
-	c.near = uintptr(unsafe.Pointer(&local)) + local[0]&0
+	c.near = uintptr(unsafe.Pointer(&local))
 	if gAt >= 0 {
 		c.g = *(*uintptr)(unsafe.Pointer(&gp[gAt]))
 		bounds := *(**[2]uintptr)(unsafe.Pointer(&c.g))

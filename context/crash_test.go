@@ -148,7 +148,6 @@ func TestSiginfo(t *testing.T) {
 type frameCase struct {
 	arch  Arch
 	uc    string
-	fp    string            // structure that fpstate has, "" for none
 	hw    map[string]uint64 // fields with a value of their own
 	flags uint32
 	none  string // registers of the record that a frame does not have

@@ -55,12 +55,10 @@ type archCase struct {
 	rec        string // the record
 	fp         string // the floating-point set
 	extra      string // the extra set
-	rename     map[string]string
 	flags      uint32 // all of them
 	gpOnly     uint32 // flags without FP and Extra
 	pc, sp, g  string
 	registers  string // in the order of Registers
-	noFPInRec  []string
 	bigCapable bool
 }
 

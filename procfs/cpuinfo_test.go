@@ -79,7 +79,7 @@ func TestParseCPUInfo(t *testing.T) {
 		{"riscv", "riscv64", cpuinfoRISCV, CPUInfo{
 			Count: 1, ModelName: []byte("sifive,u74-mc"), ISA: []byte("rv64imafdch_zicbom_zicsr"), MVendorID: 0x489,
 			MArchID: 0x8000000000000007, MImpID: 0x20181004,
-			Features: 1<<('i'-'a') | 1<<('m'-'a') | 1<<('a'-'a') | 1<<('f'-'a') | 1<<('d'-'a') | 1<<('c'-'a') | 1<<('h'-'a'),
+			Features: 1<<('i'-'a') | 1<<('m'-'a') | 1<<0 | 1<<('f'-'a') | 1<<('d'-'a') | 1<<('c'-'a') | 1<<('h'-'a'),
 		}},
 		{"s390x", "s390x", cpuinfoS390, CPUInfo{
 			Count: 2, Vendor: vendor("IBM/S390"), S390Version: 0xff, S390Ident: 0x133e8, S390Machine: 0x2964,

@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -111,7 +112,11 @@ func grow(depth int) *tree {
 	return &tree{grow(depth - 1), grow(depth - 1)}
 }
 
-var sink *tree
+// Sink keeps the compiler from leaving out what is computed for it.
+var (
+	Sink *tree
+	Spun atomic.Uint64
+)
 
 // work is a workload of the Go kind.
 func work(kind string) {
@@ -125,7 +130,7 @@ func work(kind string) {
 		for range 4 {
 			wg.Go(func() {
 				for range 15 {
-					sink = grow(14)
+					Sink = grow(14)
 					spin()
 				}
 			})
@@ -163,15 +168,16 @@ func work(kind string) {
 }
 
 //go:noinline
-func spin() (x uint64) {
+func spin() {
+	var x uint64
 	for i := range uint64(1_000_000) {
 		x = x*31 + i
 	}
-	return x
+	Spun.Store(x)
 }
 
 func nilDereference() {
 	defer func() { recover() }()
 	var p *tree
-	sink = p.left
+	Sink = p.left
 }
