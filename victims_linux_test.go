@@ -853,7 +853,7 @@ func TestNarrowProcess(t *testing.T) {
 // TestGoCrowd dumps a Go program with a large heap: the dump stays small, for each thread's stack is that of its
 // goroutine, and not the heap that it lies in.
 func TestGoCrowd(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || emulated {
 		t.Skip("needs 640 MiB of memory")
 	}
 	v := victims.Start(t, victims.Go(t, "gocrowd"), "640", "5")
