@@ -41,7 +41,9 @@ func init() {
 func (l *live) firstLook(*snapshot) error {
 	f := &l.facts
 	f.target = target{arch: l.native, order: nativeOrder, pageSize: uint64(os.Getpagesize())}
-	f.target.android = isAndroid()
+	if f.target.android = isAndroid(); f.target.android {
+		sys.ForbidOpenat2(true)
+	}
 	// A 32-bit program under a 64-bit kernel: the ELF header of the program file says so, where it may be read; the
 	// auxiliary vector does otherwise.
 	head := l.scratch[:elf.HeaderSize64]
@@ -91,11 +93,16 @@ func readWhole(path string, scratch []byte) ([]byte, sys.Errno) {
 	}
 }
 
+// systemRoot goes before the paths of the files that tell which system this is; only tests set it.
+var systemRoot = ""
+
+// isAndroid tells an Android system, also to a program that was built for Linux, by the file that its build leaves
+// there. Programs without privileges may know that it is there but not read it.
 func isAndroid() bool {
 	if runtime.GOOS == "android" {
 		return true
 	}
-	_, err := os.Stat("/system/build.prop")
+	_, err := os.Stat(systemRoot + "/system/build.prop")
 	return err == nil
 }
 
@@ -114,9 +121,9 @@ func (f *facts) readSystem(scratch []byte, hwcap, hwcap2 uint64) {
 	}
 	if f.target.android {
 		f.readAndroid(scratch)
-	} else if f.osRelease, f.osReleaseErr = readWhole("/etc/lsb-release\x00", scratch); f.osReleaseErr != 0 {
-		if f.osRelease, f.osReleaseErr = readWhole("/etc/os-release\x00", scratch); f.osReleaseErr != 0 {
-			f.osRelease, f.osReleaseErr = readWhole("/usr/lib/os-release\x00", scratch)
+	} else if f.osRelease, f.osReleaseErr = readWhole(systemRoot+"/etc/lsb-release\x00", scratch); f.osReleaseErr != 0 {
+		if f.osRelease, f.osReleaseErr = readWhole(systemRoot+"/etc/os-release\x00", scratch); f.osReleaseErr != 0 {
+			f.osRelease, f.osReleaseErr = readWhole(systemRoot+"/usr/lib/os-release\x00", scratch)
 		}
 	}
 
@@ -189,21 +196,63 @@ func (l *live) hwcap() (hwcap, hwcap2 uint64) {
 	return a.Hwcap, a.Hwcap2
 }
 
-// readAndroid tells an Android system by the properties that its build left in build.prop: there is no lsb-release.
+// buildProps are the files in which the builds of Android's partitions leave properties, in the order in which init reads
+// them: a read-only property keeps its first value. prop.default was one of its own up to Android 10.
+var buildProps = []string{"/system/etc/prop.default", "/default.prop", "/system/build.prop", "/system_ext/etc/build.prop",
+	"/vendor/default.prop", "/vendor/build.prop", "/odm/etc/build.prop", "/odm/build.prop", "/product/etc/build.prop",
+	"/product/build.prop"}
+
+// systemProps are the properties of a build that go into the dump. Each stands in the files under one of its names: since
+// Android 12 init makes ro.build.fingerprint at start, and the files have only those of the partitions.
+var systemProps = [][]string{
+	{"ro.build.fingerprint", "ro.system.build.fingerprint", "ro.vendor.build.fingerprint"},
+	{"ro.build.version.release", "ro.system.build.version.release"},
+	{"ro.build.version.sdk", "ro.system.build.version.sdk"},
+	{"ro.build.version.security_patch"},
+	{"ro.build.id", "ro.system.build.id"},
+	{"ro.build.type", "ro.system.build.type"},
+	{"ro.build.display.id"},
+	{"ro.product.manufacturer", "ro.product.system.manufacturer", "ro.product.vendor.manufacturer"},
+	{"ro.product.model", "ro.product.vendor.model", "ro.product.system.model"},
+	{"ro.product.cpu.abi"},
+}
+
+// readAndroid tells which Android system this is by the properties that its build left in files. There is no lsb-release:
+// the lines KEY=VALUE stand in its place. It fails, softly, if none of the files may be read.
 func (f *facts) readAndroid(scratch []byte) {
 	f.system.info.PlatformID = stream.MD_OS_ANDROID
-	props, errno := readWhole("/system/build.prop\x00", scratch)
-	if errno != 0 {
-		f.osReleaseErr = errno
-		return
-	}
-	for _, key := range []string{"ro.build.fingerprint", "ro.build.version.release", "ro.build.version.sdk", "ro.build.id",
-		"ro.build.type", "ro.build.display.id", "ro.product.model", "ro.product.cpu.abi"} {
-		if v := procfs.ParseBuildProp(props, key); len(v) > 0 {
-			f.osRelease = append(append(append(append(f.osRelease, key...), '='), v...), '\n')
+	var files [][]byte
+	for _, path := range buildProps {
+		b, errno := readWhole(systemRoot+path+"\x00", scratch)
+		if errno == 0 {
+			files = append(files, b)
+		} else if f.osReleaseErr == 0 || errno != unix.ENOENT {
+			f.osReleaseErr = errno // that one may not be read says more than that another is not there
 		}
 	}
-	if v := procfs.ParseBuildProp(props, "ro.build.fingerprint"); len(v) > 0 {
-		f.system.csd = append(append(f.system.csd, ' '), v...)
+	if len(files) > 0 {
+		f.osReleaseErr = 0
 	}
+	for _, names := range systemProps {
+		key, v := findProp(files, names)
+		if len(v) == 0 {
+			continue
+		}
+		f.osRelease = append(append(append(append(f.osRelease, key...), '='), v...), '\n')
+		if names[0] == "ro.build.fingerprint" {
+			f.system.csd = append(append(f.system.csd, ' '), v...)
+		}
+	}
+}
+
+// findProp looks for a property under its names, in all files for each.
+func findProp(files [][]byte, names []string) (key string, value []byte) {
+	for _, key := range names {
+		for _, b := range files {
+			if v := procfs.ParseBuildProp(b, key); len(v) > 0 {
+				return key, v
+			}
+		}
+	}
+	return "", nil
 }

@@ -162,8 +162,7 @@ func (s *snapshot) splitArchives(mem targetMemory) {
 	s.modules.n = copy(mods, mods[n:])
 }
 
-// imageEnd tells where an image ends by its program headers, in whole pages; the end of its address space if they
-// are not all at hand.
+// imageEnd tells where an image ends by its program headers, in whole pages. If they are not all at hand, it has no end.
 func (s *snapshot) imageEnd(m *module) uint64 {
 	b := s.bytes.bytes(m.headers)
 	h, ok := elf.ParseHeader(b)
@@ -175,7 +174,11 @@ func (s *snapshot) imageEnd(m *module) uint64 {
 	if im.Loads == 0 || len(table) < h.ProgTableSize() {
 		return ^uint64(0)
 	}
-	return (im.End() + s.target.pageSize - 1) &^ (s.target.pageSize - 1)
+	size := im.End() - m.base
+	if h.Class == elf.Class32 { // it may have been mapped above 4 GB, to be looked at
+		size &= math.MaxUint32
+	}
+	return (m.base + size + s.target.pageSize - 1) &^ (s.target.pageSize - 1)
 }
 
 // inMemory tells by its path whether a file is none but memory with a name.
@@ -239,17 +242,10 @@ func (s *snapshot) extendReserved() {
 	maps := s.mappings.all()
 	for i := range s.modules.all() {
 		m := s.modules.at(i)
-		b := s.bytes.bytes(m.headers)
-		h, ok := elf.ParseHeader(b)
-		if !ok {
+		end := s.imageEnd(m)
+		if end == ^uint64(0) {
 			continue
 		}
-		table := tail(b, h.Phoff)
-		im := h.Scan(table, m.base, s.target.pageSize)
-		if im.Loads == 0 || len(table) < h.ProgTableSize() {
-			continue
-		}
-		end := (im.End() + s.target.pageSize - 1) &^ (s.target.pageSize - 1)
 		for j := s.findIndex(m.end - 1); j >= 0 && m.end < end && j+1 < len(maps); j++ {
 			next := &maps[j+1]
 			if next.start != m.end || next.kind != mapAnonymous && next.kind != mapNamed {

@@ -2,8 +2,8 @@
 
 // Package victims builds and starts the programs that tests dump.
 //
-// The C programs are in the folder c (their usage is at the top of each), the Go programs in gocrowd, gocrash and
-// gosleep. Each test gets its own copy of a program, in its own temporary folder, so it may delete or replace it.
+// The C programs are in the folder c (their usage is at the top of each), the Go programs in gocrowd, gocrash, gosleep and
+// golinker. Each test gets its own copy of a program, in its own temporary folder, so it may delete or replace it.
 //
 // A test that needs a compiler which is missing is skipped with the reason; when the environment has CI=true, it fails.
 // In a virtual machine without compilers (see internal/vm) programs built beforehand by the command build are taken
@@ -209,7 +209,7 @@ func Prebuild(goarch, dir string) error {
 			}
 		}
 	}
-	for _, name := range []string{"gocrowd", "gocrash", "gosleep"} {
+	for _, name := range []string{"gocrowd", "gocrash", "gosleep", "golinker"} {
 		if err := BuildGo(name, filepath.Join(dir, name), goarch); err != nil {
 			return err
 		}
