@@ -327,6 +327,14 @@ func TestCorePipe(t *testing.T) {
 			t.Errorf("%d ranges: %v", len(ranges), err)
 		}
 	})
+	// What somebody else has set since is left alone.
+	installed, _ := os.ReadFile(victims.CorePatternFile)
+	victims.SetCorePattern(t, "somebody-elses")
+	if out, err := exec.Command(command, "core", "--uninstall").CombinedOutput(); err == nil ||
+		!strings.Contains(string(out), "has been changed to \"somebody-elses\" since") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	victims.SetCorePattern(t, strings.TrimSuffix(string(installed), "\n"))
 	uninstall()
 	if after, _ := os.ReadFile(victims.CorePatternFile); string(after) != "core\n" {
 		t.Errorf("core_pattern is %q after all", after)
