@@ -190,7 +190,7 @@ func (c *crashProgram) check(t *testing.T, program, dmp string, f *stream.File, 
 	if got == nil || want == nil {
 		t.Fatal("the crashed thread has no registers")
 	}
-	if g, w := offsetInModule(f, got.PC), offsetInModule(other, want.PC); g != w || got.SP&0xfff == 0 {
+	if g, w := offsetInModule(f, got.PC), offsetInModule(other, want.PC); g != w || got.SP == 0 {
 		t.Errorf("PC is %s, in a core %s; SP %#x", g, w, got.SP)
 	}
 	if e.Code != oe.Code || e.Flags != oe.Flags || c.address != nil && e.Address != oe.Address {

@@ -46,6 +46,10 @@ type server struct {
 }
 
 func (f *serveFlags) serve(path string) error {
+	// A crash of this program itself must not make the kernel connect to it: nobody would answer.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("PR_SET_DUMPABLE: %w", err)
+	}
 	if err := removeStale(path); err != nil {
 		return err
 	}
