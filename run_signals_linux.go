@@ -37,10 +37,12 @@ type standIn struct {
 	alive bool // the command has not been waited for: pid is its own
 }
 
-// The times that a signal to the group may be apart here and there.
+// The times that a signal to the group may be apart here and there. A key typed at a terminal is far more often what sent
+// a signal than someone who means this process alone, so those may wait longer.
 const (
 	arrivalBefore = 50 * time.Millisecond
 	arrivalAfter  = 25 * time.Millisecond
+	terminalApart = 300 * time.Millisecond
 )
 
 // forwarded are the signals that a program may be sent for a purpose. Those that tell of its own faults or children, Go's
@@ -139,15 +141,19 @@ func (s *standIn) hasIt(n syscall.Signal) bool {
 	}
 	at := &s.arrivals[n]
 	now := ptrace.Monotonic()
+	before, after := int64(arrivalBefore), int64(arrivalAfter)
+	if signalBit(int32(n))&fromTerminal != 0 && inForeground() {
+		before, after = int64(terminalApart), int64(terminalApart)
+	}
 	for {
-		since := now - int64(arrivalBefore)
+		since := now - before
 		if c := s.continued.Load(); c != 0 && now-c < int64(time.Second) {
 			since = min(since, s.stopped.Load()-int64(arrivalBefore+stopDelay))
 		}
 		if t := at.Load(); t > since && t != 0 {
 			return at.CompareAndSwap(t, 0) // it counts once
 		}
-		if ptrace.Monotonic() > now+int64(arrivalAfter) {
+		if ptrace.Monotonic() > now+after {
 			break
 		}
 		time.Sleep(time.Millisecond)

@@ -159,7 +159,15 @@ func TestCrasherHandlesItsSignal(t *testing.T) {
 				checkContext(t, file, want, pid, tid)
 			}
 			want := []string{"crash-thread", "crasher", "worker-0"}
-			if names := threadNames(t, pid); !slices.Equal(names, want) {
+			names := threadNames(t, pid)
+			for range 200 { // a thread names itself when it runs
+				if slices.Equal(names, want) {
+					break
+				}
+				time.Sleep(10 * time.Millisecond)
+				names = threadNames(t, pid)
+			}
+			if !slices.Equal(names, want) {
 				t.Errorf("threads %q, want %q", names, want)
 			}
 			p.Stdin.Close()
