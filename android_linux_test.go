@@ -439,6 +439,9 @@ func TestPackedRelocations(t *testing.T) {
 	if program := victimProgram(t, v.PID); mods[0].Name != program {
 		t.Errorf("first module %s, want %s", mods[0].Name, program)
 	}
+	if os.Getenv("MINIDUMP_VICTIMS") != "" {
+		return // a machine without other readers
+	}
 	if r := stackwalk(t, dmp); r.Status != "OK" || len(r.Modules) != len(mods) {
 		t.Errorf("stackwalk: status %s, %d modules, want %d", r.Status, len(r.Modules), len(mods))
 	}
@@ -595,6 +598,9 @@ func TestAndroidSystem(t *testing.T) {
 			soft := r.SoftErrors()
 			if c.lsb != "" && len(soft) != 0 || c.lsb == "" && (len(soft) != 1 || !errors.Is(&soft[0], syscall.EISDIR)) {
 				t.Errorf("soft errors %v", soft)
+			}
+			if os.Getenv("MINIDUMP_VICTIMS") != "" {
+				return // a machine without other readers
 			}
 			if report := stackwalk(t, dmp); report.Status != "OK" || report.SystemInfo.OS != "Android" {
 				t.Errorf("stackwalk: status %s, OS %q", report.Status, report.SystemInfo.OS)

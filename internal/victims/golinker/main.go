@@ -10,8 +10,8 @@
 //	lib,FILE,OFFSET     the shared object at OFFSET of FILE: address space reserved without access, the segments mapped over it,
 //	                    anonymous memory named .bss behind them, PT_GNU_RELRO made read-only
 //	memfd,NAME,FILE     the same out of a memfd of that name with the contents of FILE
-//	data,FILE,OFFSET    64 KB of FILE for reading
-//	code,NAME           64 KB of a memfd of that name which is no ELF file, executable, as a compiler keeps its output
+//	data,FILE,OFFSET    16 pages of FILE for reading
+//	code,NAME           16 pages of a memfd of that name which is no ELF file, executable, as a compiler keeps its output
 //	copy,NAME,FILE      anonymous memory called NAME with the contents of FILE
 //
 // It prints "ready PID", then a line "BASE END BIAS" for each item, in hexadecimal: the first and last page of the
@@ -31,9 +31,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const dataSize = 64 << 10
-
-var page = uint64(os.Getpagesize())
+var (
+	page     = uint64(os.Getpagesize())
+	dataSize = 16 * page
+)
 
 func down(a uint64) uint64 { return a &^ (page - 1) }
 
@@ -94,7 +95,7 @@ func check(err error) {
 
 func open(arg string) (it item, err error) {
 	f := append(strings.Split(arg, ","), "", "")
-	it.kind, it.size = f[0], up(dataSize)
+	it.kind, it.size = f[0], dataSize
 	switch it.kind {
 	case "lib", "data":
 		if it.offset, err = strconv.ParseUint(f[2], 10, 63); err == nil {
@@ -105,7 +106,7 @@ func open(arg string) (it item, err error) {
 	case "code":
 		it.file, err = inMemory(f[1], "")
 		if err == nil {
-			err = it.file.Truncate(dataSize)
+			err = it.file.Truncate(int64(dataSize))
 		}
 	case "copy":
 		it.name = f[1]
