@@ -341,8 +341,8 @@ func TestFullMemory(t *testing.T) {
 }
 
 func TestFullMemoryLimit(t *testing.T) {
-	v := victims.Start(t, victims.Go(t, "gocrowd"), "64", "3")
-	for _, limit := range []uint64{40 << 20, 4 << 20, 400 << 10} {
+	v := victims.Start(t, victims.Go(t, "gocrowd"), "16", "3")
+	for _, limit := range []uint64{10 << 20, 2 << 20, 400 << 10} {
 		f, r := dump(t, v.PID, Options{Mode: ModeFull, Limit: limit})
 		if r.Size > limit || r.Size < limit/2 {
 			t.Errorf("limit %d: %d bytes", limit, r.Size)
