@@ -240,8 +240,12 @@ func (d *dumped) checkSystem(t testing.TB, f *stream.File) {
 	var u unix.Utsname
 	unix.Uname(&u)
 	release := unix.ByteSliceToString(u.Release[:])
-	if info.PlatformID != stream.MD_OS_LINUX || !strings.HasPrefix(release, fmt.Sprintf("%d.%d.", info.MajorVersion, info.MinorVersion)) ||
-		!strings.Contains(csd, release) || !strings.HasSuffix(csd, unix.ByteSliceToString(u.Machine[:])) {
+	platform := stream.MD_OS_LINUX
+	if isAndroid() {
+		platform = stream.MD_OS_ANDROID
+	}
+	if info.PlatformID != uint32(platform) || !strings.HasPrefix(release, fmt.Sprintf("%d.%d.", info.MajorVersion, info.MinorVersion)) ||
+		!strings.Contains(csd, release) || !strings.Contains(csd, " "+unix.ByteSliceToString(u.Machine[:])) {
 		t.Errorf("platform %#x, version %d.%d, %q", info.PlatformID, info.MajorVersion, info.MinorVersion, csd)
 	}
 	n, ok := procfs.ParseCPUList([]byte(readText(t, "/sys/devices/system/cpu/present")))

@@ -2,6 +2,7 @@ package minidump
 
 import (
 	"encoding/binary"
+	"errors"
 	"os"
 	"runtime"
 
@@ -97,13 +98,13 @@ func readWhole(path string, scratch []byte) ([]byte, sys.Errno) {
 var systemRoot = ""
 
 // isAndroid tells an Android system, also to a program that was built for Linux, by the file that its build leaves
-// there. Programs without privileges may know that it is there but not read it.
+// there. Since Android 8 programs without privileges may not read it, if they may look at it at all.
 func isAndroid() bool {
 	if runtime.GOOS == "android" {
 		return true
 	}
 	_, err := os.Stat(systemRoot + "/system/build.prop")
-	return err == nil
+	return err == nil || errors.Is(err, os.ErrPermission)
 }
 
 // readSystem fills in what the SystemInfo stream says.
