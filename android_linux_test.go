@@ -432,7 +432,8 @@ func TestPackedRelocations(t *testing.T) {
 			continue
 		}
 		m := mods[k]
-		if m.Name != name || m.BaseOfImage+uint64(m.SizeOfImage) != at[i].end || m.BuildID != strings.Repeat(fmt.Sprintf("%02x", s.id), 20) {
+		id := strings.Repeat(fmt.Sprintf("%02x", s.id), 20)
+		if m.Name != name || m.BaseOfImage+uint64(m.SizeOfImage) != at[i].end || m.BuildID != id {
 			t.Errorf("module %+v, want %s that ends at %#x", m, name, at[i].end)
 		}
 	}
@@ -643,5 +644,40 @@ func TestAndroidKnownCalls(t *testing.T) {
 	checkLibrary(t, f, at[0], apk+"/libentry.so", strings.Repeat("01", 20))
 	if openat2 != 0 || mapFiles == 0 {
 		t.Errorf("%d calls of openat2, %d openings of map_files", openat2, mapFiles)
+	}
+}
+
+// TestAndroidNoAllocations dumps libraries that take the longest to name.
+func TestAndroidNoAllocations(t *testing.T) {
+	dir := t.TempDir()
+	packed := writeObject(t, dir, "packed.so", objectSpec{stdelf.ELFCLASS64, stdelf.ET_DYN, 7, dtAndroidRela, "libpacked.so", 1})
+	apk := filepath.Join(dir, "base.apk")
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	one := addAligned(t, &b, w, "lib/arm64-v8a/libone.so", smallObject(objectSpec{stdelf.ELFCLASS64, stdelf.ET_DYN, 0, stdelf.DT_HASH, "", 0}))
+	two := addAligned(t, &b, w, "lib/arm64-v8a/libtwo.so", smallObject(objectSpec{stdelf.ELFCLASS64, stdelf.ET_DYN, 0, stdelf.DT_HASH, "", 2}))
+	w.Close()
+	if err := os.WriteFile(apk, b.Bytes(), 0644); err != nil {
+		t.Fatal(err)
+	}
+	v, _ := linker(t, fmt.Sprintf("data,%s,0", apk), fmt.Sprintf("lib,%s,%d", apk, one), fmt.Sprintf("lib,%s,%d", apk, two),
+		"code,jit-cache", "lib,"+packed+",0", "code,gap", "memfd,plain,"+packed)
+	writer, err := NewWriter(v.PID, patient(Options{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	if n := testing.AllocsPerRun(50, func() {
+		if _, err := writer.Dump(io.Discard); err != nil {
+			t.Error(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	f, _ := dumpWith(t, writer)
+	for _, name := range []string{apk + "/libone.so", apk + "/libtwo.so", dir + "/libpacked.so", "/libpacked.so"} {
+		if len(modulesNamed(t, f, name)) == 0 {
+			t.Errorf("no module %s", name)
+		}
 	}
 }

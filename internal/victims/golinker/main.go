@@ -7,8 +7,8 @@
 //
 // The items lie next to each other in memory, in that order. An ITEM is one of
 //
-//	lib,FILE,OFFSET     the shared object at OFFSET of FILE: address space reserved without access, the segments mapped over it,
-//	                    anonymous memory named .bss behind them, PT_GNU_RELRO made read-only
+//	lib,FILE,OFFSET     the shared object at OFFSET of FILE: address space reserved without access, the segments mapped
+//	                    over it, anonymous memory named .bss behind them, PT_GNU_RELRO made read-only
 //	memfd,NAME,FILE     the same out of a memfd of that name with the contents of FILE
 //	data,FILE,OFFSET    16 pages of FILE for reading
 //	code,NAME           16 pages of a memfd of that name which is no ELF file, executable, as a compiler keeps its output
