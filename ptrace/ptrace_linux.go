@@ -131,6 +131,11 @@ func (t *Tracer) Collect(ths []Thread, deadline int64) (left int) {
 		left = 0
 		next := len(ths)
 		for i := first; i < len(ths); i++ {
+			// Threads stop about in the order in which they were told to. So while the first that has not may just
+			// need another moment, those behind it are not asked.
+			if left > 0 && round < inOrder {
+				break
+			}
 			th := &ths[i]
 			if th.State != Seized {
 				continue
@@ -143,17 +148,24 @@ func (t *Tracer) Collect(ths []Thread, deadline int64) (left int) {
 				left++
 			}
 		}
+		if next > first && next < len(ths) && round < inOrder {
+			round = -1 // something has moved on
+		}
 		first = next
 		if left == 0 {
 			return 0
 		}
-		if !t.giveWay(round, deadline) {
+		if !t.giveWay(max(round, 0), deadline) {
 			break
 		}
 	}
+	left = 0
 	for i := first; i < len(ths); i++ {
-		if ths[i].State == Seized {
-			ths[i].State = TimedOut
+		if th := &ths[i]; th.State == Seized {
+			if t.look(th, 0); th.State == Seized {
+				th.State = TimedOut
+				left++
+			}
 		}
 	}
 	return left
@@ -440,6 +452,7 @@ func (t *Tracer) forget(tid int32) bool {
 // How giveWay waits: first it only lets others run, since most stops take microseconds, then it sleeps.
 const (
 	yields   = 4
+	inOrder  = 6      // rounds without a stop after which all threads are asked
 	minSleep = 20_000 // ns
 	maxSleep = 1_000_000
 	rawSleep = 100_000 // up to here without telling the Go scheduler
