@@ -455,10 +455,15 @@ func TestReadersOfGo(t *testing.T) {
 				if r.Modules[0].Filename != "gosleep" || !r.Modules[0].LoadSymbols {
 					t.Errorf("main module %+v", r.Modules[0])
 				}
+				outside := 0
 				for i := range r.Threads { // an idle thread of Go sleeps in the scheduler
 					if got := r.functions(i); !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, "runtime.") }) {
-						t.Errorf("frames of thread %d: %q", i, got)
+						t.Logf("frames of thread %d: %q", i, got)
+						outside++
 					}
+				}
+				if outside > 1 { // one may just be born, and still in the C library
+					t.Errorf("%d of %d threads without a frame of the Go runtime", outside, len(r.Threads))
 				}
 			})
 			t.Run("lldb", func(t *testing.T) {
