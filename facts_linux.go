@@ -57,6 +57,9 @@ func (l *live) firstLook(*snapshot) error {
 			if a := context.ArchOfELF(h.Machine, h.Class == elf.Class64); a != context.ArchUnknown {
 				f.target.arch = a
 			}
+			if f.target.arch.WordSize() > l.native.WordSize() {
+				return &processError{l.pid, "is a 64-bit process and this a 32-bit program", ErrUnsupported}
+			}
 		}
 	} else if errno == unix.ESRCH || errno == unix.ENOENT {
 		// A kernel thread, or a process that is ending: the dump itself finds out which.

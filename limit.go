@@ -37,6 +37,9 @@ func (w *Writer) fit() error {
 			if !step.drop(w, size-limit+limitSlack) {
 				break
 			}
+			if w.opts.Mode == ModeFull {
+				w.snap.keepStacks()
+			}
 			w.softOnce(step.op)
 			w.renderSoftErrors()
 			w.measure()
@@ -85,7 +88,7 @@ func dropStreamed(w *Writer, excess uint64) bool {
 	for excess > 0 {
 		var largest *memoryRange
 		for i := range s.full.all() {
-			if r := s.full.at(i); r.size > 0 && (largest == nil || r.size > largest.size) {
+			if r := s.full.at(i); r.size > 0 && !r.keep && (largest == nil || r.size > largest.size) {
 				largest = r
 			}
 		}
@@ -98,14 +101,21 @@ func dropStreamed(w *Writer, excess uint64) bool {
 		excess -= min(excess, n)
 		done = true
 	}
-	if done {
-		s.keepStacks()
-	}
 	return done
 }
 
-// keepStacks covers the stacks that shortened ranges no longer do, so that readers find them by address too.
+// keepStacks covers the stacks that shortened ranges no longer do by ranges of their own, so that readers find them by
+// address too. It starts over each time: the stacks may have been shortened since.
 func (s *snapshot) keepStacks() {
+	n := 0
+	full := s.full.all()
+	for i := range full {
+		if !full[i].keep && full[i].size > 0 {
+			full[n] = full[i]
+			n++
+		}
+	}
+	s.full.n = n
 	for _, m := range s.memory.all() {
 		covered := false
 		for _, r := range s.full.all() {
@@ -115,7 +125,7 @@ func (s *snapshot) keepStacks() {
 			continue
 		}
 		if r := s.full.add(); r != nil {
-			*r = memoryRange{start: m.start, size: m.size}
+			*r = memoryRange{start: m.start, size: m.size, keep: true}
 		}
 	}
 }
