@@ -72,7 +72,7 @@ type Options struct {
 	Limit      uint64 // most bytes of the dump; 0: no limit
 	StackLimit uint64 // most bytes of one thread's stack; 0: DefaultStackLimit
 	// The same for the blamed thread; 0: DefaultCrashStackLimit, or StackLimit if that is more, but no more than half
-	// of Limit.
+	// of Limit (a quarter in ModeFull, which stores it twice).
 	CrashStackLimit uint64
 
 	SanitizeStacks bool // replace stack words that are no pointers into code or the stack (see docs/format.md)
@@ -106,7 +106,11 @@ func (o *Options) stackLimit(blamed bool) uint64 {
 	}
 	limit = max(limit, DefaultCrashStackLimit)
 	if o.Limit != 0 { // the blamed thread's stack is never cut for Limit's sake
-		limit = min(limit, o.Limit/2)
+		share := o.Limit / 2
+		if o.Mode == ModeFull { // where it stands twice
+			share /= 2
+		}
+		limit = min(limit, share)
 	}
 	return limit
 }
