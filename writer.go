@@ -279,6 +279,9 @@ func (w *Writer) finishMemory() {
 // makes sure that the bytes are on the disk, and gives it the name last.
 func (w *Writer) DumpFile(path string) (res Result, err error) {
 	dir, name := filepath.Split(path)
+	if dir == "" { // which CreateTemp would take for the folder of temporary files
+		dir = "."
+	}
 	f, err := os.CreateTemp(dir, "."+name+".*.tmp") // O_EXCL, mode 0600
 	if err != nil {
 		return Result{}, &attemptError{what: "create " + path, err: err}

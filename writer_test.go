@@ -557,6 +557,10 @@ func TestDumpFile(t *testing.T) {
 			t.Errorf("%v, %v", st, err)
 		}
 	}
+	t.Chdir(dir)
+	if _, err := w.DumpFile("x.dmp"); err != nil {
+		t.Error(err)
+	}
 	if left, _ := os.ReadDir(dir); len(left) != 1 {
 		t.Errorf("left behind: %v", left)
 	}
