@@ -274,9 +274,8 @@ func (l *live) letGoOfAll() {
 
 func (l *live) memory() targetMemory { return &l.mem }
 
-// reapAfter is when a stop has taken so long that it may be hanging on an execve of the target (see ptrace.Reap), if that is
-// not the case as soon as its timeout has passed.
-const reapAfter = time.Second
+// reapAfter is when a stop has taken so long that it may be hanging on an execve of the target (see ptrace.Reap).
+const reapAfter = 500 * time.Millisecond
 
 // reap frees a stop that hangs on an execve. It runs on another OS thread than the tracing one, by a timer.
 func (l *live) reap() {
@@ -493,7 +492,7 @@ func (l *live) stopAll(w *Writer) {
 	l.traced.clear()
 	if l.reaper != nil {
 		l.reaping.Store(true)
-		l.reaper.Reset(min(timeout, reapAfter))
+		l.reaper.Reset(reapAfter)
 	}
 	for round, idle := 0, 0; idle < 3; round++ {
 		known := l.traced.n

@@ -124,7 +124,7 @@ func (t *Tracer) Seize(th *Thread) {
 func (t *Tracer) Collect(ths []Thread, deadline int64) (left int) {
 	first := 0
 	for round := 0; ; round++ {
-		if round%8 == 7 {
+		if round%16 == 15 {
 			t.recheck(ths)
 			first = 0
 		}
@@ -452,7 +452,7 @@ func (t *Tracer) forget(tid int32) bool {
 // How giveWay waits: first it only lets others run, since most stops take microseconds, then it sleeps.
 const (
 	yields   = 4
-	inOrder  = 6      // rounds without a stop after which all threads are asked
+	inOrder  = 12     // rounds without a stop after which all threads are asked
 	minSleep = 20_000 // ns
 	maxSleep = 1_000_000
 	rawSleep = 100_000 // up to here without telling the Go scheduler
