@@ -54,7 +54,6 @@ const (
 	opHandle
 	opSystem
 	opFull
-	opGo
 	opOtherTracer
 	opLimitMemory
 	opLimitStacks
@@ -62,7 +61,6 @@ const (
 	opLimitContexts
 	opCore
 	opDumping
-	opUserStream
 	numOps
 )
 
@@ -109,7 +107,6 @@ var softOps = [numOps]struct {
 	opHandle:        {"read descriptor", "ReadHandleFailed", false},
 	opSystem:        {"read facts of the machine", "WriteSystemInfoErrors", false},
 	opFull:          {"skip unreadable mapping", "SkippedMapping", false},
-	opGo:            {"read goroutine stack bounds", "ReadGoroutineFailed", false},
 	opOtherTracer:   {"attach: another tracer has the process", "SuspendThreadFailed", true},
 	opLimitMemory:   {"size limit: dropped memory", "LimitDroppedMemory", false},
 	opLimitStacks:   {"size limit: shortened stacks", "LimitShortenedStacks", false},
@@ -117,7 +114,6 @@ var softOps = [numOps]struct {
 	opLimitContexts: {"size limit: dropped registers of threads", "LimitDroppedContexts", false},
 	opCore:          {"read all of the core file: it is shorter than its headers say", "ReadCoreFailed", false},
 	opDumping:       {"look at the process that dumps core, so that only what is in the core is here", "DumpingProcessFailed", false},
-	opUserStream:    {"write user stream", "WriteUserStreamFailed", false},
 }
 
 // soft records a soft error. When even that table is full the error is lost, and the dump goes on.
