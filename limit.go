@@ -105,29 +105,51 @@ func dropStreamed(w *Writer, excess uint64) bool {
 }
 
 // keepStacks covers the stacks that shortened ranges no longer do by ranges of their own, so that readers find them by
-// address too. It starts over each time: the stacks may have been shortened since.
+// address too; what a shortened range still holds of such a stack it gives up, as no byte shall be there twice. It starts
+// over each time: the stacks may have been shortened since.
 func (s *snapshot) keepStacks() {
-	n := 0
-	full := s.full.all()
-	for i := range full {
-		if !full[i].keep && full[i].size > 0 {
-			full[n] = full[i]
-			n++
-		}
-	}
-	s.full.n = n
+	s.full.n = compact(s.full.all(), func(r *memoryRange) bool { return !r.keep && r.size > 0 })
+	streamed := s.full.n
 	for _, m := range s.memory.all() {
 		covered := false
-		for _, r := range s.full.all() {
+		for _, r := range s.full.all()[:streamed] {
 			covered = covered || r.start <= m.start && m.end() <= r.end()
 		}
 		if covered {
 			continue
 		}
+		for i := range streamed {
+			s.full.at(i).exclude(m.start, m.end())
+		}
 		if r := s.full.add(); r != nil {
 			*r = memoryRange{start: m.start, size: m.size, keep: true}
 		}
 	}
+	s.full.n = compact(s.full.all(), func(r *memoryRange) bool { return r.size > 0 })
+}
+
+// exclude takes [lo, hi) out of r, of which it holds no inner part.
+func (r *memoryRange) exclude(lo, hi uint64) {
+	switch {
+	case hi <= r.start || r.end() <= lo:
+	case r.start < lo:
+		r.size = lo - r.start
+	default:
+		n := min(r.size, hi-r.start)
+		r.start, r.size = r.start+n, r.size-n
+	}
+}
+
+// compact moves the ranges that want keeping to the front and returns how many there are.
+func compact(rs []memoryRange, wanted func(*memoryRange) bool) int {
+	n := 0
+	for i := range rs {
+		if wanted(&rs[i]) {
+			rs[n] = rs[i]
+			n++
+		}
+	}
+	return n
 }
 
 // dropExtraMemory drops what no thread's stack is, the least important kind first.

@@ -32,3 +32,54 @@ func TestOverlappingStacks(t *testing.T) {
 		}
 	}
 }
+
+// TestKeepStacks shortens what mode full would write to before, into and behind stacks: each stack is there once as a
+// whole, and no byte twice.
+func TestKeepStacks(t *testing.T) {
+	const lo, hi = 0x3000, 0x5000 // a stack
+	for _, full := range [][][2]uint64{
+		{{0x1000, 0x9000}},
+		{{lo, hi}},
+		{{0x1000, 0x2000}},
+		{{0x1000, 0x3000}, {0x7000, 0x8000}},
+		{{0x1000, 0x3020}},
+		{{0x1000, 0x4000}, {0x4000, 0x6000}},
+		{{0x4000, 0x4800}, {0x4800, 0x6000}},
+		{{0x3000, 0x4000}},
+		{},
+	} {
+		var s snapshot
+		if err := s.reserve(); err != nil {
+			t.Fatal(err)
+		}
+		defer s.release()
+		*s.memory.add() = memoryRange{start: lo, size: hi - lo}
+		for _, r := range full {
+			*s.full.add() = memoryRange{start: r[0], size: r[1] - r[0]}
+		}
+		for range 2 { // it starts over
+			s.keepStacks()
+			held := map[uint64]int{}
+			whole := false
+			for _, r := range s.full.all() {
+				if r.size == 0 {
+					t.Errorf("%#x: an empty range at %#x", full, r.start)
+				}
+				for a := r.start; a < r.end(); a += 16 {
+					held[a]++
+				}
+				whole = whole || r.start <= lo && hi <= r.end()
+			}
+			if !whole {
+				t.Errorf("%#x: the stack is in no range of %+v", full, s.full.all())
+			}
+			for _, r := range append([][2]uint64{{lo, hi}}, full...) {
+				for a := r[0]; a < r[1]; a += 16 {
+					if held[a] != 1 {
+						t.Fatalf("%#x: %#x is held %d times", full, a, held[a])
+					}
+				}
+			}
+		}
+	}
+}

@@ -323,6 +323,7 @@ func FuzzShow(f *testing.F) {
 		module(stream.Module{BaseOfImage: 0x1000, SizeOfImage: 0x8000}, "/bin/x"),
 		text(stream.LinuxCmdLine, "a\x00b\x00"), text(stream.LinuxAuxv, strings.Repeat("\x01", 40)),
 		text(stream.MozSoftErrors, `[{"InitErrors": ["A"]}]`)))
+	f.Add(handmade(f, binary.LittleEndian, module(stream.Module{SizeOfImage: 1}, "a\ufffd")))
 	f.Add(handmade(f, binary.BigEndian, system(stream.MD_CPU_ARCHITECTURE_X86, stream.MD_OS_WIN32_NT),
 		piece{stream.ThreadListStream, func(e *stream.Encoder) { e.U32(1); e.Zero(stream.ThreadSize) }},
 		piece{stream.MemoryListStream, func(e *stream.Encoder) {
@@ -346,8 +347,11 @@ func FuzzShow(f *testing.F) {
 		for _, o := range []textOptions{{}, {all: true, memory: true}} {
 			var out strings.Builder
 			printText(&out, d, o)
+			if !utf8.ValidString(out.String()) {
+				t.Fatalf("bytes that are no text in %q", out.String())
+			}
 			for _, r := range out.String() {
-				if r != '\n' && (!unicode.IsPrint(r) || r == utf8.RuneError) {
+				if r != '\n' && !unicode.IsPrint(r) {
 					t.Fatalf("%q in %q", r, out.String())
 				}
 			}

@@ -561,9 +561,9 @@ func commandText(args []string) string {
 // printable is text with all that is no visible character in it escaped, as \x1b: what comes from a dump must not
 // reach a terminal as it is.
 func printable(text string) string {
-	clean := true
+	clean := utf8.ValidString(text)
 	for _, r := range text {
-		clean = clean && unicode.IsPrint(r) && r != utf8.RuneError
+		clean = clean && unicode.IsPrint(r)
 	}
 	if clean {
 		return text
