@@ -38,6 +38,7 @@ type core struct {
 	truncated    bool   // the file is shorter than its headers say
 	lost         uint64 // the lowest address of which the memory is missing for that
 	full         bool   // a table was too small for the file
+	noThread     int    // NT_PRSTATUS notes that are no thread
 	noProcess    []byte // why the process itself, which was asked for, could not be looked at
 
 	// what all dumps have in common
@@ -147,6 +148,7 @@ func newCore(name string, r io.ReaderAt, size int64) (*core, error) {
 		return nil, err
 	}
 	c.indexNotes()
+	c.numberThreads()
 	c.settle()
 	if c.notes.n == 0 && c.mem.segments.n == 0 {
 		c.close()
@@ -285,6 +287,8 @@ func (c *core) capture(w *Writer) error {
 	s.captureChosen(w, &c.mem)
 	return nil
 }
+
+var textNoThread = []byte("notes that are too short, or about a thread that has its notes already")
 
 var textTooMany = []byte("segments and notes of the core file")
 

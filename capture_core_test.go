@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -649,6 +650,89 @@ func TestCoreWithoutSignal(t *testing.T) {
 }
 
 // A crash context given by the caller counts more than the core's own.
+// Notes that are no thread of their own: each thread is in the dump once, with its own registers, and the exception is
+// in one of them.
+func TestCoreStrangeThreads(t *testing.T) {
+	a := coreArchNamed("amd64")
+	short := make([]byte, 40)
+	for _, test := range []struct {
+		name   string
+		notes  func(b *coreBuilder)
+		blamed uint32
+		pc     map[uint32]uint64
+		extra  map[uint32]string
+	}{
+		{"twice", func(b *coreBuilder) {
+			b.note("CORE", 1, a.status(101, 11, samplePC, sampleStack))
+			b.note("LINUX", 0x777, []byte("first"))
+			b.note("CORE", 1, a.status(101, 6, samplePC+1, sampleStack))
+			b.note("LINUX", 0x777, []byte("not this"))
+			b.note("CORE", 1, a.status(102, 0, samplePC+2, sampleStack))
+			b.note("LINUX", 0x777, []byte("other"))
+		}, 101, map[uint32]uint64{101: samplePC, 102: samplePC + 2}, map[uint32]string{101: "first", 102: "other"}},
+		{"short", func(b *coreBuilder) {
+			b.note("CORE", 1, short)
+			b.note("LINUX", 0x777, []byte("not this"))
+			b.note("CORE", 1, a.status(102, 11, samplePC+2, sampleStack))
+			b.note("LINUX", 0x777, []byte("other"))
+		}, 102, map[uint32]uint64{102: samplePC + 2}, map[uint32]string{102: "other"}},
+		{"none", func(b *coreBuilder) {
+			b.note("CORE", 1, short)
+			b.note("CORE", 3, a.psinfo(100, "sample", "sample"))
+			b.note("LINUX", 0x777, []byte("not this"))
+		}, 100, map[uint32]uint64{100: 0}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := &coreBuilder{coreArch: a}
+			test.notes(b)
+			b.segment(sampleStack, 0x2000, 6, make([]byte, 0x2000))
+			core := b.bytes()
+			for _, pipe := range []bool{false, true} {
+				o := Options{RegisterSets: true}
+				w, err := OpenCore(bytes.NewReader(core), int64(len(core)), o)
+				if pipe {
+					w, err = OpenCorePipe(bytes.NewReader(core), 0, "", o)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer w.Close()
+				f, r := dumpOpened(t, w)
+				if !slices.ContainsFunc(r.SoftErrors(), func(e SoftError) bool { return e.Op == "list threads" && e.Subject != "" }) {
+					t.Errorf("nothing is told: %v", r.SoftErrors())
+				}
+				if e, err := f.Exception(); err != nil || e.ThreadID != test.blamed {
+					t.Errorf("exception %+v: %v", e, err)
+				}
+				threads, err := f.Threads()
+				if err != nil || len(threads) != len(test.pc) {
+					t.Fatalf("threads %+v: %v", threads, err)
+				}
+				for tid, cpu := range coreCPUs(t, f) {
+					if cpu.PC != test.pc[tid] {
+						t.Errorf("thread %d at %#x", tid, cpu.PC)
+					}
+				}
+				extra := map[uint32]string{}
+				sets, err := f.RegisterSets()
+				if err != nil && !errors.Is(err, stream.ErrNoStream) {
+					t.Fatal(err)
+				}
+				for _, s := range sets {
+					b, err := f.Context(s.Data)
+					if err != nil {
+						t.Fatal(err)
+					}
+					extra[s.ThreadID] += string(b)
+				}
+				if !maps.Equal(extra, test.extra) {
+					t.Errorf("register sets %v", extra)
+				}
+			}
+		})
+	}
+}
+
 func TestCoreWithCrash(t *testing.T) {
 	a := coreArchNamed("amd64")
 	c := &context.Crash{Arch: context.AMD64, TID: 100, Signo: 4, Code: 2, Address: 0xbad}

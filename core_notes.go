@@ -31,13 +31,36 @@ type coreNote struct {
 	off    uint64
 	size   uint32
 	typ    uint32
-	thread int32 // number of the NT_PRSTATUS that it follows, from 0 on; -1: none came yet
+	thread int32 // which of the threads it is about, from 0 on: that of the last NT_PRSTATUS; -1: none
 	linux  bool  // its name is LINUX, not CORE
+}
+
+// isThread tells whether a note is a struct elf_prstatus that begins the notes of a thread.
+func (n *coreNote) isThread() bool { return n.typ == ntPRStatus && !n.linux && n.thread >= 0 }
+
+// numberThreads tells of each note which thread it is about. What is too short for a thread, or names one again, is none.
+func (c *core) numberThreads() {
+	seen := make(map[int32]bool)
+	thread := int32(-1)
+	notes := c.notes.all()
+	for i := range notes {
+		n := &notes[i]
+		if n.typ == ntPRStatus && !n.linux {
+			p, ok := c.parsePRStatus(c.peekNote(n))
+			if ok = ok && !seen[p.tid]; ok {
+				thread = int32(len(seen))
+				seen[p.tid] = true
+			} else {
+				thread = -1
+				c.noThread++
+			}
+		}
+		n.thread = thread
+	}
 }
 
 // indexNotes walks the notes, piece by piece, and notes where those lie that count.
 func (c *core) indexNotes() {
-	thread := int32(-1)
 	for _, seg := range c.noteSegments {
 		align := seg.align
 		if align != 8 {
@@ -73,10 +96,6 @@ func (c *core) indexNotes() {
 			if !n.linux && string(name) != "CORE\x00" {
 				continue
 			}
-			if n.typ == ntPRStatus && !n.linux {
-				thread++
-			}
-			n.thread = thread
 			e := c.notes.add()
 			if e == nil {
 				c.full = true
@@ -177,15 +196,12 @@ func (c *core) settle() {
 		n := &notes[i]
 		switch {
 		case n.linux:
-		case n.typ == ntPRStatus:
+		case n.isThread():
 			// n32, whose registers are 64 bits wide in a 32-bit file, shows by their size where e_flags do not tell.
 			if c.target.arch == context.MIPS && int(n.size) >= prRegs32+context.MIPS64.GPSize() {
 				c.target.arch = context.MIPS64
 			}
-			p, ok := c.parsePRStatus(c.peekNote(n))
-			if !ok {
-				continue
-			}
+			p, _ := c.parsePRStatus(c.peekNote(n))
 			if !have {
 				first, have = p, true
 			}
@@ -217,7 +233,7 @@ func (c *core) settle() {
 	if haveFatal {
 		c.settleCrash(&fatal, siginfo)
 		for i := range notes {
-			if n := &notes[i]; n.typ == ntPRStatus && !n.linux && n.thread == fatalThread {
+			if n := &notes[i]; n.isThread() && n.thread == fatalThread {
 				c.refine(n)
 				break
 			}
@@ -267,11 +283,16 @@ func (c *core) readThreads(s *snapshot) {
 	regs := uint64(c.regsOffset())
 	notes := c.notes.all()
 	var t *thread // that the notes are about
+	if c.noThread > 0 {
+		if e := s.soft(opListThreads, 0, 0, 0); e != nil {
+			e.text = s.bytes.put(textNoThread)
+		}
+	}
 	for i := range notes {
 		n := &notes[i]
 		switch {
-		case n.typ == ntPRStatus && !n.linux:
-			p, ok := c.parsePRStatus(c.peekNote(n))
+		case n.isThread():
+			p, _ := c.parsePRStatus(c.peekNote(n))
 			if t = s.threads.add(); t == nil {
 				s.soft(opTruncated, 0, p.tid, 0)
 				return
@@ -280,7 +301,7 @@ func (c *core) readThreads(s *snapshot) {
 			if p.tid == c.pid {
 				s.proc.userTime, s.proc.kernelTime = p.utime, p.stime
 			}
-			if !ok || uint64(n.size) < regs+size {
+			if uint64(n.size) < regs+size {
 				s.soft(opRegisters, 0, t.tid, 0)
 				continue
 			}
@@ -295,7 +316,7 @@ func (c *core) readThreads(s *snapshot) {
 			}
 			r := context.Regsets{Arch: arch, Order: c.head.Order, GP: s.bytes.bytes(t.gp)}
 			t.sp, t.pc, t.hasSP, t.state = r.SP(), r.PC(), true, threadStopped
-		case t == nil:
+		case n.thread < 0:
 		case n.typ == arch.FPRegset(), n.typ == ntPRFPReg && arch == context.X86 && t.fp.len == 0:
 			t.fp, t.fpType = c.noteBytes(s, n, arch.FPSize()), n.typ
 		case n.linux:

@@ -205,7 +205,7 @@ func (f *streamedCore) pick(c *core, o *Options) {
 	gp := make([]byte, c.target.arch.GPSize())
 	for i := range notes {
 		n := &notes[i]
-		if n.linux || n.typ != ntPRStatus {
+		if !n.isThread() {
 			continue
 		}
 		p, _ := c.parsePRStatus(c.peekNote(n))

@@ -76,7 +76,7 @@ func (d *dumping) check() error {
 func (d *dumping) number(crashed int) {
 	notes := d.notes.notes.all()
 	for i := range notes {
-		if n := &notes[i]; n.typ == ntPRStatus && !n.linux {
+		if n := &notes[i]; n.isThread() {
 			p, _ := d.notes.parsePRStatus(d.notes.peekNote(n))
 			d.tids = append(d.tids, p.tid)
 		}
@@ -125,7 +125,7 @@ func (d *dumping) crash(tid int32) *context.Crash {
 	notes := d.notes.notes.all()
 	for i := range notes {
 		n := &notes[i]
-		if n.typ != ntPRStatus || n.linux {
+		if !n.isThread() {
 			continue
 		}
 		gp := make([]byte, d.notes.target.arch.GPSize())
