@@ -7,8 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -51,7 +51,7 @@ func (o *runOutput) path(name string, pid int32, now time.Time) (string, error) 
 		if err := os.MkdirAll(o.dir, 0o700); err != nil {
 			return "", fmt.Errorf("minidump: %w", err)
 		}
-		return filepath.Join(o.dir, fmt.Sprintf("%s.%d.%s.dmp", fileName(name), pid, now.UTC().Format("20060102T150405.000Z"))), nil
+		return filepath.Join(o.dir, fmt.Sprintf("%s.%d.%s.dmp", fileName(name), pid, now.UTC().Format(runTimeForm))), nil
 	}
 	if !o.used {
 		o.used = true
@@ -61,8 +61,27 @@ func (o *runOutput) path(name string, pid int32, now time.Time) (string, error) 
 	return fmt.Sprintf("%s.%d%s", strings.TrimSuffix(o.file, ext), pid, ext), nil
 }
 
-// runDumpName is the form of the names that path makes: what is in front of the time, and the time.
-var runDumpName = regexp.MustCompile(`^.+\.[0-9]+\.([0-9]{8}T[0-9]{6}\.[0-9]{3}Z)\.dmp$`)
+// runTimeForm is the form of the time in the names that path makes, in UTC.
+const runTimeForm = "20060102T150405.000Z"
+
+// timeOfRunDump gives the time in a name that path made.
+func timeOfRunDump(name string) (stamp string, ok bool) {
+	rest, ok := strings.CutSuffix(name, ".dmp")
+	i := len(rest) - len(runTimeForm)
+	if !ok || i < 1 || rest[i-1] != '.' {
+		return "", false
+	}
+	stamp = rest[i:]
+	dot := strings.LastIndexByte(rest[:i-1], '.') // between the program's name, which may have dots, and the PID
+	if dot < 1 {
+		return "", false
+	}
+	if _, err := strconv.ParseUint(rest[dot+1:i-1], 10, 31); err != nil {
+		return "", false
+	}
+	_, err := time.Parse(runTimeForm, stamp)
+	return stamp, err == nil
+}
 
 // prune deletes the oldest dumps of the folder, by the time in their names.
 func (o *runOutput) prune() error {
@@ -76,8 +95,8 @@ func (o *runOutput) prune() error {
 	type dump struct{ name, time string }
 	var dumps []dump
 	for _, e := range entries {
-		if m := runDumpName.FindStringSubmatch(e.Name()); m != nil && e.Type().IsRegular() {
-			dumps = append(dumps, dump{e.Name(), m[1]})
+		if stamp, ok := timeOfRunDump(e.Name()); ok && e.Type().IsRegular() {
+			dumps = append(dumps, dump{e.Name(), stamp})
 		}
 	}
 	slices.SortFunc(dumps, func(a, b dump) int {
