@@ -2,7 +2,6 @@ package minidump
 
 import (
 	"encoding/binary"
-	"errors"
 	"os"
 	"runtime"
 
@@ -106,8 +105,8 @@ func isAndroid() bool {
 	if runtime.GOOS == "android" {
 		return true
 	}
-	_, err := os.Stat(systemRoot + "/system/build.prop")
-	return err == nil || errors.Is(err, os.ErrPermission)
+	err := unix.Access(systemRoot+"/system/build.prop", unix.F_OK)
+	return err == nil || err == unix.EACCES || err == unix.EPERM
 }
 
 // readSystem fills in what the SystemInfo stream says.

@@ -1,7 +1,6 @@
 package ptrace
 
 import (
-	"os"
 	"strconv"
 
 	"minidump/internal/sys"
@@ -22,12 +21,20 @@ import (
 // never a main thread, which an execve needs not. It allocates, and is not for the hot path: let a timer call
 // it when a stop takes longer than a stop should, and again until that has ended.
 func Reap(pid int) (n int) {
-	dir, err := os.Open("/proc/" + strconv.Itoa(pid) + "/task")
+	dir, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/task", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return 0
 	}
-	defer dir.Close()
-	names, _ := dir.Readdirnames(-1)
+	var names []string
+	entries := make([]byte, 4096)
+	for {
+		n, err := unix.ReadDirent(dir, entries)
+		if n <= 0 || err != nil {
+			break
+		}
+		_, _, names = unix.ParseDirent(entries[:n], -1, names)
+	}
+	unix.Close(dir)
 	info := new([128]byte)
 	for _, name := range names {
 		tid, err := strconv.Atoi(name)

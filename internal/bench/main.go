@@ -132,8 +132,14 @@ func countingKB() int64 {
 
 // statusKB is a line of this process's status that gives kilobytes.
 func statusKB(key string) int64 {
-	b, _ := os.ReadFile("/proc/self/status")
-	_, b, _ = bytes.Cut(b, []byte(key))
+	buf := make([]byte, 4096)
+	fd, err := syscall.Open("/proc/self/status", syscall.O_RDONLY, 0)
+	if err != nil {
+		return 0
+	}
+	n, _ := syscall.Read(fd, buf)
+	syscall.Close(fd)
+	_, b, _ := bytes.Cut(buf[:max(n, 0)], []byte(key))
 	var v int64
 	for _, c := range b {
 		if c >= '0' && c <= '9' {
