@@ -263,12 +263,7 @@ func (c *core) capture(w *Writer) error {
 		}
 	}
 	c.readThreads(s)
-	if s.threads.n == 0 {
-		s.soft(opListThreads, 0, 0, 0)
-		if t := s.threads.add(); t != nil { // there was one at least
-			t.tid, t.state = s.proc.blamed, threadNoRegisters
-		}
-	}
+	s.addBlamed(opRegisters, 0)
 	if o.RegisterSets {
 		c.readRegsets(s)
 	}

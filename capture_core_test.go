@@ -733,6 +733,21 @@ func TestCoreStrangeThreads(t *testing.T) {
 	}
 }
 
+// A thread is asked for that the core does not have.
+func TestCoreOtherThread(t *testing.T) {
+	core := sampleCore(coreArchNamed("s390x")).bytes()
+	f, r := dumpCore(t, core, Options{Thread: 7, RegisterSets: true})
+	if e, err := f.Exception(); err != nil || e.ThreadID != 7 {
+		t.Errorf("exception %+v: %v", e, err)
+	}
+	if r.Threads != 3 {
+		t.Errorf("%d threads", r.Threads)
+	}
+	if !slices.ContainsFunc(r.SoftErrors(), func(e SoftError) bool { return e.Op == "read registers" && e.Thread == 7 }) {
+		t.Errorf("nothing is told: %v", r.SoftErrors())
+	}
+}
+
 func TestCoreWithCrash(t *testing.T) {
 	a := coreArchNamed("amd64")
 	c := &context.Crash{Arch: context.AMD64, TID: 100, Signo: 4, Code: 2, Address: 0xbad}

@@ -563,13 +563,7 @@ func (l *live) stopAll(w *Writer) {
 	if l.mem.peekTID == 0 {
 		s.soft(opNoThreads, 0, 0, 0)
 	}
-	// The exception stream refers to the blamed thread, and a crash context has its registers even if it has ended.
-	if s.blamedThread() == nil {
-		s.soft(opSeize, int32(unix.ESRCH), s.proc.blamed, 0)
-		if t := s.threads.add(); t != nil {
-			t.tid, t.state = s.proc.blamed, threadGone
-		}
-	}
+	s.addBlamed(opSeize, int32(unix.ESRCH))
 }
 
 // listOwn stands in for listThreads: the threads that are known without a list.

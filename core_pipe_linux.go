@@ -153,6 +153,7 @@ func (d *dumping) capture(w *Writer) error {
 			s.threads.at(i).tid = d.tids[i]
 		}
 	}
+	s.addBlamed(opRegisters, 0)
 	if w.opts.RegisterSets {
 		d.notes.readRegsets(s)
 	}

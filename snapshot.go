@@ -312,6 +312,18 @@ func (s *snapshot) blamedThread() *thread {
 	return nil
 }
 
+// addBlamed lists the blamed thread if the source does not: the exception stream refers to it, and a crash context has its
+// registers even if it has ended.
+func (s *snapshot) addBlamed(op softOp, errno int32) {
+	if s.blamedThread() != nil {
+		return
+	}
+	s.soft(op, errno, s.proc.blamed, 0)
+	if t := s.threads.add(); t != nil {
+		t.tid, t.state = s.proc.blamed, threadGone
+	}
+}
+
 // find returns the mapping that holds addr, or nil. The mappings are in order of address.
 func (s *snapshot) find(addr uint64) *mapping {
 	i := s.findIndex(addr)
