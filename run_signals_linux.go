@@ -25,6 +25,7 @@ import (
 // command. So a signal is forwarded if the same one has not arrived there within a moment, from anyone but us.
 type standIn struct {
 	incoming chan os.Signal
+	unread   chan os.Signal   // SIGPIPE, with which no one does anything
 	arrivals [65]atomic.Int64 // when each last arrived at the command; ptrace.Monotonic
 	begun    chan struct{}    // closed when the command has started
 	done     chan struct{}
@@ -60,7 +61,7 @@ var watchedArrivals = signalSet(forwarded...) | (1<<64 - 1<<(firstRealTime-1))
 
 // standIn begins to take signals, before the command is started: none must be missed.
 func (r *runner) standIn() {
-	s := &standIn{incoming: make(chan os.Signal, 256), begun: make(chan struct{}), done: make(chan struct{})}
+	s := &standIn{incoming: make(chan os.Signal, 256), unread: make(chan os.Signal, 1), begun: make(chan struct{}), done: make(chan struct{})}
 	for _, n := range forwarded {
 		if !signal.Ignored(n) { // as nohup has it; the command inherits that
 			signal.Notify(s.incoming, n)
@@ -69,6 +70,9 @@ func (r *runner) standIn() {
 	for n := firstRealTime; n <= lastRealTime; n++ {
 		signal.Notify(s.incoming, syscall.Signal(n))
 	}
+	// A message that no one can read must not end this process before the command. To ignore the signal would make the
+	// command ignore it too.
+	signal.Notify(s.unread, unix.SIGPIPE)
 	r.signals = s
 	quietChildren(true)
 	go s.forward()
@@ -76,6 +80,7 @@ func (r *runner) standIn() {
 
 func (s *standIn) stop() {
 	signal.Stop(s.incoming)
+	signal.Stop(s.unread)
 	close(s.done)
 	quietChildren(false)
 }
@@ -164,7 +169,7 @@ func (s *standIn) hasIt(n syscall.Signal) bool {
 	}
 	status := procfs.ParseStatus(b)
 	bit := signalBit(int32(n))
-	if (status.SigPnd|status.ShdPnd)&bit != 0 {
+	if (status.SigPnd|status.ShdPnd)&bit != 0 && n < firstRealTime {
 		return true // blocked there, and waiting: a second one would add nothing
 	}
 	// A blocked signal that is taken by sigwait or a signalfd is seen by no one.

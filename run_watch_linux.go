@@ -190,17 +190,21 @@ func (r *runner) executed(t *watchedThread, tid int32) {
 func (r *runner) signal(t *watchedThread, stop ptrace.Stop) {
 	signal := stop.Signal
 	bit := signalBit(signal)
-	switch {
-	case bit&coreSignals != 0:
-		r.fatal(t, stop)
-	case bit&watchedArrivals != 0 && r.signals != nil && t.process.pid == r.main, signal == int32(unix.SIGCONT) && r.wakeSent:
+	wake := signal == int32(unix.SIGCONT) && r.wakeSent
+	if t.process.pid == r.main && (wake || r.signals != nil && bit&watchedArrivals != 0) {
 		sender := r.sender(stop.TID)
-		if signal == int32(unix.SIGCONT) && r.wakeSent && sender == r.self {
-			r.wakeSent = false
+		if wake {
+			r.wakeSent = false // even if it came from another: then ours found that one waiting and was dropped
+		}
+		switch {
+		case sender == r.self && wake:
 			signal = 0
-		} else if r.signals != nil && sender != r.self {
+		case sender != r.self && r.signals != nil:
 			r.signals.arrived(signal)
 		}
+	}
+	if bit&coreSignals != 0 {
+		r.fatal(t, stop)
 	}
 	r.watch.Continue(stop.TID, signal)
 }

@@ -139,7 +139,7 @@ func TestRunForwardsSignals(t *testing.T) {
 			}
 			if mode == "signals" {
 				time.Sleep(100 * time.Millisecond)
-				for _, s := range []unix.Signal{unix.SIGINT, unix.SIGUSR2, unix.SIGHUP} {
+				for _, s := range []unix.Signal{unix.SIGINT, unix.SIGUSR2, unix.SIGHUP, unix.SIGQUIT} {
 					unix.Kill(-cmd.Process.Pid, s)
 					if got, want := l.next(long), fmt.Sprintf("got %d", s); got != want {
 						t.Errorf("%q, want %q", got, want)
@@ -158,6 +158,50 @@ func TestRunForwardsSignals(t *testing.T) {
 				t.Errorf("exit status %d", n)
 			}
 		})
+	}
+}
+
+// Real-time signals queue: one that waits already does not stand for the next.
+func TestRunForwardsQueuedSignals(t *testing.T) {
+	cmd, pid, l := startSignals(t, "signals")
+	unix.Kill(pid, unix.SIGSTOP)
+	for range 3 {
+		unix.Kill(cmd.Process.Pid, 40)
+		time.Sleep(150 * time.Millisecond) // Go keeps only one at a time that it has not passed on
+	}
+	unix.Kill(pid, unix.SIGCONT)
+	for n := 0; n < 3; {
+		switch got := l.next(long); got {
+		case "got 40":
+			n++
+		case "got 18":
+		default:
+			t.Fatalf("%q after %d of 3 signals", got, n)
+		}
+	}
+	unix.Kill(pid, unix.SIGKILL)
+	cmd.Wait()
+}
+
+// A report that no one can read does not end run before the command, which has SIGPIPE as it should be.
+func TestRunBrokenPipe(t *testing.T) {
+	program := victims.C(t, "crasher.c")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	dir := t.TempDir()
+	cmd := command(t, dir, "run", "--follow-children", "--", "/bin/sh", "-c", `exec 2>/dev/null; "$0" null; grep SigIgn /proc/self/status; exit 7`, program)
+	cmd.Stderr = w
+	out, err := cmd.Output()
+	w.Close()
+	if status := cmd.ProcessState.ExitCode(); status != 7 || len(files(t, dir)) != 1 {
+		t.Errorf("status %d, %v, files %q", status, err, files(t, dir))
+	}
+	_, ignored, _ := strings.Cut(string(out), "SigIgn:")
+	if n, err := strconv.ParseUint(strings.TrimSpace(ignored), 16, 64); err != nil || n>>(unix.SIGPIPE-1)&1 != 0 {
+		t.Errorf("the command ignores SIGPIPE: %q", out)
 	}
 }
 
