@@ -46,9 +46,7 @@ type live struct {
 	reaper     *time.Timer
 	reaping    atomic.Bool // a stop is under way
 	stopped    bool
-	hushed     bool // SIGCHLD is silenced for stops
-	oldChld    sys.SigAction
-	newChld    sys.SigAction
+	quiet      sys.QuietStops
 	stopSince  int64
 	otherTrace bool
 	scratch    []byte
@@ -316,7 +314,9 @@ func (l *live) captureStopped(w *Writer) error {
 		s.soft(opListThreads, int32(errno), 0, 0)
 		l.listOwn(s.proc.blamed)
 	}
-	l.hush()
+	if !l.held { // a run has its own
+		l.quiet.Begin()
+	}
 	l.stopSince = ptrace.Monotonic()
 	l.stopped = true
 	l.stopAll(w)
@@ -335,18 +335,6 @@ func (l *live) captureStopped(w *Writer) error {
 	return nil
 }
 
-// hush spares this process the SIGCHLD that each stop of a tracee would send it: with a thousand threads the Go
-// runtime's handler took as long as the stops. Ends of children are signalled as ever.
-func (l *live) hush() {
-	if l.held || sys.GetSigAction(int(unix.SIGCHLD), &l.oldChld) != 0 {
-		return
-	}
-	l.newChld = l.oldChld
-	if l.newChld.AddFlag(sys.SA_NOCLDSTOP) {
-		l.hushed = sys.SetSigAction(int(unix.SIGCHLD), &l.newChld) == 0
-	}
-}
-
 // resume lets all threads go on and measures how long they stood.
 func (l *live) resume(w *Writer) {
 	if !l.stopped {
@@ -360,10 +348,7 @@ func (l *live) resume(w *Writer) {
 	}
 	l.stopped = false
 	w.pause = time.Duration(ptrace.Monotonic() - l.stopSince)
-	if l.hushed {
-		sys.SetSigAction(int(unix.SIGCHLD), &l.oldChld)
-		l.hushed = false
-	}
+	l.quiet.End()
 	if !l.held && l.tracer.Leftover() > 0 {
 		l.tracer.Release(ptrace.Monotonic() + int64(releaseWait))
 	}

@@ -255,22 +255,24 @@ func (r *runner) start(path string, argv []string, supported bool) error {
 	}
 	if supported {
 		err := r.startTraced(path, argv, attr)
-		if err == nil || r.result.PID != 0 {
-			return err
+		if err == nil {
+			return nil
 		}
-		if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOSYS) {
+		if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.ENOSYS) {
 			return &StartError{argv[0], err}
 		}
-		// The command itself may be forbidden, or ptrace: try without.
+		// The command itself may be forbidden, or ptrace (EACCES is what SELinux says): try without.
 		r.result.Unwatched = fmt.Errorf("minidump: ptrace: %w", mapErrno(err))
 	} else {
-		r.watch.Plain = true
 		r.result.Unwatched = fmt.Errorf("minidump: watching a command before Linux 4.7 is %w", ErrUnsupported)
 	}
 	attr.Sys.Ptrace = false
 	pid, err := syscall.ForkExec(path, argv, attr)
 	if err != nil {
 		return &StartError{argv[0], err}
+	}
+	if !supported {
+		r.watch.Plain = int32(pid)
 	}
 	r.started(pid)
 	r.warn()
@@ -308,16 +310,19 @@ func (r *runner) startTraced(path string, argv []string, attr *syscall.ProcAttr)
 		options |= ptrace.FollowChildren
 	}
 	errno := r.watch.Adopt(pid, &mask, options)
-	r.started(pid)
 	if errno != 0 && errno != unix.ESRCH {
 		// Let go of, but not seized: a program that may not be read can't be traced.
 		r.result.Unwatched = fmt.Errorf("minidump: ptrace: %w", mapErrno(errno))
 		r.warn()
 	}
+	r.started(pid)
 	r.wakeSent = true
 	unix.Kill(pid, unix.SIGCONT)
 	if errno == 0 {
-		r.watch.Continue(int32(pid), 0)
+		// A stop that is not the one of Adopt is the loop's.
+		if s, e := r.watch.Peek(int32(pid)); e == 0 && s.GroupStop {
+			r.watch.Continue(int32(pid), 0)
+		}
 	}
 	return nil
 }
@@ -325,10 +330,11 @@ func (r *runner) startTraced(path string, argv []string, attr *syscall.ProcAttr)
 func (r *runner) started(pid int) {
 	r.main = int32(pid)
 	r.result.PID = pid
-	if r.result.Unwatched == nil {
+	watched := r.result.Unwatched == nil
+	if watched {
 		r.processes[r.main] = &watchedProcess{pid: r.main}
 	}
 	if r.signals != nil {
-		r.signals.begin(pid)
+		r.signals.begin(pid, watched)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"minidump/context"
+	"minidump/internal/sys"
 	"minidump/internal/victims"
 	"minidump/stream"
 )
@@ -460,6 +461,32 @@ func TestRunUnwritable(t *testing.T) {
 	w := runWatched(t, RunOptions{Output: "/proc/no-such/x.dmp"}, program, "null")
 	if len(w.Dumps) != 1 || w.Dumps[0].Err == nil || w.Status() != 139 {
 		t.Errorf("status %d, dumps %+v", w.Status(), w.Dumps)
+	}
+}
+
+// Before Linux 4.7 waitid took none of the flags that tell tracees, and the children of one thread, from others.
+func TestRunOldKernel(t *testing.T) {
+	program := victims.C(t, "crasher.c")
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	old := func(call func(nr, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, uintptr, syscall.Errno)) sys.Gate {
+		return func(nr, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, sys.Errno) {
+			if nr == unix.SYS_WAITID && uint32(a4)&(unix.WALL|unix.WNOTHREAD|unix.WCLONE) != 0 {
+				return ^uintptr(0), unix.EINVAL
+			}
+			r, _, e := call(nr, a1, a2, a3, a4, a5, a6)
+			return r, e
+		}
+	}
+	defer sys.Install(old(unix.RawSyscall6), old(unix.Syscall6))()
+	warned := 0
+	r, err := Run([]string{program, "null"}, RunOptions{Output: t.TempDir() + "/", Files: []*os.File{null, null, null},
+		Warn: func(error) { warned++ }})
+	if err != nil || r.Signal != unix.SIGSEGV || len(r.Dumps) != 0 || warned != 1 || !errors.Is(r.Unwatched, ErrUnsupported) {
+		t.Errorf("%+v, %d warnings, %v", r, warned, err)
 	}
 }
 

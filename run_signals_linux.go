@@ -1,18 +1,15 @@
 package minidump
 
 import (
-	"encoding/binary"
 	"os"
 	"os/signal"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
-	"minidump/context"
 	"minidump/internal/sys"
 	"minidump/procfs"
 	"minidump/ptrace"
@@ -30,11 +27,14 @@ type standIn struct {
 	begun    chan struct{}    // closed when the command has started
 	done     chan struct{}
 
+	quiet sys.QuietStops // the loop waits in waitid and wants no SIGCHLD
+
 	// When this process was last stopped and continued, together with the command.
 	stopped, continued atomic.Int64
 
 	mu    sync.Mutex
 	pid   int
+	blind bool // the command is not watched: no arrival is seen
 	alive bool // the command has not been waited for: pid is its own
 }
 
@@ -74,7 +74,7 @@ func (r *runner) standIn() {
 	// command ignore it too.
 	signal.Notify(s.unread, unix.SIGPIPE)
 	r.signals = s
-	quietChildren(true)
+	s.quiet.Begin()
 	go s.forward()
 }
 
@@ -82,13 +82,13 @@ func (s *standIn) stop() {
 	signal.Stop(s.incoming)
 	signal.Stop(s.unread)
 	close(s.done)
-	quietChildren(false)
+	s.quiet.End()
 }
 
 // begin tells that the command runs.
-func (s *standIn) begin(pid int) {
+func (s *standIn) begin(pid int, watched bool) {
 	s.mu.Lock()
-	s.pid, s.alive = pid, true
+	s.pid, s.blind, s.alive = pid, !watched, true
 	s.mu.Unlock()
 	close(s.begun)
 }
@@ -173,7 +173,7 @@ func (s *standIn) hasIt(n syscall.Signal) bool {
 		return true // blocked there, and waiting: a second one would add nothing
 	}
 	// A blocked signal that is taken by sigwait or a signalfd is seen by no one.
-	return status.SigBlk&bit != 0 && bit&fromTerminal != 0 && inForeground()
+	return (s.blind || status.SigBlk&bit != 0) && bit&fromTerminal != 0 && inForeground()
 }
 
 // inForeground tells whether this process is in the foreground group of its terminal.
@@ -225,48 +225,16 @@ func (r *runner) stopToo() {
 // stopSelf stops this process by signal n, and returns when it is continued. The action of n must be the default
 // meanwhile, which signal.Reset does not make it.
 func stopSelf(n int32) {
-	var action [2][64]byte // struct sigaction of the kernel, of any architecture; SIG_DFL and no flags are zeros
-	old, none := &action[0], &action[1]
+	action := new([2]sys.SigAction)
+	old, byDefault := &action[0], &action[1]
 	if unix.Signal(n) != unix.SIGSTOP {
-		if rtSigaction(n, none, old) != 0 {
+		if sys.GetSigAction(int(n), old) != 0 || sys.SetSigAction(int(n), byDefault) != 0 {
 			return
 		}
 	}
 	// Sent to this thread it is taken before the call returns.
 	sys.Tgkill(sys.Getpid(), sys.Gettid(), int(n))
 	if unix.Signal(n) != unix.SIGSTOP {
-		rtSigaction(n, old, nil)
+		sys.SetSigAction(int(n), old)
 	}
-}
-
-// quietChildren turns off, or on again, that each stop of a traced thread sends this process a SIGCHLD: the loop waits in
-// waitid, and a signal that no one wants takes it longer than the stop.
-func quietChildren(quiet bool) {
-	const noChildStop = 1 // SA_NOCLDSTOP
-	var action [64]byte
-	if rtSigaction(int32(unix.SIGCHLD), nil, &action) != 0 {
-		return
-	}
-	// sa_flags: an unsigned long behind the handler, on mips an int in front of it.
-	at := int(unsafe.Sizeof(uintptr(0)))
-	flags := action[at : 2*at]
-	if nativeArch == context.MIPS || nativeArch == context.MIPS64 {
-		flags = action[:4]
-	}
-	lowest := 0
-	if nativeOrder == binary.ByteOrder(binary.BigEndian) {
-		lowest = len(flags) - 1
-	}
-	flags[lowest] &^= noChildStop
-	if quiet {
-		flags[lowest] |= noChildStop
-	}
-	rtSigaction(int32(unix.SIGCHLD), &action, nil)
-}
-
-//go:noinline
-func rtSigaction(n int32, action, old *[64]byte) sys.Errno {
-	_, e := sys.Raw(unix.SYS_RT_SIGACTION, uintptr(n), uintptr(unsafe.Pointer(action)), uintptr(unsafe.Pointer(old)),
-		ptrace.SigsetSize(), 0, 0)
-	return e
 }

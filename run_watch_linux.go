@@ -83,7 +83,7 @@ func (r *runner) loop() error {
 		case ptrace.KindStopped:
 			r.stopped(stop)
 		case ptrace.KindUntraced:
-			r.watch.Reap(stop.TID)
+			r.watch.Pass(stop.TID)
 			if stop.TID == r.main {
 				r.stopWith(stop.Signal)
 			}
@@ -159,13 +159,14 @@ func (r *runner) stopped(stop ptrace.Stop) {
 	case stop.GroupStop:
 		r.watch.Listen(tid)
 		if t.process.pid == r.main {
+			r.wakeSent = false // it came before, or this stop has revoked it
 			r.stopWith(stop.Signal)
 		}
 		return
 	case stop.Event == unix.PTRACE_EVENT_EXEC:
 		// When the id of the thread has changed the kernel takes no request before the stop has been waited for, lest
 		// the tracer means the thread that had this id (looks_like_a_spurious_pid in kernel/ptrace.c).
-		r.watch.Reap(tid)
+		r.watch.Pass(tid)
 		r.executed(t, tid)
 	case stop.Event == unix.PTRACE_EVENT_EXIT:
 		r.exiting(t, tid)

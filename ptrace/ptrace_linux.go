@@ -245,7 +245,7 @@ func (t *Tracer) askStop(tid int32) (signal int32, event uint8, groupStop, ok bo
 	default:
 		return 0, 0, false, false
 	}
-	signal, code := t.signalInfo()
+	signal, code := signalInfo(&t.info)
 	if code>>8 == PTRACE_EVENT_STOP { // then si_code is what a wait reports
 		signal, event, groupStop = stopKind(code)
 		return signal, event, groupStop, true

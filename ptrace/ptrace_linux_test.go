@@ -314,7 +314,7 @@ func TestRegisters(t *testing.T) {
 			t.Errorf("%s: the register set: %v", name, e)
 			return
 		}
-		if mips && note == unix.NT_PRSTATUS {
+		if sys.MIPS && note == unix.NT_PRSTATUS {
 			return // another layout
 		}
 		if n = min(n, m); !bytes.Equal(old[:n], set[:n]) {

@@ -20,8 +20,9 @@ type Watch struct {
 	word uintptr
 	mask unix.Sigset_t
 
-	// Plain is set by a caller that traces nothing, and only waits: for a kernel before 4.7.
-	Plain bool
+	// Plain, if not 0, is the child of a caller that traces nothing, on a kernel before 4.7: Next waits for that one,
+	// or with others for any of the process.
+	Plain int32
 }
 
 // NewWatch makes a Watch.
@@ -41,38 +42,34 @@ const (
 // A process that was traced by PTRACE_TRACEME can't listen to group-stops, and the kernel has no way to make it a seized
 // one but to let go of it. So it is let go of into a SIGSTOP, which only its parent (this process) is told of, seized
 // in there, and woken by SIGCONT, for which the first Next that reports one can be told by its sender. Afterwards it is in
-// that group-stop, and the caller must Continue it.
+// that group-stop, out of which the caller sends it a SIGCONT and then Continues it; or in another stop, for Next to
+// report, if someone else's SIGCONT has revoked that one.
 func (w *Watch) Adopt(pid int, mask *unix.Sigset_t, options int) sys.Errno {
-	for {
-		e := w.waitFor(pid, unix.WSTOPPED|unix.WEXITED)
-		if e == unix.EINTR {
-			continue
-		}
-		if e != 0 {
-			return e
-		}
-		break
-	}
-	if s := w.stop(); s.Kind != KindStopped {
-		return unix.ESRCH
+	if e := w.awaitStop(pid); e != 0 {
+		return e
 	}
 	w.mask = *mask
-	sys.Ptrace(unix.PTRACE_SETSIGMASK, pid, SigsetSize(), uintptr(unsafe.Pointer(&w.mask))) // Linux 3.11
+	sys.Ptrace(unix.PTRACE_SETSIGMASK, pid, sys.SigsetSize(), uintptr(unsafe.Pointer(&w.mask))) // Linux 3.11
 	if e := sys.Ptrace(unix.PTRACE_DETACH, pid, 0, uintptr(unix.SIGSTOP)); e != 0 {
 		return e
 	}
 	if e := sys.Ptrace(unix.PTRACE_SEIZE, pid, 0, uintptr(options)); e != 0 {
 		return e
 	}
+	sys.Ptrace(unix.PTRACE_INTERRUPT, pid, 0, 0) // if it is not in the group-stop, it would come to no stop
+	return w.awaitStop(pid)
+}
+
+// awaitStop waits until pid is in a stop, and leaves it there. ESRCH says that it has ended.
+func (w *Watch) awaitStop(pid int) sys.Errno {
 	for {
-		e := w.waitFor(pid, unix.WSTOPPED|unix.WEXITED)
-		if e == unix.EINTR {
+		switch e := w.waitFor(pid, unix.WSTOPPED|unix.WEXITED); {
+		case e == unix.EINTR:
 			continue
-		}
-		if e != 0 {
+		case e != 0:
 			return e
 		}
-		if s := w.stop(); s.Kind != KindStopped {
+		if w.stop().Kind != KindStopped {
 			return unix.ESRCH
 		}
 		return 0
@@ -80,9 +77,7 @@ func (w *Watch) Adopt(pid int, mask *unix.Sigset_t, options int) sys.Errno {
 }
 
 func (w *Watch) waitFor(pid, options int) sys.Errno {
-	_, e := sys.Blocking(unix.SYS_WAITID, unix.P_PID, uintptr(pid), uintptr(unsafe.Pointer(&w.info)),
-		uintptr(options|unix.WNOWAIT|unix.WALL), 0, 0)
-	return e
+	return sys.Waitid(pid, &w.info, options|unix.WNOWAIT|unix.WALL)
 }
 
 // Kind is what Next reports.
@@ -110,19 +105,22 @@ type Stop struct {
 // false it returns KindNone when there is nothing. With others true, children of the whole process are reported too, and
 // not only those of this OS thread. ECHILD says that there is nothing to wait for, EINVAL that the kernel is too old.
 func (w *Watch) Next(block, others bool) (Stop, sys.Errno) {
-	options := unix.WSTOPPED | unix.WEXITED | unix.WNOWAIT | unix.WALL
-	if w.Plain {
-		options &^= unix.WALL
-	}
-	if !others {
-		options |= unix.WNOTHREAD
+	which, id := unix.P_ALL, 0
+	options := unix.WSTOPPED | unix.WEXITED | unix.WNOWAIT
+	switch {
+	case w.Plain == 0 && others:
+		options |= unix.WALL
+	case w.Plain == 0:
+		options |= unix.WALL | unix.WNOTHREAD
+	case !others:
+		which, id = unix.P_PID, int(w.Plain)
 	}
 	gate := sys.Blocking
 	if !block {
 		options |= unix.WNOHANG
 		gate = sys.Raw
 	}
-	if _, e := gate(unix.SYS_WAITID, unix.P_ALL, 0, uintptr(unsafe.Pointer(&w.info)), uintptr(options), 0, 0); e != 0 {
+	if _, e := gate(unix.SYS_WAITID, uintptr(which), uintptr(id), uintptr(unsafe.Pointer(&w.info)), uintptr(options), 0, 0); e != 0 {
 		return Stop{}, e
 	}
 	return w.stop(), 0
@@ -138,16 +136,11 @@ func (w *Watch) Peek(tid int32) (Stop, sys.Errno) {
 
 // stop takes apart what waitid stored.
 func (w *Watch) stop() Stop {
+	code, status := childCode(&w.info)
+	if code == 0 {
+		return Stop{}
+	}
 	s := Stop{TID: int32(binary.NativeEndian.Uint32(w.info[siPid:]))}
-	if s.TID == 0 {
-		return s
-	}
-	siCode := 8
-	if mips {
-		siCode = 4
-	}
-	code := int32(binary.NativeEndian.Uint32(w.info[siCode:]))
-	status := int32(binary.NativeEndian.Uint32(w.info[siStatus:]))
 	switch code {
 	case cldExited:
 		s.Kind, s.Status = KindExited, status
@@ -165,13 +158,18 @@ func (w *Watch) stop() Stop {
 	return s
 }
 
-// Reap consumes the end of tid, or its stop: of a child that is not watched, or of a PTRACE_EVENT_EXEC.
-func (w *Watch) Reap(tid int32) {
-	options := unix.WEXITED | unix.WSTOPPED | unix.WNOHANG | unix.WALL
-	if w.Plain {
-		options &^= unix.WALL
+// Reap consumes the end of tid.
+func (w *Watch) Reap(tid int32) { w.consume(tid, unix.WEXITED) }
+
+// Pass consumes a stop of tid and nothing else, should it have been killed meanwhile: of a child that is not watched, or
+// of a PTRACE_EVENT_EXEC.
+func (w *Watch) Pass(tid int32) { w.consume(tid, unix.WSTOPPED) }
+
+func (w *Watch) consume(tid int32, what int) {
+	if w.Plain == 0 {
+		what |= unix.WALL
 	}
-	sys.Waitid(int(tid), &w.info, options)
+	sys.Waitid(int(tid), &w.info, what|unix.WNOHANG)
 }
 
 // Continue lets tid go on and, after a signal-delivery-stop, take signal (0: none).
@@ -197,23 +195,9 @@ func (w *Watch) EventMessage(tid int32) (uint32, sys.Errno) {
 	return uint32(w.word), e
 }
 
-// SigsetSize is sizeof(sigset_t) of the kernel in bytes: mips has 128 signals.
-func SigsetSize() uintptr {
-	if mips {
-		return 16
-	}
-	return 8
-}
-
 // Supported tells whether the kernel's waitid can do what a Watch needs, and whether the calling OS thread has no
-// children.
+// children. A kernel that can't do the one can't tell the other, which matters to none that sets Plain.
 func (w *Watch) Supported() (supported, childless bool) {
 	_, e := w.Next(false, false)
-	if e == unix.EINVAL {
-		w.Plain = true
-		_, e = w.Next(false, false)
-		w.Plain = false
-		return false, e == unix.ECHILD
-	}
-	return true, e == unix.ECHILD
+	return e != unix.EINVAL, e == unix.EINVAL || e == unix.ECHILD
 }

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -277,18 +278,25 @@ func openTerminal(t *testing.T) *terminal {
 	return &terminal{master, fmt.Sprintf("/dev/pts/%d", n)}
 }
 
-// A shell with job control on a terminal runs run, which runs a program: ^C, ^Z, fg and bg do what they do without run.
-func TestRunJobControl(t *testing.T) {
+// session is a shell with job control on a terminal.
+type session struct {
+	t      *testing.T
+	term   *terminal
+	chunks chan []byte
+	seen   bytes.Buffer
+}
+
+// startSession starts the shell, with a command line in its variable RUN.
+func startSession(t *testing.T, inner *exec.Cmd) *session {
+	t.Helper()
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip("no bash")
 	}
-	program := victims.C(t, "watched.c")
-	term := openTerminal(t)
-	slave, err := os.OpenFile(term.slave, os.O_RDWR|unix.O_NOCTTY, 0)
+	s := &session{t: t, term: openTerminal(t), chunks: make(chan []byte, 100)}
+	slave, err := os.OpenFile(s.term.slave, os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	inner := command(t, "", "run", "--", program, "signals")
 	shell := exec.Command("bash", "--norc", "--noprofile", "--noediting", "-i")
 	shell.Env = append(inner.Env, "PS1=$ ", "HISTFILE=", "RUN="+strings.Join(inner.Args, " "))
 	shell.Dir = t.TempDir()
@@ -299,43 +307,67 @@ func TestRunJobControl(t *testing.T) {
 	}
 	slave.Close()
 	t.Cleanup(func() { shell.Process.Kill(); shell.Wait() })
-	var seen bytes.Buffer
-	chunks := make(chan []byte, 100)
 	go func() {
-		defer close(chunks)
+		defer close(s.chunks)
 		for {
 			b := make([]byte, 4096)
-			n, err := term.Read(b)
+			n, err := s.term.Read(b)
 			if n > 0 {
-				chunks <- b[:n]
+				s.chunks <- b[:n]
 			}
 			if err != nil {
 				return
 			}
 		}
 	}()
-	expect := func(what string) string {
-		t.Helper()
-		re := regexp.MustCompile(what)
-		end := time.After(long)
-		for {
-			if m := re.FindStringSubmatchIndex(seen.String()); m != nil {
-				found := seen.String()[m[len(m)-2]:m[len(m)-1]]
-				seen.Next(m[1])
-				return found
+	return s
+}
+
+func (s *session) typed(text string) { s.term.WriteString(text) }
+
+// expect waits for output that matches what, and returns its last group.
+func (s *session) expect(what string) string {
+	s.t.Helper()
+	re := regexp.MustCompile(what)
+	end := time.After(long)
+	for {
+		if m := re.FindStringSubmatchIndex(s.seen.String()); m != nil {
+			found := s.seen.String()[m[len(m)-2]:m[len(m)-1]]
+			s.seen.Next(m[1])
+			return found
+		}
+		select {
+		case b, ok := <-s.chunks:
+			if !ok {
+				s.t.Fatalf("the shell ended; seen %q", s.seen.String())
 			}
-			select {
-			case b, ok := <-chunks:
-				if !ok {
-					t.Fatalf("the shell ended; seen %q", seen.String())
-				}
-				seen.Write(b)
-			case <-end:
-				t.Fatalf("no %q in %q", what, seen.String())
-			}
+			s.seen.Write(b)
+		case <-end:
+			s.t.Fatalf("no %q in %q", what, s.seen.String())
 		}
 	}
-	typed := func(s string) { term.WriteString(s) }
+}
+
+// pending gives the output that has come and was not expected yet.
+func (s *session) pending() string {
+	for {
+		select {
+		case b, ok := <-s.chunks:
+			if !ok {
+				return s.seen.String()
+			}
+			s.seen.Write(b)
+		default:
+			return s.seen.String()
+		}
+	}
+}
+
+// A shell with job control on a terminal runs run, which runs a program: ^C, ^Z, fg and bg do what they do without run.
+func TestRunJobControl(t *testing.T) {
+	program := victims.C(t, "watched.c")
+	s := startSession(t, command(t, "", "run", "--", program, "signals"))
+	typed, expect := s.typed, s.expect
 	stateOf := func(pid string) string {
 		b, _ := os.ReadFile("/proc/" + pid + "/stat")
 		_, rest, _ := strings.Cut(string(b), ") ")
@@ -368,14 +400,83 @@ func TestRunJobControl(t *testing.T) {
 	time.Sleep(100 * time.Millisecond)
 	typed("\x1c")
 	expect(`got 3\r`)
-	if strings.Contains(seen.String(), "got ") {
-		t.Errorf("signals came twice: %q", seen.String())
+	time.Sleep(500 * time.Millisecond) // longer than run waits before it forwards
+	if strings.Contains(s.pending(), "got ") {
+		t.Errorf("signals came twice: %q", s.seen.String())
 	}
 	unix.Kill(atoi(t, pid), unix.SIGTERM)
 	expect(`got 15\r`)
 	typed("echo status=$?\n")
 	if got := expect(`status=(\d+)`); got != "42" {
 		t.Errorf("exit status %s", got)
+	}
+}
+
+// A machine that forbids ptrace: the command runs all the same, and gets what the terminal sends once.
+func TestRunUnwatched(t *testing.T) {
+	for _, errno := range []syscall.Errno{unix.EPERM, unix.EACCES, unix.ENOSYS} {
+		forbidden := noPtrace + "=" + strconv.Itoa(int(errno))
+		dir := t.TempDir()
+		cmd := command(t, dir, "run", "--", "/bin/sh", "-c", "kill -SEGV $$")
+		cmd.Env = append(cmd.Env, forbidden)
+		o := runWith(t, cmd, nil)
+		o.want(t, 139, "the command runs unwatched: ")
+		if f := files(t, dir); len(f) != 0 || strings.Count(o.err, "\n") != 1 {
+			t.Errorf("%v: files %q, messages %q", errno, f, o.err)
+		}
+		cmd = command(t, dir, "run", "--", dir+"/none")
+		cmd.Env = append(cmd.Env, forbidden)
+		runWith(t, cmd, nil).want(t, 127, "no such file")
+	}
+
+	program := victims.C(t, "watched.c")
+	inner := command(t, "", "run", "--", program, "signals")
+	inner.Env = append(inner.Env, noPtrace+"="+strconv.Itoa(int(unix.EPERM)))
+	s := startSession(t, inner)
+	s.typed("$RUN\n")
+	pid := s.expect(`ready (\d+)`)
+	s.typed("\x03")
+	s.expect(`got 2\r`)
+	time.Sleep(500 * time.Millisecond) // longer than run waits before it forwards
+	if strings.Contains(s.pending(), "got ") {
+		t.Errorf("a signal came twice: %q", s.seen.String())
+	}
+	s.typed("\x1a")
+	s.expect(`Stopped`)
+	s.typed("fg\n")
+	s.expect(`got 18\r`)
+	unix.Kill(atoi(t, pid), unix.SIGTERM)
+	s.expect(`got 15\r`)
+	s.typed("echo status=$?\n")
+	if got := s.expect(`status=(\d+)`); got != "42" {
+		t.Errorf("exit status %s", got)
+	}
+}
+
+// noPtrace names the environment variable that makes ptrace fail with its error number in the command.
+const noPtrace = "MINIDUMP_TEST_NO_PTRACE"
+
+func init() {
+	errno, err := strconv.Atoi(os.Getenv(noPtrace))
+	if err != nil {
+		return
+	}
+	// The number of the system call is the first word of struct seccomp_data (linux/seccomp.h).
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: unix.SYS_PTRACE},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	// On all threads: the runtime has some by now.
+	_, _, e := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
+	if e == unix.EACCES { // not root
+		unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+		_, _, e = unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
+	}
+	if e != 0 {
+		panic(e)
 	}
 }
 

@@ -12,22 +12,22 @@ import (
 // arch/*/include/uapi/asm/signal.h).
 type SigAction [8]uint64
 
-const mips = runtime.GOARCH == "mips" || runtime.GOARCH == "mipsle" || runtime.GOARCH == "mips64" || runtime.GOARCH == "mips64le"
+// MIPS is whether this is one of the machines whose numbers and structures of signals differ from all others'.
+const MIPS = runtime.GOARCH == "mips" || runtime.GOARCH == "mipsle" || runtime.GOARCH == "mips64" || runtime.GOARCH == "mips64le"
 
-// sigsetSize is sizeof(sigset_t) of the kernel.
-func sigsetSize() uintptr {
-	if mips {
+// SigsetSize is sizeof(sigset_t) of the kernel in bytes: mips has 128 signals.
+func SigsetSize() uintptr {
+	if MIPS {
 		return 16
 	}
 	return 8
 }
 
-// SA_NOCLDSTOP is the same everywhere.
-const SA_NOCLDSTOP = 1
+const saNoCldStop = 1 // SA_NOCLDSTOP, the same everywhere
 
-// AddFlag sets a flag and says whether that changed anything.
-func (a *SigAction) AddFlag(flag uint32) bool {
-	if mips {
+// addFlag sets a flag and says whether that changed anything.
+func (a *SigAction) addFlag(flag uint32) bool {
+	if MIPS {
 		p := (*uint32)(unsafe.Pointer(a))
 		old := *p
 		*p |= flag
@@ -41,12 +41,36 @@ func (a *SigAction) AddFlag(flag uint32) bool {
 
 // GetSigAction reads what this process does at a signal.
 func GetSigAction(sig int, old *SigAction) Errno {
-	_, e := Raw(unix.SYS_RT_SIGACTION, uintptr(sig), 0, uintptr(unsafe.Pointer(old)), sigsetSize(), 0, 0)
+	_, e := Raw(unix.SYS_RT_SIGACTION, uintptr(sig), 0, uintptr(unsafe.Pointer(old)), SigsetSize(), 0, 0)
 	return e
 }
 
-// SetSigAction sets it. new must come from GetSigAction.
+// SetSigAction sets it. new must come from GetSigAction, or be zero: the default.
 func SetSigAction(sig int, new *SigAction) Errno {
-	_, e := Raw(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(new)), 0, sigsetSize(), 0, 0)
+	_, e := Raw(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(new)), 0, SigsetSize(), 0, 0)
 	return e
+}
+
+// QuietStops spares this process the SIGCHLD that each stop of a tracee sends it: to handle a thousand takes the Go
+// runtime as long as the stops. Ends of children are signalled as ever. It must not be on a goroutine stack.
+type QuietStops struct {
+	old, new SigAction
+	on       bool
+}
+
+// Begin makes stops quiet.
+func (q *QuietStops) Begin() {
+	if GetSigAction(int(unix.SIGCHLD), &q.old) != 0 {
+		return
+	}
+	q.new = q.old
+	q.on = q.new.addFlag(saNoCldStop) && SetSigAction(int(unix.SIGCHLD), &q.new) == 0
+}
+
+// End puts back what was.
+func (q *QuietStops) End() {
+	if q.on {
+		SetSigAction(int(unix.SIGCHLD), &q.old)
+		q.on = false
+	}
 }
