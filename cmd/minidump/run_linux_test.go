@@ -184,6 +184,59 @@ func TestRunForwardsQueuedSignals(t *testing.T) {
 	cmd.Wait()
 }
 
+// SIGCONT to the process group while run starts the command: the one by which run wakes it is not passed on, the next that
+// is forwarded is.
+func TestRunContinuedInStart(t *testing.T) {
+	for range 12 {
+		t.Run("", func(t *testing.T) {
+			t.Parallel() // most of the time they wait
+			program := victims.C(t, "watched.c")
+			cmd := command(t, t.TempDir(), "run", "--", program, "signals")
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd.Stderr = os.Stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer cmd.Wait()
+			defer unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+			l := readLines(t, out)
+			stop, stopped := make(chan bool), make(chan bool)
+			go func() {
+				defer close(stopped)
+				for {
+					select {
+					case <-stop:
+						return
+					case <-time.After(10 * time.Microsecond):
+						unix.Kill(-cmd.Process.Pid, unix.SIGCONT)
+					}
+				}
+			}()
+			ready := l.next(long)
+			for ready == "got 18" {
+				ready = l.next(long)
+			}
+			close(stop)
+			<-stopped
+			if !strings.HasPrefix(ready, "ready ") {
+				t.Fatalf("%q", ready)
+			}
+			for l.next(200*time.Millisecond) != "" { // those that came late
+			}
+			for _, s := range []unix.Signal{unix.SIGCONT, unix.SIGTERM} {
+				unix.Kill(cmd.Process.Pid, s)
+				if got, want := l.next(long), fmt.Sprintf("got %d", s); got != want {
+					t.Fatalf("%q, want %q", got, want)
+				}
+			}
+		})
+	}
+}
+
 // A report that no one can read does not end run before the command, which has SIGPIPE as it should be.
 func TestRunBrokenPipe(t *testing.T) {
 	program := victims.C(t, "crasher.c")
