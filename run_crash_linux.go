@@ -141,7 +141,8 @@ func (r *runner) write(t *watchedThread, tid int32, d death, report *RunDump) er
 	report.Soft = res.SoftErrors()
 	res.w = nil // the Writer ends here
 	report.Result = res
-	return r.out.prune()
+	report.PruneErr = r.out.prune(path)
+	return nil
 }
 
 // crash finds out why a process dies: of the signal that comes, or of an earlier fault. It is nil for an exit without a

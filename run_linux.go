@@ -63,6 +63,8 @@ type RunDump struct {
 	Err    error  // why there is none
 	Result Result
 	Soft   []SoftError // what is missing from it
+
+	PruneErr error // why there are more dumps in the folder than Keep
 }
 
 // RunResult is how a command ended.

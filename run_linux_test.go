@@ -456,6 +456,37 @@ func TestRunKeep(t *testing.T) {
 	}
 }
 
+// The dump just made is kept, whatever the clock says, and is there although old ones can't be deleted.
+func TestRunKeepsNewest(t *testing.T) {
+	program := victims.C(t, "crasher.c")
+	dir := t.TempDir()
+	old := filepath.Join(dir, "crasher.7.29990101T000000.000Z.dmp")
+	if err := os.WriteFile(old, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := runWatched(t, RunOptions{Output: dir + "/", Keep: 1}, program, "null")
+	w.one(t)
+	if _, err := os.Stat(old); !errors.Is(err, fs.ErrNotExist) || w.Dumps[0].PruneErr != nil {
+		t.Errorf("two are left: %v, %v", err, w.Dumps[0].PruneErr)
+	}
+
+	const immutable = 0x10 // FS_IMMUTABLE_FL of linux/fs.h
+	f, err := os.Create(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, immutable); err != nil {
+		t.Skip("a file that can't be deleted: ", err)
+	}
+	defer unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, 0)
+	w = runWatched(t, RunOptions{Output: dir + "/", Keep: 1}, program, "null")
+	w.one(t)
+	if w.Dumps[0].PruneErr == nil {
+		t.Error("no error about the dump that could not be deleted")
+	}
+}
+
 func TestRunUnwritable(t *testing.T) {
 	program := victims.C(t, "crasher.c")
 	w := runWatched(t, RunOptions{Output: "/proc/no-such/x.dmp"}, program, "null")

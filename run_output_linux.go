@@ -83,8 +83,9 @@ func timeOfRunDump(name string) (stamp string, ok bool) {
 	return stamp, err == nil
 }
 
-// prune deletes the oldest dumps of the folder, by the time in their names.
-func (o *runOutput) prune() error {
+// prune deletes the oldest dumps of the folder, by the time in their names, but not the newest: the clock may have been
+// set back.
+func (o *runOutput) prune(newest string) error {
 	if o.dir == "" || o.keep <= 0 {
 		return nil
 	}
@@ -95,14 +96,14 @@ func (o *runOutput) prune() error {
 	type dump struct{ name, time string }
 	var dumps []dump
 	for _, e := range entries {
-		if stamp, ok := timeOfRunDump(e.Name()); ok && e.Type().IsRegular() {
+		if stamp, ok := timeOfRunDump(e.Name()); ok && e.Type().IsRegular() && e.Name() != filepath.Base(newest) {
 			dumps = append(dumps, dump{e.Name(), stamp})
 		}
 	}
 	slices.SortFunc(dumps, func(a, b dump) int {
 		return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(a.name, b.name))
 	})
-	for i := 0; i < len(dumps)-o.keep; i++ {
+	for i := 0; i < len(dumps)+1-o.keep; i++ {
 		if e := os.Remove(filepath.Join(o.dir, dumps[i].name)); e != nil && !errors.Is(e, fs.ErrNotExist) {
 			err = fmt.Errorf("minidump: %w", e)
 		}

@@ -26,8 +26,11 @@ func (r *runFlags) watch(argv []string) error {
 	return exitStatus(result.Status())
 }
 
-// report tells of a dump in one line.
+// report tells of a dump in one line, and in another of old ones that could not be deleted.
 func (r *runFlags) report(d minidump.RunDump) {
+	if d.PruneErr != nil {
+		defer fmt.Fprintf(os.Stderr, "minidump: old dumps not deleted: %s\n", oneLine(strings.TrimPrefix(d.PruneErr.Error(), "minidump: ")))
+	}
 	if d.Err == nil && r.json {
 		reportJSON(os.Stderr, d.Path, &d.Result, d.Soft)
 		return
