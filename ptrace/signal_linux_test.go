@@ -279,8 +279,9 @@ func TestStoppedProcessStaysStopped(t *testing.T) {
 	v.runsOn(t)
 }
 
-// TestQueuedSignals sends real-time signals with values to a C program, which writes down in a handler what comes.
-func TestQueuedSignals(t *testing.T) {
+// buildQueued builds a C program that sends itself real-time signals with values, and writes down in a handler what comes.
+func buildQueued(t *testing.T) string {
+	t.Helper()
 	gcc, err := exec.LookPath("gcc")
 	if err != nil || runtime.GOARCH != "amd64" {
 		if os.Getenv("CI") == "true" && runtime.GOARCH == "amd64" {
@@ -292,7 +293,11 @@ func TestQueuedSignals(t *testing.T) {
 	if out, err := exec.Command(gcc, "-O1", "-Wall", "-pthread", "-o", program, "testdata/queued.c").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	v := startProgram(t, "queued", program)
+	return program
+}
+
+func TestQueuedSignals(t *testing.T) {
+	v := startProgram(t, "queued", buildQueued(t))
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	tr := New(v.pid)

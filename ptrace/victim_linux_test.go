@@ -68,7 +68,7 @@ var sharedFile = os.NewFile(3, "shared")
 // runVictim is what a victim does: it says "ready" (and more) on standard output and ends when its input does.
 func runVictim(args []string) {
 	var mem *shared
-	if args[0] != "tracer" {
+	if args[0] != "tracer" && args[0] != "watcher" {
 		mem = mapShared(sharedFile)
 	}
 	number := func(i int) int {
@@ -131,7 +131,7 @@ func runVictim(args []string) {
 				}
 			}()
 		}
-	case "exec": // exec N: executes itself again and again, from any thread, N times
+	case "exec": // exec N: executes itself again and again, from another thread than the main one, N times
 		n := number(1)
 		mem.Beats[0].Add(1)
 		fmt.Println("ready")
@@ -146,14 +146,11 @@ func runVictim(args []string) {
 				}()
 			}
 			time.Sleep(time.Millisecond)
-			done := make(chan error)
-			go func() {
-				runtime.LockOSThread()
+			onThread(func() {
 				os.Setenv(victimEnv, "exec "+strconv.Itoa(n-1))
 				unix.FcntlInt(3, unix.F_SETFD, 0)
-				done <- syscall.Exec("/proc/self/exe", os.Args, os.Environ())
-			}()
-			panic(<-done)
+				panic(syscall.Exec("/proc/self/exe", os.Args, os.Environ()))
+			})
 		}
 	case "leader": // leader: the main thread ends, the others live on
 		go func() {
@@ -170,6 +167,40 @@ func runVictim(args []string) {
 		syscall.Syscall(syscall.SYS_EXIT, 0, 0, 0)
 	case "tracer":
 		runTracer(args[1], number(2))
+	case "watcher": // watcher MODE…: starts that victim and watches it
+		cmd := exec.Command("/proc/self/exe")
+		cmd.Env = append(os.Environ(), victimEnv+"="+strings.Join(args[1:], " "))
+		cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = os.Stdin, os.Stdout, os.Stderr, []*os.File{sharedFile}
+		onThread(func() {
+			w := NewWatch()
+			if err := startAdopted(w, cmd, FollowThreads); err != nil {
+				panic(err)
+			}
+			fmt.Println("child", cmd.Process.Pid)
+			if err := serve(w, cmd.Process.Pid, func(Stop, uint32) {}, nil, nil); err != nil {
+				panic(err)
+			}
+		})
+		return
+	case "family": // family: a child by fork that ends with 5, one by vfork that ends with 7
+		var ws [2]syscall.WaitStatus
+		child := forkAndExit()
+		mem.Beats[1].Store(uint64(child))
+		syscall.Wait4(child, &ws[0], 0, nil)
+		os.Setenv(victimEnv, "exit")
+		p, err := os.StartProcess("/proc/self/exe", os.Args, &os.ProcAttr{Env: os.Environ(), Files: []*os.File{nil, nil, nil, sharedFile}})
+		if err != nil {
+			panic(err)
+		}
+		mem.Beats[2].Store(uint64(p.Pid))
+		state, err := p.Wait()
+		if err != nil {
+			panic(err)
+		}
+		ws[1] = state.Sys().(syscall.WaitStatus)
+		fmt.Println("family", ws[0].ExitStatus(), ws[1].ExitStatus())
+	case "exit":
+		os.Exit(7)
 	case "vfork": // vfork: a thread waits in vfork until Stop is set
 		debug.SetGCPercent(-1) // a raw system call that waits would hold it up
 		go func() {
@@ -275,6 +306,12 @@ func startVictim(t testing.TB, mode string) *victim {
 
 func startProgram(t testing.TB, mode string, program string, args ...string) *victim {
 	t.Helper()
+	return startBy(t, (*exec.Cmd).Start, mode, program, args...)
+}
+
+// startBy is startProgram with another way to start it.
+func startBy(t testing.TB, start func(*exec.Cmd) error, mode string, program string, args ...string) *victim {
+	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "shared"))
 	if err != nil {
 		t.Fatal(err)
@@ -296,7 +333,7 @@ func startProgram(t testing.TB, mode string, program string, args ...string) *vi
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := v.cmd.Start(); err != nil {
+	if err := start(v.cmd); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
@@ -306,7 +343,7 @@ func startProgram(t testing.TB, mode string, program string, args ...string) *vi
 		}
 	}()
 	v.pid = v.cmd.Process.Pid
-	if strings.HasPrefix(mode, "parent") {
+	if strings.HasPrefix(mode, "parent") || strings.HasPrefix(mode, "watcher") {
 		if v.pid, err = strconv.Atoi(v.line(t, "child")); err != nil {
 			t.Fatal(err)
 		}
@@ -362,7 +399,7 @@ func stateOf(pid, tid int) byte {
 // eventually waits until f is true.
 func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !f(); {
+	for end := time.Now().Add(time.Minute); !f(); {
 		if time.Now().After(end) {
 			t.Fatalf("never happened: %s", what)
 		}
@@ -410,6 +447,10 @@ func onThread(f func()) {
 // says.
 func stopAll(t testing.TB, tr *Tracer, pid int, timeout time.Duration) (ths []Thread) {
 	t.Helper()
+	return stopAllBy(tr, tr.Seize, pid, timeout)
+}
+
+func stopAllBy(tr *Tracer, seize func(*Thread), pid int, timeout time.Duration) (ths []Thread) {
 	deadline := Monotonic() + int64(timeout)
 	known := map[int32]bool{}
 	for quiet := 0; quiet < 3; quiet++ {
@@ -418,7 +459,7 @@ func stopAll(t testing.TB, tr *Tracer, pid int, timeout time.Duration) (ths []Th
 			if !known[tid] {
 				known[tid] = true
 				ths = append(ths, Thread{TID: tid})
-				tr.Seize(&ths[len(ths)-1])
+				seize(&ths[len(ths)-1])
 			}
 		}
 		if len(ths) > n {
