@@ -267,7 +267,7 @@ func TestWatchGroupStop(t *testing.T) {
 }
 
 func TestWatchExec(t *testing.T) {
-	times := rounds(60) / 10
+	times := rounds(6)
 	v := startWatched(t, FollowThreads, "exec "+strconv.Itoa(times))
 	eventually(t, "all execve", func() bool { return v.Beats[0].Load() == uint64(times)+1 })
 	v.end(t)
@@ -455,7 +455,7 @@ func TestWatchQueuedSignals(t *testing.T) {
 
 // The process that watches is killed: its command runs on, with every signal.
 func TestKilledWatcher(t *testing.T) {
-	for range rounds(60) / 10 {
+	for range rounds(6) {
 		v := startVictim(t, "watcher beat")
 		stop := make(chan bool)
 		result := sendOneByOne(v, stop)
