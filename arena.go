@@ -13,6 +13,9 @@ type arena struct {
 	used uintptr
 }
 
+// arenaUnit is what arenas are sized in: 1 MiB, or an eighth of that where addresses have 32 bits.
+const arenaUnit = 1 << (17 + 3*(^uintptr(0)>>63))
+
 // Arenas grow by at least this many bytes at a time.
 const arenaStep = 64 << 10
 

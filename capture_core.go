@@ -62,12 +62,18 @@ type core struct {
 type memoryImage struct {
 	mem  targetMemory
 	base uint64
+	left uint64 // bytes that a dump still reads this way
 }
 
+// maxImageReads bounds what one dump reads of images whose build ids lie further off: one of a thousand sections takes a
+// thousand reads, and a small file can have ten thousand such images.
+const maxImageReads = 1 << 30
+
 func (m *memoryImage) ReadAt(p []byte, off uint64) int {
-	if m.base+off < m.base {
+	if m.base+off < m.base || m.left < uint64(len(p)) {
 		return 0
 	}
+	m.left -= uint64(len(p))
 	return m.mem.read(m.base+off, p)
 }
 
@@ -126,14 +132,10 @@ func newCore(name string, r io.ReaderAt, size int64) (*core, error) {
 	if err := c.readHeader(); err != nil {
 		return nil, err
 	}
-	unit := uintptr(1 << 20)
-	if ^uintptr(0)>>32 == 0 {
-		unit /= 8
-	}
 	for _, t := range []struct {
 		a    *arena
 		size uintptr
-	}{{&c.mem.segments.arena, 128 * unit}, {&c.notes.arena, 64 * unit}, {&c.files.arena, 64 * unit}} {
+	}{{&c.mem.segments.arena, 128 * arenaUnit}, {&c.notes.arena, 64 * arenaUnit}, {&c.files.arena, 64 * arenaUnit}} {
 		if err := t.a.reserve(t.size); err != nil {
 			c.close()
 			return nil, err
@@ -263,11 +265,12 @@ func (c *core) capture(w *Writer) error {
 		}
 	}
 	c.readThreads(s)
-	s.addBlamed(opRegisters, 0)
 	if o.RegisterSets {
 		c.readRegsets(s)
 	}
+	s.addBlamed(opRegisters, 0)
 	c.comm = span{}
+	c.image.left = maxImageReads
 	c.readProcess(w)
 	s.followLinkMaps(&c.window)
 	c.readMaps(s)

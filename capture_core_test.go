@@ -649,7 +649,6 @@ func TestCoreWithoutSignal(t *testing.T) {
 	}
 }
 
-// A crash context given by the caller counts more than the core's own.
 // Notes that are no thread of their own: each thread is in the dump once, with its own registers, and the exception is
 // in one of them.
 func TestCoreStrangeThreads(t *testing.T) {
@@ -748,6 +747,7 @@ func TestCoreOtherThread(t *testing.T) {
 	}
 }
 
+// A crash context given by the caller counts more than the core's own.
 func TestCoreWithCrash(t *testing.T) {
 	a := coreArchNamed("amd64")
 	c := &context.Crash{Arch: context.AMD64, TID: 100, Signo: 4, Code: 2, Address: 0xbad}

@@ -20,6 +20,13 @@ type coreFileMapping struct {
 // permUnknown marks, while the map is made, a mapping that NT_FILE has and no PT_LOAD.
 const permUnknown = 1 << 7
 
+// Bounds on names, in bytes, which a small file could have in thousands of places: of one (PATH_MAX), and the text of the
+// memory map.
+const (
+	maxCoreName = 4096
+	maxCoreMaps = 256 << 20
+)
+
 // vsyscallPage is where the kernel shows amd64 programs its oldest system calls; not memory of the process.
 const vsyscallPage = 0xffffffffff600000
 
@@ -59,14 +66,16 @@ func (c *core) readFileNote(s *snapshot) {
 			s.soft(opParseMaps, 0, 0, f.start)
 			break
 		}
+		next := len(name) + 1
+		name = name[:min(len(name), maxCoreName)]
 		f.name = span{nameOff, uint32(len(name))}
 		// The segments of one library stand together and share one span, by which sameFile knows them.
 		if string(s.bytes.bytes(last)) == string(name) {
 			f.name = last
 		}
 		last = f.name
-		names = names[len(name)+1:]
-		nameOff += uint32(len(name) + 1)
+		names = names[next:]
+		nameOff += uint32(next)
 		if f.start >= f.end {
 			continue
 		}
@@ -247,10 +256,10 @@ func (c *core) writeMaps(s *snapshot) {
 	size := 0
 	for i := range s.mappings.all() {
 		size += 80 + 4*int(s.mappings.at(i).name.len) + len(deletedSuffix)
-	}
-	if size > 1<<30 {
-		s.soft(opMaps, 0, 0, 0)
-		return
+		if size > maxCoreMaps {
+			s.soft(opMaps, 0, 0, 0)
+			return
+		}
 	}
 	text, buf := s.bytes.alloc(size)
 	if buf == nil {

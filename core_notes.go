@@ -2,6 +2,7 @@ package minidump
 
 import (
 	"encoding/binary"
+	"math"
 
 	"minidump/context"
 	"minidump/elf"
@@ -345,16 +346,17 @@ func (c *core) readVector(s *snapshot, t *thread, n *coreNote) {
 func (c *core) readRegsets(s *snapshot) {
 	notes := c.notes.all()
 	for i := 0; i < len(notes); {
-		j, need := i, 0
+		j, need := i, uint64(0)
 		for ; j < len(notes) && notes[j].thread == notes[i].thread; j++ {
 			if c.isRegset(&notes[j]) {
-				need += 8 + (int(notes[j].size)+7)&^7
+				need += 8 + (uint64(notes[j].size)+7)&^7
 			}
 		}
 		if k := int(notes[i].thread); need > 0 && k >= 0 && k < s.threads.n {
 			t := s.threads.at(k)
-			all, b := s.bytes.alloc(need)
-			if b == nil {
+			all, b := s.bytes.alloc(int(min(need, math.MaxInt32)))
+			if uint64(len(b)) < need {
+				s.bytes.trim(all, 0)
 				s.soft(opTruncated, 0, t.tid, 0)
 				return
 			}

@@ -2,6 +2,7 @@ package minidump
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -14,11 +15,11 @@ import (
 
 // Bounds on what is kept in memory of a core that comes through a pipe.
 const (
-	maxCoreHead    = 512 << 20 // headers and notes: 11 KB of each thread with all the registers of AVX-512 and AMX
-	maxCoreKept    = 1 << 30   // all of it
-	smallSegment   = 256 << 10 // a segment that is kept whole, for link_map and the arguments
-	maxSmall       = 16 << 20  // all of those
-	segmentHead    = 4 << 10   // what is kept of any segment, for the ELF header and build id
+	maxCoreHead    = 512 * arenaUnit  // headers and notes: 11 KB of each thread with all the registers of AVX-512 and AMX
+	maxCoreKept    = 1024 * arenaUnit // all of it
+	smallSegment   = 256 << 10        // a segment that is kept whole, for link_map and the arguments
+	maxSmall       = 16 << 20         // all of those
+	segmentHead    = 4 << 10          // what is kept of any segment, for the ELF header and build id
 	corePipeUnread = math.MaxInt64
 )
 
@@ -200,7 +201,8 @@ func OpenCorePipe(r io.Reader, pid int, spool string, o Options) (*Writer, error
 // pick reads on and keeps what a dump in ModeStack needs: of each thread's stack as much as Options allow, code at the
 // instruction pointers, ranges of the application, small segments, and the start of all others.
 func (f *streamedCore) pick(c *core, o *Options) {
-	var want []coreRegion // of memory
+	segs := c.mem.segments.all()
+	var want []addrRange
 	notes := c.notes.all()
 	gp := make([]byte, c.target.arch.GPSize())
 	for i := range notes {
@@ -214,21 +216,24 @@ func (f *streamedCore) pick(c *core, o *Options) {
 		}
 		r := context.Regsets{Arch: c.target.arch, Order: c.head.Order, GP: gp}
 		sp, pc := r.SP(), r.PC()
-		limit := o.stackLimit(p.tid == c.blamed)
-		if k := c.mem.find(sp); k < c.mem.segments.n {
-			seg := c.mem.segments.at(k)
-			if seg.start > sp && seg.start-sp <= guardSearch {
-				sp = seg.start
+		// As stackBounds finds it.
+		k := c.mem.find(sp)
+		for last := min(len(segs), k+guardMappings); k < last; k++ {
+			if seg := &segs[k]; seg.perm&(permRead|permWrite) != 0 {
+				if seg.start > sp && seg.start-sp <= guardSearch {
+					sp = seg.start
+				}
+				break
 			}
 		}
-		lo := sp - min(sp, c.target.arch.RedZone())
-		want = append(want, coreRegion{off: lo, size: sp - lo + limit}, coreRegion{off: pc - min(pc, codeMargin), size: 2 * codeMargin})
+		limit := o.stackLimit(p.tid == c.blamed)
+		want = append(want, addrRange{stackStart(c.target.arch, sp), sp + min(limit, ^sp)},
+			addrRange{pc - min(pc, codeMargin), pc + min(codeMargin, ^pc)})
 	}
 	for _, m := range o.AppMemory {
-		want = append(want, coreRegion{off: m.Address, size: m.Size})
+		want = append(want, addrRange{m.Address, m.Address + min(m.Size, ^m.Address)})
 	}
 	small := uint64(maxSmall)
-	segs := c.mem.segments.all()
 	for i := range segs {
 		size := segs[i].present
 		if size <= min(smallSegment, small) {
@@ -236,31 +241,10 @@ func (f *streamedCore) pick(c *core, o *Options) {
 		} else {
 			size = min(size, segmentHead)
 		}
-		want = append(want, coreRegion{off: segs[i].start, size: size})
+		want = append(want, addrRange{segs[i].start, segs[i].start + size})
 	}
-	inFile := make([]coreRegion, 0, len(want))
-	for _, r := range want {
-		end := r.off + r.size
-		if end < r.off {
-			end = math.MaxUint64
-		}
-		for k := c.mem.find(r.off); k < len(segs) && segs[k].start < end; k++ {
-			seg := &segs[k]
-			lo, hi := max(r.off, seg.start), min(end, seg.start+seg.present)
-			if lo < hi {
-				inFile = append(inFile, coreRegion{off: seg.off + lo - seg.start, size: hi - lo})
-			}
-		}
-	}
-	slices.SortFunc(inFile, func(a, b coreRegion) int {
-		switch {
-		case a.off < b.off:
-			return -1
-		case a.off > b.off:
-			return 1
-		}
-		return 0
-	})
+	inFile := c.mem.inFile(disjoint(want))
+	slices.SortFunc(inFile, func(a, b coreRegion) int { return cmp.Compare(a.off, b.off) })
 	left := uint64(maxCoreKept)
 	for _, r := range inFile {
 		if r.off < f.at { // kept already
@@ -272,6 +256,38 @@ func (f *streamedCore) pick(c *core, o *Options) {
 			left -= r.size
 		}
 	}
+}
+
+// An addrRange is [lo, hi) of the process's memory.
+type addrRange struct{ lo, hi uint64 }
+
+// disjoint sorts ranges and makes one of those that overlap: of many threads that claim the same stack, it is looked at once.
+func disjoint(list []addrRange) []addrRange {
+	slices.SortFunc(list, func(a, b addrRange) int { return cmp.Compare(a.lo, b.lo) })
+	out := list[:0]
+	for _, r := range list {
+		if n := len(out); n > 0 && r.lo <= out[n-1].hi {
+			out[n-1].hi = max(out[n-1].hi, r.hi)
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// inFile tells where in the file the memory of the ranges lies, which are in order and don't overlap.
+func (m *coreMemory) inFile(ranges []addrRange) (out []coreRegion) {
+	segs := m.segments.all()
+	for _, r := range ranges {
+		for k := m.find(r.lo); k < len(segs) && segs[k].start < r.hi; k++ {
+			seg := &segs[k]
+			lo, hi := max(r.lo, seg.start), min(r.hi, seg.start+seg.present)
+			if lo < hi {
+				out = append(out, coreRegion{off: seg.off + lo - seg.start, size: hi - lo})
+			}
+		}
+	}
+	return out
 }
 
 // spoolAll puts the whole core into a temporary file, with holes where there are zeros.

@@ -153,10 +153,10 @@ func (d *dumping) capture(w *Writer) error {
 			s.threads.at(i).tid = d.tids[i]
 		}
 	}
-	s.addBlamed(opRegisters, 0)
 	if w.opts.RegisterSets {
 		d.notes.readRegsets(s)
 	}
+	s.addBlamed(opRegisters, 0)
 	if err := d.readConstant(w); err != nil {
 		return err
 	}

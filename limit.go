@@ -1,6 +1,8 @@
 package minidump
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 
 	"minidump/stream"
@@ -62,13 +64,16 @@ func (w *Writer) softOnce(op softOp) {
 	w.snap.soft(op, 0, 0, 0)
 }
 
+// maxSoftText bounds the text of the soft errors, in bytes. A file made for it can have millions of them.
+const maxSoftText = 16 << 20
+
 // renderSoftErrors makes the text of the MozSoftErrors stream. In mode full it keeps room for pages that will turn out
 // to be unreadable.
 func (w *Writer) renderSoftErrors() {
 	s := &w.snap
 	size := 64
 	for _, e := range s.errors.all() {
-		size += 384 + 6*int(e.text.len)
+		size = min(size+384+6*int(e.text.len), maxSoftText)
 	}
 	w.plan.json = span{}
 	if sp, b := s.bytes.alloc(size); b != nil {
@@ -85,22 +90,25 @@ func (w *Writer) renderSoftErrors() {
 func dropStreamed(w *Writer, excess uint64) bool {
 	s := &w.snap
 	done := false
-	for excess > 0 {
-		var largest *memoryRange
-		for i := range s.full.all() {
-			if r := s.full.at(i); r.size > 0 && !r.keep && (largest == nil || r.size > largest.size) {
-				largest = r
-			}
-		}
-		if largest == nil {
+	full := s.full.all()
+	slices.SortFunc(full, func(a, b memoryRange) int {
+		return cmp.Or(cmp.Compare(b.size, a.size), cmp.Compare(a.start, b.start))
+	})
+	page := s.target.pageSize
+	for i := range full {
+		r := &full[i]
+		if excess == 0 || r.size == 0 {
 			break
 		}
-		page := s.target.pageSize
-		n := min(largest.size, (excess+page-1)&^(page-1))
-		largest.size -= n
+		if r.keep {
+			continue
+		}
+		n := min(r.size, (excess+page-1)&^(page-1))
+		r.size -= n
 		excess -= min(excess, n)
 		done = true
 	}
+	slices.SortFunc(full, func(a, b memoryRange) int { return cmp.Compare(a.start, b.start) })
 	return done
 }
 
@@ -109,17 +117,17 @@ func dropStreamed(w *Writer, excess uint64) bool {
 // over each time: the stacks may have been shortened since.
 func (s *snapshot) keepStacks() {
 	s.full.n = compact(s.full.all(), func(r *memoryRange) bool { return !r.keep && r.size > 0 })
-	streamed := s.full.n
+	full := s.full.all() // in order of address, as the stacks are
+	k := 0
 	for _, m := range s.memory.all() {
-		covered := false
-		for _, r := range s.full.all()[:streamed] {
-			covered = covered || r.start <= m.start && m.end() <= r.end()
+		for k < len(full) && full[k].end() <= m.start {
+			k++
 		}
-		if covered {
+		if k < len(full) && full[k].start <= m.start && m.end() <= full[k].end() {
 			continue
 		}
-		for i := range streamed {
-			s.full.at(i).exclude(m.start, m.end())
+		for i := k; i < len(full) && full[i].start < m.end(); i++ {
+			full[i].exclude(m.start, m.end())
 		}
 		if r := s.full.add(); r != nil {
 			*r = memoryRange{start: m.start, size: m.size, keep: true}

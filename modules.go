@@ -48,7 +48,7 @@ func (s *snapshot) groupModules(user []UserModule) {
 	maps := s.mappings.all()
 	for i := range maps {
 		m := &maps[i]
-		gate := m.kind == mapVDSO || s.proc.sysinfoEhdr != 0 && m.start == s.proc.sysinfoEhdr && m.kind != mapFile
+		gate := s.isGate(m)
 		if m.kind != mapFile && !gate || coveredByUser(m, user) {
 			continue
 		}
@@ -71,6 +71,11 @@ func (s *snapshot) groupModules(user []UserModule) {
 			prev = nil
 		}
 	}
+}
+
+// isGate tells whether a mapping is the vDSO.
+func (s *snapshot) isGate(m *mapping) bool {
+	return m.kind == mapVDSO || s.proc.sysinfoEhdr != 0 && m.start == s.proc.sysinfoEhdr && m.kind != mapFile
 }
 
 // follows tells whether b can be a later segment of the image that a is a segment of. Two segments that share a page of
@@ -248,7 +253,7 @@ func (s *snapshot) extendReserved() {
 		}
 		for j := s.findIndex(m.end - 1); j >= 0 && m.end < end && j+1 < len(maps); j++ {
 			next := &maps[j+1]
-			if next.start != m.end || next.kind != mapAnonymous && next.kind != mapNamed {
+			if next.start != m.end || next.kind != mapAnonymous && next.kind != mapNamed || s.isGate(next) {
 				break
 			}
 			m.end = min(next.end, end)
@@ -381,6 +386,10 @@ func (w *Writer) readSonames(mem targetMemory) {
 		d := h.ParseDynamic(b)
 		im := elf.Image{Class: h.Class, Base: m.base, Bias: m.bias}
 		m.packed = m.base - im.EffectiveBase(&h, &d)
+		if i > 0 && m.packed > m.base-s.modules.at(i-1).end {
+			s.softModule(opModuleBase, m)
+			m.packed = 0
+		}
 		if !d.HasSoname || d.Strtab == 0 {
 			continue
 		}
@@ -419,8 +428,13 @@ func (w *Writer) readSonames(mem targetMemory) {
 // the system: such libraries work wherever a loader understands them.
 func (s *snapshot) lowerPacked() {
 	for i := range s.modules.all() {
+		m, first := s.modules.at(i), s.modules.at(0)
+		if i > 0 && first.base < m.base && m.packed > m.base-first.end { // the one that mainFirst made
+			s.softModule(opModuleBase, m)
+			continue
+		}
 		// A module is described by a size of 32 bits.
-		if m := s.modules.at(i); m.packed != 0 && m.end-m.base+m.packed <= math.MaxUint32 && m.packed <= math.MaxUint32 {
+		if m.packed != 0 && m.end-m.base+m.packed <= math.MaxUint32 && m.packed <= math.MaxUint32 {
 			m.base -= m.packed
 		}
 	}
@@ -492,7 +506,13 @@ func (s *snapshot) mainFirst(w *Writer) {
 	mods = s.modules.all()
 	copy(mods[1:], mods)
 	m := s.mappings.at(at)
-	mods[0] = module{base: m.start, end: m.end, mapIndex: int32(at), main: true, path: m.name, name: m.name}
+	base := m.start
+	for i := range mods[1:] { // the .bss of another image may take the start of the mapping
+		if other := &mods[1+i]; other.base < addr {
+			base = max(base, other.end)
+		}
+	}
+	mods[0] = module{base: base, end: m.end, mapIndex: int32(at), main: true, path: m.name, name: m.name}
 	w.src.identify(w, &mods[0])
 }
 

@@ -238,23 +238,19 @@ type crashInfo struct {
 
 func (s *snapshot) reserve() error {
 	// What one dump can hold of each; address space, not memory.
-	unit := uintptr(1 << 20)
-	if ^uintptr(0)>>32 == 0 {
-		unit /= 8
-	}
 	for _, r := range []struct {
 		a    *arena
 		size uintptr
 	}{
-		{&s.bytes.arena, 1024 * unit},
-		{&s.threads.arena, 64 * unit},
-		{&s.mappings.arena, 64 * unit},
-		{&s.modules.arena, 32 * unit},
-		{&s.memory.arena, 32 * unit},
-		{&s.full.arena, 32 * unit},
-		{&s.handles.arena, 64 * unit},
-		{&s.linkMaps.arena, 16 * unit},
-		{&s.errors.arena, 4 * unit},
+		{&s.bytes.arena, 1024 * arenaUnit},
+		{&s.threads.arena, 64 * arenaUnit},
+		{&s.mappings.arena, 64 * arenaUnit},
+		{&s.modules.arena, 32 * arenaUnit},
+		{&s.memory.arena, 32 * arenaUnit},
+		{&s.full.arena, 32 * arenaUnit},
+		{&s.handles.arena, 64 * arenaUnit},
+		{&s.linkMaps.arena, 16 * arenaUnit},
+		{&s.errors.arena, 4 * arenaUnit},
 	} {
 		if err := r.a.reserve(r.size); err != nil {
 			s.release()
@@ -319,8 +315,12 @@ func (s *snapshot) addBlamed(op softOp, errno int32) {
 		return
 	}
 	s.soft(op, errno, s.proc.blamed, 0)
-	if t := s.threads.add(); t != nil {
-		t.tid, t.state = s.proc.blamed, threadGone
+	t := s.threads.add()
+	if t == nil && s.threads.n > 0 { // the table is full
+		t = s.threads.at(s.threads.n - 1)
+	}
+	if t != nil {
+		*t = thread{tid: s.proc.blamed, state: threadGone}
 	}
 }
 

@@ -39,6 +39,7 @@ const (
 	opName
 	opModule
 	opModuleID
+	opModuleBase
 	opCPUInfo
 	opStatus
 	opOSRelease
@@ -92,6 +93,7 @@ var softOps = [numOps]struct {
 	opName:          {"read thread name", "ReadThreadNameFailed", false},
 	opModule:        {"read headers of module", "ReadModuleFailed", false},
 	opModuleID:      {"identify module", "ReadModuleIdFailed", false},
+	opModuleBase:    {"put module where its symbols count from: another is there", "ReadModuleFailed", false},
 	opCPUInfo:       {"read cpuinfo", "WriteCpuInfoFailed", false},
 	opStatus:        {"read status", "WriteThreadProcStatusFailed", false},
 	opOSRelease:     {"read os-release", "WriteOsReleaseInfoFailed", false},

@@ -2,11 +2,16 @@ package minidump
 
 import (
 	"slices"
+
+	"minidump/context"
 )
 
 // How far above SP the stack's mapping is looked for when SP lies in a guard page or in no mapping at all, as after a
 // stack overflow: the figure that Breakpad and its descendants use.
 const guardSearch = 1 << 20
+
+// How many inaccessible mappings are passed over in that search. A stack has one or two guards.
+const guardMappings = 16
 
 // Bytes of code on each side of the instruction pointer.
 const codeMargin = 128
@@ -40,7 +45,7 @@ func (s *snapshot) stackBounds(sp uint64) (lo, hi uint64, ok bool) {
 	if limit < sp {
 		limit = ^uint64(0)
 	}
-	for ; i < len(maps) && maps[i].start <= limit; i++ {
+	for last := min(len(maps), i+guardMappings); i < last && maps[i].start <= limit; i++ {
 		m := &maps[i]
 		if m.perm&(permRead|permWrite) == 0 || m.kind == mapSpecial {
 			continue
@@ -48,11 +53,14 @@ func (s *snapshot) stackBounds(sp uint64) (lo, hi uint64, ok bool) {
 		if m.start > sp {
 			return m.start, m.end, true
 		}
-		lo = (sp - min(sp, s.target.arch.RedZone())) &^ 15 // so that stacks lie behind each other in the arena
-		return max(lo, m.start), m.end, true
+		return max(stackStart(s.target.arch, sp), m.start), m.end, true
 	}
 	return 0, 0, false
 }
+
+// stackStart is where what is in use of a stack starts: below sp by the red zone, and aligned so that stacks lie behind each
+// other in the arena.
+func stackStart(a context.Arch, sp uint64) uint64 { return (sp - min(sp, a.RedZone())) &^ 15 }
 
 // chooseStacks decides which part of each thread's stack goes in. goBounds, when not nil, has for each thread the
 // bounds of the goroutine stack it runs on (0, 0 where unknown).
@@ -175,13 +183,10 @@ func (s *snapshot) readableAt(addr uint64) (m *mapping) {
 }
 
 // addIndirect notes what word points to, when that is writable memory: code and constants are in the module's file.
-func (s *snapshot) addIndirect(word uint64, budget *uint64) {
+// The stack of t, the blamed thread, is taken anyway.
+func (s *snapshot) addIndirect(t *thread, word uint64, budget *uint64) {
 	m := s.readableAt(word)
-	if m == nil || m.perm&permWrite == 0 || *budget == 0 {
-		return
-	}
-	t := s.blamedThread()
-	if t != nil && t.stackLo <= word && word < t.stackHi {
+	if m == nil || m.perm&permWrite == 0 || *budget == 0 || t.stackLo <= word && word < t.stackHi {
 		return
 	}
 	r := s.addMemory(max(m.start, word-min(word, indirectBefore)), min(m.end, word+indirectAfter), memoryIndirect)
@@ -463,7 +468,7 @@ func (s *snapshot) chooseIndirect(w *Writer, mem targetMemory) {
 	budget := uint64(indirectMost)
 	n := s.pointers(t, w.words[:])
 	for _, v := range w.words[:n] {
-		s.addIndirect(v, &budget)
+		s.addIndirect(t, v, &budget)
 	}
 	if t.stackHi <= t.stackLo {
 		return
@@ -476,7 +481,7 @@ func (s *snapshot) chooseIndirect(w *Writer, mem targetMemory) {
 	word := uint64(s.target.wordSize())
 	off := min((word-t.stackLo%word)%word, uint64(len(b)))
 	for b = b[off:]; uint64(len(b)) >= word && budget > 0; b = b[word:] {
-		s.addIndirect(s.target.word(b), &budget)
+		s.addIndirect(t, s.target.word(b), &budget)
 	}
 	s.bytes.trim(sp, 0)
 }

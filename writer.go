@@ -184,7 +184,7 @@ func newWriter(o Options) (*Writer, error) {
 	if err := w.snap.reserve(); err != nil {
 		return nil, err
 	}
-	if err := w.batch.reserve(32 << 20 / (1 + 7*(^uintptr(0)>>32&1^1))); err != nil {
+	if err := w.batch.reserve(32 * arenaUnit); err != nil {
 		w.snap.release()
 		return nil, err
 	}
