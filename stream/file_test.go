@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // sample puts a minidump with every stream that File reads, of a 64-bit or a 32-bit process. It is run twice: once to
@@ -813,6 +814,69 @@ func TestProblems(t *testing.T) {
 		if !strings.Contains(strings.Join(problems, "\n"), test.want) {
 			t.Errorf("%s: %q", test.name, problems)
 		}
+	}
+}
+
+// TestProblemsBounded has a file of which all threads have all memory ranges as their stack, and all modules one long name:
+// Problems takes time by its size and memory likewise.
+func TestProblemsBounded(t *testing.T) {
+	const many, long = 60000, MaxString
+	directory := make([]Directory, 3)
+	var name, memory uint32
+	build := func(w io.Writer) {
+		e := NewEncoder(nil)
+		e.Reset(w, binary.LittleEndian)
+		put(e, HeaderSize, &Header{Signature: Signature, Version: Version, NumberOfStreams: 3, StreamDirectoryRVA: HeaderSize})
+		for i := range directory {
+			put(e, DirectorySize, &directory[i])
+		}
+		stream := func(i int, t Type, n int, record func(i uint32)) {
+			off := uint32(e.Offset())
+			e.U32(uint32(n))
+			for i := range uint32(n) {
+				record(i)
+			}
+			directory[i] = Directory{t, Location{uint32(e.Offset()) - off, off}}
+		}
+		stream(0, ThreadListStream, many, func(i uint32) {
+			put(e, ThreadSize, &Thread{ThreadID: i, Stack: MemoryDescriptor{0x1000, Location{many, memory}}})
+		})
+		stream(1, MemoryListStream, many, func(i uint32) {
+			put(e, MemoryDescriptorSize, &MemoryDescriptor{0x1000 + uint64(i), Location{1, memory + i}})
+		})
+		stream(2, ModuleListStream, maxProblems, func(i uint32) {
+			put(e, ModuleSize, &Module{BaseOfImage: 0x1000, SizeOfImage: 0x1000, NameRVA: name})
+		})
+		memory = uint32(e.Offset())
+		e.Zero(many)
+		name = uint32(e.Offset())
+		e.String(bytes.Repeat([]byte{'n'}, long))
+		e.Flush()
+	}
+	var b bytes.Buffer
+	build(io.Discard)
+	build(&b)
+	f := open(t, b.Bytes())
+	start := time.Now()
+	var problems []string
+	used := allocated(func() { problems = Problems(f) })
+	if d := time.Since(start); d > 3*time.Second {
+		t.Errorf("it took %v", d)
+	}
+	if used > 20*uint64(b.Len()) {
+		t.Errorf("allocated %d bytes for a file of %d", used, b.Len())
+	}
+	overlaps := 0
+	for _, p := range problems {
+		switch {
+		case strings.Contains(p, "overlap"):
+			overlaps++
+		case strings.Contains(p, "stack"):
+			t.Fatal(p)
+		}
+	}
+	if overlaps != maxProblems-1 {
+		t.Errorf("%d problems: %.300q", len(problems), problems)
 	}
 }
 

@@ -10,6 +10,9 @@ import (
 // maxProblems is how many problems are told at most: a hostile file could have one for each of its words.
 const maxProblems = 1000
 
+// maxName is how many bytes of a name are told.
+const maxName = 256
+
 // Problems says in plain words what is wrong with a minidump: what lies outside of the file or can't be read, streams
 // that are there twice or overlap, threads that are there twice, stacks that the memory lists lack, memory that is held
 // twice, and references to threads and modules that are not there. None means that a careful reader accepts the file.
@@ -108,6 +111,7 @@ func (c *checker) threads() {
 	}
 	c.failed(err)
 	ranges, _ := c.f.MemoryRanges()
+	runs := touching(ranges)
 	context := map[uint32]Location{}
 	for i := range threads {
 		t := &threads[i]
@@ -120,7 +124,7 @@ func (c *checker) threads() {
 		if stack.Size == 0 || !c.location(t.Stack.Memory, "stack of thread %d", t.ThreadID) {
 			continue
 		}
-		if !holds(ranges, stack) {
+		if !holds(runs, stack) {
 			c.add("stack of thread %d, %d bytes at %#x, is not in a memory list", t.ThreadID, stack.Size, stack.Addr)
 		}
 	}
@@ -145,19 +149,25 @@ func (c *checker) threads() {
 	}
 }
 
-// holds is whether all of m's addresses are in ranges, which are sorted and don't overlap.
+// touching makes one range of those that touch. Their Offset means nothing.
+func touching(ranges []MemoryRange) []MemoryRange {
+	var runs []MemoryRange
+	for _, m := range ranges {
+		if n := len(runs); n > 0 && runs[n-1].last()+1 == m.Addr {
+			runs[n-1].Size += m.Size
+			continue
+		}
+		runs = append(runs, m)
+	}
+	return runs
+}
+
+// holds is whether all of m's addresses are in one of ranges, which are sorted and don't overlap.
 func holds(ranges []MemoryRange, m MemoryRange) bool {
 	i, _ := slices.BinarySearchFunc(ranges, m.Addr, func(r MemoryRange, addr uint64) int {
 		return cmp.Compare(r.last(), addr)
 	})
-	for ; i < len(ranges) && ranges[i].Addr <= m.Addr; i++ {
-		n := ranges[i].last() - m.Addr + 1
-		if n >= m.Size {
-			return true
-		}
-		m.Addr, m.Size = m.Addr+n, m.Size-n
-	}
-	return false
+	return i < len(ranges) && ranges[i].Addr <= m.Addr && ranges[i].last()-m.Addr+1 >= m.Size
 }
 
 func sortedKeys(names map[uint32]string) []uint32 {
@@ -177,6 +187,7 @@ func (c *checker) modules() {
 	c.failed(err)
 	for i := range modules {
 		m := &modules[i]
+		m.Name = m.Name[:min(len(m.Name), maxName)]
 		c.location(m.CvRecord, "CodeView record of module %q", m.Name)
 		c.location(m.MiscRecord, "misc record of module %q", m.Name)
 		if m.Name == "" {
