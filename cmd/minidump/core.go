@@ -66,7 +66,13 @@ func (c *coreFlags) register(s *flagSet) {
 		}
 		return logTo(v)
 	})
+	inside := false
 	s.add("config", "FILE", "take further flags from this file: one in each line, as --mode=full", func(v string) error {
+		if inside { // it could be the same one
+			return errors.New("a file of flags can't name another one")
+		}
+		inside = true
+		defer func() { inside = false }()
 		b, err := os.ReadFile(v)
 		if err != nil {
 			return err
@@ -159,6 +165,7 @@ func (c *coreFlags) dumpStream(in *os.File) error {
 	defer writer.Close()
 	// Only now may the process end: all of it has been read.
 	defer in.Close()
+	c.replaceLinks = c.pid != 0 // the kernel has started this, as root
 	return c.write(writer, c.path(writer))
 }
 

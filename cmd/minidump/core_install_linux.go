@@ -213,10 +213,24 @@ func writeWhole(path string, text []byte) error {
 		return err
 	}
 	temp := path + ".tmp"
-	if err := os.WriteFile(temp, text, 0644); err != nil {
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0644)
+	if err != nil {
 		return err
 	}
-	return os.Rename(temp, path)
+	_, err = f.Write(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
+		os.Remove(temp)
+	}
+	return err
 }
 
 // sharedKernel tells why core_pattern, of which a machine has only one, is not this program's to set: the kernel starts

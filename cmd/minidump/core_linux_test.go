@@ -290,3 +290,26 @@ func TestServeProtocol(t *testing.T) {
 		t.Error("the socket is left")
 	}
 }
+
+// A setting that can't be saved leaves nothing behind.
+func TestWriteWhole(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "etc", "saved")
+	for _, text := range []string{"first", "2nd"} {
+		if err := writeWhole(path, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(path); string(b) != text {
+			t.Errorf("%q: %v", b, err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "folder", "x"), 0700); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeWhole(filepath.Join(dir, "folder"), []byte("text")); err == nil {
+		t.Error("a folder was replaced")
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*.tmp")); len(left) > 0 {
+		t.Errorf("%v are left", left)
+	}
+}

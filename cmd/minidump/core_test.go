@@ -107,3 +107,13 @@ func TestCoreErrors(t *testing.T) {
 	run(t, dir, "core", "core.1.zst").want(t, 1, "minidump: core.1.zst is compressed by zstd: decompress it first: zstd -d core.1.zst\n")
 	run(t, dir, "core", "-o", "cut.dmp", "cut").want(t, 0, "warning: read all of the core file: it is shorter than its headers say at 0x7000")
 }
+
+// A file of flags that names itself is an error.
+func TestCoreConfigOfItself(t *testing.T) {
+	dir := scratch.Dir(t)
+	path := filepath.Join(dir, "core.conf")
+	if err := os.WriteFile(path, []byte("--limit=1M\n--config="+path+"\n"), 0600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, dir, "core", "--config="+path, "x").want(t, 2, "a file of flags can't name another one")
+}

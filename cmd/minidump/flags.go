@@ -20,6 +20,7 @@ type writerFlags struct {
 	output       string // "" if not given
 	json         bool
 	crashContext string
+	replaceLinks bool // see openOutput
 	options      minidump.Options
 }
 

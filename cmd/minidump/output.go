@@ -15,12 +15,13 @@ import (
 
 // output is where a dump is written to. A file appears whole or not at all: until commit gives it its name it is a
 // temporary file beside it, which goes away if the dump fails or a signal ends the command. What is not a regular file,
-// such as standard output, a pipe or a device, is written to directly.
+// such as standard output, a pipe or a device, is written to directly (but see openOutput).
 type output struct {
-	path    string // as the user gave it
-	written atomic.Uint64
-	file    *os.File
-	err     error // of the first write that failed
+	path         string // as the user gave it
+	replaceLinks bool
+	written      atomic.Uint64
+	file         *os.File
+	err          error // of the first write that failed
 
 	mu     sync.Mutex // held while the temporary file comes and goes, so that a signal finds it or finds none
 	target string     // the name that the file gets; "" if it is written to directly
@@ -31,9 +32,10 @@ type output struct {
 	shown    sync.WaitGroup
 }
 
-// openOutput makes ready to write to path; "-" is standard output.
-func openOutput(path string) (*output, error) {
-	o := &output{path: path, signals: make(chan os.Signal, 1), progress: make(chan struct{})}
+// openOutput makes ready to write to path; "-" is standard output. With replaceLinks a symbolic link or a FIFO there is
+// replaced, not followed or opened: in a folder that others can write to, they may have put it there.
+func openOutput(path string, replaceLinks bool) (*output, error) {
+	o := &output{path: path, replaceLinks: replaceLinks, signals: make(chan os.Signal, 1), progress: make(chan struct{})}
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		if !signal.Ignored(s) { // as nohup has it
 			signal.Notify(o.signals, s)
@@ -58,18 +60,27 @@ func (o *output) open() error {
 		return nil
 	}
 	o.target = o.path
-	// A link is followed, as by a program that just opens its output file.
-	if resolved, err := filepath.EvalSymlinks(o.path); err == nil {
-		o.target = resolved
+	var info fs.FileInfo
+	var err error
+	if o.replaceLinks {
+		info, err = os.Lstat(o.path)
+	} else {
+		// A link is followed, as by a program that just opens its output file.
+		if resolved, err := filepath.EvalSymlinks(o.path); err == nil {
+			o.target = resolved
+		}
+		info, err = os.Stat(o.path)
 	}
-	info, err := os.Stat(o.path)
 	switch {
 	case err == nil && info.IsDir():
 		return fmt.Errorf("write %s: it is a folder", o.path)
+	case err == nil && o.replaceLinks && info.Mode()&(fs.ModeSymlink|fs.ModeNamedPipe|fs.ModeSocket) != 0:
 	case err == nil && !info.Mode().IsRegular():
 		o.target = ""
-		o.file, err = os.OpenFile(o.path, os.O_WRONLY, 0)
-		return err
+		if o.file, err = os.OpenFile(o.path, os.O_WRONLY, 0); err != nil {
+			return fmt.Errorf("write %s: %w", o.path, bare(err))
+		}
+		return nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("write %s: %w", o.path, bare(err))
 	}
@@ -105,15 +116,20 @@ func (o *output) close(err error) error {
 	if o.err != nil {
 		err = o.err // says what failed more plainly than what the library made of it
 	}
+	fail := func(e error) {
+		if err == nil && e != nil {
+			err = fmt.Errorf("write %s: %w", o.path, bare(e))
+		}
+	}
 	if o.temp != "" && err == nil {
-		err = o.file.Sync()
+		fail(o.file.Sync())
 	}
 	if o.file != os.Stdout {
-		err = errors.Join(err, o.file.Close())
+		fail(o.file.Close())
 	}
 	o.mu.Lock()
 	if o.temp != "" && err == nil {
-		err = os.Rename(o.temp, o.target)
+		fail(os.Rename(o.temp, o.target))
 	}
 	if o.temp != "" && err != nil {
 		os.Remove(o.temp)
@@ -178,8 +194,12 @@ func isTerminal(f *os.File) bool {
 // bare takes the operation and the path, which is that of a temporary file, off a system's error.
 func bare(err error) error {
 	var p *fs.PathError
-	if errors.As(err, &p) {
+	var l *os.LinkError
+	switch {
+	case errors.As(err, &p):
 		return p.Err
+	case errors.As(err, &l):
+		return l.Err
 	}
 	return err
 }

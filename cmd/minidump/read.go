@@ -47,7 +47,7 @@ type dumpInfo struct {
 	Auxv         []auxEntry    `json:"auxv,omitempty"`
 	Misc         *miscInfo     `json:"misc,omitempty"`
 
-	SoftErrors json.RawMessage   `json:"soft_errors,omitempty"` // as it is in the dump; a string if it is no JSON
+	SoftErrors json.RawMessage   `json:"soft_errors,omitempty"` // as it is in the dump; a string if it is no JSON, or a deep one
 	Texts      map[string]string `json:"texts,omitempty"`       // streams of plain text by their names
 	Problems   []string          `json:"problems"`
 
@@ -703,10 +703,32 @@ func (d *dumpInfo) readRest(f *stream.File) {
 	d.readAuxv(f)
 	if soft, err := f.SoftErrors(); err == nil {
 		d.soft = soft
-		if d.SoftErrors = json.RawMessage(soft); !json.Valid(d.SoftErrors) {
+		// Each level is a longer indent of every line.
+		const deepest = 16
+		if d.SoftErrors = json.RawMessage(soft); !json.Valid(d.SoftErrors) || nesting(soft) > deepest {
 			d.SoftErrors, _ = json.Marshal(soft)
 		}
 	}
+}
+
+// nesting is how deep the arrays and objects of a JSON text lie in each other.
+func nesting(text string) (most int) {
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '[' || c == '{':
+			depth++
+			most = max(most, depth)
+		case c == ']' || c == '}':
+			depth--
+		}
+	}
+	return most
 }
 
 // readAuxv reads the auxiliary vector: pairs of words up to a pair of type 0.

@@ -13,7 +13,7 @@ import (
 
 // write dumps what writer has, to path, and reports the result.
 func (w *writerFlags) write(writer *minidump.Writer, path string) error {
-	out, err := openOutput(path)
+	out, err := openOutput(path, w.replaceLinks)
 	if err != nil {
 		return err
 	}

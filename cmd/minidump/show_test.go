@@ -317,6 +317,29 @@ func TestBytesText(t *testing.T) {
 }
 
 // Whatever a file holds, show neither panics nor prints what is no text, and its JSON can be read.
+// Soft errors that lie in each other thousands deep are no thousands of times as long when they are indented.
+func TestShowDeepSoftErrors(t *testing.T) {
+	deep := func(n int) string { return strings.Repeat(`["[{",`, n) + "1" + strings.Repeat("]", n) }
+	for _, c := range []struct {
+		depth int
+		as    string
+	}{{3, "["}, {16, "["}, {17, `"`}, {9000, `"`}} {
+		path := filepath.Join(scratch.Dir(t), "deep.dmp")
+		dump := handmade(t, binary.LittleEndian, text(stream.MozSoftErrors, deep(c.depth)))
+		if err := os.WriteFile(path, dump, 0600); err != nil {
+			t.Fatal(err)
+		}
+		o := run(t, filepath.Dir(path), "show", "--json", path)
+		o.want(t, 0, "")
+		if !json.Valid([]byte(o.out)) || !strings.Contains(o.out, `"soft_errors": `+c.as) {
+			t.Errorf("%d deep: %.500s", c.depth, o.out)
+		}
+		if len(o.out) > 20*len(dump)+4096 {
+			t.Errorf("%d deep: %d bytes of a dump of %d", c.depth, len(o.out), len(dump))
+		}
+	}
+}
+
 func FuzzShow(f *testing.F) {
 	f.Add(handmade(f, binary.LittleEndian, system(stream.MD_CPU_ARCHITECTURE_AMD64, stream.MD_OS_LINUX),
 		exception(stream.Exception{ThreadID: 7, Code: 11, Flags: 1, NumberParameters: 2}),
