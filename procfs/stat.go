@@ -43,43 +43,6 @@ type Stat struct {
 	ExitCode   int32 // as waitpid(2) gives it
 }
 
-// The fields of stat that a Stat keeps, by their number in proc(5).
-const (
-	statPPID       = 4
-	statPGrp       = 5
-	statSession    = 6
-	statTTY        = 7
-	statFlags      = 9
-	statMinFaults  = 10
-	statMajFaults  = 12
-	statUTime      = 14
-	statSTime      = 15
-	statPriority   = 18
-	statNice       = 19
-	statNumThreads = 20
-	statStartTime  = 22
-	statVSize      = 23
-	statRSS        = 24
-	statStartCode  = 26
-	statEndCode    = 27
-	statStartStack = 28
-	statKStkESP    = 29
-	statKStkEIP    = 30
-	statWChan      = 35
-	statProcessor  = 39
-	statRTPriority = 40
-	statPolicy     = 41
-	statStartData  = 45
-	statEndData    = 46
-	statStartBrk   = 47
-	statArgStart   = 48
-	statArgEnd     = 49
-	statEnvStart   = 50
-	statEnvEnd     = 51
-	statExitCode   = 52
-	statLast       = 52
-)
-
 // ParseStat reads a stat file. The name of the process stands in parentheses and may hold anything, so it ends at the last
 // one. It is ok when everything up to RSS (field 24, which every kernel has) is there and well formed; what a
 // kernel does not give is 0.
@@ -101,97 +64,35 @@ func ParseStat(b []byte) (Stat, bool) {
 	s.Comm = b[open+1 : end : end]
 	s.State = b[end+2]
 	i = end + 3
-	for field := statPPID; field <= statLast; field++ {
-		if i >= len(b) || b[i] != ' ' {
-			return s, field > statRSS
-		}
+	// The numbers from field 4 on, by their number in proc(5). One is an unsigned 64-bit number or a signed one: the sign
+	// stays in the bits.
+	var f [53]uint64
+	field := 4
+	for ; field < len(f) && i < len(b) && b[i] == ' '; field++ {
 		i++
-		// A field is an unsigned 64-bit number or a signed one: the sign stays in the bits.
-		var v uint64
 		next := i
 		if i < len(b) && b[i] == '-' {
-			var signed int64
-			signed, next = signedAt(b, i)
-			v = uint64(signed)
+			var v int64
+			v, next = signedAt(b, i)
+			f[field] = uint64(v)
 		} else {
-			v, next = decimalAt(b, i)
+			f[field], next = decimalAt(b, i)
 		}
 		if next == i {
-			return s, field > statRSS
+			break
 		}
 		i = next
-		s.set(field, v)
 	}
-	return s, true
-}
-
-func (s *Stat) set(field int, v uint64) {
-	switch field {
-	case statPPID:
-		s.PPID = int32(v)
-	case statPGrp:
-		s.PGrp = int32(v)
-	case statSession:
-		s.Session = int32(v)
-	case statTTY:
-		s.TTY = int32(v)
-	case statFlags:
-		s.Flags = v
-	case statMinFaults:
-		s.MinFaults = v
-	case statMajFaults:
-		s.MajFaults = v
-	case statUTime:
-		s.UTime = v
-	case statSTime:
-		s.STime = v
-	case statPriority:
-		s.Priority = int64(v)
-	case statNice:
-		s.Nice = int64(v)
-	case statNumThreads:
-		s.NumThreads = int32(v)
-	case statStartTime:
-		s.StartTime = v
-	case statVSize:
-		s.VSize = v
-	case statRSS:
-		s.RSS = int64(v)
-	case statStartCode:
-		s.StartCode = v
-	case statEndCode:
-		s.EndCode = v
-	case statStartStack:
-		s.StartStack = v
-	case statKStkESP:
-		s.KStkESP = v
-	case statKStkEIP:
-		s.KStkEIP = v
-	case statWChan:
-		s.WChan = v
-	case statProcessor:
-		s.Processor = int32(v)
-	case statRTPriority:
-		s.RTPriority = uint32(v)
-	case statPolicy:
-		s.Policy = uint32(v)
-	case statStartData:
-		s.StartData = v
-	case statEndData:
-		s.EndData = v
-	case statStartBrk:
-		s.StartBrk = v
-	case statArgStart:
-		s.ArgStart = v
-	case statArgEnd:
-		s.ArgEnd = v
-	case statEnvStart:
-		s.EnvStart = v
-	case statEnvEnd:
-		s.EnvEnd = v
-	case statExitCode:
-		s.ExitCode = int32(v)
-	}
+	s.PPID, s.PGrp, s.Session, s.TTY = int32(f[4]), int32(f[5]), int32(f[6]), int32(f[7])
+	s.Flags, s.MinFaults, s.MajFaults = f[9], f[10], f[12]
+	s.UTime, s.STime = f[14], f[15]
+	s.Priority, s.Nice, s.NumThreads = int64(f[18]), int64(f[19]), int32(f[20])
+	s.StartTime, s.VSize, s.RSS = f[22], f[23], int64(f[24])
+	s.StartCode, s.EndCode, s.StartStack, s.KStkESP, s.KStkEIP = f[26], f[27], f[28], f[29], f[30]
+	s.WChan, s.Processor, s.RTPriority, s.Policy = f[35], int32(f[39]), uint32(f[40]), uint32(f[41])
+	s.StartData, s.EndData, s.StartBrk = f[45], f[46], f[47]
+	s.ArgStart, s.ArgEnd, s.EnvStart, s.EnvEnd, s.ExitCode = f[48], f[49], f[50], f[51], int32(f[52])
+	return s, field > 24
 }
 
 // ParseBootTime finds the line "btime N" of /proc/stat: the time of boot in seconds since 1970. Together with
