@@ -291,6 +291,48 @@ func TestServeProtocol(t *testing.T) {
 	}
 }
 
+// The server goes on when nobody reads its messages any more: while it is named in core_pattern, no crash may be lost.
+func TestServeWithoutReader(t *testing.T) {
+	short, err := os.MkdirTemp("/tmp", "mdt-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(short)
+	socket := filepath.Join(short, "socket")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := command(t, short, "serve", "--coredump", "--json", "-o", short, socket)
+	cmd.Stdout, cmd.Stderr = w, w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	w.Close()
+	// It has said that it listens.
+	if _, err := r.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	for i := range 3 {
+		conn, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		conn.Write([]byte("hello"))
+		conn.(*net.UnixConn).CloseWrite()
+		io.Copy(io.Discard, conn)
+		conn.Close()
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A setting that can't be saved leaves nothing behind.
 func TestWriteWhole(t *testing.T) {
 	dir := t.TempDir()

@@ -50,6 +50,8 @@ func (f *serveFlags) serve(path string) error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("PR_SET_DUMPABLE: %w", err)
 	}
+	// Nor shall it end because nobody reads its messages any more.
+	signal.Ignore(syscall.SIGPIPE)
 	if err := removeStale(path); err != nil {
 		return err
 	}
