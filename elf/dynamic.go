@@ -1,49 +1,34 @@
 package elf
 
-// Tags of the dynamic section (d_tag). Those from DT_ANDROID_REL on are DT_LOOS+2 to +5, see bionic's elf.h.
+// Tags of the dynamic section (d_tag) that are read here. DT_ANDROID_REL and DT_ANDROID_RELA are DT_LOOS+2 and +4, see
+// bionic's elf.h.
 const (
 	DT_NULL             = 0
-	DT_HASH             = 4
 	DT_STRTAB           = 5
-	DT_SYMTAB           = 6
 	DT_STRSZ            = 10
 	DT_SONAME           = 14
 	DT_DEBUG            = 21
-	DT_GNU_HASH         = 0x6ffffef5
-	DT_FLAGS_1          = 0x6ffffffb
 	DT_ANDROID_REL      = 0x6000000f
-	DT_ANDROID_RELSZ    = 0x60000010
 	DT_ANDROID_RELA     = 0x60000011
-	DT_ANDROID_RELASZ   = 0x60000012
 	DT_MIPS_RLD_MAP     = 0x70000016
 	DT_MIPS_RLD_MAP_REL = 0x70000035
-
-	DF_1_PIE = 0x08000000 // in DT_FLAGS_1: an ET_DYN that is a program, not a library
 )
 
 // Dynamic holds the entries of a dynamic section that name a library or lead to the list of modules. Addresses are as
 // they stand there: Image.Rebase makes runtime addresses of them.
 type Dynamic struct {
-	Soname  uint64 // DT_SONAME: offset in the string table
-	Strtab  uint64 // DT_STRTAB: address
-	Strsz   uint64 // DT_STRSZ: bytes
-	Symtab  uint64 // DT_SYMTAB: address
-	Hash    uint64 // DT_HASH: address
-	GnuHash uint64 // DT_GNU_HASH: address
-	Debug   uint64 // DT_DEBUG: runtime address of r_debug; 0 until the dynamic linker has filled it in
-	Flags1  uint64 // DT_FLAGS_1
-
-	AndroidRel  uint64 // DT_ANDROID_REL: address of packed relocations
-	AndroidRela uint64 // DT_ANDROID_RELA
+	Soname uint64 // DT_SONAME: offset in the string table
+	Strtab uint64 // DT_STRTAB: address
+	Strsz  uint64 // DT_STRSZ: bytes
+	Debug  uint64 // DT_DEBUG: runtime address of r_debug; 0 until the dynamic linker has filled it in
 
 	// MIPS has no DT_DEBUG, as its dynamic section is read-only: see RldMapAddr.
 	RldMap       uint64 // DT_MIPS_RLD_MAP: address of a word that holds the address of r_debug
 	RldMapRel    uint64 // DT_MIPS_RLD_MAP_REL: the same, relative to the entry itself
 	RldMapRelOff uint64 // where that entry lies in the dynamic section, bytes
 
-	HasSoname, HasStrtab, HasStrsz, HasSymtab, HasHash, HasGnuHash bool
-	HasDebug, HasFlags1, HasAndroidRel, HasAndroidRela             bool
-	HasRldMap, HasRldMapRel                                        bool
+	HasSoname, HasStrtab, HasStrsz, HasRldMap, HasRldMapRel bool
+	AndroidPacked                                           bool // DT_ANDROID_REL or DT_ANDROID_RELA: packed relocations
 
 	Size    uint64 // bytes up to and including DT_NULL, or of all whole entries if there is none
 	HasNull bool   // DT_NULL was found
@@ -78,20 +63,10 @@ func (d *Dynamic) add(h *Header, b []byte) {
 			d.Strtab, d.HasStrtab = val, true
 		case DT_STRSZ:
 			d.Strsz, d.HasStrsz = val, true
-		case DT_SYMTAB:
-			d.Symtab, d.HasSymtab = val, true
-		case DT_HASH:
-			d.Hash, d.HasHash = val, true
-		case DT_GNU_HASH:
-			d.GnuHash, d.HasGnuHash = val, true
 		case DT_DEBUG:
-			d.Debug, d.HasDebug = val, true
-		case DT_FLAGS_1:
-			d.Flags1, d.HasFlags1 = val, true
-		case DT_ANDROID_REL:
-			d.AndroidRel, d.HasAndroidRel = val, true
-		case DT_ANDROID_RELA:
-			d.AndroidRela, d.HasAndroidRela = val, true
+			d.Debug = val
+		case DT_ANDROID_REL, DT_ANDROID_RELA:
+			d.AndroidPacked = true
 		case DT_MIPS_RLD_MAP:
 			if mips { // processor-specific numbers mean other things elsewhere
 				d.RldMap, d.HasRldMap = val, true
@@ -123,7 +98,7 @@ func (d *Dynamic) RldMapAddr(im *Image) (uint64, bool) {
 // begin at 0 although the symbol file counts from there (Breakpad: GetEffectiveLoadBias in linux_dumper.cc). The module
 // grows by Base less the result. Where the subtraction would go below 0, Base is returned.
 func (im *Image) EffectiveBase(h *Header, d *Dynamic) uint64 {
-	if h.Type == ET_DYN && (d.HasAndroidRel || d.HasAndroidRela) && im.Bias < im.Base {
+	if h.Type == ET_DYN && d.AndroidPacked && im.Bias < im.Base {
 		return im.Bias
 	}
 	return im.Base

@@ -6,21 +6,20 @@ func TestParseDynamic(t *testing.T) {
 	for _, k := range kinds {
 		w := uint64(k.class.WordSize())
 		h := Header{Class: k.class, Order: k.order, Machine: EM_MIPS}
-		b := dyn(k.class, k.order, 1, 99, DT_SONAME, 11, DT_STRTAB, 0x2000, DT_STRSZ, 33, DT_SYMTAB, 0x2100, DT_HASH, 0x2200,
-			DT_GNU_HASH, 0x2300, DT_DEBUG, 0x70001000, DT_FLAGS_1, DF_1_PIE, DT_ANDROID_REL, 1, DT_ANDROID_RELA, 2,
+		b := dyn(k.class, k.order, 1, 99, DT_SONAME, 11, DT_STRTAB, 0x2000, DT_STRSZ, 33, DT_DEBUG, 0x70001000, DT_ANDROID_REL, 1,
 			DT_MIPS_RLD_MAP, 0x2400, DT_MIPS_RLD_MAP_REL, 0x100)
+		const relAt = 7 // entries before it
 		end := uint64(len(b))
 		b = append(b, dyn(k.class, k.order, DT_SONAME, 12)...) // behind DT_NULL
-		want := Dynamic{Soname: 11, Strtab: 0x2000, Strsz: 33, Symtab: 0x2100, Hash: 0x2200, GnuHash: 0x2300, Debug: 0x70001000,
-			Flags1: DF_1_PIE, AndroidRel: 1, AndroidRela: 2, RldMap: 0x2400, RldMapRel: 0x100, RldMapRelOff: 12 * 2 * w,
-			HasSoname: true, HasStrtab: true, HasStrsz: true, HasSymtab: true, HasHash: true, HasGnuHash: true, HasDebug: true,
-			HasFlags1: true, HasAndroidRel: true, HasAndroidRela: true, HasRldMap: true, HasRldMapRel: true, Size: end, HasNull: true}
+		want := Dynamic{Soname: 11, Strtab: 0x2000, Strsz: 33, Debug: 0x70001000, RldMap: 0x2400, RldMapRel: 0x100,
+			RldMapRelOff: relAt * 2 * w, HasSoname: true, HasStrtab: true, HasStrsz: true, HasRldMap: true, HasRldMapRel: true,
+			AndroidPacked: true, Size: end, HasNull: true}
 		d := h.ParseDynamic(b)
 		if d != want {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", k.name, d, want)
 		}
 		im := Image{Class: k.class, Bias: 0x50000000, MinVaddr: 0, MaxVaddr: 0x3000, Loads: 1, Dynamic: Range{0x50001000, 0x200, 4}}
-		if got, ok := d.RldMapAddr(&im); !ok || got != 0x50001000+12*2*w+0x100 {
+		if got, ok := d.RldMapAddr(&im); !ok || got != 0x50001000+relAt*2*w+0x100 {
 			t.Errorf("%s: rld_map at %#x %v", k.name, got, ok)
 		}
 		d.HasRldMapRel = false
@@ -34,6 +33,9 @@ func TestParseDynamic(t *testing.T) {
 		h.Machine = EM_S390
 		if d := h.ParseDynamic(b); d.HasRldMap || d.HasRldMapRel {
 			t.Errorf("%s: MIPS tags on another machine", k.name)
+		}
+		if d := h.ParseDynamic(dyn(k.class, k.order, DT_ANDROID_RELA, 1)); !d.AndroidPacked {
+			t.Errorf("%s: DT_ANDROID_RELA does not count", k.name)
 		}
 		// Without DT_NULL, with half an entry at the end; and the last of two counts.
 		b = dyn(k.class, k.order, DT_SONAME, 1, DT_SONAME, 2)[:5*w]

@@ -186,7 +186,7 @@ func TestEffectiveBase(t *testing.T) {
 			{"packed REL", ET_DYN, DT_ANDROID_REL, 0x7000, 0x50000, 0x49000},
 			{"packed RELA", ET_DYN, DT_ANDROID_RELA, 0x7000, 0x50000, 0x49000},
 			{"packed, but from 0", ET_DYN, DT_ANDROID_RELA, 0, 0x50000, 0x50000},
-			{"not packed", ET_DYN, DT_HASH, 0x7000, 0x50000, 0x50000},
+			{"not packed", ET_DYN, DT_STRSZ, 0x7000, 0x50000, 0x50000},
 			{"a program", ET_EXEC, DT_ANDROID_RELA, 0x7000, 0x50000, 0x50000},
 			{"would go below 0", ET_DYN, DT_ANDROID_RELA, 0x60000, 0x50000, 0x50000},
 		} {

@@ -173,7 +173,6 @@ func (d *Dir) Tasks(scratch []byte, out []int32) (n int, more bool, errno sys.Er
 	return listNumbers(d.taskFd, scratch, out)
 }
 
-// listNumbers lists the entries of a directory whose names are numbers, from its position on.
 // NumTasks gives the number of threads of the process without listing them: the link count of task/ (proc_task_getattr in
 // the kernel's fs/proc/base.c adds it to the 2 of every directory).
 func (d *Dir) NumTasks() (n int, errno sys.Errno) {
@@ -184,6 +183,7 @@ func (d *Dir) NumTasks() (n int, errno sys.Errno) {
 	return int(d.stat.Nlink) - 2, errno
 }
 
+// listNumbers lists the entries of a directory whose names are numbers, from its position on.
 func listNumbers(fd int, scratch []byte, out []int32) (n int, more bool, errno sys.Errno) {
 	for {
 		size, errno := sys.Getdents64(fd, scratch)
