@@ -307,6 +307,28 @@ func TestRunHandlers(t *testing.T) {
 	}
 }
 
+// A thread that is killed alone does not hide how its process dies later.
+func TestRunLostThread(t *testing.T) {
+	w := runWatched(t, RunOptions{}, victims.C(t, "watched.c"), "lost")
+	if w.Signal != unix.SIGABRT || len(w.Dumps) != 2 {
+		t.Fatalf("ended by %v, dumps %+v", w.Signal, w.Dumps)
+	}
+	for i, want := range []struct {
+		signal  syscall.Signal
+		main    bool
+		threads int
+	}{{unix.SIGSYS, false, 2}, {unix.SIGABRT, true, 1}} {
+		d, f := w.Dumps[i], w.file(t, i)
+		e, err := f.Exception()
+		if d.Signal != want.signal || (d.TID == d.PID) != want.main || err != nil || e.Code != uint32(want.signal) {
+			t.Errorf("dump of %+v, exception %+v: %v", d, e, err)
+		}
+		if ths, err := f.Threads(); err != nil || len(ths) != want.threads {
+			t.Errorf("%d threads, want %d: %v", len(ths), want.threads, err)
+		}
+	}
+}
+
 func TestRunGo(t *testing.T) {
 	program := victims.Go(t, "gocrash")
 	for _, c := range []struct {

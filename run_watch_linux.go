@@ -2,6 +2,7 @@ package minidump
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"strconv"
 	"syscall"
@@ -43,9 +44,10 @@ type watchedThread struct {
 }
 
 type watchedProcess struct {
-	pid    int32
-	dumped bool
-	fault  *fault // the last one of any thread
+	pid        int32
+	dumped     bool
+	lostThread int32  // the signal of a dump that was made although the process did not end: a thread was killed alone
+	fault      *fault // the last one of any thread
 }
 
 // Signals whose default action is to end the process with a core dump (signal(7)).
@@ -100,7 +102,10 @@ func (r *runner) ended(stop ptrace.Stop) bool {
 	if stop.TID != r.main {
 		r.watch.Reap(stop.TID)
 		delete(r.threads, stop.TID)
-		delete(r.processes, stop.TID)
+		if p := r.processes[stop.TID]; p != nil { // threads that ended while it was dumped are in the list still
+			maps.DeleteFunc(r.threads, func(_ int32, t *watchedThread) bool { return t.process == p })
+			delete(r.processes, stop.TID)
+		}
 		return false
 	}
 	if r.signals != nil {
@@ -179,12 +184,9 @@ func (r *runner) stopped(stop ptrace.Stop) {
 // executed forgets what execve has ended: all threads but the one that called it, which now has the id of the process.
 func (r *runner) executed(t *watchedThread, tid int32) {
 	p := t.process
-	for id, other := range r.threads {
-		if other.process == p && id != tid {
-			delete(r.threads, id)
-		}
-	}
-	t.fault, t.abort, p.fault = nil, nil, nil
+	maps.DeleteFunc(r.threads, func(id int32, other *watchedThread) bool { return other.process == p && id != tid })
+	t.fault, t.abort = nil, nil
+	*p = watchedProcess{pid: p.pid}
 }
 
 // signal serves a thread that is about to take a signal.
@@ -252,6 +254,9 @@ func (r *runner) exiting(t *watchedThread, tid int32) {
 	if d.signal != 0 && signalBit(d.signal)&coreSignals == 0 || d.signal == 0 && !r.wantsExit(d.exitCode) {
 		return
 	}
+	if d.signal != 0 && d.signal == t.process.lostThread {
+		return
+	}
 	ending, ends := r.processEnds(t.process.pid, tid)
 	if !ends && d.signal == 0 {
 		return
@@ -259,7 +264,11 @@ func (r *runner) exiting(t *watchedThread, tid int32) {
 	if tid = r.blame(ending, d); r.threads[tid] != nil {
 		t = r.threads[tid]
 	}
-	t.process.dumped = true
+	if ends {
+		t.process.dumped = true
+	} else {
+		t.process.lostThread = d.signal // as a seccomp filter can do it
+	}
 	d.status, _ = readThreadStatus(tid)
 	r.dump(t, tid, d)
 }

@@ -9,6 +9,7 @@
 //                             (status 8)
 //   watched tree DEPTH        two children, each of which has two, and so on: status 5
 //   watched clone             a child that is no thread and sends no SIGCHLD: status 6
+//   watched lost              a seccomp filter kills one thread (SIGSYS); 200 ms later the main one calls abort()
 //   watched orphan            ends with 0 and leaves a child that crashes after 300 ms
 //   watched signals           prints "ready PID", then "got N" for each signal; ends with 42 at SIGTERM
 //   watched blocked           the same by sigwait, with all signals blocked
@@ -20,6 +21,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -112,6 +115,38 @@ static int tree(int depth) {
   return 5;
 }
 
+// struct sock_filter and struct sock_fprog of linux/filter.h, which musl-gcc does not see.
+struct instruction {
+  unsigned short code;
+  unsigned char if_true, if_false;
+  unsigned k;
+};
+struct program {
+  unsigned short length;
+  struct instruction *instructions;
+};
+
+static void *forbidden_call(void *unused) {
+  struct instruction filter[] = {
+      {0x20, 0, 0, 0}, // the number of the system call
+      {0x15, 0, 1, SYS_getpriority},
+      {0x06, 0, 0, 0}, // SECCOMP_RET_KILL_THREAD
+      {0x06, 0, 0, 0x7fff0000u}, // SECCOMP_RET_ALLOW
+  };
+  struct program program = {sizeof filter / sizeof *filter, filter};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, 2 /* SECCOMP_MODE_FILTER */, &program)) exit(4);
+  syscall(SYS_getpriority, 0, 0);
+  return unused;
+}
+
+static int lost_thread(void) {
+  pthread_t t;
+  if (pthread_create(&t, NULL, forbidden_call, NULL)) return 4;
+  pthread_join(t, NULL);
+  usleep(200000);
+  abort();
+}
+
 static int in_clone(void *unused) {
   (void)unused;
   return 3;
@@ -159,6 +194,7 @@ int main(int argc, char **argv) {
   if (!strcmp(mode, "exec") && argc > 3) return exec_again(argv);
   if (!strcmp(mode, "tree") && argc > 2) return tree(atoi(argv[2]));
   if (!strcmp(mode, "clone")) return no_thread();
+  if (!strcmp(mode, "lost")) return lost_thread();
   if (!strcmp(mode, "orphan")) {
     if (fork() == 0) {
       usleep(300000);
