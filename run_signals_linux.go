@@ -217,6 +217,11 @@ func (r *runner) stopToo() {
 	}
 	n := r.stopSignal
 	r.stopSignal = 0
+	if r.signals.blind { // no one told that it has been continued
+		if s, ok := readThreadStatus(r.main); !ok || s.State != 'T' {
+			return
+		}
+	}
 	from := ptrace.Monotonic()
 	stopSelf(n)
 	r.signals.paused(from)

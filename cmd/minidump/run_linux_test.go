@@ -500,6 +500,15 @@ func TestRunUnwatched(t *testing.T) {
 	if strings.Contains(s.pending(), "got ") {
 		t.Errorf("a signal came twice: %q", s.seen.String())
 	}
+	// A stop that is over at once is none of the shell's business.
+	unix.Kill(atoi(t, pid), unix.SIGSTOP)
+	time.Sleep(5 * time.Millisecond)
+	unix.Kill(atoi(t, pid), unix.SIGCONT)
+	s.expect(`got 18\r`)
+	time.Sleep(200 * time.Millisecond)
+	if strings.Contains(s.pending(), "Stopped") {
+		t.Errorf("run was stopped, the command was not: %q", s.seen.String())
+	}
 	s.typed("\x1a")
 	s.expect(`Stopped`)
 	s.typed("fg\n")

@@ -3,9 +3,16 @@
 package sys
 
 import (
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+)
+
+// How a 64-bit argument is passed: 386 takes any two registers, and mips the upper half first.
+const (
+	alignedPair = runtime.GOARCH != "386"
+	bigEndian   = runtime.GOARCH == "mips"
 )
 
 // Pread reads at a file offset, again after EINTR. A 64-bit offset takes two registers: on arm and mips an aligned pair

@@ -1,6 +1,0 @@
-package sys
-
-const (
-	alignedPair = false
-	bigEndian   = false
-)

@@ -1,6 +1,0 @@
-package sys
-
-const (
-	alignedPair = true
-	bigEndian   = true
-)
