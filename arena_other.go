@@ -1,11 +1,10 @@
-//go:build !linux
+//go:build !unix && !windows
 
 package minidump
 
 import "unsafe"
 
-// Where a dump is not made of a live process by this package, the reserve is ordinary heap: the system gives its pages
-// only as they are touched.
+// Without address space that can be had for nothing, an arena is ordinary heap.
 func (a *arena) reserve(size uintptr) error {
 	b := make([]byte, min(size, 256<<20))
 	*a = arena{base: unsafe.Pointer(unsafe.SliceData(b)), size: uintptr(len(b))}
