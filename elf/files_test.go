@@ -250,6 +250,7 @@ func TestGoPrograms(t *testing.T) {
 
 // strip moves the section headers, by which the Go linker's build id is found in memory, to the end of the file.
 func TestStrippedGoProgram(t *testing.T) {
+	onLinux(t)
 	strip := need(t, "strip")
 	path := buildGo(t, "linux", runtime.GOARCH)
 	if b, err := exec.Command(strip, path).CombinedOutput(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -43,9 +44,18 @@ func buildGo(t testing.TB, goos, goarch string, flags ...string) string {
 	return out
 }
 
+// onLinux skips the test where the C compiler and its tools are for other files than ELF.
+func onLinux(t testing.TB) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("the C compiler and strip of " + runtime.GOOS + " are not for ELF files")
+	}
+}
+
 // buildC compiles C source with gcc and returns the path of the result.
 func buildC(t testing.TB, source string, flags ...string) string {
 	t.Helper()
+	onLinux(t)
 	tool := need(t, "gcc")
 	dir := t.TempDir()
 	src, out := filepath.Join(dir, "x.c"), filepath.Join(dir, "out")
