@@ -321,6 +321,31 @@ func TestSoftErrorsWithoutEnd(t *testing.T) {
 	}
 }
 
+// The stack of another thread that has the blamed one's in it is shortened, and that one is not.
+func TestCoreNestedStacks(t *testing.T) {
+	a := coreArchNamed("amd64")
+	b := &coreBuilder{coreArch: a}
+	b.note("CORE", 1, a.status(101, 11, samplePC, sampleStack+0x1800))
+	b.note("CORE", 1, a.status(100, 0, samplePC, sampleStack+0x800))
+	b.segment(sampleStack, 0x2000, 6, bytes.Repeat([]byte{0x5a}, 0x2000))
+	core := b.bytes()
+	_, whole := dumpCore(t, core, Options{})
+	for _, less := range []uint64{100, 1000, 2500} {
+		o := Options{Limit: whole.Size - less, CrashStackLimit: 0x1000}
+		f, r := dumpCore(t, core, o)
+		threads, err := f.Threads()
+		if err != nil || len(threads) != 2 {
+			t.Fatalf("threads %+v: %v", threads, err)
+		}
+		if st := threads[0].Stack; st.Start != sampleStack+0x1800-a.arch.RedZone() || st.Start+uint64(st.Memory.DataSize) != sampleStack+0x2000 {
+			t.Errorf("limit %d: stack of the blamed thread %+v", o.Limit, st)
+		}
+		if st := threads[1].Stack; st.Memory.DataSize >= 0x1800 || r.Size > o.Limit {
+			t.Errorf("limit %d: %d bytes, with other stack %+v", o.Limit, r.Size, st)
+		}
+	}
+}
+
 // The largest ranges give way first, and those that are left stay in order of their addresses.
 func TestDropStreamed(t *testing.T) {
 	w, err := newWriter(Options{Mode: ModeFull})

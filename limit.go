@@ -221,6 +221,7 @@ func shortenStacks(w *Writer, excess uint64) bool {
 	if share < s.target.arch.RedZone()+uint64(s.target.wordSize()) {
 		share = 0 // it would not reach SP
 	}
+	s.countStacks()
 	for i := range ths {
 		t := &ths[i]
 		if t.tid == s.proc.blamed || t.stackHi-t.stackLo <= share {

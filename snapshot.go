@@ -186,7 +186,8 @@ type memoryRange struct {
 	data        span // the captured bytes
 	rva         uint64
 	kind        memoryKind
-	keep        bool // mode full: stands for a stack under a size limit
+	stacks      uint32 // see countStacks
+	keep        bool   // mode full: stands for a stack under a size limit
 }
 
 func (m *memoryRange) end() uint64 { return m.start + m.size }

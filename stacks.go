@@ -317,7 +317,7 @@ func (s *snapshot) cut(lo, hi uint64) {
 			continue
 		}
 		end := min(hi, r.end())
-		tail := memoryRange{start: end, size: r.end() - end, kind: r.kind}
+		tail := memoryRange{start: end, size: r.end() - end, kind: r.kind, stacks: r.stacks}
 		tail.data = span{r.data.off + uint32(end-r.start), uint32(tail.size)}
 		r.size = lo - r.start
 		r.data.len = uint32(r.size)
@@ -341,12 +341,26 @@ func (s *snapshot) cut(lo, hi uint64) {
 	}
 }
 
+// countStacks finds how many stacks start in each of the captured ranges.
+func (s *snapshot) countStacks() {
+	for i := range s.memory.all() {
+		s.memory.at(i).stacks = 0
+	}
+	for i := range s.threads.all() {
+		if t := s.threads.at(i); t.stackHi > t.stackLo {
+			if r := s.rangeOf(t.stackLo); r != nil {
+				r.stacks++
+			}
+		}
+	}
+}
+
 // cutStack shortens the stack of t to keep bytes. What of it other threads keep too stays: stacks overlap where their ends
 // are not known, as those of goroutines in one piece of the heap. Of threads other than the blamed one, the first share
-// bytes are kept at most.
+// bytes are kept at most. countStacks has been called.
 func (s *snapshot) cutStack(t *thread, keep, share uint64) {
 	lo, hi := t.stackLo+keep, t.stackHi
-	if r := s.rangeOf(t.stackLo); r != nil && r.start == t.stackLo && r.end() == hi { // nobody else's
+	if r := s.rangeOf(t.stackLo); r != nil && r.stacks == 1 && r.start == t.stackLo && r.end() == hi { // nobody else's
 		s.cut(lo, hi)
 		lo = hi
 	}
@@ -385,6 +399,7 @@ func (s *snapshot) cutStack(t *thread, keep, share uint64) {
 // it, and no aligned word of the stack points into it.
 func (s *snapshot) dropUnreferenced(address uint64) {
 	p := s.principal(address)
+	s.countStacks()
 	ths := s.threads.all()
 	for i := range ths {
 		t := &ths[i]
