@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -319,8 +320,10 @@ func TestDumpEveryArchIdle(t *testing.T) {
 	path := victims.C(t, "victim.c")
 	v := victims.Start(t, path, "idle", "6")
 	d := dumped{v.PID, runtime.GOARCH, path, 6}
+	asleep(t, v.PID) // or the sizes differ by what the threads do as they start
 	sizes := map[Mode]int{}
-	for mode, name := range map[Mode]string{ModeStack: "stack", ModeIndirect: "indirect", ModeFull: "full"} {
+	for mode, name := range []string{ModeStack: "stack", ModeIndirect: "indirect", ModeFull: "full"} {
+		mode := Mode(mode)
 		t.Run(name, func(t *testing.T) {
 			f, b := archDump(t, v.PID, Options{Mode: mode})
 			d.check(t, f)
@@ -333,6 +336,27 @@ func TestDumpEveryArchIdle(t *testing.T) {
 	}
 	if sizes[ModeStack] >= sizes[ModeIndirect] || sizes[ModeIndirect] >= sizes[ModeFull] {
 		t.Errorf("sizes by mode: %v", sizes)
+	}
+}
+
+// asleep waits until all threads of a process sleep.
+func asleep(t testing.TB, pid int) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		if err != nil || len(tasks) == 0 {
+			t.Fatalf("no threads of %d: %v", pid, err)
+		}
+		awake := slices.ContainsFunc(tasks, func(name string) bool {
+			b, _ := os.ReadFile(name)
+			return !bytes.Contains(b, []byte(") S "))
+		})
+		if !awake {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("threads of %d do not sleep", pid)
+		}
 	}
 }
 

@@ -320,8 +320,8 @@ func Start(t testing.TB, path string, args ...string) *Proc {
 }
 
 // attempts says how often a victim is started that ends before it has printed its first line. Once, but on an emulated
-// machine, where the environment has MINIDUMP_EMULATED: qemu 7.2 breaks one in some hundred Go programs in their runtime's
-// start ("fatal error: float64nan1" on loong64, "unlock of unlocked lock" on s390x), before any test has touched them.
+// machine, where the environment has MINIDUMP_EMULATED: under load qemu breaks a Go program now and then in its runtime's
+// start ("fatal error: float64nan1" on loong64), before any test has touched it.
 func attempts() int {
 	if os.Getenv("MINIDUMP_EMULATED") != "" {
 		return 4

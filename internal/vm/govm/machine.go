@@ -30,9 +30,8 @@ var machines = map[string]machine{
 		console: "ttyS0", serial: "virtio-serial-pci", mem: 1024, smp: 1},
 	"mipsle": {qemu: "qemu-system-mipsel", args: []string{"-M", "malta", "-cpu", "24Kf"},
 		console: "ttyS0", serial: "virtio-serial-pci", mem: 512, smp: 1},
-	// One processor: with two, qemu 7.2's threads lose atomic stores of the guest ("unlock of unlocked lock" in Go programs).
 	"s390x": {qemu: "qemu-system-s390x", args: []string{"-M", "s390-ccw-virtio", "-cpu", "max"},
-		console: "ttysclp0", serial: "virtio-serial-ccw", mem: 1024, smp: 1},
+		console: "ttysclp0", serial: "virtio-serial-ccw", mem: 1024, smp: 2},
 	// The probe for a keyboard that is not there hangs the boot.
 	"loong64": {qemu: "qemu-system-loongarch64", args: []string{"-M", "virt", "-cpu", "la464"},
 		console: "ttyS0", serial: "virtio-serial-pci", mem: 1024, smp: 1, append: "initcall_blacklist=i8042_init"},
