@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"minidump/internal/scratch"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
+	"syscall"
 	"testing"
+
+	"minidump/internal/scratch"
 )
 
 // asCommand makes this test binary the command.
@@ -17,6 +20,12 @@ const asCommand = "MINIDUMP_TEST_AS_COMMAND"
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		main()
+	}
+	// A script's background jobs ignore SIGINT, and those of nohup SIGHUP. What is caught here starts with the default.
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
 	}
 	os.Exit(m.Run())
 }
