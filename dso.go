@@ -33,6 +33,20 @@ func (w *memoryWindow) at(addr uint64, n int) []byte {
 	return w.have(addr, n)
 }
 
+// text returns the bytes from addr on up to a NUL, most at most; they are valid until the next call.
+func (w *memoryWindow) text(addr uint64, most int) []byte {
+	b := w.have(addr, most)
+	end := bytes.IndexByte(b, 0)
+	if end < 0 && len(b) < most { // what is in the window ends in the midst of it
+		b = w.at(addr, most)
+		end = bytes.IndexByte(b, 0)
+	}
+	if end < 0 {
+		return b
+	}
+	return b[:end]
+}
+
 func (w *memoryWindow) have(addr uint64, n int) []byte {
 	if addr < w.addr || addr-w.addr >= uint64(w.n) {
 		return nil
@@ -100,11 +114,7 @@ func (s *snapshot) followLinkMaps(win *memoryWindow) {
 		}
 		e.addr, e.ld = lm.Addr, lm.Ld
 		if lm.Name != 0 {
-			name := win.at(lm.Name, 4096)
-			if end := bytes.IndexByte(name, 0); end >= 0 {
-				name = name[:end]
-			}
-			e.name = s.put(name)
+			e.name = s.put(win.text(lm.Name, 4096))
 		}
 		prev, at = at, lm.Next
 	}

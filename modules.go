@@ -159,7 +159,8 @@ func (s *snapshot) splitArchives(mem targetMemory) {
 			return
 		}
 		*kept = m
-		if lib, limit = kept, s.imageEnd(&m); m.gate || !elfHere {
+		kept.limit = s.imageEnd(kept)
+		if lib, limit = kept, kept.limit; m.gate || !elfHere {
 			lib = nil
 		}
 	}
@@ -236,7 +237,8 @@ func (s *snapshot) addInside(mem targetMemory, m *module) (lib *module, limit ui
 		}
 		lib.base, lib.end, lib.mapIndex, lib.path, lib.headers = p.start, p.end, int32(i), m.path, h
 		lib.inArchive = p.offset != 0
-		limit = s.imageEnd(lib)
+		lib.limit = s.imageEnd(lib)
+		limit = lib.limit
 	}
 	return lib, limit, true
 }
@@ -247,7 +249,7 @@ func (s *snapshot) extendReserved() {
 	maps := s.mappings.all()
 	for i := range s.modules.all() {
 		m := s.modules.at(i)
-		end := s.imageEnd(m)
+		end := m.limit
 		if end == ^uint64(0) {
 			continue
 		}

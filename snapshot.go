@@ -174,6 +174,7 @@ type module struct {
 	notesAlign uint64
 	dynAddr    uint64
 	dynSize    uint64
+	limit      uint64 // where its program headers say that it ends; the highest address: they do not
 	sonameAddr uint64
 	soname     span // or the last part of its name in the archive
 	nameRVA    uint64
