@@ -4,23 +4,23 @@
 //
 //	runcost [ROUNDS]
 //
-// Each workload runs ROUNDS times (default 15) each way, in turn, and the shortest are compared: others are busy too.
+// Each workload runs ROUNDS times (default 15) each way, in turn, and the shortest are compared: others are busy too. It
+// prints a Markdown table. Needs gcc and strace.
 package main
 
 import (
+	"bytes"
 	_ "embed"
 	"fmt"
 	"log"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"minidump"
@@ -65,7 +65,7 @@ func main() {
 	if out, err := exec.Command("gcc", "-O1", "-pthread", "-o", c, c+".c").CombinedOutput(); err != nil {
 		log.Fatalf("%v\n%s", err, out)
 	}
-	fmt.Printf("%d CPUs, best of %d\n", runtime.NumCPU(), rounds)
+	fmt.Printf("%d CPUs, best of %d\n\n| workload | without | under run | more | ratio |\n|---|--:|--:|--:|--:|\n", runtime.NumCPU(), rounds)
 	for _, w := range []struct {
 		name string
 		argv []string
@@ -73,18 +73,36 @@ func main() {
 		{"start and end of /bin/true", []string{"/bin/true"}},
 		{"C, a million system calls", []string{c, "1000000"}},
 		{"C, 1000 threads born and dead", []string{c, "0", "1000"}},
-		{"Go, garbage collection", []string{self, "--work", "gc"}},
-		{"Go, SIGURG as often as it can", []string{self, "--work", "urg"}},
-		{"Go, 2000 recovered nil dereferences", []string{self, "--work", "nil"}},
+		{"Go, allocating all the time", []string{self, "--work", "gc"}},
+		{"Go, stopping the world all the time", []string{self, "--work", "urg"}},
+		{"Go, 10000 recovered nil dereferences", []string{self, "--work", "nil"}},
 	} {
+		if kind := w.argv[len(w.argv)-1]; kind == "gc" || kind == "urg" {
+			w.name += fmt.Sprintf(", %d SIGURG", signals(self, kind))
+		}
 		var without, with []time.Duration
 		for range rounds {
 			without = append(without, timed(w.argv))
 			with = append(with, timed(append([]string{self, "--run"}, w.argv...)))
 		}
 		a, b := best(without), best(with)
-		fmt.Printf("%-40s %8.1f ms  %8.1f ms under run  x %.3f\n", w.name, a.Seconds()*1000, b.Seconds()*1000, b.Seconds()/a.Seconds())
+		fmt.Printf("| %s | %.1f ms | %.1f ms | %.1f ms | %.2f |\n", w.name, a.Seconds()*1000, b.Seconds()*1000, (b-a).Seconds()*1000, b.Seconds()/a.Seconds())
 	}
+}
+
+// signals counts the SIGURG that a workload of the Go kind gets, in a run of its own under strace.
+func signals(self, kind string) int {
+	report := self + ".signals"
+	defer os.Remove(report)
+	out, err := exec.Command("strace", "-f", "-qq", "-e", "trace=none", "-e", "signal=SIGURG", "-o", report, self, "--work", kind).CombinedOutput()
+	if err != nil {
+		log.Fatalf("strace: %v\n%s", err, out)
+	}
+	b, err := os.ReadFile(report)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return bytes.Count(b, []byte("--- SIGURG"))
 }
 
 func timed(argv []string) time.Duration {
@@ -121,11 +139,7 @@ var (
 // work is a workload of the Go kind.
 func work(kind string) {
 	switch kind {
-	case "gc": // allocates all the time: the collector stops threads in tight loops by SIGURG
-		counted := make(chan os.Signal, 1<<16)
-		if os.Getenv("RUNCOST_COUNT") != "" {
-			signal.Notify(counted, syscall.SIGURG)
-		}
+	case "gc": // the collector stops threads in tight loops by SIGURG
 		var wg sync.WaitGroup
 		for range 4 {
 			wg.Go(func() {
@@ -136,9 +150,6 @@ func work(kind string) {
 			})
 		}
 		wg.Wait()
-		if n := len(counted); n > 0 {
-			fmt.Println("SIGURG:", n)
-		}
 	case "urg": // two threads in loops without a call, and a third that stops the world
 		stop := make(chan bool)
 		var wg sync.WaitGroup
@@ -155,13 +166,13 @@ func work(kind string) {
 			})
 		}
 		var m runtime.MemStats
-		for range 500 {
+		for range 10000 {
 			runtime.ReadMemStats(&m)
 		}
 		close(stop)
 		wg.Wait()
 	case "nil":
-		for range 2000 {
+		for range 10000 {
 			nilDereference()
 		}
 	}
