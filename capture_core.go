@@ -38,7 +38,7 @@ type core struct {
 	truncated    bool   // the file is shorter than its headers say
 	lost         uint64 // the lowest address of which the memory is missing for that
 	full         bool   // a table was too small for the file
-	noThread     int    // NT_PRSTATUS notes that are no thread
+	noThread     bool   // there are NT_PRSTATUS notes that are no thread
 	noProcess    []byte // why the process itself, which was asked for, could not be looked at
 
 	// what all dumps have in common
@@ -77,7 +77,7 @@ func (m *memoryImage) ReadAt(p []byte, off uint64) int {
 	return m.mem.read(m.base+off, p)
 }
 
-// OpenCoreFile prepares dumps of the ELF core file at path, on any operating system. It works as OpenCore does; Close
+// OpenCoreFile prepares dumps of the ELF core file at path, on any Unix or Windows. It works as OpenCore does; Close
 // closes the file.
 func OpenCoreFile(path string, o Options) (*Writer, error) {
 	f, err := os.Open(path)

@@ -732,21 +732,6 @@ func TestCoreStrangeThreads(t *testing.T) {
 	}
 }
 
-// A thread is asked for that the core does not have.
-func TestCoreOtherThread(t *testing.T) {
-	core := sampleCore(coreArchNamed("s390x")).bytes()
-	f, r := dumpCore(t, core, Options{Thread: 7, RegisterSets: true})
-	if e, err := f.Exception(); err != nil || e.ThreadID != 7 {
-		t.Errorf("exception %+v: %v", e, err)
-	}
-	if r.Threads != 3 {
-		t.Errorf("%d threads", r.Threads)
-	}
-	if !slices.ContainsFunc(r.SoftErrors(), func(e SoftError) bool { return e.Op == "read registers" && e.Thread == 7 }) {
-		t.Errorf("nothing is told: %v", r.SoftErrors())
-	}
-}
-
 // A crash context given by the caller counts more than the core's own.
 func TestCoreWithCrash(t *testing.T) {
 	a := coreArchNamed("amd64")

@@ -25,15 +25,21 @@ func softOf(r Result, op string) int {
 	return n
 }
 
-// A crash context of a thread that the file does not have: it is listed without registers, as the exception refers to it.
-func TestCoreCrashElsewhere(t *testing.T) {
+// A thread that the file does not have, asked for or in a crash context: it is listed without registers, as the exception
+// refers to it.
+func TestCoreOtherThread(t *testing.T) {
 	core := sampleCore(coreArchNamed("amd64")).bytes()
-	f, r := dumpCore(t, core, Options{Crash: &context.Crash{Arch: context.AMD64, TID: 999, Signo: 4}})
-	if e, err := f.Exception(); err != nil || e.ThreadID != 999 || e.Context.DataSize != 0 {
-		t.Errorf("exception %+v: %v", e, err)
-	}
-	if !slices.ContainsFunc(r.SoftErrors(), func(e SoftError) bool { return e.Op == "read registers" && e.Thread == 999 }) {
-		t.Errorf("soft errors %v", r.SoftErrors())
+	for _, o := range []Options{{Thread: 999, RegisterSets: true}, {Crash: &context.Crash{Arch: context.AMD64, TID: 999, Signo: 4}}} {
+		f, r := dumpCore(t, core, o)
+		if e, err := f.Exception(); err != nil || e.ThreadID != 999 || e.Context.DataSize != 0 {
+			t.Errorf("exception %+v: %v", e, err)
+		}
+		if r.Threads != 3 {
+			t.Errorf("%d threads", r.Threads)
+		}
+		if !slices.ContainsFunc(r.SoftErrors(), func(e SoftError) bool { return e.Op == "read registers" && e.Thread == 999 }) {
+			t.Errorf("soft errors %v", r.SoftErrors())
+		}
 	}
 }
 
@@ -142,9 +148,6 @@ func TestCorePipeStacks(t *testing.T) {
 
 // Many threads that claim the same stack, of many small segments, cost no more than their number.
 func TestCorePipeManyThreads(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("the arenas are on the heap here")
-	}
 	a := coreArchNamed("amd64")
 	b := &coreBuilder{coreArch: a}
 	for tid := range int32(3000) {

@@ -53,7 +53,7 @@ func (c *core) numberThreads() {
 				seen[p.tid] = true
 			} else {
 				thread = -1
-				c.noThread++
+				c.noThread = true
 			}
 		}
 		n.thread = thread
@@ -284,7 +284,7 @@ func (c *core) readThreads(s *snapshot) {
 	regs := uint64(c.regsOffset())
 	notes := c.notes.all()
 	var t *thread // that the notes are about
-	if c.noThread > 0 {
+	if c.noThread {
 		if e := s.soft(opListThreads, 0, 0, 0); e != nil {
 			e.text = s.bytes.put(textNoThread)
 		}

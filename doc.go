@@ -2,7 +2,7 @@
 // WinDbg read. It is pure Go without cgo, so that one static binary serves any Linux, and it dumps
 //
 //   - another live process, which goes on afterwards ([NewWriter]),
-//   - an ELF core file, on any system ([OpenCoreFile]),
+//   - an ELF core file, on any Unix or Windows ([OpenCoreFile]),
 //   - a program that it runs itself, at the moment that program crashes ([Run]).
 //
 // A [Writer] takes all memory it needs when it is made. [Writer.Dump] then allocates nothing from the Go heap, and the

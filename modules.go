@@ -129,23 +129,22 @@ func (s *snapshot) splitArchives(mem targetMemory) {
 	maps := s.mappings.all()
 	n := s.modules.n
 	var lib *module // the last image
-	var limit uint64
 	for i := range n {
 		m := *s.modules.at(i)
 		first := &maps[m.mapIndex]
 		elfHere := isELF(s.bytes.bytes(m.headers))
-		if lib != nil && m.base < limit && !m.gate && (lib.inArchive || !elfHere) &&
+		if lib != nil && m.base < lib.limit && !m.gate && (lib.inArchive || !elfHere) &&
 			sameFile(&maps[lib.mapIndex], first) && first.offset >= maps[lib.mapIndex].offset {
 			lib.end = m.end
 			continue
 		}
 		if !m.gate && !elfHere {
-			inner, innerLimit, ok := s.addInside(mem, &m)
+			inner, ok := s.addInside(mem, &m)
 			if !ok {
 				return
 			}
 			if inner != nil {
-				lib, limit = inner, innerLimit
+				lib = inner
 				continue
 			}
 			if !s.groupExecutable(&m) || inMemory(s.bytes.bytes(m.path)) {
@@ -160,7 +159,7 @@ func (s *snapshot) splitArchives(mem targetMemory) {
 		}
 		*kept = m
 		kept.limit = s.imageEnd(kept)
-		if lib, limit = kept, kept.limit; m.gate || !elfHere {
+		if lib = kept; m.gate || !elfHere {
 			lib = nil
 		}
 	}
@@ -206,15 +205,15 @@ func (s *snapshot) groupExecutable(m *module) bool {
 }
 
 // addInside adds the images that are mapped out of a group behind its first mapping. It returns the last one, nil if
-// there is none, and where that ends; ok is false when the table is full.
-func (s *snapshot) addInside(mem targetMemory, m *module) (lib *module, limit uint64, ok bool) {
+// there is none; ok is false when the table is full.
+func (s *snapshot) addInside(mem targetMemory, m *module) (lib *module, ok bool) {
 	maps := s.mappings.all()
 	for i := int(m.mapIndex) + 1; i < len(maps) && maps[i].start < m.end; i++ {
 		p := &maps[i]
 		if !sameFile(p, &maps[m.mapIndex]) {
 			continue
 		}
-		if lib != nil && p.start < limit && p.offset >= maps[lib.mapIndex].offset {
+		if lib != nil && p.start < lib.limit && p.offset >= maps[lib.mapIndex].offset {
 			lib.end = p.end
 			continue
 		}
@@ -224,7 +223,7 @@ func (s *snapshot) addInside(mem targetMemory, m *module) (lib *module, limit ui
 		h, b := s.bytes.alloc(int(min(p.end-p.start, firstHeaderRead)))
 		if b == nil {
 			s.soft(opTruncated, 0, 0, p.start)
-			return lib, limit, true
+			return lib, true
 		}
 		h = s.bytes.trim(h, mem.read(p.start, b))
 		if !isELF(s.bytes.bytes(h)) {
@@ -233,14 +232,13 @@ func (s *snapshot) addInside(mem targetMemory, m *module) (lib *module, limit ui
 		}
 		if lib = s.modules.add(); lib == nil {
 			s.soft(opTruncated, 0, 0, p.start)
-			return nil, 0, false
+			return nil, false
 		}
 		lib.base, lib.end, lib.mapIndex, lib.path, lib.headers = p.start, p.end, int32(i), m.path, h
 		lib.inArchive = p.offset != 0
 		lib.limit = s.imageEnd(lib)
-		limit = lib.limit
 	}
-	return lib, limit, true
+	return lib, true
 }
 
 // extendReserved lets an image end where its own program headers say, as far as nothing but unnamed memory follows:
@@ -388,10 +386,6 @@ func (w *Writer) readSonames(mem targetMemory) {
 		d := h.ParseDynamic(b)
 		im := elf.Image{Class: h.Class, Base: m.base, Bias: m.bias}
 		m.packed = m.base - im.EffectiveBase(&h, &d)
-		if i > 0 && m.packed > m.base-s.modules.at(i-1).end {
-			s.softModule(opModuleBase, m)
-			m.packed = 0
-		}
 		if !d.HasSoname || d.Strtab == 0 {
 			continue
 		}
@@ -427,16 +421,23 @@ func (w *Writer) readSonames(mem targetMemory) {
 
 // lowerPacked moves the base of images with Android's packed relocations to where their symbols count from: see
 // elf.Image.EffectiveBase. Up to here the base is where the ELF header lies. It is the dynamic section that tells, not
-// the system: such libraries work wherever a loader understands them.
+// the system: such libraries work wherever a loader understands them. The modules are in order of address, but for the
+// first.
 func (s *snapshot) lowerPacked() {
-	for i := range s.modules.all() {
-		m, first := s.modules.at(i), s.modules.at(0)
-		if i > 0 && first.base < m.base && m.packed > m.base-first.end { // the one that mainFirst made
-			s.softModule(opModuleBase, m)
-			continue
+	mods := s.modules.all()
+	for i := range mods {
+		m := &mods[i]
+		room := m.base // below it
+		for _, below := range [...]*module{&mods[0], &mods[max(i-1, 0)]} {
+			if below.base < m.base {
+				room = min(room, m.base-below.end)
+			}
 		}
-		// A module is described by a size of 32 bits.
-		if m.packed != 0 && m.end-m.base+m.packed <= math.MaxUint32 && m.packed <= math.MaxUint32 {
+		switch {
+		case m.packed == 0:
+		case m.packed > room:
+			s.softModule(opModuleBase, m)
+		case m.packed <= math.MaxUint32 && m.end-m.base+m.packed <= math.MaxUint32: // a module is described by a size of 32 bits
 			m.base -= m.packed
 		}
 	}

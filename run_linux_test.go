@@ -478,6 +478,28 @@ func TestRunKeep(t *testing.T) {
 	}
 }
 
+// No file but run's own is ever taken for an old dump.
+func TestRunDumpNames(t *testing.T) {
+	now := time.Date(2026, 11, 26, 4, 5, 6, 7e6, time.UTC)
+	for _, program := range []string{"app", "a.b.c", "a.1", "..", "Ω", ""} {
+		path, err := (&runOutput{dir: t.TempDir()}).path(program, 1, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stamp, ok := timeOfRunDump(filepath.Base(path)); !ok || stamp != "20261126T040506.007Z" {
+			t.Errorf("%s: %q, %v", path, stamp, ok)
+		}
+	}
+	for _, name := range []string{"", ".dmp", "other.dmp", "20261126T040506.007Z.dmp", "1.20261126T040506.007Z.dmp", ".1.20261126T040506.007Z.dmp",
+		"app.20261126T040506.007Z.dmp", "app.x.20261126T040506.007Z.dmp", "app.-1.20261126T040506.007Z.dmp", "app..20261126T040506.007Z.dmp",
+		"app.1.20261126T040506,007Z.dmp", "app.1.20261126T040506.007.dmp", "app.1.20261326T040506.007Z.dmp", "app.1-20261126T040506.007Z.dmp",
+		"app.1.20261126T040506.007Z", "app.1.20261126T040506.007Z.dmp.gz", "app.1.dmp"} {
+		if stamp, ok := timeOfRunDump(name); ok {
+			t.Errorf("%q counts as a dump of %s", name, stamp)
+		}
+	}
+}
+
 // The dump just made is kept, whatever the clock says, and is there although old ones can't be deleted.
 func TestRunKeepsNewest(t *testing.T) {
 	program := victims.C(t, "crasher.c")

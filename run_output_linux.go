@@ -79,8 +79,8 @@ func timeOfRunDump(name string) (stamp string, ok bool) {
 	if _, err := strconv.ParseUint(rest[dot+1:i-1], 10, 31); err != nil {
 		return "", false
 	}
-	_, err := time.Parse(runTimeForm, stamp)
-	return stamp, err == nil
+	t, err := time.Parse(runTimeForm, stamp)
+	return stamp, err == nil && t.Format(runTimeForm) == stamp // a comma would be parsed too
 }
 
 // prune deletes the oldest dumps of the folder, by the time in their names, but not the newest: the clock may have been

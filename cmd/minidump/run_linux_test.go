@@ -101,11 +101,11 @@ func (l *lines) next(d time.Duration) string {
 
 const long = 20 * time.Second
 
-// startSignals starts watched, which tells what signals it gets, in a process group of its own.
-func startSignals(t *testing.T, mode string) (cmd *exec.Cmd, pid int, l *lines) {
+// startWatched starts watched, which tells what signals it gets, in a process group of its own.
+func startWatched(t *testing.T, mode string) (*exec.Cmd, *lines) {
 	t.Helper()
 	program := victims.C(t, "watched.c")
-	cmd = command(t, t.TempDir(), "run", "--", program, mode)
+	cmd := command(t, t.TempDir(), "run", "--", program, mode)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -116,7 +116,13 @@ func startSignals(t *testing.T, mode string) (cmd *exec.Cmd, pid int, l *lines) 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Kill(-cmd.Process.Pid, unix.SIGKILL) })
-	l = readLines(t, out)
+	return cmd, readLines(t, out)
+}
+
+// startSignals is startWatched, and returns when the command is ready.
+func startSignals(t *testing.T, mode string) (cmd *exec.Cmd, pid int, l *lines) {
+	t.Helper()
+	cmd, l = startWatched(t, mode)
 	if _, err := fmt.Sscanf(l.next(long), "ready %d", &pid); err != nil {
 		t.Fatal(err)
 	}
@@ -190,20 +196,9 @@ func TestRunContinuedInStart(t *testing.T) {
 	for range 12 {
 		t.Run("", func(t *testing.T) {
 			t.Parallel() // most of the time they wait
-			program := victims.C(t, "watched.c")
-			cmd := command(t, t.TempDir(), "run", "--", program, "signals")
-			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-			out, err := cmd.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			cmd.Stderr = os.Stderr
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
+			cmd, l := startWatched(t, "signals")
 			defer cmd.Wait()
 			defer unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
-			l := readLines(t, out)
 			stop, stopped := make(chan bool), make(chan bool)
 			go func() {
 				defer close(stopped)

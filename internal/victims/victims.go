@@ -319,54 +319,9 @@ func Start(t testing.TB, path string, args ...string) *Proc {
 	return StartCmd(t, exec.Command(path, args...))
 }
 
-// attempts says how often a victim is started that ends before it has printed its first line. Once, but on an emulated
-// machine, where the environment has MINIDUMP_EMULATED: under load qemu breaks a Go program now and then in its runtime's
-// start ("fatal error: float64nan1" on loong64), before any test has touched it.
-func attempts() int {
-	if os.Getenv("MINIDUMP_EMULATED") != "" {
-		return 4
-	}
-	return 1
-}
-
 // StartCmd is Start for a command with an environment, a working folder or a wrapper. It sets Stdin, Stdout and, if it
 // is nil, Stderr.
 func StartCmd(t testing.TB, cmd *exec.Cmd) *Proc {
-	t.Helper()
-	for left := attempts() - 1; ; left-- {
-		again := &exec.Cmd{Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, ExtraFiles: cmd.ExtraFiles,
-			Stderr: cmd.Stderr, SysProcAttr: cmd.SysProcAttr, Err: cmd.Err}
-		p := start(t, cmd)
-		ready, ended := p.first(t)
-		if !ended {
-			var err error
-			pid, ok := strings.CutPrefix(ready, "ready ")
-			if p.PID, err = strconv.Atoi(pid); !ok || err != nil {
-				t.Fatalf("victims: %s printed %q, not \"ready PID\"", cmd.Path, ready)
-			}
-			return p
-		}
-		if left == 0 {
-			t.Fatalf("victims: %s ended its output", cmd.Path)
-		}
-		t.Logf("victims: %s ended in its start, with %#x: once more", cmd.Path, p.Wait(t))
-		cmd = again
-	}
-}
-
-// first is line for the first one: ended is whether the victim ended instead of printing it.
-func (p *Proc) first(t testing.TB) (line string, ended bool) {
-	t.Helper()
-	select {
-	case line, ok := <-p.lines:
-		return line, !ok
-	case <-time.After(readyTimeout):
-		t.Fatalf("victims: %s printed nothing within %v", p.Cmd.Path, readyTimeout)
-	}
-	return "", true
-}
-
-func start(t testing.TB, cmd *exec.Cmd) *Proc {
 	t.Helper()
 	p := &Proc{Cmd: cmd, lines: make(chan string, 1024), done: make(chan struct{})}
 	stdin, err := cmd.StdinPipe()
@@ -402,11 +357,21 @@ func start(t testing.TB, cmd *exec.Cmd) *Proc {
 		}
 	}()
 	t.Cleanup(p.kill)
+	ready := p.line(t, readyTimeout)
+	pid, ok := strings.CutPrefix(ready, "ready ")
+	if p.PID, err = strconv.Atoi(pid); !ok || err != nil {
+		t.Fatalf("victims: %s printed %q, not \"ready PID\"", cmd.Path, ready)
+	}
 	return p
 }
 
 // Line returns the next line that the victim prints after the ready line. The test fails if none comes within a minute.
 func (p *Proc) Line(t testing.TB) string {
+	t.Helper()
+	return p.line(t, patience)
+}
+
+func (p *Proc) line(t testing.TB, timeout time.Duration) string {
 	t.Helper()
 	select {
 	case line, ok := <-p.lines:
@@ -414,8 +379,8 @@ func (p *Proc) Line(t testing.TB) string {
 			t.Fatalf("victims: %s ended its output", p.Cmd.Path)
 		}
 		return line
-	case <-time.After(patience):
-		t.Fatalf("victims: %s printed nothing within %v", p.Cmd.Path, patience)
+	case <-time.After(timeout):
+		t.Fatalf("victims: %s printed nothing within %v", p.Cmd.Path, timeout)
 	}
 	return ""
 }

@@ -14,7 +14,7 @@
 //	GOVM_ENV      K=V K=V ... for the binary, separated by white space; it inherits nothing else
 //	GOVM_CWD      the binary's working folder in the guest (default /data)
 //	GOVM_UID      run the binary as this user id (default 0)
-//	GOVM_TIMEOUT  seconds for the binary and the boot (default 600)
+//	GOVM_TIMEOUT  seconds (default 600)
 //	GOVM_MEM      megabytes
 //	GOVM_SMP      processors
 //	GOVM_QEMU     more arguments for qemu
@@ -87,17 +87,9 @@ func run(arch, binary string, args []string) (status int, err error) {
 		return 0, err
 	}
 	g := &guest{consoleLog: filepath.Join(tmp, "console"), tarFile: filepath.Join(tmp, "out.tar")}
-	for left := 2; ; left-- {
-		status, err = g.run(m, kernelDir, tmp)
-		if err != nil {
-			return 0, err
-		}
-		// Emulators break a machine or a program now and then as it starts. Of one that has not said anything yet no test
-		// was run, so none that fails is hidden.
-		if left == 0 || status == 0 || status == vm.ExitTimeout || g.printed > 0 || g.interrupted {
-			break
-		}
-		fmt.Fprintf(os.Stderr, "govm: %s ended (status %d) before a word of output: once more\n", filepath.Base(binary), status)
+	status, err = g.run(m, kernelDir, tmp)
+	if err != nil {
+		return 0, err
 	}
 	console, _ := os.ReadFile(g.consoleLog)
 	if path := os.Getenv("GOVM_CONSOLE"); path != "" {
@@ -180,18 +172,13 @@ func writeInitramfs(path, kernelDir, binary string, args []string) error {
 	return c.close()
 }
 
-// bootTimeout is how long a guest may take until its init runs: some ten times as long as one takes on a slow machine.
-const bootTimeout = 3 * time.Minute
-
 // noReport is the status of a guest that ended (or whose kernel panicked) without saying how the binary did.
 const noReport = -1
 
 type guest struct {
-	consoleLog  string // file
-	tarFile     string // file
-	qemuOutput  bytes.Buffer
-	printed     int64 // bytes of standard output
-	interrupted bool  // by a signal to govm
+	consoleLog string // file
+	tarFile    string // file
+	qemuOutput bytes.Buffer
 }
 
 // run starts qemu and returns when the binary in the guest has ended, the guest is gone, or the time is up.
@@ -229,7 +216,7 @@ func (g *guest) run(m machine, kernelDir, tmp string) (status int, err error) {
 		f.Close()
 	}
 	copied := make(chan bool, 2)
-	go func() { g.printed, _ = io.Copy(os.Stdout, stdout); copied <- true }()
+	go func() { io.Copy(os.Stdout, stdout); copied <- true }()
 	go func() { io.Copy(os.Stderr, stderr); copied <- true }()
 
 	status = g.wait(reportsR, started)
@@ -261,7 +248,6 @@ func (g *guest) wait(r io.Reader, started time.Time) int {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	seconds := number("GOVM_TIMEOUT", 600)
 	deadline := time.After(time.Duration(seconds) * time.Second)
-	boot := time.After(bootTimeout)
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -270,12 +256,9 @@ func (g *guest) wait(r io.Reader, started time.Time) int {
 			switch {
 			case !open:
 				return noReport
-			case report.Event == vm.EventStart:
-				boot = nil
-				if verbose {
-					fmt.Fprintf(os.Stderr, "govm: up in %.2fs (guest: %.2fs): %s\n",
-						time.Since(started).Seconds(), report.Uptime, report.Kernel)
-				}
+			case report.Event == vm.EventStart && verbose:
+				fmt.Fprintf(os.Stderr, "govm: up in %.2fs (guest: %.2fs): %s\n",
+					time.Since(started).Seconds(), report.Uptime, report.Kernel)
 			case report.Event == vm.EventExit:
 				if report.Msg != "" {
 					fmt.Fprintln(os.Stderr, "govm:", report.Msg)
@@ -283,16 +266,12 @@ func (g *guest) wait(r io.Reader, started time.Time) int {
 				return report.Exit
 			}
 		case s := <-signals:
-			g.interrupted = true
 			return vm.ExitSignal + int(s.(syscall.Signal))
 		case <-tick.C: // some machines can't restart, and hang after a panic
 			console, _ := os.ReadFile(g.consoleLog)
 			if bytes.Contains(console, []byte("Kernel panic - not syncing")) {
 				return noReport
 			}
-		case <-boot:
-			fmt.Fprintf(os.Stderr, "govm: not up after %v\n", bootTimeout)
-			return noReport
 		case <-deadline:
 			fmt.Fprintf(os.Stderr, "govm: not done after %d s\n", seconds)
 			return vm.ExitTimeout
