@@ -200,7 +200,8 @@ func (r *runner) stopWith(n int32) {
 	}
 	unix.Close(fd)
 	if r.stopSignal == 0 {
-		r.stopAt = ptrace.Monotonic() + int64(stopDelay)
+		r.stopLook = ptrace.Monotonic()
+		r.stopAt = r.stopLook + int64(stopDelay)
 	}
 	r.stopSignal = n
 }
@@ -211,17 +212,34 @@ const stopDelay = 20 * time.Millisecond
 
 // stopToo stops this process once the command has been stopped for stopDelay.
 func (r *runner) stopToo() {
-	if ptrace.Monotonic() < r.stopAt {
+	now := ptrace.Monotonic()
+	switch {
+	case r.stopLook == 0:
+	case now-r.stopLook > int64(stopDelay)/2:
+		// It was itself stopped along with the command, and is continued along with it; or the machine is very busy.
+		r.stopAt, r.stopLook = now+int64(stopDelay), 0
+	default:
+		r.stopLook = now
+	}
+	if now < r.stopAt {
 		time.Sleep(time.Millisecond)
 		return
 	}
 	n := r.stopSignal
-	r.stopSignal = 0
-	if r.signals.blind { // no one told that it has been continued
-		if s, ok := readThreadStatus(r.main); !ok || s.State != 'T' {
-			return
+	s, ok := readThreadStatus(r.main)
+	switch {
+	case !ok, r.signals.blind && s.State != 'T': // no one tells a blind one that it has been continued
+		r.stopSignal = 0
+		return
+	case r.signals.blind:
+	case s.State != 't':
+		return // it leaves its stop, and on a busy machine has not come to where that is reported
+	default:
+		if stop, errno := r.watch.Peek(r.main); errno != 0 || stop.Kind != ptrace.KindNone {
+			return // it has by now: the loop will see it
 		}
 	}
+	r.stopSignal = 0
 	from := ptrace.Monotonic()
 	stopSelf(n)
 	r.signals.paused(from)

@@ -31,6 +31,7 @@ type runner struct {
 	processes  map[int32]*watchedProcess
 	stopSignal int32 // this process is to be stopped too, by this signal
 	stopAt     int64 // when; ptrace.Monotonic
+	stopLook   int64 // when it was last looked whether that is so; 0 after a long time without a look
 
 	signals *standIn
 	reports chan RunDump
