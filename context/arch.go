@@ -5,6 +5,8 @@
 // are values, so a writer on one machine can describe a process of another.
 package context
 
+import "sync"
+
 // Arch is an instruction set family with its word size. Byte order is not part of it.
 type Arch uint8
 
@@ -57,30 +59,37 @@ type layout struct {
 	flagsAt   int    // offset of context_flags in the record
 	flagsSize int    // 4 or 8
 	regs      []reg
+	table     func() []reg // makes regs when they are first asked for: most programs meet one architecture
+	once      sync.Once
 
 	// Indices in regs, or none.
 	pc, sp, fp, lr, g int
 }
 
 // layouts holds one layout for every Arch; that of ArchUnknown is empty.
-var layouts = [archCount]layout{
-	X86:     layoutX86,
-	AMD64:   layoutAMD64,
-	ARM:     layoutARM,
-	ARM64:   layoutARM64,
-	MIPS:    layoutMIPS,
-	MIPS64:  layoutMIPS64,
-	PPC64:   layoutPPC64,
-	RISCV64: layoutRISCV64,
-	S390X:   layoutS390X,
-	LOONG64: layoutLOONG64,
+var layouts = [archCount]*layout{
+	ArchUnknown: {},
+	X86:         &layoutX86,
+	AMD64:       &layoutAMD64,
+	ARM:         &layoutARM,
+	ARM64:       &layoutARM64,
+	MIPS:        &layoutMIPS,
+	MIPS64:      &layoutMIPS64,
+	PPC64:       &layoutPPC64,
+	RISCV64:     &layoutRISCV64,
+	S390X:       &layoutS390X,
+	LOONG64:     &layoutLOONG64,
 }
 
 func (a Arch) layout() *layout {
 	if a >= archCount {
 		a = ArchUnknown
 	}
-	return &layouts[a]
+	l := layouts[a]
+	if l.table != nil {
+		l.once.Do(func() { l.regs = l.table() })
+	}
+	return l
 }
 
 // String gives the name: "x86", "amd64", "arm", "arm64", "mips", "mips64", "ppc64", "riscv64", "s390x", "loong64", and

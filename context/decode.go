@@ -62,7 +62,7 @@ func (c *CPU) at(i int) uint64 {
 }
 
 func decodeOldARM64(rec []byte, big bool) *CPU {
-	l := &layoutARM64
+	l := ARM64.layout()
 	c := &CPU{Arch: ARM64, Flags: uint32(get64(big, rec)), Registers: make([]Register, len(l.regs))}
 	for i := range 33 { // x0-x30 sp pc, in the order of the table
 		c.Registers[i] = Register{l.regs[i].name, get64(big, rec[8+8*i:])}

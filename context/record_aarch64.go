@@ -38,12 +38,14 @@ var layoutARM64 = layout{
 	cpuFlag:   flagARM64,
 	gpFlags:   flagARM64Control | flagARM64Integer,
 	flagsSize: 4,
-	regs: append(append(numbered("x", 0, 29, 0, 8, 8, 8),
-		reg{"fp", 232, 8, 240, 8, true},
-		reg{"lr", 240, 8, 248, 8, true},
-		reg{"sp", 248, 8, 256, 8, true},
-		reg{"pc", 256, 8, 264, 8, true}),
-		reg{"cpsr", 264, 4, 4, 4, false}),
+	table: func() []reg {
+		return append(numbered("x", 0, 29, 0, 8, 8, 8),
+			reg{"fp", 232, 8, 240, 8, true},
+			reg{"lr", 240, 8, 248, 8, true},
+			reg{"sp", 248, 8, 256, 8, true},
+			reg{"pc", 256, 8, 264, 8, true},
+			reg{"cpsr", 264, 4, 4, 4, false})
+	},
 	pc: 32, sp: 31, fp: 29, lr: 30, g: 28,
 }
 

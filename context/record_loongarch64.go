@@ -40,9 +40,11 @@ var layoutLOONG64 = layout{
 	cpuFlag:   flagLOONG64,
 	gpFlags:   flagLOONG64Integer,
 	flagsSize: 4,
-	regs: append(named(loong64Names, 0, 8, 8, 8),
-		reg{"pc", 264, 8, 264, 8, true},
-		reg{"badv", 272, 8, 544, 8, false}),
+	table: func() []reg {
+		return append(named(loong64Names, 0, 8, 8, 8),
+			reg{"pc", 264, 8, 264, 8, true},
+			reg{"badv", 272, 8, 544, 8, false})
+	},
 	pc: 32, sp: 3, fp: 22, lr: 1, g: 22,
 }
 

@@ -65,7 +65,7 @@ var layoutMIPS = layout{
 	cpuFlag:   flagMIPS,
 	gpFlags:   flagMIPSInteger,
 	flagsSize: 4,
-	regs:      mipsRegs(4),
+	table:     func() []reg { return mipsRegs(4) },
 	pc:        32, sp: 29, fp: 30, lr: 31, g: 30,
 }
 
@@ -80,7 +80,7 @@ var layoutMIPS64 = layout{
 	cpuFlag:   flagMIPS64,
 	gpFlags:   flagMIPSInteger,
 	flagsSize: 4,
-	regs:      mipsRegs(8),
+	table:     func() []reg { return mipsRegs(8) },
 	pc:        32, sp: 29, fp: 30, lr: 31, g: 30,
 }
 

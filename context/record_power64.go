@@ -47,13 +47,15 @@ var layoutPPC64 = layout{
 	cpuFlag:   flagPPC64,
 	gpFlags:   flagPPC64Base,
 	flagsSize: 8,
-	regs: append(numbered("r", 0, 32, 0, 8, 24, 8),
-		reg{"pc", 256, 8, 8, 8, true},
-		reg{"lr", 288, 8, 296, 8, true},
-		reg{"ctr", 280, 8, 304, 8, true},
-		reg{"msr", 264, 8, 16, 8, false},
-		reg{"cr", 304, 8, 280, 8, false},
-		reg{"xer", 296, 8, 288, 8, false}),
+	table: func() []reg {
+		return append(numbered("r", 0, 32, 0, 8, 24, 8),
+			reg{"pc", 256, 8, 8, 8, true},
+			reg{"lr", 288, 8, 296, 8, true},
+			reg{"ctr", 280, 8, 304, 8, true},
+			reg{"msr", 264, 8, 16, 8, false},
+			reg{"cr", 304, 8, 280, 8, false},
+			reg{"xer", 296, 8, 288, 8, false})
+	},
 	// The ABI has no frame pointer; compilers that need one take r31.
 	pc: 32, sp: 1, fp: none, lr: 33, g: 30,
 }

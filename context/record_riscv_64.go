@@ -38,8 +38,10 @@ var layoutRISCV64 = layout{
 	cpuFlag:   flagRISCV64,
 	gpFlags:   flagRISCV64Integer,
 	flagsSize: 4,
-	regs:      append(named(riscv64Names, 8, 8, 16, 8), reg{"pc", 0, 8, 8, 8, true}),
-	pc:        31, sp: 1, fp: 7, lr: 0, g: 26,
+	table: func() []reg {
+		return append(named(riscv64Names, 8, 8, 16, 8), reg{"pc", 0, 8, 8, 8, true})
+	},
+	pc: 31, sp: 1, fp: 7, lr: 0, g: 26,
 }
 
 // encodeRISCV64 fills in what NT_PRSTATUS does not have and returns the flags for it.

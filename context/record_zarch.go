@@ -42,7 +42,7 @@ var layoutS390X = layout{
 	cpuFlag:   flagS390X,
 	gpFlags:   flagS390XControl | flagS390XInteger,
 	flagsSize: 4,
-	regs:      s390xRegs(),
+	table:     s390xRegs,
 	pc:        16, sp: 15, fp: 11, lr: 14, g: 13,
 }
 
