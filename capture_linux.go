@@ -20,7 +20,8 @@ import (
 //
 // All ptrace requests must come from one OS thread, and a thread that could not be stopped in time stays traced by that
 // one until it stops or the OS thread ends. So a goroutine of its own, locked to its OS thread, does the tracing
-// from NewWriter to Close; it takes steps by channel, and never touches the Go scheduler between stop and resume.
+// from NewWriter to Close, unless Options.CallingThread says that the caller's can. Whoever does it never touches the Go
+// scheduler between stop and resume.
 type live struct {
 	pid    int32
 	dir    *procfs.Dir
@@ -41,10 +42,10 @@ type live struct {
 	stat       unix.Statx_t
 	debug      [8]uint64
 	tracing    bool // the goroutine runs
-	traceTID   int  // its OS thread
-	held       bool // instead, the calling OS thread traces the process already and does the steps itself (run_linux.go)
-	reaper     *time.Timer
-	reaping    atomic.Bool // a stop is under way
+	traceTID   int  // its OS thread; with here, the one that had to leave threads traced
+	here       bool // there is none: the OS thread that calls does the steps
+	held       bool // it traces the process already, and goes on with that (run_linux.go)
+	reaper     reaper
 	stopped    bool
 	quiet      sys.QuietStops
 	stopSince  int64
@@ -95,8 +96,11 @@ func NewWriter(pid int, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.reaper.start(pid)
 	w.opts.Crash = w.refined(w.opts.Crash)
-	l.startTracing()
+	if l.here = o.CallingThread; !l.here {
+		l.startTracing()
+	}
 	return w, nil
 }
 
@@ -105,10 +109,6 @@ func NewWriter(pid int, o Options) (*Writer, error) {
 func (l *live) startTracing() {
 	l.turn = turnIdle
 	l.tracing = true
-	if l.reaper == nil {
-		l.reaper = time.AfterFunc(time.Hour, l.reap)
-		l.reaper.Stop()
-	}
 	started := make(chan struct{})
 	go l.trace(started)
 	<-started
@@ -119,7 +119,8 @@ func newLive(pid int, o Options) (*Writer, *live, error) {
 	if pid == unix.Getpid() {
 		return nil, nil, &processError{pid: int32(pid), err: ErrSelf}
 	}
-	l := &live{pid: int32(pid), native: nativeArch}
+	l := new(live) // not a literal, for which all 40 KB would be written
+	l.pid, l.native = int32(pid), nativeArch
 	var err error
 	if l.dir, err = procfs.Open(pid); err != nil {
 		return nil, nil, &attemptError{what: "look at the process", err: mapErrno(err)}
@@ -130,12 +131,18 @@ func newLive(pid int, o Options) (*Writer, *live, error) {
 		return nil, nil, err
 	}
 	w.src = l
-	l.scratch = make([]byte, goScratch)
+	// One piece of memory for all: each of another size would take two pages more.
+	scratch := make([]byte, goScratch+dsoChunk+2*elf.MinScratch)
+	cut := func(n int) (b []byte) {
+		b, scratch = scratch[:n:n], scratch[n:]
+		return b
+	}
+	l.scratch = cut(goScratch)
 	l.tracer = ptrace.New(pid)
-	l.images = elf.NewReader(make([]byte, elf.MinScratch))
-	l.zip = elf.NewZipReader(make([]byte, elf.MinScratch))
-	l.mem = liveMemory{pid: pid, dir: l.dir, tracer: l.tracer, memFD: -1}
-	l.window = memoryWindow{mem: &l.mem, buf: make([]byte, dsoChunk)}
+	l.images = elf.NewReader(cut(elf.MinScratch))
+	l.zip = elf.NewZipReader(cut(elf.MinScratch))
+	l.mem.pid, l.mem.dir, l.mem.tracer, l.mem.memFD = pid, l.dir, l.tracer, -1
+	l.window = memoryWindow{mem: &l.mem, buf: cut(dsoChunk)}
 	for _, r := range []struct {
 		a *arena
 		n uintptr
@@ -223,7 +230,7 @@ func (l *live) pass(turn uint32) {
 // do has one step done by whoever traces the process.
 func (l *live) do(w *Writer, what stepKind) error {
 	l.writer, l.step, l.err = w, what, nil
-	if l.held {
+	if l.here {
 		l.perform()
 	} else {
 		l.pass(turnTracer)
@@ -234,14 +241,34 @@ func (l *live) do(w *Writer, what stepKind) error {
 }
 
 func (l *live) capture(w *Writer) error {
+	if l.here {
+		runtime.LockOSThread()
+		if l.tracer.Leftover() > 0 && sys.Gettid() != l.traceTID {
+			l.tracer.Abandon()
+		}
+	}
 	err := l.do(w, stepCapture)
-	l.letGoOfAll()
+	l.afterResume()
 	return err
 }
 
 func (l *live) release(w *Writer) {
 	if l.stopped {
 		l.do(w, stepRelease)
+		l.afterResume()
+	}
+}
+
+// afterResume ends what capture began, if the process runs again.
+func (l *live) afterResume() {
+	switch {
+	case l.stopped:
+	case l.here:
+		if l.tracer.Leftover() > 0 {
+			l.traceTID = sys.Gettid()
+		}
+		runtime.UnlockOSThread()
+	default:
 		l.letGoOfAll()
 	}
 }
@@ -256,7 +283,7 @@ const (
 // letGoOfAll ends the tracing goroutine, and with it its OS thread, when threads of the process are still traced by it
 // although the dump is done: they would hang as soon as they stop. Another one takes its place.
 func (l *live) letGoOfAll() {
-	if l.held || !l.tracing || l.stopped || l.tracer.Leftover() == 0 {
+	if !l.tracing || l.tracer.Leftover() == 0 {
 		return
 	}
 	tid := l.traceTID
@@ -272,22 +299,8 @@ func (l *live) letGoOfAll() {
 
 func (l *live) memory() targetMemory { return &l.mem }
 
-// reapAfter is when a stop has taken so long that it may be hanging on an execve of the target (see ptrace.Reap).
-const reapAfter = 500 * time.Millisecond
-
-// reap frees a stop that hangs on an execve. It runs on another OS thread than the tracing one, by a timer.
-func (l *live) reap() {
-	if l.reaping.Load() {
-		ptrace.Reap(int(l.pid))
-		l.reaper.Reset(reapAfter)
-	}
-}
-
 func (l *live) close() error {
-	if l.reaper != nil {
-		l.reaping.Store(false)
-		l.reaper.Stop()
-	}
+	l.reaper.stop()
 	if l.tracing {
 		l.do(nil, stepEnd)
 		l.tracing = false
@@ -315,6 +328,7 @@ func (l *live) captureStopped(w *Writer) error {
 		l.listOwn(s.proc.blamed)
 	}
 	if !l.held { // a run has its own
+		l.reaper.stopBegins()
 		l.quiet.Begin()
 	}
 	l.stopSince = ptrace.Monotonic()
@@ -475,10 +489,6 @@ func (l *live) stopAll(w *Writer) {
 	}
 	deadline := l.stopSince + int64(timeout)
 	l.traced.clear()
-	if l.reaper != nil {
-		l.reaping.Store(true)
-		l.reaper.Reset(reapAfter)
-	}
 	for round, idle := 0, 0; idle < 3; round++ {
 		known := l.traced.n
 		if round > 0 {
@@ -509,7 +519,7 @@ func (l *live) stopAll(w *Writer) {
 			break
 		}
 	}
-	l.reaping.Store(false)
+	l.reaper.stopDone()
 	denied := 0
 	for i := range l.traced.all() {
 		th := l.traced.at(i)

@@ -9,6 +9,7 @@ import (
 )
 
 func newWriter(pid int, o minidump.Options) (*minidump.Writer, error) {
+	o.CallingThread = true // this program ends after its dump
 	return minidump.NewWriter(pid, o)
 }
 
