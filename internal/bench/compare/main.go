@@ -47,6 +47,16 @@ type dumper struct {
 	name string
 	path string
 	args func(pid int, out string) []string
+	// The flag that keeps it from counting allocations, where that takes memory and processors: then a run of its own counts.
+	uncounted string
+}
+
+// plain is args for a run in which nothing is counted.
+func (d dumper) plain(pid int, out string) []string {
+	if d.uncounted == "" {
+		return d.args(pid, out)
+	}
+	return append(d.args(pid, out), d.uncounted)
 }
 
 // run is what a dumper printed in one run.
@@ -135,13 +145,13 @@ func build(tmp string, stackCap int, flags []string) ([]target, []dumper) {
 	return targets, []dumper{
 		{"floor", floor, func(pid int, out string) []string {
 			return []string{strconv.Itoa(pid), "--names", "--mods", "--cap", strconv.Itoa(stackCap)}
-		}},
+		}, ""},
 		{"reference", filepath.Join(rust, "release", "rustdump"), func(pid int, out string) []string {
 			return []string{strconv.Itoa(pid), strconv.Itoa(pid), out}
-		}},
+		}, ""},
 		{"ours", ours, func(pid int, out string) []string {
 			return append([]string{strconv.Itoa(pid), strconv.Itoa(pid), out}, flags...)
-		}},
+		}, "--uncounted"},
 	}
 }
 
@@ -235,10 +245,17 @@ func measureCost(t target, dumpers []dumper, rounds int, tmp string, rows []row)
 			if t.heavy && d.name == "reference" {
 				n = 1 // it takes up to 25 s and 6 GB
 			}
-			r := dump(d, v.pid(), tmp, "--repeat", strconv.Itoa(n), "--gap-ms", strconv.Itoa(gapMS))
+			repeats := []string{"--repeat", strconv.Itoa(n), "--gap-ms", strconv.Itoa(gapMS)}
+			out := filepath.Join(tmp, "out.dmp")
+			r := dump(d, append(d.plain(v.pid(), out), repeats...))
+			counted := r
+			if d.uncounted != "" {
+				counted = dump(d, append(d.args(v.pid(), out), repeats...))
+			}
+			os.Remove(out)
 			all[i].ns = append(all[i].ns, r.ns...)
 			all[i].pauseNS = append(all[i].pauseNS, r.pauseNS...)
-			all[i].allocs = append(all[i].allocs, r.allocs...)
+			all[i].allocs = append(all[i].allocs, counted.allocs...)
 			all[i].size = append(all[i].size, r.size...)
 			all[i].hwmKB = max(all[i].hwmKB, r.hwmKB)
 		}
@@ -249,7 +266,8 @@ func measureCost(t target, dumpers []dumper, rounds int, tmp string, rows []row)
 	}
 }
 
-// measureFelt takes the longest gap that the victim's busy main thread sees while it is dumped once. The dumpers alternate,
+// measureFelt takes the longest gap that the victim's busy main thread sees from the start of a dumper to the end of its
+// first dump. What the end of the process takes on the victim's processor is not in it. The dumpers alternate,
 // but on a heavy victim the reference comes last and once: what it leaves behind keeps the machine busy for a while.
 func measureFelt(t target, dumpers []dumper, rounds int, tmp string, rows []row) {
 	v := start(t, "--spin")
@@ -258,12 +276,20 @@ func measureFelt(t target, dumpers []dumper, rounds int, tmp string, rows []row)
 	felt := make([][]int64, len(dumpers))
 	once := func(i int) {
 		d := dumpers[i]
-		cmd := exec.Command(d.path, append(d.args(v.pid(), out), "--repeat", "1")...)
+		cmd := exec.Command(d.path, append(d.plain(v.pid(), out), "--repeat", "1", "--gap-ms", "50")...)
 		cmd.Stderr = os.Stderr
+		stdout, err := cmd.StdoutPipe()
+		check(err)
 		time.Sleep(20 * time.Millisecond)
 		v.longestGap()
-		check(cmd.Run())
+		check(cmd.Start())
+		lines := bufio.NewReader(stdout)
+		_, err = lines.ReadString('\n') // the dump is done, and the dumper sleeps
+		check(err)
 		felt[i] = append(felt[i], v.longestGap())
+		_, err = io.Copy(io.Discard, lines)
+		check(err)
+		check(cmd.Wait())
 		os.Remove(out)
 	}
 	for range 3 * rounds {
@@ -288,7 +314,7 @@ func measureSyscalls(t target, dumpers []dumper, tmp string, rows []row) {
 	defer v.stop()
 	report, out := filepath.Join(tmp, "strace"), filepath.Join(tmp, "out.dmp")
 	calls := func(d dumper, dumps int) int64 {
-		args := append([]string{"-f", "-c", "-o", report, d.path}, d.args(v.pid(), out)...)
+		args := append([]string{"-f", "-c", "-o", report, d.path}, d.plain(v.pid(), out)...)
 		command("strace", append(args, "--repeat", strconv.Itoa(dumps))...)
 		os.Remove(out)
 		return totalCalls(report)
@@ -320,11 +346,9 @@ func totalCalls(report string) int64 {
 }
 
 // dump runs a dumper and reads what it prints: for each dump "dump K ns=N ... size=N", then "... hwm_kb=N".
-func dump(d dumper, pid int, tmp string, flags ...string) run {
+func dump(d dumper, args []string) run {
 	var r run
-	out := filepath.Join(tmp, "out.dmp")
-	defer os.Remove(out)
-	for line := range strings.Lines(string(command(d.path, append(d.args(pid, out), flags...)...))) {
+	for line := range strings.Lines(string(command(d.path, args...))) {
 		for _, field := range strings.Fields(line) {
 			key, value, _ := strings.Cut(field, "=")
 			n, err := strconv.ParseInt(value, 10, 64)

@@ -244,6 +244,7 @@ int main(int argc, char **argv) {
     pauses[k] = resumed - listed;
     printf("dump %d ns=%lu pause_ns=%lu stop_ns=%lu capture_ns=%lu resume_ns=%lu threads=%d allocs=0 size=%zu\n", k, times[k],
            pauses[k], stopped - listed, captured - stopped, resumed - captured, threads, size);
+    fflush(stdout);
     if (gap_ms) usleep(gap_ms * 1000);
   }
   qsort(times, repeat, sizeof *times, compare);
