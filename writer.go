@@ -2,12 +2,11 @@ package minidump
 
 import (
 	"io"
-	"os"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"minidump/context"
+	"minidump/internal/newfile"
 	"minidump/stream"
 )
 
@@ -282,35 +281,24 @@ func (w *Writer) finishMemory() {
 	}
 }
 
-// DumpFile writes a dump to path: whole, or not at all. It writes to a new file beside it, readable by its owner only,
-// makes sure that the bytes are on the disk, and gives it the name last.
-func (w *Writer) DumpFile(path string) (res Result, err error) {
-	dir, name := filepath.Split(path)
-	if dir == "" { // which CreateTemp would take for the folder of temporary files
-		dir = "."
-	}
-	f, err := os.CreateTemp(dir, "."+name+".*.tmp") // O_EXCL, mode 0600
+// DumpFile writes a dump to path: whole, or not at all. It writes to a new file, readable by its owner only, makes sure that
+// the bytes are on the disk, and gives it the name last. Until then the file has no name, or where the system has no
+// such files (Linux has, on most file systems) a temporary one in the same folder.
+func (w *Writer) DumpFile(path string) (Result, error) {
+	f, err := newfile.Create(path)
 	if err != nil {
 		return Result{}, &attemptError{what: "create " + path, err: err}
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-			res = Result{}
-		}
-	}()
-	if res, err = w.Dump(f); err != nil {
-		return res, err
+	defer f.Abort()
+	res, err := w.Dump(f)
+	if err != nil {
+		return Result{}, err
 	}
-	if err = f.Sync(); err != nil {
-		return res, &attemptError{what: "write " + path, err: err}
+	if err = f.Sync(); err == nil {
+		err = f.Commit()
 	}
-	if err = f.Close(); err != nil {
-		return res, &attemptError{what: "write " + path, err: err}
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return res, &attemptError{what: "write " + path, err: err}
+	if err != nil {
+		return Result{}, &attemptError{what: "write " + path, err: err}
 	}
 	return res, nil
 }

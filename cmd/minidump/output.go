@@ -11,11 +11,12 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"minidump/internal/newfile"
 )
 
-// output is where a dump is written to. A file appears whole or not at all: until commit gives it its name it is a
-// temporary file beside it, which goes away if the dump fails or a signal ends the command. What is not a regular file,
-// such as standard output, a pipe or a device, is written to directly (but see openOutput).
+// output is where a dump is written to. A file appears whole or not at all, also if a signal ends the command. What is
+// not a regular file, such as standard output, a pipe or a device, is written to directly (but see openOutput).
 type output struct {
 	path         string // as the user gave it
 	replaceLinks bool
@@ -23,9 +24,8 @@ type output struct {
 	file         *os.File
 	err          error // of the first write that failed
 
-	mu     sync.Mutex // held while the temporary file comes and goes, so that a signal finds it or finds none
-	target string     // the name that the file gets; "" if it is written to directly
-	temp   string     // "" if there is none
+	mu   sync.Mutex    // held while the new file comes and gets its name, so that a signal finds it or finds none
+	made *newfile.File // file, if that is a new one
 
 	signals  chan os.Signal
 	progress chan struct{} // closed to end it
@@ -59,7 +59,7 @@ func (o *output) open() error {
 		o.file = os.Stdout
 		return nil
 	}
-	o.target = o.path
+	target := o.path
 	var info fs.FileInfo
 	var err error
 	if o.replaceLinks {
@@ -67,7 +67,7 @@ func (o *output) open() error {
 	} else {
 		// A link is followed, as by a program that just opens its output file.
 		if resolved, err := filepath.EvalSymlinks(o.path); err == nil {
-			o.target = resolved
+			target = resolved
 		}
 		info, err = os.Stat(o.path)
 	}
@@ -76,7 +76,6 @@ func (o *output) open() error {
 		return fmt.Errorf("write %s: it is a folder", o.path)
 	case err == nil && o.replaceLinks && info.Mode()&(fs.ModeSymlink|fs.ModeNamedPipe|fs.ModeSocket) != 0:
 	case err == nil && !info.Mode().IsRegular():
-		o.target = ""
 		if o.file, err = os.OpenFile(o.path, os.O_WRONLY, 0); err != nil {
 			return fmt.Errorf("write %s: %w", o.path, bare(err))
 		}
@@ -86,14 +85,10 @@ func (o *output) open() error {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	dir, name := filepath.Split(o.target)
-	if dir == "" {
-		dir = "." // CreateTemp would take the system's folder for temporary files
-	}
-	if o.file, err = os.CreateTemp(dir, "."+name+".*.tmp"); err != nil { // O_EXCL, mode 0600
+	if o.made, err = newfile.Create(target); err != nil {
 		return fmt.Errorf("create %s: %w", o.path, bare(err))
 	}
-	o.temp = o.file.Name()
+	o.file = o.made.File
 	return nil
 }
 
@@ -121,27 +116,27 @@ func (o *output) close(err error) error {
 			err = fmt.Errorf("write %s: %w", o.path, bare(e))
 		}
 	}
-	if o.temp != "" && err == nil {
-		fail(o.file.Sync())
-	}
-	if o.file != os.Stdout {
+	switch {
+	case o.made != nil:
+		if err == nil {
+			fail(o.file.Sync())
+		}
+		o.mu.Lock()
+		if err == nil {
+			fail(o.made.Commit())
+		}
+		o.made.Abort()
+		o.made = nil
+		o.mu.Unlock()
+	case o.file != os.Stdout:
 		fail(o.file.Close())
 	}
-	o.mu.Lock()
-	if o.temp != "" && err == nil {
-		fail(os.Rename(o.temp, o.target))
-	}
-	if o.temp != "" && err != nil {
-		os.Remove(o.temp)
-	}
-	o.temp = ""
-	o.mu.Unlock()
 	signal.Stop(o.signals)
 	close(o.signals)
 	return err
 }
 
-// dieCleanly ends the command at a signal, and leaves no temporary file. The kernel lets a traced process go on when its
+// dieCleanly ends the command at a signal, and leaves no part of a file. The kernel lets a traced process go on when its
 // tracer ends.
 func (o *output) dieCleanly() {
 	s, ok := <-o.signals
@@ -149,9 +144,8 @@ func (o *output) dieCleanly() {
 		return
 	}
 	o.mu.Lock() // for ever
-	if o.temp != "" {
-		o.file.Close() // Windows removes no open file
-		os.Remove(o.temp)
+	if o.made != nil {
+		o.made.Abort()
 	}
 	status := 1
 	if n, ok := s.(syscall.Signal); ok {

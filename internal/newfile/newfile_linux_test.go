@@ -1,0 +1,61 @@
+package newfile
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// Where a file can be without a name, it is.
+func TestUnnamed(t *testing.T) {
+	dir := t.TempDir()
+	probe := unnamed(dir)
+	if probe == nil {
+		t.Skip("this file system has no O_TMPFILE")
+	}
+	probe.Close()
+	f := create(t, filepath.Join(dir, "x"), "text")
+	if n := names(t, dir); len(n) != 0 {
+		t.Errorf("files %q before Commit", n)
+	}
+	f.Abort()
+}
+
+// What can't be given a name is copied.
+func TestCopy(t *testing.T) {
+	dir := t.TempDir()
+	f := create(t, filepath.Join(dir, "x"), "text")
+	if f.temp != "" {
+		t.Skip("this file system has no O_TMPFILE")
+	}
+	if err := f.copy(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "x")); err != nil || string(b) != "text" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if n := names(t, dir); len(n) != 1 {
+		t.Errorf("files %q", n)
+	}
+}
+
+// Where it can't, it is a temporary file.
+func TestTemporary(t *testing.T) {
+	dir := t.TempDir()
+	f := &File{path: filepath.Join(dir, "x")}
+	if err := f.createTemp(); err != nil {
+		t.Fatal(err)
+	}
+	if n := names(t, dir); len(n) != 1 {
+		t.Errorf("files %q", n)
+	}
+	if err := f.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if n := names(t, dir); len(n) != 1 || n[0] != "x" {
+		t.Errorf("files %q", n)
+	}
+}

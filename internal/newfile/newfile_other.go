@@ -1,0 +1,9 @@
+//go:build !linux
+
+package newfile
+
+import "os"
+
+func unnamed(string) *os.File { return nil }
+
+func (f *File) link() (named bool, err error) { panic("newfile: a file without a name") }

@@ -1,0 +1,93 @@
+package newfile
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+)
+
+// names are those of the files in dir.
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, e := range entries {
+		list = append(list, e.Name())
+	}
+	return list
+}
+
+func create(t *testing.T, path, text string) *File {
+	t.Helper()
+	f, err := Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString(text); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func TestCommit(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "x")
+	for _, text := range []string{"first", "second, in place of the first"} {
+		f := create(t, path, text)
+		if b, _ := os.ReadFile(path); string(b) == text {
+			t.Error("it is there before Commit")
+		}
+		if err := f.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		f.Abort()
+		b, err := os.ReadFile(path)
+		if err != nil || string(b) != text {
+			t.Errorf("%q, %v", b, err)
+		}
+		if info, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && info.Mode() != 0o600 {
+			t.Errorf("mode %v, %v", info.Mode(), err)
+		}
+		if n := names(t, dir); len(n) != 1 {
+			t.Errorf("files %q", n)
+		}
+	}
+	t.Chdir(dir)
+	if err := create(t, "y", "in the working folder").Commit(); err != nil {
+		t.Error(err)
+	}
+	if n := names(t, dir); len(n) != 2 || n[1] != "y" {
+		t.Errorf("files %q", n)
+	}
+}
+
+func TestAbort(t *testing.T) {
+	dir := t.TempDir()
+	create(t, filepath.Join(dir, "x"), "text").Abort()
+	if n := names(t, dir); len(n) != 0 {
+		t.Errorf("files %q", n)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Create(filepath.Join(dir, "no", "x")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no folder: %v", err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f := create(t, filepath.Join(dir, "folder"), "text")
+	if err := f.Commit(); err == nil {
+		t.Error("a file took the place of a folder")
+	}
+	f.Abort()
+	if n := names(t, dir); len(n) != 1 {
+		t.Errorf("files %q", n)
+	}
+}
