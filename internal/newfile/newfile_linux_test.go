@@ -4,11 +4,13 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"minidump/internal/scratch"
 )
 
 // Where a file can be without a name, it is.
 func TestUnnamed(t *testing.T) {
-	dir := t.TempDir()
+	dir := scratch.Dir(t)
 	probe := unnamed(dir)
 	if probe == nil {
 		t.Skip("this file system has no O_TMPFILE")
@@ -23,7 +25,7 @@ func TestUnnamed(t *testing.T) {
 
 // What can't be given a name is copied.
 func TestCopy(t *testing.T) {
-	dir := t.TempDir()
+	dir := scratch.Dir(t)
 	f := create(t, filepath.Join(dir, "x"), "text")
 	if f.temp != "" {
 		t.Skip("this file system has no O_TMPFILE")
@@ -44,7 +46,7 @@ func TestCopy(t *testing.T) {
 
 // Where it can't, it is a temporary file.
 func TestTemporary(t *testing.T) {
-	dir := t.TempDir()
+	dir := scratch.Dir(t)
 	f := &File{path: filepath.Join(dir, "x")}
 	if err := f.createTemp(); err != nil {
 		t.Fatal(err)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+
+	"minidump/internal/scratch"
 )
 
 // names are those of the files in dir.
@@ -35,7 +37,7 @@ func create(t *testing.T, path, text string) *File {
 }
 
 func TestCommit(t *testing.T) {
-	dir := t.TempDir()
+	dir := scratch.Dir(t)
 	path := filepath.Join(dir, "x")
 	for _, text := range []string{"first", "second, in place of the first"} {
 		f := create(t, path, text)
@@ -67,7 +69,7 @@ func TestCommit(t *testing.T) {
 }
 
 func TestAbort(t *testing.T) {
-	dir := t.TempDir()
+	dir := scratch.Dir(t)
 	create(t, filepath.Join(dir, "x"), "text").Abort()
 	if n := names(t, dir); len(n) != 0 {
 		t.Errorf("files %q", n)
@@ -75,7 +77,7 @@ func TestAbort(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	dir := t.TempDir()
+	dir := scratch.Dir(t)
 	if _, err := Create(filepath.Join(dir, "no", "x")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no folder: %v", err)
 	}
