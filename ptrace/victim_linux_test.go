@@ -443,6 +443,17 @@ func onThread(f func()) {
 	<-done
 }
 
+// onChildlessThread is onThread on one that has started none of the victims of the tests before, which may have one left.
+func onChildlessThread(f func()) {
+	onThread(func() {
+		if _, childless := NewWatch().Supported(); childless {
+			f()
+		} else {
+			onChildlessThread(f)
+		}
+	})
+}
+
 // stopAll seizes and collects every thread of the process, and those that were born meanwhile, as the package comment
 // says.
 func stopAll(t testing.TB, tr *Tracer, pid int, timeout time.Duration) (ths []Thread) {

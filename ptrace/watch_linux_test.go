@@ -477,39 +477,41 @@ func TestKilledWatcher(t *testing.T) {
 
 // A stop of a child that is not traced is consumed alone: the child may have ended meanwhile.
 func TestWatchUntraced(t *testing.T) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	for _, plain := range []bool{false, true} {
-		v := startVictim(t, "idle 1")
-		w := NewWatch()
-		if plain {
-			w.Plain = int32(v.pid)
+		onChildlessThread(func() { testWatchUntraced(t, plain) })
+	}
+}
+
+func testWatchUntraced(t *testing.T, plain bool) {
+	v := startVictim(t, "idle 1")
+	w := NewWatch()
+	if plain {
+		w.Plain = int32(v.pid)
+	}
+	next := func(want Stop) {
+		t.Helper()
+		want.TID = int32(v.pid)
+		if s, e := w.Next(true, false); e != 0 || s != want {
+			t.Fatalf("%+v, %v, want %+v", s, e, want)
 		}
-		next := func(want Stop) {
-			t.Helper()
-			want.TID = int32(v.pid)
-			if s, e := w.Next(true, false); e != 0 || s != want {
-				t.Fatalf("%+v, %v, want %+v", s, e, want)
-			}
-		}
-		if s, e := w.Next(false, false); e != 0 || s != (Stop{}) {
-			t.Errorf("%+v, %v", s, e)
-		}
-		unix.Kill(v.pid, unix.SIGSTOP)
-		next(Stop{Kind: KindUntraced, Signal: int32(unix.SIGSTOP)})
-		unix.Kill(v.pid, unix.SIGKILL)
-		eventually(t, "a zombie", func() bool { return stateOf(v.pid, v.pid) == 'Z' })
-		w.Pass(int32(v.pid))
-		next(Stop{Kind: KindKilled, Signal: int32(unix.SIGKILL)})
-		w.Reap(int32(v.pid))
-		if s, e := w.Next(false, false); e != unix.ECHILD {
-			t.Errorf("%+v, %v", s, e)
-		}
+	}
+	if s, e := w.Next(false, false); e != 0 || s != (Stop{}) {
+		t.Errorf("%+v, %v", s, e)
+	}
+	unix.Kill(v.pid, unix.SIGSTOP)
+	next(Stop{Kind: KindUntraced, Signal: int32(unix.SIGSTOP)})
+	unix.Kill(v.pid, unix.SIGKILL)
+	eventually(t, "a zombie", func() bool { return stateOf(v.pid, v.pid) == 'Z' })
+	w.Pass(int32(v.pid))
+	next(Stop{Kind: KindKilled, Signal: int32(unix.SIGKILL)})
+	w.Reap(int32(v.pid))
+	if s, e := w.Next(false, false); e != unix.ECHILD {
+		t.Errorf("%+v, %v", s, e)
 	}
 }
 
 func TestWatchSupported(t *testing.T) {
-	onThread(func() {
+	onChildlessThread(func() {
 		w := NewWatch()
 		if supported, childless := w.Supported(); !supported || !childless {
 			t.Errorf("supported %v, childless %v", supported, childless)
