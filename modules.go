@@ -398,7 +398,16 @@ func (w *Writer) readSonames(mem targetMemory) {
 	}
 	w.batch.clear()
 	for i := range s.modules.all() {
-		if m := s.modules.at(i); m.sonameAddr != 0 {
+		m := s.modules.at(i)
+		if m.sonameAddr == 0 {
+			continue
+		}
+		// The strings of a small library lie in what was read of its start.
+		b := tail(s.bytes.bytes(m.headers), m.sonameAddr-m.base)
+		if n := bytes.IndexByte(b, 0); n >= 0 {
+			m.soname = s.put(b[:sonameLen(b)])
+			m.sonameAddr = 0
+		} else {
 			m.soname = w.batch.want(s, m.sonameAddr, maxSoname)
 		}
 	}
@@ -406,17 +415,20 @@ func (w *Writer) readSonames(mem targetMemory) {
 	k = 0
 	for i := range s.modules.all() {
 		m := s.modules.at(i)
-		if m.soname.len == 0 {
-			continue
+		if m.sonameAddr != 0 && m.soname.len > 0 {
+			m.soname.len = uint32(sonameLen(s.bytes.bytes(m.soname)[:w.batch.at(k).got]))
+			k++
 		}
-		b := s.bytes.bytes(m.soname)[:w.batch.at(k).got]
-		k++
-		n := bytes.IndexByte(b, 0)
-		if n <= 0 || bytes.IndexByte(b[:n], '/') >= 0 {
-			n = 0
-		}
-		m.soname.len = uint32(n)
 	}
+}
+
+// sonameLen is the length of the SONAME at the start of b: 0 if it does not end there, or is a path.
+func sonameLen(b []byte) int {
+	n := bytes.IndexByte(b, 0)
+	if n <= 0 || n >= maxSoname || bytes.IndexByte(b[:n], '/') >= 0 {
+		return 0
+	}
+	return n
 }
 
 // lowerPacked moves the base of images with Android's packed relocations to where their symbols count from: see
