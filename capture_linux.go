@@ -47,6 +47,8 @@ type live struct {
 	held       bool // it traces the process already, and goes on with that (run_linux.go)
 	reaper     reaper
 	stopped    bool
+	mapsEarly  bool         // the memory map has been read before the stop
+	statm      procfs.Statm // as it was before that
 	quiet      sys.QuietStops
 	stopSince  int64
 	otherTrace bool
@@ -323,6 +325,7 @@ func (l *live) captureStopped(w *Writer) error {
 	}
 
 	l.mem.begin()
+	l.readMapsEarly(w)
 	if errno := l.listThreads(); errno != 0 {
 		s.soft(opListThreads, int32(errno), 0, 0)
 		l.listOwn(s.proc.blamed)
@@ -335,11 +338,13 @@ func (l *live) captureStopped(w *Writer) error {
 	l.stopped = true
 	l.stopAll(w)
 	l.readRegisters(w)
-	if errno := l.readMaps(s); errno != 0 {
-		s.soft(opParseMaps, int32(errno), 0, 0)
-		if s.threads.n == 0 || errno == unix.EACCES || errno == unix.EPERM {
-			l.resume(w)
-			return &attemptError{what: "read maps", pid: l.pid, err: mapErrno(errno)}
+	if !l.mapsHold(s) {
+		if errno := l.readMaps(s); errno != 0 {
+			s.soft(opParseMaps, int32(errno), 0, 0)
+			if s.threads.n == 0 || errno == unix.EACCES || errno == unix.EPERM {
+				l.resume(w)
+				return &attemptError{what: "read maps", pid: l.pid, err: mapErrno(errno)}
+			}
 		}
 	}
 	if w.opts.Mode == ModeFull {
@@ -765,6 +770,57 @@ func (l *live) readDebug(s *snapshot, t *thread, known debugState) debugState {
 		}
 	}
 	return debugInUse
+}
+
+// readMapsEarly reads and parses the memory map before the stop. Of a process with many libraries the kernel takes
+// milliseconds to write it, the longest part of a stop by far. In mode full, in which every mapping is copied, it does nothing.
+func (l *live) readMapsEarly(w *Writer) {
+	s := &w.snap
+	l.mapsEarly = false
+	if w.opts.Mode == ModeFull || l.held {
+		return
+	}
+	var ok bool
+	if l.statm, ok = l.readStatm(); !ok {
+		return
+	}
+	fd, errno := l.dir.OpenFile("maps\x00", unix.O_RDONLY)
+	if errno != 0 {
+		return // it fails again in the stop, and is told of there
+	}
+	known := s.errors.n
+	if s.raw[rawMaps], errno = readAll(&s.bytes, fd); errno == 0 {
+		s.parseMaps(s.bytes.bytes(s.raw[rawMaps]))
+		l.mapsEarly = s.errors.n == known
+	}
+	s.errors.n = known
+}
+
+// mapsHold tells, in the stop, whether the map that was read before it is the one of now: the process's size is the same,
+// and every thread stands on mappings that are known. Otherwise it forgets the map.
+func (l *live) mapsHold(s *snapshot) bool {
+	if l.mapsEarly {
+		now, ok := l.readStatm()
+		hold := ok && now.Size == l.statm.Size && now.Data == l.statm.Data
+		for i := 0; hold && i < s.threads.n; i++ {
+			t := s.threads.at(i)
+			hold = !t.hasSP || s.find(t.sp) != nil && s.find(t.pc) != nil
+		}
+		if hold {
+			return true
+		}
+	}
+	s.mappings.clear()
+	s.raw[rawMaps] = span{}
+	return false
+}
+
+func (l *live) readStatm() (procfs.Statm, bool) {
+	b, errno := l.readSmall("statm\x00")
+	if errno != 0 {
+		return procfs.Statm{}, false
+	}
+	return procfs.ParseStatm(b)
 }
 
 // readMaps reads and parses the memory map.

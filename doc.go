@@ -6,7 +6,7 @@
 //   - a program that it runs itself, at the moment that program crashes ([Run]).
 //
 // A [Writer] takes all memory it needs when it is made. [Writer.Dump] then allocates nothing from the Go heap, and the
-// target stands still only while its registers, memory map and stacks are read:
+// target stands still only while its registers and stacks are read:
 //
 //	w, err := minidump.NewWriter(pid, minidump.Options{Limit: 1 << 20})
 //	if err != nil {
