@@ -100,7 +100,10 @@ func NewWriter(pid int, o Options) (*Writer, error) {
 	}
 	l.reaper.start(pid)
 	w.opts.Crash = w.refined(w.opts.Crash)
-	if l.here = o.CallingThread; !l.here {
+	if l.here = o.CallingThread; l.here {
+		runtime.LockOSThread() // the first time, the runtime starts a thread for that: not in a dump
+		runtime.UnlockOSThread()
+	} else {
 		l.startTracing()
 	}
 	return w, nil
@@ -243,6 +246,9 @@ func (l *live) do(w *Writer, what stepKind) error {
 }
 
 func (l *live) capture(w *Writer) error {
+	if err := l.prepare(w); err != nil {
+		return err
+	}
 	if l.here {
 		runtime.LockOSThread()
 		if l.tracer.Leftover() > 0 && sys.Gettid() != l.traceTID {
@@ -314,9 +320,9 @@ func (l *live) close() error {
 	return l.dir.Close()
 }
 
-// captureStopped does all that needs the target's threads to stand still, and what must come before. It runs on the
-// tracer's thread.
-func (l *live) captureStopped(w *Writer) error {
+// prepare does what comes before the stop. It is not bound to an OS thread: the scheduler, which after a wait likes to
+// take a goroutine's turn from it, can do that here for little.
+func (l *live) prepare(w *Writer) error {
 	s := &w.snap
 	s.target, s.system, s.proc.pid = l.facts.target, l.facts.system, l.pid
 	l.choose(w)
@@ -330,6 +336,12 @@ func (l *live) captureStopped(w *Writer) error {
 		s.soft(opListThreads, int32(errno), 0, 0)
 		l.listOwn(s.proc.blamed)
 	}
+	return nil
+}
+
+// captureStopped does all that needs the target's threads to stand still. It runs on the tracer's thread.
+func (l *live) captureStopped(w *Writer) error {
+	s := &w.snap
 	if !l.held { // a run has its own
 		l.reaper.stopBegins()
 		l.quiet.Begin()
