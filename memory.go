@@ -17,16 +17,31 @@ type readRequest struct {
 }
 
 // requests is a batch of reads in the making. It belongs to a Writer.
-type requests struct{ table[readRequest] }
+type requests struct {
+	table[readRequest]
+	short bool // space ran out, and that is told
+}
+
+func (r *requests) clear() {
+	r.table.clear()
+	r.short = false
+}
 
 // want adds a request for n bytes at addr, into new space of the byte arena. The span is empty when space ran out.
 func (r *requests) want(s *snapshot, addr uint64, n int) span {
-	sp, b := s.bytes.alloc(n)
-	if b == nil {
+	if n <= 0 {
 		return span{}
 	}
-	q := r.add()
+	sp, b := s.bytes.alloc(n)
+	var q *readRequest
+	if b != nil {
+		q = r.add()
+	}
 	if q == nil {
+		if !r.short {
+			r.short = true
+			s.soft(opTruncated, 0, 0, addr)
+		}
 		return span{}
 	}
 	*q = readRequest{addr: addr, dst: b}
