@@ -48,6 +48,9 @@ func TestMapsBeforeStop(t *testing.T) {
 	if !slices.Equal(before, []bool{false}) {
 		t.Errorf("read in the stop: %v, want once, before it", before)
 	}
+	if here, n := mapsReads(t, v, Options{CallingThread: true}, nil); !slices.Equal(here, before) || n != modules {
+		t.Errorf("by the calling thread: read in the stop: %v; %d modules, want %d", here, n, modules)
+	}
 	again, n := mapsReads(t, v, Options{}, func(c call) sys.Errno {
 		if c.name == "openat" && strings.HasSuffix(c.what, "/statm") && c.nth == 1 {
 			return unix.EMFILE
