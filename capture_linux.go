@@ -20,8 +20,7 @@ import (
 //
 // All ptrace requests must come from one OS thread, and a thread that could not be stopped in time stays traced by that
 // one until it stops or the OS thread ends. So a goroutine of its own, locked to its OS thread, does the tracing
-// from NewWriter to Close, unless Options.CallingThread says that the caller's can. Whoever does it never touches the Go
-// scheduler between stop and resume.
+// from NewWriter to Close. It takes steps by a futex, and never touches the Go scheduler between stop and resume.
 type live struct {
 	pid    int32
 	dir    *procfs.Dir
@@ -42,13 +41,11 @@ type live struct {
 	stat       unix.Statx_t
 	debug      [8]uint64
 	tracing    bool // the goroutine runs
-	traceTID   int  // its OS thread; with here, the one that had to leave threads traced
-	here       bool // there is none: the OS thread that calls does the steps
-	held       bool // it traces the process already, and goes on with that (run_linux.go)
+	traceTID   int  // its OS thread
+	held       bool // instead, the calling OS thread traces the process already and does the steps itself (run_linux.go)
 	reaper     reaper
 	stopped    bool
-	mapsEarly  bool         // the memory map has been read before the stop
-	statm      procfs.Statm // as it was before that
+	early      procfs.Statm // from before the memory map was read, before the stop; zero: it was not
 	quiet      sys.QuietStops
 	stopSince  int64
 	otherTrace bool
@@ -100,12 +97,7 @@ func NewWriter(pid int, o Options) (*Writer, error) {
 	}
 	l.reaper.start(pid)
 	w.opts.Crash = w.refined(w.opts.Crash)
-	if l.here = o.CallingThread; l.here {
-		runtime.LockOSThread() // the first time, the runtime starts a thread for that: not in a dump
-		runtime.UnlockOSThread()
-	} else {
-		l.startTracing()
-	}
+	l.startTracing()
 	return w, nil
 }
 
@@ -124,8 +116,7 @@ func newLive(pid int, o Options) (*Writer, *live, error) {
 	if pid == unix.Getpid() {
 		return nil, nil, &processError{pid: int32(pid), err: ErrSelf}
 	}
-	l := new(live) // not a literal, for which all 40 KB would be written
-	l.pid, l.native = int32(pid), nativeArch
+	l := &live{pid: int32(pid), native: nativeArch}
 	var err error
 	if l.dir, err = procfs.Open(pid); err != nil {
 		return nil, nil, &attemptError{what: "look at the process", err: mapErrno(err)}
@@ -136,7 +127,7 @@ func newLive(pid int, o Options) (*Writer, *live, error) {
 		return nil, nil, err
 	}
 	w.src = l
-	// One piece of memory for all: each of another size would take two pages more.
+	// One piece of memory for all: for each size of its own the runtime touches pages more.
 	scratch := make([]byte, goScratch+dsoChunk+2*elf.MinScratch)
 	cut := func(n int) (b []byte) {
 		b, scratch = scratch[:n:n], scratch[n:]
@@ -146,6 +137,7 @@ func newLive(pid int, o Options) (*Writer, *live, error) {
 	l.tracer = ptrace.New(pid)
 	l.images = elf.NewReader(cut(elf.MinScratch))
 	l.zip = elf.NewZipReader(cut(elf.MinScratch))
+	// Not a literal, for which all of its 32 KB would be written.
 	l.mem.pid, l.mem.dir, l.mem.tracer, l.mem.memFD = pid, l.dir, l.tracer, -1
 	l.window = memoryWindow{mem: &l.mem, buf: cut(dsoChunk)}
 	for _, r := range []struct {
@@ -235,7 +227,7 @@ func (l *live) pass(turn uint32) {
 // do has one step done by whoever traces the process.
 func (l *live) do(w *Writer, what stepKind) error {
 	l.writer, l.step, l.err = w, what, nil
-	if l.here {
+	if l.held {
 		l.perform()
 	} else {
 		l.pass(turnTracer)
@@ -249,34 +241,14 @@ func (l *live) capture(w *Writer) error {
 	if err := l.prepare(w); err != nil {
 		return err
 	}
-	if l.here {
-		runtime.LockOSThread()
-		if l.tracer.Leftover() > 0 && sys.Gettid() != l.traceTID {
-			l.tracer.Abandon()
-		}
-	}
 	err := l.do(w, stepCapture)
-	l.afterResume()
+	l.letGoOfAll()
 	return err
 }
 
 func (l *live) release(w *Writer) {
 	if l.stopped {
 		l.do(w, stepRelease)
-		l.afterResume()
-	}
-}
-
-// afterResume ends what capture began, if the process runs again.
-func (l *live) afterResume() {
-	switch {
-	case l.stopped:
-	case l.here:
-		if l.tracer.Leftover() > 0 {
-			l.traceTID = sys.Gettid()
-		}
-		runtime.UnlockOSThread()
-	default:
 		l.letGoOfAll()
 	}
 }
@@ -291,7 +263,7 @@ const (
 // letGoOfAll ends the tracing goroutine, and with it its OS thread, when threads of the process are still traced by it
 // although the dump is done: they would hang as soon as they stop. Another one takes its place.
 func (l *live) letGoOfAll() {
-	if !l.tracing || l.tracer.Leftover() == 0 {
+	if l.held || !l.tracing || l.stopped || l.tracer.Leftover() == 0 {
 		return
 	}
 	tid := l.traceTID
@@ -788,32 +760,23 @@ func (l *live) readDebug(s *snapshot, t *thread, known debugState) debugState {
 // milliseconds to write it, the longest part of a stop by far. In mode full, in which every mapping is copied, it does nothing.
 func (l *live) readMapsEarly(w *Writer) {
 	s := &w.snap
-	l.mapsEarly = false
+	l.early = procfs.Statm{}
 	if w.opts.Mode == ModeFull || l.held {
 		return
 	}
-	var ok bool
-	if l.statm, ok = l.readStatm(); !ok {
-		return
+	early, known := l.readStatm(), s.errors.n
+	if l.readMaps(s) == 0 && s.errors.n == known {
+		l.early = early
 	}
-	fd, errno := l.dir.OpenFile("maps\x00", unix.O_RDONLY)
-	if errno != 0 {
-		return // it fails again in the stop, and is told of there
-	}
-	known := s.errors.n
-	if s.raw[rawMaps], errno = readAll(&s.bytes, fd); errno == 0 {
-		s.parseMaps(s.bytes.bytes(s.raw[rawMaps]))
-		l.mapsEarly = s.errors.n == known
-	}
-	s.errors.n = known
+	s.errors.n = known // what failed does so again in the stop, and is told of there
 }
 
 // mapsHold tells, in the stop, whether the map that was read before it is the one of now: the process's size is the same,
 // and every thread stands on mappings that are known. Otherwise it forgets the map.
 func (l *live) mapsHold(s *snapshot) bool {
-	if l.mapsEarly {
-		now, ok := l.readStatm()
-		hold := ok && now.Size == l.statm.Size && now.Data == l.statm.Data
+	if l.early.Size != 0 {
+		now := l.readStatm()
+		hold := now.Size == l.early.Size && now.Data == l.early.Data
 		for i := 0; hold && i < s.threads.n; i++ {
 			t := s.threads.at(i)
 			hold = !t.hasSP || s.find(t.sp) != nil && s.find(t.pc) != nil
@@ -827,12 +790,11 @@ func (l *live) mapsHold(s *snapshot) bool {
 	return false
 }
 
-func (l *live) readStatm() (procfs.Statm, bool) {
-	b, errno := l.readSmall("statm\x00")
-	if errno != 0 {
-		return procfs.Statm{}, false
-	}
-	return procfs.ParseStatm(b)
+// readStatm gives the zero Statm where there is none.
+func (l *live) readStatm() procfs.Statm {
+	b, _ := l.readSmall("statm\x00")
+	m, _ := procfs.ParseStatm(b)
+	return m
 }
 
 // readMaps reads and parses the memory map.

@@ -383,35 +383,10 @@ func openFiles(t testing.TB) int {
 var faultTargets = []struct {
 	name, language string
 	mode           Mode
-	callingThread  bool
 }{
-	{"C", "C", ModeStack, false},
-	{"Go", "Go", ModeStack, false},
-	{"full", "C", ModeFull, false},
-	{"calling thread", "C", ModeStack, true},
-}
-
-// dumpAndEnd is w.Dump. With Options.CallingThread it runs on an OS thread that ends, as programs should that go on.
-func dumpAndEnd(w *Writer, dst io.Writer) (r Result, err error) {
-	if !w.opts.CallingThread {
-		return w.Dump(dst)
-	}
-	done := make(chan struct{})
-	var start func()
-	start = func() {
-		runtime.LockOSThread() // for good
-		if unix.Gettid() == unix.Getpid() {
-			go start() // this one is the program's first, which does not end
-			<-done
-			runtime.UnlockOSThread()
-			return
-		}
-		defer close(done)
-		r, err = w.Dump(dst)
-	}
-	go start()
-	<-done
-	return r, err
+	{"C", "C", ModeStack},
+	{"Go", "Go", ModeStack},
+	{"full", "C", ModeFull},
 }
 
 // everything asks for all that a dump can have.
@@ -438,20 +413,19 @@ func everything(mode Mode, c *counter, t testing.TB) Options {
 // kernel can give for it.
 func TestEachCallFails(t *testing.T) {
 	for _, c := range faultTargets {
-		t.Run(c.name, func(t *testing.T) { testEachCallFails(t, c.language, c.mode, c.callingThread) })
+		t.Run(c.name, func(t *testing.T) { testEachCallFails(t, c.language, c.mode) })
 	}
 }
 
 // emulated says that this machine is likely one of internal/vm.
 const emulated = runtime.GOARCH != "amd64" && runtime.GOARCH != "386"
 
-func testEachCallFails(t *testing.T, language string, mode Mode, callingThread bool) {
+func testEachCallFails(t *testing.T, language string, mode Mode) {
 	v := startCounter(t, language, 3, time.Millisecond)
 	if language == "C" && v.isGo {
 		t.Skip("there is no C compiler; Go programs have a test of their own")
 	}
 	o := everything(mode, v, t)
-	o.CallingThread = callingThread
 	k := &faultyKernel{}
 	defer k.install()()
 	var out bytes.Buffer
@@ -459,7 +433,7 @@ func testEachCallFails(t *testing.T, language string, mode Mode, callingThread b
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := dumpAndEnd(w, &out)
+	r, err := w.Dump(&out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -511,7 +485,7 @@ func oneFault(t *testing.T, k *faultyKernel, v *counter, o Options, c call, errn
 	defer w.Close()
 	early := k.hitsNow() > 0
 	var out bytes.Buffer
-	r, err := dumpAndEnd(w, &out)
+	r, err := w.Dump(&out)
 	if k.hitsNow() == 0 {
 		// A wait that lasts looks at the thread's stat, and tells it again to stop.
 		lasting := strings.Contains(c.what, "/task/") && strings.HasSuffix(c.what, "/stat") || c.name == "INTERRUPT" && c.nth > 0
@@ -542,7 +516,7 @@ func oneFault(t *testing.T, k *faultyKernel, v *counter, o Options, c call, errn
 	v.runs(t)
 
 	out.Reset()
-	r, err = dumpAndEnd(w, &out)
+	r, err = w.Dump(&out)
 	if err != nil {
 		t.Fatalf("the next dump: %v", err)
 	}
@@ -601,7 +575,6 @@ func TestFaultsThatStay(t *testing.T) {
 	for _, target := range targets {
 		v := startCounter(t, target.language, 3, time.Millisecond)
 		o := everything(target.mode, v, t)
-		o.CallingThread = target.callingThread
 		noMem := func(c call) sys.Errno {
 			if strings.HasSuffix(c.what, "/mem") && c.name == "openat" {
 				return unix.EACCES
@@ -619,7 +592,7 @@ func TestFaultsThatStay(t *testing.T) {
 			defer w.Close()
 			defer watchdog(t.Name())()
 			var out bytes.Buffer
-			r, err := dumpAndEnd(w, &out)
+			r, err := w.Dump(&out)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -703,12 +676,11 @@ func TestFaultsThatStay(t *testing.T) {
 // TestUnstoppable dumps a process whose stops are never seen: as with a thread in uninterruptible sleep, nothing but the
 // end of the tracing OS thread lets go of it.
 func TestUnstoppable(t *testing.T) {
-	for _, o := range []Options{{Mode: ModeStack}, {Mode: ModeFull}, {CallingThread: true}, {CallingThread: true, Mode: ModeFull}} {
+	for _, mode := range []Mode{ModeStack, ModeFull} {
 		v := startCounter(t, "C", 3, time.Millisecond)
 		k := &faultyKernel{}
 		restore := k.install()
-		o.StopTimeout = 20 * time.Millisecond
-		w, err := NewWriter(v.PID, o)
+		w, err := NewWriter(v.PID, Options{Mode: mode, StopTimeout: 20 * time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}

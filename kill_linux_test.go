@@ -224,7 +224,7 @@ func TestDeadline(t *testing.T) {
 func quietDump(t *testing.T, w *Writer) (*stream.File, Result) {
 	t.Helper()
 	var b bytes.Buffer
-	r, err := dumpAndEnd(w, &b)
+	r, err := w.Dump(&b)
 	if err != nil {
 		t.Fatal(err)
 	}

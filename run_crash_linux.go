@@ -115,7 +115,7 @@ func (r *runner) write(t *watchedThread, tid int32, d death, report *RunDump) er
 		return err
 	}
 	defer w.Close()
-	l.here, l.held = true, true
+	l.held = true
 	crash := r.crash(t, tid, d, l, &w.snap)
 	report.Crash = crash
 	w.opts.Crash = crash

@@ -200,45 +200,32 @@ func (r *runner) stopWith(n int32) {
 	}
 	unix.Close(fd)
 	if r.stopSignal == 0 {
-		r.stopLook = ptrace.Monotonic()
-		r.stopAt = r.stopLook + int64(stopDelay)
+		r.stopLooks = 0
 	}
 	r.stopSignal = n
 }
 
 // stopDelay is how long this process waits before it is stopped with the command: the stop that was seen may be over.
-// So it is if this process was stopped and continued along with the command, and sees what happened only now.
+// So it is if this process was stopped and continued along with the command, and sees what happened only now. It is counted in
+// looks, one each millisecond, as the time that this process was stopped itself is none in which it could have seen.
 const stopDelay = 20 * time.Millisecond
 
 // stopToo stops this process once the command has been stopped for stopDelay.
 func (r *runner) stopToo() {
-	now := ptrace.Monotonic()
-	switch {
-	case r.stopLook == 0:
-	case now-r.stopLook > int64(stopDelay)/2:
-		// It was itself stopped along with the command, and is continued along with it; or the machine is very busy.
-		r.stopAt, r.stopLook = now+int64(stopDelay), 0
-	default:
-		r.stopLook = now
-	}
-	if now < r.stopAt {
-		time.Sleep(time.Millisecond)
-		return
-	}
-	n := r.stopSignal
 	s, ok := readThreadStatus(r.main)
-	switch {
+	leaving := s.State == 'R' // on a busy machine it takes a while to where that is reported
+	switch r.stopLooks++; {
 	case !ok, r.signals.blind && s.State != 'T': // no one tells a blind one that it has been continued
 		r.stopSignal = 0
 		return
-	case r.signals.blind:
-	case s.State != 't':
-		return // it leaves its stop, and on a busy machine has not come to where that is reported
-	default:
-		if stop, errno := r.watch.Peek(r.main); errno != 0 || stop.Kind != ptrace.KindNone {
-			return // it has by now: the loop will see it
-		}
+	case leaving, r.stopLooks <= int(stopDelay/time.Millisecond):
+		time.Sleep(time.Millisecond)
+		return
 	}
+	if stop, errno := r.watch.Peek(r.main); !r.signals.blind && (errno != 0 || stop.Kind != ptrace.KindNone) {
+		return // it goes on: the loop will see it
+	}
+	n := r.stopSignal
 	r.stopSignal = 0
 	from := ptrace.Monotonic()
 	stopSelf(n)

@@ -30,8 +30,7 @@ type runner struct {
 	threads    map[int32]*watchedThread
 	processes  map[int32]*watchedProcess
 	stopSignal int32 // this process is to be stopped too, by this signal
-	stopAt     int64 // when; ptrace.Monotonic
-	stopLook   int64 // when it was last looked whether that is so; 0 after a long time without a look
+	stopLooks  int   // how often it has been looked since whether the command is stopped still
 
 	signals *standIn
 	reports chan RunDump

@@ -445,13 +445,13 @@ func TestExecMeanwhile(t *testing.T) {
 			break
 		}
 		// Now a new Writer each time, now one that has known an older program.
-		w, err := NewWriter(v.PID, Options{StopTimeout: 2 * time.Second, CallingThread: i%4 >= 2})
+		w, err := NewWriter(v.PID, patient(Options{StopTimeout: 2 * time.Second}))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for range 1 + i%2 {
 			var b bytes.Buffer
-			if _, err := dumpAndEnd(w, &b); err != nil {
+			if _, err := w.Dump(&b); err != nil {
 				t.Logf("dump %d: %v", i, err)
 				bad++
 				continue

@@ -90,13 +90,6 @@ type Options struct {
 	UserModules []UserModule
 
 	StopTimeout time.Duration // how long to wait for all threads to stop; 0: DefaultStopTimeout
-
-	// CallingThread has a live process traced by the OS thread that calls Dump, and not by one that the Writer keeps for
-	// it: a small dump is a tenth to a third faster and disturbs a machine of few processors less. But a thread of the process that
-	// does not stop within StopTimeout (a soft error tells) stays traced until that OS thread ends, and hangs as soon as it
-	// stops. So it is for programs that end after their dump, as the command minidump does, and for goroutines that return
-	// without unlocking their thread (runtime.LockOSThread). Otherwise the Writer lets go of such threads by itself.
-	CallingThread bool
 }
 
 func (o *Options) stackLimit(blamed bool) uint64 {

@@ -657,11 +657,6 @@ func TestSkipUnreferencedStacks(t *testing.T) {
 
 // TestNoAllocations holds the promise that a dump takes nothing from the Go heap.
 func TestNoAllocations(t *testing.T) {
-	t.Run("own thread", func(t *testing.T) { testNoAllocations(t, false) })
-	t.Run("calling thread", func(t *testing.T) { testNoAllocations(t, true) })
-}
-
-func testNoAllocations(t *testing.T, callingThread bool) {
 	for _, c := range []struct {
 		name string
 		path string
@@ -685,7 +680,6 @@ func testNoAllocations(t *testing.T, callingThread bool) {
 				t.Skip("the C victims of other architectures are static")
 			}
 			v := victims.Start(t, c.path, c.args...)
-			c.o.CallingThread = callingThread
 			w, err := NewWriter(v.PID, patient(c.o))
 			if err != nil {
 				t.Fatal(err)
@@ -715,31 +709,23 @@ func BenchmarkDump(b *testing.B) {
 		{"threads-1000", []string{"idle", "1000"}},
 		{"modules-500", []string{"maps", "500", victims.Libs(b, 500)}},
 	} {
-		for _, callingThread := range []bool{false, true} {
-			name := c.name
-			if callingThread {
-				name += "-calling-thread"
+		b.Run(c.name, func(b *testing.B) {
+			v := victims.Start(b, victims.C(b, "victim.c"), c.args...)
+			w, err := NewWriter(v.PID, patient(Options{}))
+			if err != nil {
+				b.Fatal(err)
 			}
-			b.Run(name, func(b *testing.B) { benchmarkDump(b, c.args, callingThread) })
-		}
+			defer w.Close()
+			var pause time.Duration
+			b.ReportAllocs()
+			for b.Loop() {
+				r, err := w.Dump(io.Discard)
+				if err != nil {
+					b.Fatal(err)
+				}
+				pause += r.Pause
+			}
+			b.ReportMetric(float64(pause.Nanoseconds())/float64(b.N), "pause-ns/op")
+		})
 	}
-}
-
-func benchmarkDump(b *testing.B, args []string, callingThread bool) {
-	v := victims.Start(b, victims.C(b, "victim.c"), args...)
-	w, err := NewWriter(v.PID, patient(Options{CallingThread: callingThread}))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer w.Close()
-	var pause time.Duration
-	b.ReportAllocs()
-	for b.Loop() {
-		r, err := w.Dump(io.Discard)
-		if err != nil {
-			b.Fatal(err)
-		}
-		pause += r.Pause
-	}
-	b.ReportMetric(float64(pause.Nanoseconds())/float64(b.N), "pause-ns/op")
 }

@@ -43,7 +43,7 @@
 //     its own, and starts that anew should it find itself on the main thread.
 //
 // So: after Detach, if Leftover() is not 0, end the OS thread before the call that made the dump returns. In a process
-// that exits after the dump nothing need be done. Abandon forgets the leftovers of an OS thread that has ended.
+// that exits after the dump nothing need be done.
 //
 // # Rules
 //

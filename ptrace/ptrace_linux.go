@@ -423,9 +423,6 @@ func (t *Tracer) Release(deadline int64) (left int) {
 	}
 }
 
-// Abandon forgets the threads that Release would try: those of an OS thread that has ended since, or that this is not.
-func (t *Tracer) Abandon() { t.nleft, t.over = 0, 0 }
-
 func (t *Tracer) keep(tid int32) {
 	for i := range t.nleft {
 		if t.left[i] == tid {

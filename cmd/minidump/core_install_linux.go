@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"minidump/internal/newfile"
 )
 
 // The kernel's settings (core(5)), and where --install keeps its own.
@@ -212,23 +214,20 @@ func writeWhole(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0755); err != nil {
 		return err
 	}
-	temp := path + ".tmp"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0644)
+	f, err := newfile.Create(path)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(text)
+	defer f.Abort()
+	err = f.Chmod(0644)
+	if err == nil {
+		_, err = f.Write(text)
+	}
 	if err == nil {
 		err = f.Sync()
 	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
 	if err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err != nil {
-		os.Remove(temp)
+		err = f.Commit()
 	}
 	return err
 }

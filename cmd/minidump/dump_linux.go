@@ -9,7 +9,6 @@ import (
 )
 
 func newWriter(pid int, o minidump.Options) (*minidump.Writer, error) {
-	o.CallingThread = true // this program ends after its dump
 	return minidump.NewWriter(pid, o)
 }
 

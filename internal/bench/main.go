@@ -41,7 +41,7 @@ func run(args []string) int {
 	pid, _ := strconv.Atoi(args[0])
 	tid, _ := strconv.Atoi(args[1])
 	repeat, gap, counted := 1, 0, true
-	o := minidump.Options{Thread: tid, CallingThread: true} // as the command has it
+	o := minidump.Options{Thread: tid}
 	for i := 3; i < len(args); i++ {
 		value := func() string {
 			i++

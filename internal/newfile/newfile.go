@@ -42,7 +42,7 @@ func (f *File) createTemp() (err error) {
 // Sync. After an error there is nothing under the name that was not there before, and Abort is to be called.
 func (f *File) Commit() error {
 	if f.temp == "" {
-		if named, err := f.link(); named || err != nil {
+		if err := f.link(); err != nil || f.temp == "" {
 			f.Close()
 			return err
 		}

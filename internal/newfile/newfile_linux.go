@@ -21,25 +21,24 @@ func unnamed(dir string) *os.File {
 }
 
 // link gives the unnamed file its name. Where another file has that already it gives it a temporary one, as there is no
-// call that names a file in place of another: named is false then, as with a copy that had to be made.
-func (f *File) link() (named bool, err error) {
+// call that names a file in place of another.
+func (f *File) link() error {
 	self := "/proc/self/fd/" + strconv.Itoa(int(f.Fd()))
 	link := func(path string) error {
 		return unix.Linkat(unix.AT_FDCWD, self, unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
 	}
-	err = link(f.path)
+	err := link(f.path)
 	for try := 0; errors.Is(err, unix.EEXIST) && try < 10; try++ {
 		dir, name := filepath.Split(f.path)
 		temp := dir + "." + name + "." + strconv.FormatUint(rand.Uint64(), 36) + ".tmp"
 		if err = link(temp); err == nil {
 			f.temp = temp
-			return false, nil
 		}
 	}
-	if err == nil {
-		return true, nil
+	if err != nil {
+		return f.copy()
 	}
-	return false, f.copy()
+	return nil
 }
 
 // copy makes a temporary file of the unnamed one, which a system without /proc, or a security module, keeps from being
