@@ -46,13 +46,28 @@ func (a *arena) take(n uintptr) unsafe.Pointer {
 	return unsafe.Add(a.base, start)
 }
 
-func (a *arena) reset() { a.used = 0 }
+// piece is take for a slice, which ends where the piece does.
+func (a *arena) piece(n int) []byte {
+	p := a.take(uintptr(n))
+	if p == nil {
+		return nil
+	}
+	return unsafe.Slice((*byte)(p), n)
+}
 
 // A span is a run of bytes in the snapshot's byte arena. The zero span is empty.
 type span struct{ off, len uint32 }
 
 // bytesArena hands out runs of bytes and finds them again by span.
-type bytesArena struct{ arena }
+type bytesArena struct {
+	arena
+	kept uintptr // what reset leaves
+}
+
+// keep makes what has been put so far stay for all dumps.
+func (a *bytesArena) keep() { a.kept = a.used }
+
+func (a *bytesArena) reset() { a.used = a.kept }
 
 // bytes returns what a span stands for.
 func (a *bytesArena) bytes(s span) []byte {

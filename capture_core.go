@@ -116,8 +116,8 @@ func openCore(name string, r io.ReaderAt, size int64, o Options) (*Writer, error
 	if err != nil {
 		return nil, err
 	}
-	w, err := newWriter(o)
-	if err != nil {
+	w := new(Writer)
+	if err := w.init(o, make([]byte, encoderBuffer)); err != nil {
 		c.close()
 		return nil, err
 	}
@@ -336,7 +336,7 @@ func (c *core) identify(w *Writer, m *module) {
 // describe says of the system what the file lets one know: the architecture, features by AT_HWCAP, and the version of the
 // kernel by the note that it puts into the vDSO. How many processors there were and which, nothing tells.
 func (c *core) describe(s *snapshot) {
-	s.system = system{csd: c.csd}
+	s.system = system{csd: s.put(c.csd)}
 	info := &s.system.info
 	info.ProcessorArchitecture = c.target.arch.ProcessorArchitecture()
 	info.PlatformID = stream.MD_OS_LINUX
@@ -367,7 +367,8 @@ func (c *core) kernelVersion() (major, minor, build uint32) {
 	if !ok {
 		return 0, 0, 0
 	}
-	im := h.Scan(tail(b, h.Phoff), c.auxv.SysinfoEhdr, page)
+	var im elf.Image
+	im.Scan(&h, tail(b, h.Phoff), c.auxv.SysinfoEhdr, page)
 	for i := range im.NumNotes {
 		notes := im.Notes[i].In(b, c.auxv.SysinfoEhdr)
 		for {

@@ -23,8 +23,6 @@ import (
 // from NewWriter to Close. It takes steps by a futex, and never touches the Go scheduler between stop and resume.
 type live struct {
 	pid    int32
-	dir    *procfs.Dir
-	tracer *ptrace.Tracer
 	mem    liveMemory
 	via    int32 // the thread that dir and mem go by when the first one has ended; 0: none
 	native context.Arch
@@ -39,21 +37,25 @@ type live struct {
 	auxvLen    int
 	isGo       bool
 	stat       unix.Statx_t
+	procStat   procfs.Stat // the one that was read last
 	debug      [8]uint64
-	tracing    bool // the goroutine runs
-	traceTID   int  // its OS thread
-	held       bool // instead, the calling OS thread traces the process already and does the steps itself (run_linux.go)
-	reaper     reaper
+	tracing    bool        // the goroutine runs
+	traceTID   int         // its OS thread
+	held       bool        // instead, the calling OS thread traces the process already and does the steps itself (run_linux.go)
+	stopping   atomic.Bool // the tracing goroutine waits for threads to stop
+	reapWait   unix.Timespec
 	stopped    bool
 	early      procfs.Statm // from before the memory map was read, before the stop; zero: it was not
 	quiet      sys.QuietStops
 	stopSince  int64
 	otherTrace bool
-	scratch    []byte
+
+	work    arena // of scratch, and of all other memory that each dump writes over
+	scratch []byte
 
 	// for what is looked up in files, and along link_map
-	images *elf.Reader
-	zip    *elf.ZipReader
+	images elf.Reader
+	zip    elf.ZipReader
 	file   fdSource
 	view   elf.View
 	layout elf.Layout
@@ -64,6 +66,10 @@ type live struct {
 	step   stepKind
 	writer *Writer
 	err    error
+
+	// last, as they are large and little of them is ever touched
+	dir    procfs.Dir
+	tracer ptrace.Tracer
 }
 
 const auxvSize = 1024
@@ -95,7 +101,6 @@ func NewWriter(pid int, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.reaper.start(pid)
 	w.opts.Crash = w.refined(w.opts.Crash)
 	l.startTracing()
 	return w, nil
@@ -103,61 +108,81 @@ func NewWriter(pid int, o Options) (*Writer, error) {
 
 // startTracing starts the tracing goroutine on an OS thread other than the program's first, which the Go runtime parks
 // rather than ends.
+//
+// It waits in a system call, which keeps this OS thread from being the one. To wait by a channel would give it away, to
+// the tracing goroutine more often than not.
 func (l *live) startTracing() {
 	l.turn = turnIdle
 	l.tracing = true
-	started := make(chan struct{})
-	go l.trace(started)
-	<-started
+	go l.trace(nil)
+	l.await(turnCaller, nil)
 }
 
-// newLive makes a Writer of a live process whose steps no one does yet.
+// newLive makes a Writer of a live process whose steps no one does yet. Writer and source are one piece of memory, and what
+// is written over in each dump is another: for each size of its own the Go runtime would touch two pages.
 func newLive(pid int, o Options) (*Writer, *live, error) {
 	if pid == unix.Getpid() {
 		return nil, nil, &processError{pid: int32(pid), err: ErrSelf}
 	}
-	l := &live{pid: int32(pid), native: nativeArch}
-	var err error
-	if l.dir, err = procfs.Open(pid); err != nil {
+	both := new(struct {
+		w Writer
+		l live
+	})
+	w, l := &both.w, &both.l
+	l.pid, l.native = int32(pid), nativeArch
+	l.tracer.Init(pid)
+	l.mem = liveMemory{pid: pid, dir: &l.dir, tracer: &l.tracer, memFD: -1}
+	if err := l.dir.Open(pid); err != nil {
 		return nil, nil, &attemptError{what: "look at the process", err: mapErrno(err)}
 	}
-	w, err := newWriter(o)
+	buf, err := l.reserve()
 	if err != nil {
-		l.dir.Close()
+		l.close()
+		return nil, nil, err
+	}
+	if err := w.init(o, buf); err != nil {
+		l.close()
 		return nil, nil, err
 	}
 	w.src = l
-	// One piece of memory for all: for each size of its own the runtime touches pages more.
-	scratch := make([]byte, goScratch+dsoChunk+2*elf.MinScratch)
-	cut := func(n int) (b []byte) {
-		b, scratch = scratch[:n:n], scratch[n:]
-		return b
-	}
-	l.scratch = cut(goScratch)
-	l.tracer = ptrace.New(pid)
-	l.images = elf.NewReader(cut(elf.MinScratch))
-	l.zip = elf.NewZipReader(cut(elf.MinScratch))
-	// Not a literal, for which all of its 32 KB would be written.
-	l.mem.pid, l.mem.dir, l.mem.tracer, l.mem.memFD = pid, l.dir, l.tracer, -1
-	l.window = memoryWindow{mem: &l.mem, buf: cut(dsoChunk)}
-	for _, r := range []struct {
-		a *arena
-		n uintptr
-	}{{&l.traced.arena, 8 << 20}, {&l.tids.arena, 4 << 20}} {
-		if err := r.a.reserve(r.n); err != nil {
-			w.Close()
-			return nil, nil, err
-		}
-	}
-	if err := l.goStacks.reserve(); err != nil {
-		w.Close()
-		return nil, nil, err
-	}
-	if err := l.firstLook(&w.snap); err != nil {
+	if err := l.firstLook(&w.snap.bytes); err != nil {
 		w.Close()
 		return nil, nil, err
 	}
 	return w, l, nil
+}
+
+// reserve takes the memory of a live source, and returns what of it the encoder may use: that which no one uses any more when
+// a dump is written.
+func (l *live) reserve() (buf []byte, err error) {
+	const late, iovecs = dsoChunk + 2*elf.MinScratch, 2 * maxIovec
+	const size = goScratch + max(late, encoderBuffer) + int(unsafe.Sizeof(unix.RemoteIovec{}))*iovecs
+	for _, r := range []struct {
+		a *arena
+		n uintptr
+	}{{&l.work, uintptr(size)}, {&l.traced.arena, 8 << 20}, {&l.tids.arena, 4 << 20}} {
+		if err := r.a.reserve(r.n); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.goStacks.reserve(); err != nil {
+		return nil, err
+	}
+	work := l.work.piece(size)
+	if work == nil {
+		work = make([]byte, size)
+	}
+	cut := func(n int) (b []byte) {
+		b, work = work[:n:n], work[n:]
+		return b
+	}
+	l.scratch = cut(goScratch)
+	buf = cut(max(late, encoderBuffer))
+	l.mem.iov = unsafe.Slice((*unix.RemoteIovec)(unsafe.Pointer(&work[0])), iovecs)
+	l.images.Init(buf[:elf.MinScratch:elf.MinScratch])
+	l.zip.Init(buf[elf.MinScratch:][:elf.MinScratch:elf.MinScratch])
+	l.window = memoryWindow{mem: &l.mem, buf: buf[2*elf.MinScratch:][:dsoChunk:dsoChunk]}
+	return buf, nil
 }
 
 // mapErrno gives the package's errors beside the system's.
@@ -173,19 +198,21 @@ func mapErrno(err error) error {
 
 // trace does the steps of all dumps on one OS thread. It ends without unlocking it, so that the thread ends too and the
 // kernel lets go of whatever it still traced.
-func (l *live) trace(started chan struct{}) {
+func (l *live) trace(began chan struct{}) {
 	runtime.LockOSThread()
 	if l.traceTID = sys.Gettid(); l.traceTID == sys.Getpid() {
 		other := make(chan struct{})
 		go l.trace(other)
 		<-other // locked until then, so that the other one gets another thread
 		runtime.UnlockOSThread()
-		close(started)
 		return
 	}
-	close(started)
+	if began != nil {
+		close(began)
+	}
+	l.pass(turnCaller)
 	for {
-		l.await(turnTracer)
+		l.await(turnTracer, nil)
 		l.perform()
 		end := l.step == stepEnd
 		l.pass(turnCaller)
@@ -208,14 +235,16 @@ func (l *live) perform() {
 	}
 }
 
-// await blocks until it is that one's turn.
-func (l *live) await(turn uint32) {
+// await blocks until it is that one's turn, or gives ETIMEDOUT.
+func (l *live) await(turn uint32, timeout *unix.Timespec) sys.Errno {
 	for {
 		now := atomic.LoadUint32(&l.turn)
 		if now == turn {
-			return
+			return 0
 		}
-		sys.FutexWait(&l.turn, now)
+		if sys.FutexWait(&l.turn, now, timeout) == unix.ETIMEDOUT {
+			return unix.ETIMEDOUT
+		}
 	}
 }
 
@@ -231,7 +260,7 @@ func (l *live) do(w *Writer, what stepKind) error {
 		l.perform()
 	} else {
 		l.pass(turnTracer)
-		l.await(turnCaller)
+		l.awaitTracer()
 	}
 	l.writer = nil
 	return l.err
@@ -272,20 +301,19 @@ func (l *live) letGoOfAll() {
 	for sys.Tgkill(sys.Getpid(), tid, 0) == 0 && ptrace.Monotonic() < deadline {
 		time.Sleep(100 * time.Microsecond)
 	}
-	l.tracer = ptrace.New(int(l.pid)) // its list of leftovers means nothing any more
-	l.mem.tracer = l.tracer
+	l.tracer.Init(int(l.pid)) // its list of leftovers means nothing any more
 	l.startTracing()
 }
 
 func (l *live) memory() targetMemory { return &l.mem }
 
 func (l *live) close() error {
-	l.reaper.stop()
 	if l.tracing {
 		l.do(nil, stepEnd)
 		l.tracing = false
 	}
 	l.mem.close()
+	l.work.release()
 	l.traced.release()
 	l.tids.release()
 	l.goStacks.release()
@@ -315,12 +343,13 @@ func (l *live) prepare(w *Writer) error {
 func (l *live) captureStopped(w *Writer) error {
 	s := &w.snap
 	if !l.held { // a run has its own
-		l.reaper.stopBegins()
 		l.quiet.Begin()
 	}
 	l.stopSince = ptrace.Monotonic()
 	l.stopped = true
+	l.stopping.Store(true)
 	l.stopAll(w)
+	l.stopping.Store(false)
 	l.readRegisters(w)
 	if !l.mapsHold(s) {
 		if errno := l.readMaps(s); errno != 0 {
@@ -374,7 +403,7 @@ func (l *live) choose(w *Writer) {
 // state and that of its threads.
 func (l *live) readConstant(w *Writer) error {
 	s, o := &w.snap, &w.opts
-	s.raw[rawCPUInfo], s.raw[rawLSBRelease] = s.put(l.facts.cpuinfo), s.put(l.facts.osRelease)
+	s.raw[rawCPUInfo], s.raw[rawLSBRelease] = l.facts.cpuinfo, l.facts.osRelease
 	if l.facts.cpuinfoErr != 0 {
 		s.soft(opCPUInfo, int32(l.facts.cpuinfoErr), 0, 0)
 	}
@@ -388,34 +417,8 @@ func (l *live) readConstant(w *Writer) error {
 	if l.via != 0 { // it may have ended too
 		l.followLiving()
 	}
-	b, errno := l.readSmall("stat\x00")
-	if errno != 0 {
-		if errno == unix.ENOENT || errno == unix.ESRCH {
-			return &attemptError{what: "read stat", pid: l.pid, err: mapErrno(errno)}
-		}
-		s.soft(opStat, int32(errno), 0, 0)
-	} else if st, ok := procfs.ParseStat(b); ok {
-		if st.Flags&pfKthread != 0 {
-			return &processError{l.pid, "is a kernel thread", ErrUnsupported}
-		}
-		if st.State == 'Z' && st.NumThreads <= 1 || st.State == 'X' {
-			return &processError{l.pid, "has ended and waits for its parent", ErrNoProcess}
-		}
-		if l.via != 0 {
-			n, errno := l.dir.TaskFile(l.pid, "stat\x00", l.scratch)
-			if first, ok := procfs.ParseStat(l.scratch[:n]); errno == 0 && ok {
-				st.StartTime = first.StartTime
-			}
-		}
-		tick := l.facts.clockTick
-		s.proc.ppid = st.PPID
-		if s.proc.createTime = 0; l.facts.bootTime != 0 {
-			s.proc.createTime = uint32(l.facts.bootTime + st.StartTime/tick)
-		}
-		s.proc.userTime, s.proc.kernelTime = uint32(st.UTime/tick), uint32(st.STime/tick)
-		if st.State == 'Z' && l.via == 0 {
-			l.followLiving()
-		}
+	if err := l.readStat(s); err != nil {
+		return err
 	}
 	l.blameLiving(w)
 
@@ -442,6 +445,40 @@ func (l *live) readConstant(w *Writer) error {
 	}
 	if o.Omit&OmitEnviron == 0 {
 		l.readRaw(s, rawEnviron, "environ\x00", opEnviron)
+	}
+	return nil
+}
+
+// readStat reads times and relations of the process. It fails if it is none that could be dumped.
+func (l *live) readStat(s *snapshot) error {
+	b, errno := l.readSmall("stat\x00")
+	if errno != 0 {
+		if errno == unix.ENOENT || errno == unix.ESRCH {
+			return &attemptError{what: "read stat", pid: l.pid, err: mapErrno(errno)}
+		}
+		s.soft(opStat, int32(errno), 0, 0)
+	} else if st := &l.procStat; st.Parse(b) {
+		if st.Flags&pfKthread != 0 {
+			return &processError{l.pid, "is a kernel thread", ErrUnsupported}
+		}
+		if st.State == 'Z' && st.NumThreads <= 1 || st.State == 'X' {
+			return &processError{l.pid, "has ended and waits for its parent", ErrNoProcess}
+		}
+		tick := l.facts.clockTick
+		s.proc.ppid = st.PPID
+		s.proc.userTime, s.proc.kernelTime = uint32(st.UTime/tick), uint32(st.STime/tick)
+		state, start := st.State, st.StartTime
+		if l.via != 0 {
+			if n, errno := l.dir.TaskFile(l.pid, "stat\x00", l.scratch); errno == 0 && st.Parse(l.scratch[:n]) {
+				start = st.StartTime
+			}
+		}
+		if s.proc.createTime = 0; l.facts.bootTime != 0 {
+			s.proc.createTime = uint32(l.facts.bootTime + start/tick)
+		}
+		if state == 'Z' && l.via == 0 {
+			l.followLiving()
+		}
 	}
 	return nil
 }
@@ -508,7 +545,6 @@ func (l *live) stopAll(w *Writer) {
 			break
 		}
 	}
-	l.reaper.stopDone()
 	denied := 0
 	for i := range l.traced.all() {
 		th := l.traced.at(i)
@@ -626,7 +662,7 @@ func (l *live) registersFromProc(t *thread) {
 	}
 	n, errno = l.dir.TaskFile(t.tid, "stat\x00", l.scratch)
 	if errno == 0 {
-		if st, ok := procfs.ParseStat(l.scratch[:n]); ok && st.KStkESP != 0 && st.KStkEIP != 0 {
+		if st := &l.procStat; st.Parse(l.scratch[:n]) && st.KStkESP != 0 && st.KStkEIP != 0 {
 			t.sp, t.pc, t.hasSP = st.KStkESP, st.KStkEIP, true
 		}
 	}

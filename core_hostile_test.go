@@ -304,7 +304,8 @@ func TestCoreImageReads(t *testing.T) {
 
 // More soft errors than anyone reads are cut, not left out altogether.
 func TestSoftErrorsWithoutEnd(t *testing.T) {
-	w, err := newWriter(Options{})
+	w := new(Writer)
+	err := w.init(Options{}, make([]byte, encoderBuffer))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,7 +352,8 @@ func TestCoreNestedStacks(t *testing.T) {
 
 // The largest ranges give way first, and those that are left stay in order of their addresses.
 func TestDropStreamed(t *testing.T) {
-	w, err := newWriter(Options{Mode: ModeFull})
+	w := new(Writer)
+	err := w.init(Options{Mode: ModeFull}, make([]byte, encoderBuffer))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,8 @@ func (c *core) findImages(s *snapshot) {
 		}
 		table := tail(b, h.Phoff)
 		table = table[:min(len(table), h.ProgTableSize())]
-		im := h.Scan(table, m.start, page)
+		var im elf.Image
+		im.Scan(&h, table, m.start, page)
 		if im.Loads == 0 || im.End() <= m.start {
 			continue
 		}

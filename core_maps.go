@@ -212,7 +212,9 @@ func (c *core) permsByHeaders(s *snapshot) {
 			}
 			image, table = m, b[head.Phoff:]
 			table = table[:min(len(table), head.ProgTableSize())]
-			bias = head.Scan(table, m.start, page).Bias
+			var im elf.Image
+			im.Scan(&head, table, m.start, page)
+			bias = im.Bias
 		}
 		if m.perm&permUnknown == 0 {
 			continue

@@ -69,7 +69,8 @@ func (s *snapshot) followLinkMaps(win *memoryWindow) {
 		h.Class, h.Phoff = elf.Class64, 64
 	}
 	table := win.at(s.proc.phdr, h.ProgTableSize())
-	im := scanProgram(&h, table, s.proc.phdr, s.target.pageSize)
+	im := &s.image
+	scanProgram(im, &h, table, s.proc.phdr, s.target.pageSize)
 	if im.Dynamic.Size == 0 {
 		return // a static program has no such list; that is no error
 	}
@@ -79,7 +80,7 @@ func (s *snapshot) followLinkMaps(win *memoryWindow) {
 	s.dso.have = true
 	s.dso.dynamic, s.dso.ldBase, s.dso.dynData = im.Dynamic.Addr, s.proc.ldBase, s.put(raw)
 	debug := d.Debug
-	if at, ok := d.RldMapAddr(&im); ok && debug == 0 {
+	if at, ok := d.RldMapAddr(im); ok && debug == 0 {
 		if b := win.at(at, s.target.wordSize()); len(b) == s.target.wordSize() {
 			debug = s.target.word(b)
 		}
@@ -122,7 +123,7 @@ func (s *snapshot) followLinkMaps(win *memoryWindow) {
 
 // scanProgram lays out the main program whose program headers lie at phdr. They need not be in the first page, so the
 // bias comes from PT_PHDR where there is one.
-func scanProgram(h *elf.Header, table []byte, phdr, pageSize uint64) elf.Image {
+func scanProgram(im *elf.Image, h *elf.Header, table []byte, phdr, pageSize uint64) {
 	base := phdr &^ (pageSize - 1)
 	for i := 0; ; i++ {
 		p, ok := h.Prog(table, i)
@@ -131,12 +132,12 @@ func scanProgram(h *elf.Header, table []byte, phdr, pageSize uint64) elf.Image {
 		}
 		if p.Type == elf.PT_PHDR {
 			bias := phdr - p.Vaddr
-			im := h.Scan(table, base, pageSize)
+			im.Scan(h, table, base, pageSize)
 			if im.Bias != bias {
-				im = h.Scan(table, base+bias-im.Bias, pageSize)
+				im.Scan(h, table, base+bias-im.Bias, pageSize)
 			}
-			return im
+			return
 		}
 	}
-	return h.Scan(table, base, pageSize)
+	im.Scan(h, table, base, pageSize)
 }

@@ -89,7 +89,7 @@ func (w *Writer) measure() uint64 {
 
 // encode puts the whole file: header, directory, the streams, and the memory last.
 func (w *Writer) encode() {
-	s, l, e := &w.snap, &w.plan, w.enc
+	s, l, e := &w.snap, &w.plan, &w.enc
 	h := stream.Header{
 		Signature: stream.Signature, Version: stream.Version, NumberOfStreams: uint32(len(l.dirs)),
 		StreamDirectoryRVA: stream.HeaderSize, TimeDateStamp: s.proc.time, Flags: w.contentFlags(),
@@ -191,7 +191,7 @@ func (w *Writer) streamCount() int {
 }
 
 func (w *Writer) putSystemInfo() {
-	s, l, e := &w.snap, &w.plan, w.enc
+	s, l, e := &w.snap, &w.plan, &w.enc
 	off := w.begin()
 	info := s.system.info
 	info.CSDVersionRVA = l.rva(l.csd)
@@ -199,11 +199,11 @@ func (w *Writer) putSystemInfo() {
 	w.end(stream.SystemInfoStream, off)
 	e.Align(4)
 	l.csd = e.Offset()
-	e.String(s.system.csd)
+	e.String(s.bytes.bytes(s.system.csd))
 }
 
 func (w *Writer) putMiscInfo() {
-	s, e := &w.snap, w.enc
+	s, e := &w.snap, &w.enc
 	off := w.begin()
 	m := stream.MiscInfo2{MiscInfo: stream.MiscInfo{
 		SizeOfInfo: stream.MiscInfo2Size, Flags1: stream.MINIDUMP_MISC1_PROCESS_ID,
@@ -218,7 +218,7 @@ func (w *Writer) putMiscInfo() {
 }
 
 func (w *Writer) putException() {
-	s, l, e := &w.snap, &w.plan, w.enc
+	s, l, e := &w.snap, &w.plan, &w.enc
 	off := w.begin()
 	r := s.crash.record(s, l.crashCtx)
 	r.Put(e.Next(stream.ExceptionSize), e.Order())
@@ -226,7 +226,7 @@ func (w *Writer) putException() {
 }
 
 func (w *Writer) putThreads() {
-	s, l, e := &w.snap, &w.plan, w.enc
+	s, l, e := &w.snap, &w.plan, &w.enc
 	l.crashCtx = stream.Location{}
 	ths := s.threads.all()
 	for i := range ths { // contexts first, so that the list can refer to them
@@ -273,7 +273,7 @@ func (s *snapshot) namedThreads() (n int) {
 }
 
 func (w *Writer) putThreadNames() {
-	s, e := &w.snap, w.enc
+	s, e := &w.snap, &w.enc
 	n := s.namedThreads()
 	if n == 0 {
 		return
@@ -298,7 +298,7 @@ func (w *Writer) putThreadNames() {
 }
 
 func (w *Writer) putModules() {
-	s, l, e := &w.snap, &w.plan, w.enc
+	s, l, e := &w.snap, &w.plan, &w.enc
 	mods := s.modules.all()
 	off := w.begin()
 	e.U32(uint32(len(mods)))
@@ -341,7 +341,7 @@ var protections = [8]uint32{
 }
 
 func (w *Writer) putMemoryInfo() {
-	s, e := &w.snap, w.enc
+	s, e := &w.snap, &w.enc
 	maps := s.mappings.all()
 	if len(maps) == 0 {
 		return
@@ -367,7 +367,7 @@ func (w *Writer) putMemoryInfo() {
 }
 
 func (w *Writer) putHandles() {
-	s, l, e := &w.snap, &w.plan, w.enc
+	s, l, e := &w.snap, &w.plan, &w.enc
 	hs := s.handles.all()
 	if len(hs) == 0 {
 		return
@@ -410,7 +410,7 @@ func (w *Writer) putRaw() {
 }
 
 func (w *Writer) putDSO() {
-	s, l, e := &w.snap, &w.plan, w.enc
+	s, l, e := &w.snap, &w.plan, &w.enc
 	if !s.dso.have {
 		return
 	}
@@ -456,7 +456,7 @@ func (w *Writer) putDSO() {
 }
 
 func (w *Writer) putCrashpad() {
-	l, e := &w.plan, w.enc
+	l, e := &w.plan, &w.enc
 	tags := w.opts.Annotations
 	if len(tags) == 0 {
 		return
@@ -493,7 +493,7 @@ func (w *Writer) putUserStreams() {
 }
 
 func (w *Writer) putSoftErrors() {
-	s, l, e := &w.snap, &w.plan, w.enc
+	s, l, e := &w.snap, &w.plan, &w.enc
 	off := w.begin()
 	l.jsonRVA = off
 	e.Bytes(s.bytes.bytes(l.json))
@@ -514,7 +514,7 @@ var blanks = func() (b [64]byte) {
 // ranges lie behind each other up to any size; the threads' stacks stand before them once more, since a thread can
 // only refer to an offset of 32 bits.
 func (w *Writer) putMemory() {
-	s, l, e := &w.snap, &w.plan, w.enc
+	s, l, e := &w.snap, &w.plan, &w.enc
 	rs := s.memory.all()
 	if w.opts.Mode != ModeFull {
 		off := w.begin()
@@ -553,7 +553,7 @@ func (w *Writer) putMemory() {
 // putRanges puts captured memory. What lies behind each other in the snapshot goes to the encoder at once, which then
 // need not copy it.
 func (w *Writer) putRanges(rs []memoryRange) {
-	s, e := &w.snap, w.enc
+	s, e := &w.snap, &w.enc
 	for i := 0; i < len(rs); {
 		at, run := e.Offset(), rs[i].data
 		rs[i].rva = at
@@ -587,7 +587,7 @@ func (w *Writer) placeStacks() {
 // streamMemory reads a range from the target and passes it on, a chunk at a time. A page that can't be read after all
 // is written as zeros, so that everything stays where the directory says.
 func (w *Writer) streamMemory(r *memoryRange) {
-	s, e := &w.snap, w.enc
+	s, e := &w.snap, &w.enc
 	page := s.target.pageSize
 	for at, left := r.start, r.size; left > 0; {
 		buf := w.chunk[:min(uint64(len(w.chunk)), left)]
@@ -618,7 +618,7 @@ func (w *Writer) streamMemory(r *memoryRange) {
 // putRegisterSets puts what of the threads' registers the context records have no room for. Each thread's sets lie in
 // the snapshot as type, size and bytes, each padded to 8.
 func (w *Writer) putRegisterSets() {
-	s, l, e := &w.snap, &w.plan, w.enc
+	s, l, e := &w.snap, &w.plan, &w.enc
 	n := s.registerSets()
 	if n == 0 {
 		return

@@ -1,9 +1,11 @@
 package minidump
 
 import (
+	"bytes"
 	"encoding/binary"
-	"os"
 	"runtime"
+	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -14,17 +16,16 @@ import (
 	"minidump/stream"
 )
 
-// facts are what does not change while the machine runs: read once, by NewWriter.
+// facts are what does not change while the machine runs: read once, by NewWriter. Texts stay in the snapshot's byte arena.
 type facts struct {
-	ready        bool
 	target       target
 	system       system
 	bootTime     uint64 // seconds since 1970; 0: not known
 	bootTimeErr  sys.Errno
 	clockTick    uint64 // USER_HZ
-	cpuinfo      []byte
+	cpuinfo      span
 	cpuinfoErr   sys.Errno
-	osRelease    []byte
+	osRelease    span
 	osReleaseErr sys.Errno
 }
 
@@ -38,14 +39,38 @@ func init() {
 }
 
 // firstLook reads the facts of the machine and finds out what kind of program the process is.
-func (l *live) firstLook(*snapshot) error {
+func (l *live) firstLook(texts *bytesArena) error {
 	f := &l.facts
-	f.target = target{arch: l.native, order: nativeOrder, pageSize: uint64(os.Getpagesize())}
+	f.target = target{arch: l.native, order: nativeOrder, pageSize: uint64(syscall.Getpagesize())}
 	if f.target.android = isAndroid(); f.target.android {
 		sys.ForbidOpenat2(true)
 	}
-	// A 32-bit program under a 64-bit kernel: the ELF header of the program file says so, where it may be read; the
-	// auxiliary vector does otherwise.
+	if err := l.findArch(); err != nil {
+		return err
+	}
+	f.clockTick = 100 // USER_HZ of every architecture there is; AT_CLKTCK would say the same
+	if n, _, errno := procfs.ReadPath("/proc/stat\x00", l.scratch); errno == 0 {
+		f.bootTime, _ = procfs.ParseBootTime(l.scratch[:n])
+	} else {
+		f.bootTimeErr = errno
+	}
+	f.cpuinfo, f.cpuinfoErr = readPath(texts, "/proc/cpuinfo\x00")
+	if f.target.android {
+		f.readAndroid(texts)
+	} else {
+		f.readRelease(texts)
+		f.readVersion(texts, nil)
+	}
+	hwcap, hwcap2 := l.hwcap()
+	f.readProcessors(texts, l.scratch, hwcap, hwcap2)
+	texts.keep()
+	return nil
+}
+
+// findArch tells a 32-bit program under a 64-bit kernel: by the ELF header of the program file, where it may be read, else by
+// the auxiliary vector.
+func (l *live) findArch() error {
+	f := &l.facts
 	head := l.scratch[:elf.HeaderSize64]
 	n, _, errno := l.dir.ReadFile("exe\x00", head)
 	if (errno == unix.ENOENT || errno == unix.ESRCH) && l.followLiving() {
@@ -69,31 +94,16 @@ func (l *live) firstLook(*snapshot) error {
 			f.target.arch = narrow
 		}
 	}
-	f.clockTick = 100 // USER_HZ of every architecture there is; AT_CLKTCK would say the same
-	if n, _, errno := procfs.ReadPath("/proc/stat\x00", l.scratch); errno == 0 {
-		f.bootTime, _ = procfs.ParseBootTime(l.scratch[:n])
-	} else {
-		f.bootTimeErr = errno
-	}
-	f.cpuinfo, f.cpuinfoErr = readWhole("/proc/cpuinfo\x00", l.scratch)
-	hwcap, hwcap2 := l.hwcap()
-	f.readSystem(l.scratch, hwcap, hwcap2)
-	f.ready = true
 	return nil
 }
 
-// readWhole reads a file of the machine, of up to 16 MB, and returns a copy. scratch is enough for most.
-func readWhole(path string, scratch []byte) ([]byte, sys.Errno) {
-	for {
-		n, more, errno := procfs.ReadPath(path, scratch)
-		if errno != 0 {
-			return nil, errno
-		}
-		if !more || len(scratch) >= 16<<20 {
-			return append([]byte(nil), scratch[:n]...), 0
-		}
-		scratch = make([]byte, 4*len(scratch))
+// readPath reads a whole file of the machine into a.
+func readPath(a *bytesArena, path string) (span, sys.Errno) {
+	fd, errno := sys.Open(sys.AT_FDCWD, path, unix.O_RDONLY)
+	if errno != 0 {
+		return span{}, errno
 	}
+	return readAll(a, fd)
 }
 
 // systemRoot goes before the paths of the files that tell which system this is; only tests set it.
@@ -109,31 +119,54 @@ func isAndroid() bool {
 	return err == nil || err == unix.EACCES || err == unix.EPERM
 }
 
-// readSystem fills in what the SystemInfo stream says.
-func (f *facts) readSystem(scratch []byte, hwcap, hwcap2 uint64) {
+// readVersion tells which kernel this is, and behind it the fingerprint of an Android system.
+func (f *facts) readVersion(texts *bytesArena, fingerprint []byte) {
+	info := &f.system.info
+	info.PlatformID = stream.MD_OS_LINUX
+	if f.target.android {
+		info.PlatformID = stream.MD_OS_ANDROID
+	}
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return
+	}
+	info.MajorVersion, info.MinorVersion, info.BuildNumber = procfs.ParseKernelVersion(u.Release[:])
+	sp, b := texts.alloc(int(unsafe.Sizeof(u)) + 1 + len(fingerprint))
+	if b == nil {
+		return
+	}
+	n := 0
+	for _, text := range [...][]byte{u.Sysname[:], u.Release[:], u.Version[:], u.Machine[:], fingerprint} {
+		if end := bytes.IndexByte(text, 0); end >= 0 {
+			text = text[:end]
+		}
+		if n > 0 && len(text) > 0 {
+			b[n] = ' '
+			n++
+		}
+		n += copy(b[n:], text)
+	}
+	f.system.csd = texts.trim(sp, n)
+}
+
+// readRelease reads the file that tells which distribution this is.
+func (f *facts) readRelease(texts *bytesArena) {
+	for _, path := range [...]string{"/etc/lsb-release\x00", "/etc/os-release\x00", "/usr/lib/os-release\x00"} {
+		if f.osRelease, f.osReleaseErr = readPath(texts, systemRoot+path); f.osReleaseErr == 0 {
+			return
+		}
+	}
+}
+
+// readProcessors fills in what the SystemInfo stream says of the processors.
+func (f *facts) readProcessors(texts *bytesArena, scratch []byte, hwcap, hwcap2 uint64) {
 	info := &f.system.info
 	arch := f.target.arch
 	info.ProcessorArchitecture = arch.ProcessorArchitecture()
-	info.PlatformID = stream.MD_OS_LINUX
-
-	var u unix.Utsname
-	if unix.Uname(&u) == nil {
-		info.MajorVersion, info.MinorVersion, info.BuildNumber = procfs.ParseKernelVersion(u.Release[:])
-		f.system.csd = []byte(unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:]) + " " +
-			unix.ByteSliceToString(u.Version[:]) + " " + unix.ByteSliceToString(u.Machine[:]))
-	}
-	if f.target.android {
-		f.readAndroid(scratch)
-	} else if f.osRelease, f.osReleaseErr = readWhole(systemRoot+"/etc/lsb-release\x00", scratch); f.osReleaseErr != 0 {
-		if f.osRelease, f.osReleaseErr = readWhole(systemRoot+"/etc/os-release\x00", scratch); f.osReleaseErr != 0 {
-			f.osRelease, f.osReleaseErr = readWhole(systemRoot+"/usr/lib/os-release\x00", scratch)
-		}
-	}
-
-	cpu := procfs.ParseCPUInfo(f.cpuinfo, runtime.GOARCH)
+	cpu := procfs.ParseCPUInfo(texts.bytes(f.cpuinfo), runtime.GOARCH)
 	n := cpu.Count
-	if b, errno := readWhole("/sys/devices/system/cpu/present\x00", scratch); errno == 0 {
-		if present, ok := procfs.ParseCPUList(b); ok && present > n {
+	if size, _, errno := procfs.ReadPath("/sys/devices/system/cpu/present\x00", scratch); errno == 0 {
+		if present, ok := procfs.ParseCPUList(scratch[:size]); ok && present > n {
 			n = present
 		}
 	}
@@ -191,9 +224,11 @@ func (l *live) hwcap() (hwcap, hwcap2 uint64) {
 		if arch != l.native {
 			return 0, 0
 		}
-		if b, errno = readWhole("/proc/self/auxv\x00", l.scratch); errno != 0 {
+		n, _, errno := procfs.ReadPath("/proc/self/auxv\x00", l.scratch)
+		if errno != 0 {
 			return 0, 0
 		}
+		b = l.scratch[:n]
 	}
 	a := procfs.ParseAuxv(b, arch.WordSize(), nativeOrder)
 	return a.Hwcap, a.Hwcap2
@@ -222,13 +257,13 @@ var systemProps = [][]string{
 
 // readAndroid tells which Android system this is by the properties that its build left in files. There is no lsb-release:
 // the lines KEY=VALUE stand in its place. It fails, softly, if none of the files may be read.
-func (f *facts) readAndroid(scratch []byte) {
-	f.system.info.PlatformID = stream.MD_OS_ANDROID
+func (f *facts) readAndroid(texts *bytesArena) {
 	var files [][]byte
+	mark := texts.used
 	for _, path := range buildProps {
-		b, errno := readWhole(systemRoot+path+"\x00", scratch)
+		sp, errno := readPath(texts, systemRoot+path+"\x00")
 		if errno == 0 {
-			files = append(files, b)
+			files = append(files, texts.bytes(sp))
 		} else if f.osReleaseErr == 0 || errno != unix.ENOENT {
 			f.osReleaseErr = errno // that one may not be read says more than that another is not there
 		}
@@ -236,16 +271,20 @@ func (f *facts) readAndroid(scratch []byte) {
 	if len(files) > 0 {
 		f.osReleaseErr = 0
 	}
+	var lines, fingerprint []byte
 	for _, names := range systemProps {
 		key, v := findProp(files, names)
 		if len(v) == 0 {
 			continue
 		}
-		f.osRelease = append(append(append(append(f.osRelease, key...), '='), v...), '\n')
+		lines = append(append(append(append(lines, key...), '='), v...), '\n')
 		if names[0] == "ro.build.fingerprint" {
-			f.system.csd = append(append(f.system.csd, ' '), v...)
+			fingerprint = append(fingerprint, v...)
 		}
 	}
+	texts.used = mark
+	f.osRelease = texts.put(lines)
+	f.readVersion(texts, fingerprint)
 }
 
 // findProp looks for a property under its names, in all files for each.

@@ -111,7 +111,8 @@ func (s *snapshot) looksLikeGo(mem targetMemory, scratch []byte) bool {
 	}
 	table := scratch[:min(int(phnum)*int(h.Phentsize), 8<<10)]
 	table = table[:mem.read(phdr, table)]
-	im := h.Scan(table, phdr&^(s.target.pageSize-1), s.target.pageSize)
+	im := &s.image
+	im.Scan(&h, table, phdr&^(s.target.pageSize-1), s.target.pageSize)
 	rest := scratch[8<<10:]
 	for i := range im.NumNotes {
 		n := im.Notes[i]

@@ -1,14 +1,10 @@
 package minidump
 
-import (
-	"minidump/procfs"
-)
-
 // followLiving finds a thread that lives, in a process whose first one has ended. The kernel then shows no memory, maps and
 // files under the number of the process, but still does under that of any other thread.
 func (l *live) followLiving() bool {
 	if n, errno := l.dir.TaskFile(l.pid, "stat\x00", l.scratch); errno == 0 {
-		if st, ok := procfs.ParseStat(l.scratch[:n]); ok && st.State != 'Z' && st.State != 'X' {
+		if st := &l.procStat; st.Parse(l.scratch[:n]) && st.State != 'Z' && st.State != 'X' {
 			return false
 		}
 	}
@@ -23,7 +19,7 @@ func (l *live) followLiving() bool {
 		if errno != 0 {
 			continue
 		}
-		if st, ok := procfs.ParseStat(l.scratch[:n]); !ok || st.State == 'Z' || st.State == 'X' {
+		if st := &l.procStat; !st.Parse(l.scratch[:n]) || st.State == 'Z' || st.State == 'X' {
 			continue
 		}
 		if l.dir.Follow(tid) == 0 {

@@ -23,8 +23,7 @@ type liveMemory struct {
 	memFD   int   // /proc/PID/mem; -1: not opened, -2: can't be opened
 	noVM    bool  // process_vm_readv does not work here
 
-	remote [maxIovec]unix.RemoteIovec
-	local  [maxIovec]unix.RemoteIovec
+	iov []unix.RemoteIovec // for the two lists of a vectored read, maxIovec each
 }
 
 // begin forgets what was found out for the last dump. Since then the process may have executed another program, whose
@@ -47,9 +46,9 @@ func (m *liveMemory) read(addr uint64, p []byte) int {
 	}
 	n := 0
 	if !m.noVM {
-		m.local[0] = unix.RemoteIovec{Base: uintptr(unsafe.Pointer(&p[0])), Len: len(p)}
-		m.remote[0] = unix.RemoteIovec{Base: uintptr(addr), Len: len(p)}
-		got, errno := sys.ProcessVMReadv(m.pid, m.local[:1], m.remote[:1])
+		m.iov[0] = unix.RemoteIovec{Base: uintptr(unsafe.Pointer(&p[0])), Len: len(p)}
+		m.iov[1] = unix.RemoteIovec{Base: uintptr(addr), Len: len(p)}
+		got, errno := sys.ProcessVMReadv(m.pid, m.iov[:1], m.iov[1:2])
 		m.note(errno)
 		n = got
 	}
@@ -101,9 +100,6 @@ func (m *liveMemory) readv(reqs []readRequest) {
 		}
 		n := 0
 		for n < len(reqs) && n < maxIovec && uint64(uintptr(reqs[n].addr)) == reqs[n].addr {
-			r := &reqs[n]
-			m.local[n] = unix.RemoteIovec{Base: uintptr(unsafe.Pointer(unsafe.SliceData(r.dst))), Len: len(r.dst)}
-			m.remote[n] = unix.RemoteIovec{Base: uintptr(r.addr), Len: len(r.dst)}
 			n++
 		}
 		if n == 0 { // an address that this process can't even name
@@ -111,7 +107,13 @@ func (m *liveMemory) readv(reqs []readRequest) {
 			reqs = reqs[1:]
 			continue
 		}
-		got, errno := sys.ProcessVMReadv(m.pid, m.local[:n], m.remote[:n])
+		local, remote := m.iov[:n], m.iov[n:2*n] // close together: they are most often short
+		for i := range local {
+			r := &reqs[i]
+			local[i] = unix.RemoteIovec{Base: uintptr(unsafe.Pointer(unsafe.SliceData(r.dst))), Len: len(r.dst)}
+			remote[i] = unix.RemoteIovec{Base: uintptr(r.addr), Len: len(r.dst)}
+		}
+		got, errno := sys.ProcessVMReadv(m.pid, local, remote)
 		m.note(errno)
 		if m.noVM {
 			continue

@@ -175,7 +175,8 @@ func (s *snapshot) imageEnd(m *module) uint64 {
 		return m.end
 	}
 	table := tail(b, h.Phoff)
-	im := h.Scan(table, m.base, s.target.pageSize)
+	im := &s.image
+	im.Scan(&h, table, m.base, s.target.pageSize)
 	if im.Loads == 0 || len(table) < h.ProgTableSize() {
 		return ^uint64(0)
 	}
@@ -301,7 +302,8 @@ func (w *Writer) readNotes(mem targetMemory) {
 			k++
 			m.notes = span{}
 		}
-		im := h.Scan(table, m.base, s.target.pageSize)
+		im := &s.image
+		im.Scan(&h, table, m.base, s.target.pageSize)
 		m.bias = im.Bias
 		m.dynAddr, m.dynSize = im.Dynamic.Addr, min(im.Dynamic.Size, maxDynamic)
 		if id := im.BuildIDIn(&h, b, m.base); id != nil {
@@ -341,8 +343,9 @@ func (w *Writer) readNotes(mem targetMemory) {
 		if m.notesSize > 0 {
 			id = elf.BuildID(b, m.notesAlign, s.target.order)
 		} else if h, ok := elf.ParseHeader(b); ok {
-			im := h.Scan(tail(b, h.Phoff), m.base, s.target.pageSize)
-			h.AddNoteSections(&im, tail(b, h.Shoff))
+			im := &s.image
+			im.Scan(&h, tail(b, h.Phoff), m.base, s.target.pageSize)
+			h.AddNoteSections(im, tail(b, h.Shoff))
 			id = im.BuildIDIn(&h, b, m.base)
 		}
 		if id != nil && !elf.IsAllZero(id) {
@@ -384,7 +387,8 @@ func (w *Writer) readSonames(mem targetMemory) {
 			continue
 		}
 		d := h.ParseDynamic(b)
-		im := elf.Image{Class: h.Class, Base: m.base, Bias: m.bias}
+		im := &s.image
+		im.Class, im.Base, im.Bias = h.Class, m.base, m.bias
 		m.packed = m.base - im.EffectiveBase(&h, &d)
 		if !d.HasSoname || d.Strtab == 0 {
 			continue

@@ -1,46 +1,67 @@
 package minidump
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"runtime"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"minidump/internal/victims"
 	"minidump/ptrace"
 )
 
-// TestReaper sees to it that only a stop which lasts is taken for one that hangs: ptrace.Reap allocates.
+// A stop that lasts is freed of what it may be hanging on, threads that are dead and traced; one that does not last is not
+// looked at.
 func TestReaper(t *testing.T) {
-	for _, c := range []struct {
-		name        string
-		age         time.Duration // of the stop; 0: there is none
-		reaps       bool
-		least, most time.Duration // until the next look; 0: there is none
-	}{
-		{"no stop", 0, false, 0, 0},
-		{"young", 100 * time.Millisecond, false, 100 * time.Millisecond, 400 * time.Millisecond},
-		{"old", time.Second, true, reapAfter, reapAfter},
-	} {
-		var next time.Duration
-		r := &reaper{pid: os.Getpid(), reset: func(d time.Duration) bool { next = d; return true }}
-		r.armed.Store(true)
-		if c.age != 0 {
-			r.since.Store(ptrace.Monotonic() - int64(c.age))
-		}
-		allocs := testing.AllocsPerRun(1, r.reap)
-		if reaps := allocs > 0; reaps != c.reaps {
-			t.Errorf("%s: %v allocations", c.name, allocs)
-		}
-		if next < c.least || next > c.most || r.armed.Load() != (next != 0) {
-			t.Errorf("%s: next in %v", c.name, next)
-		}
+	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "4")
+	w, err := NewWriter(v.PID, Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	var n int
-	r := &reaper{reset: func(time.Duration) bool { n++; return true }}
-	for range 3 {
-		r.stopBegins()
-		r.stopDone()
+	defer w.Close()
+	l := w.src.(*live)
+	if errno := l.listThreads(); errno != 0 {
+		t.Fatal(errno)
 	}
-	if n != 1 {
-		t.Errorf("set %d times for three stops in a row", n)
+	tid := l.tids.all()[1]
+	task := fmt.Sprintf("/proc/%d/task/%d", v.PID, tid)
+
+	traced, end := make(chan bool), make(chan bool)
+	go func() { // an OS thread of its own, which traces one thread and does not wait for it
+		runtime.LockOSThread()
+		th := ptrace.Thread{TID: tid}
+		tracer := ptrace.New(v.PID)
+		tracer.Seize(&th)
+		traced <- th.State == ptrace.Seized
+		<-end
+	}()
+	defer close(end)
+	if !<-traced {
+		t.Fatal("not traced")
+	}
+	unix.Kill(v.PID, unix.SIGKILL)
+	time.Sleep(100 * time.Millisecond)
+
+	wait := func(stopping bool) {
+		l.turn = turnTracer
+		l.stopping.Store(stopping)
+		go func() {
+			time.Sleep(reapAfter + 200*time.Millisecond)
+			l.pass(turnCaller)
+		}()
+		l.awaitTracer()
+		l.stopping.Store(false)
+	}
+	wait(false)
+	if _, err := os.Stat(task); err != nil {
+		t.Fatalf("the dead thread was reaped, or not traced: %v", err)
+	}
+	wait(true)
+	if _, err := os.Stat(task); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the dead thread is still there: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"minidump/context"
+	"minidump/elf"
 	"minidump/stream"
 )
 
@@ -28,6 +29,8 @@ type snapshot struct {
 	raw   [numRaw]span // text streams, as read
 	dso   dsoDebug
 	crash crashInfo
+
+	image elf.Image // the one that is looked at: too large for a stack that shall not grow
 }
 
 // target says how the bytes of the process are to be read.
@@ -64,7 +67,7 @@ type process struct {
 // system is the machine, read once by NewWriter, or what a core file lets one know of it.
 type system struct {
 	info stream.SystemInfo
-	csd  []byte // "Linux 6.1.0 #1 SMP x86_64"
+	csd  span // "Linux 6.1.0 #1 SMP x86_64"
 }
 
 // The raw text streams.

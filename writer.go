@@ -161,8 +161,9 @@ type Writer struct {
 	batch      requests
 	words      [64]uint64
 	debug      [8]uint64 // scratch of putContext
-	enc        *stream.Encoder
+	enc        stream.Encoder
 	plan       layout
+	dirs       [standardStreams]stream.Directory
 	chunk      []byte    // what mode full streams through
 	execFilter [256]byte // for sanitising what is streamed
 	lost       uint64    // bytes that turned out unreadable while they were streamed
@@ -173,21 +174,26 @@ type Writer struct {
 // The encoder's buffer; larger runs of memory are written past it.
 const encoderBuffer = 32 << 10
 
-func newWriter(o Options) (*Writer, error) {
-	w := &Writer{opts: o, enc: stream.NewEncoder(make([]byte, encoderBuffer))}
-	w.plan.dirs = make([]stream.Directory, 0, standardStreams+len(o.UserStreams))
+// init takes what a Writer of any source needs. buf is for the encoder, and need not be left alone between dumps, nor before
+// a dump is written.
+func (w *Writer) init(o Options, buf []byte) error {
+	w.opts = o
+	w.enc.Init(buf)
+	if w.plan.dirs = w.dirs[:0]; len(o.UserStreams) > 0 {
+		w.plan.dirs = make([]stream.Directory, 0, standardStreams+len(o.UserStreams))
+	}
 	w.plan.tags = make([]tagRVA, len(o.Annotations))
 	if o.Mode == ModeFull {
 		w.chunk = make([]byte, 1<<20)
 	}
 	if err := w.snap.reserve(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := w.batch.reserve(32 * arenaUnit); err != nil {
 		w.snap.release()
-		return nil, err
+		return err
 	}
-	return w, nil
+	return nil
 }
 
 // Close lets go of the process and frees the Writer's memory.

@@ -169,7 +169,8 @@ func checkFile(t *testing.T, path string) {
 	}
 	noAllocs(t, "the batch functions", func() {
 		h, _ := ParseHeader(mem)
-		im := h.Scan(mem[h.Phoff:][:h.ProgTableSize()], base, 4096)
+		var im Image
+		im.Scan(&h, mem[h.Phoff:][:h.ProgTableSize()], base, 4096)
 		h.AddNoteSections(&im, mem[min(h.Shoff, uint64(len(mem))):])
 		im.BuildIDIn(&h, mem, base)
 		d := h.ParseDynamic(im.Dynamic.In(mem, base))
@@ -186,7 +187,8 @@ func batchScan(t *testing.T, mem []byte, base uint64) Image {
 		t.Fatal("no header in memory")
 	}
 	page := mem[:min(len(mem), 4096)]
-	im := h.Scan(page[h.Phoff:][:h.ProgTableSize()], base, 4096)
+	var im Image
+	im.Scan(&h, page[h.Phoff:][:h.ProgTableSize()], base, 4096)
 	if size := uint64(h.SectionTableSize()); size != 0 && h.Shoff < uint64(len(page)) {
 		h.AddNoteSections(&im, page[h.Shoff:min(uint64(len(page)), h.Shoff+size)])
 	}

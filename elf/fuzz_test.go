@@ -83,7 +83,8 @@ func FuzzScan(f *testing.F) {
 			t.Fatalf("tables of %d and %d bytes", n, h.SectionTableSize())
 		}
 		at := min(h.Phoff, uint64(len(b)))
-		im := h.Scan(b[at:min(at+uint64(n), uint64(len(b)))], base, 4096)
+		var im Image
+		im.Scan(&h, b[at:min(at+uint64(n), uint64(len(b)))], base, 4096)
 		h.AddNoteSections(&im, b[min(h.Shoff, uint64(len(b))):])
 		mask := h.Class.mask()
 		if im.NumNotes > MaxNotes || im.Bias&^mask != 0 || im.Loads != 0 && (im.MinVaddr >= im.MaxVaddr || im.MaxVaddr-1 > mask) {

@@ -155,19 +155,13 @@ func ParseHeader(b []byte) (Header, bool) {
 		return Header{}, false
 	}
 	h.OSABI = b[7]
-	h.Type = o.Uint16(b[16:])
-	h.Machine = o.Uint16(b[18:])
-	w := h.Class.WordSize()
-	h.Entry = h.Class.word(o, b, 24)
-	h.Phoff = h.Class.word(o, b, 24+w)
-	h.Shoff = h.Class.word(o, b, 24+2*w)
-	t := b[24+3*w:] // e_flags, e_ehsize and what follows have the same sizes in both classes
-	h.Flags = o.Uint32(t)
-	h.Phentsize = o.Uint16(t[6:])
-	h.Phnum = o.Uint16(t[8:])
-	h.Shentsize = o.Uint16(t[10:])
-	h.Shnum = o.Uint16(t[12:])
-	h.Shstrndx = o.Uint16(t[14:])
+	f := h.fields(b[16:])
+	h.Type, h.Machine = f.u16(), f.u16()
+	f.u32() // e_version
+	h.Entry, h.Phoff, h.Shoff = f.word(), f.word(), f.word()
+	h.Flags = f.u32()
+	f.u16() // e_ehsize
+	h.Phentsize, h.Phnum, h.Shentsize, h.Shnum, h.Shstrndx = f.u16(), f.u16(), f.u16(), f.u16(), f.u16()
 	return h, true
 }
 
@@ -234,22 +228,22 @@ type Prog struct {
 // Prog reads entry i of table, the bytes of the program header table. It returns false if table does not hold that
 // entry. i is bounded by table only and not by e_phnum, so that the table of a core file with more than 65,534 segments
 // (see Extended) can be read piece by piece.
-func (h *Header) Prog(table []byte, i int) (Prog, bool) {
+func (h *Header) Prog(table []byte, i int) (p Prog, ok bool) {
 	stride := h.progStride()
 	if stride == 0 || i < 0 || i >= len(table)/stride {
-		return Prog{}, false
+		return p, false
 	}
-	b, o := table[i*stride:(i+1)*stride], h.Order
-	if h.Class == Class64 {
-		return Prog{
-			Type: o.Uint32(b), Flags: o.Uint32(b[4:]), Off: o.Uint64(b[8:]), Vaddr: o.Uint64(b[16:]), Paddr: o.Uint64(b[24:]),
-			Filesz: o.Uint64(b[32:]), Memsz: o.Uint64(b[40:]), Align: o.Uint64(b[48:]),
-		}, true
+	f := h.fields(table[i*stride:])
+	p.Type = f.u32()
+	if f.wide {
+		p.Flags = f.u32()
 	}
-	return Prog{
-		Type: o.Uint32(b), Off: uint64(o.Uint32(b[4:])), Vaddr: uint64(o.Uint32(b[8:])), Paddr: uint64(o.Uint32(b[12:])),
-		Filesz: uint64(o.Uint32(b[16:])), Memsz: uint64(o.Uint32(b[20:])), Flags: o.Uint32(b[24:]), Align: uint64(o.Uint32(b[28:])),
-	}, true
+	p.Off, p.Vaddr, p.Paddr, p.Filesz, p.Memsz = f.word(), f.word(), f.word(), f.word(), f.word()
+	if !f.wide {
+		p.Flags = f.u32()
+	}
+	p.Align = f.word()
+	return p, true
 }
 
 // Section is a section header (Elf32_Shdr, Elf64_Shdr).
@@ -266,23 +260,47 @@ type Section struct {
 
 // Section reads entry i of table, the bytes of the section header table. It returns false if table does not hold that
 // entry. i is bounded by table only.
-func (h *Header) Section(table []byte, i int) (Section, bool) {
+func (h *Header) Section(table []byte, i int) (t Section, ok bool) {
 	stride := h.sectionStride()
 	if stride == 0 || i < 0 || i >= len(table)/stride {
-		return Section{}, false
+		return t, false
 	}
-	b, o := table[i*stride:(i+1)*stride], h.Order
-	if h.Class == Class64 {
-		return Section{
-			Name: o.Uint32(b), Type: o.Uint32(b[4:]), Flags: o.Uint64(b[8:]), Addr: o.Uint64(b[16:]), Off: o.Uint64(b[24:]),
-			Size: o.Uint64(b[32:]), Link: o.Uint32(b[40:]), Info: o.Uint32(b[44:]), Align: o.Uint64(b[48:]), Entsize: o.Uint64(b[56:]),
-		}, true
+	f := h.fields(table[i*stride:])
+	t.Name, t.Type = f.u32(), f.u32()
+	t.Flags, t.Addr, t.Off, t.Size = f.word(), f.word(), f.word(), f.word()
+	t.Link, t.Info = f.u32(), f.u32()
+	t.Align, t.Entsize = f.word(), f.word()
+	return t, true
+}
+
+// fields reads the fields of a record one after the other. The caller has seen to it that b holds them all.
+type fields struct {
+	b    []byte
+	o    binary.ByteOrder
+	wide bool // words have 64 bits
+}
+
+func (h *Header) fields(b []byte) fields { return fields{b, h.Order, h.Class == Class64} }
+
+func (f *fields) u16() uint16 {
+	v := f.o.Uint16(f.b)
+	f.b = f.b[2:]
+	return v
+}
+
+func (f *fields) u32() uint32 {
+	v := f.o.Uint32(f.b)
+	f.b = f.b[4:]
+	return v
+}
+
+func (f *fields) word() uint64 {
+	if !f.wide {
+		return uint64(f.u32())
 	}
-	return Section{
-		Name: o.Uint32(b), Type: o.Uint32(b[4:]), Flags: uint64(o.Uint32(b[8:])), Addr: uint64(o.Uint32(b[12:])),
-		Off: uint64(o.Uint32(b[16:])), Size: uint64(o.Uint32(b[20:])), Link: o.Uint32(b[24:]), Info: o.Uint32(b[28:]),
-		Align: uint64(o.Uint32(b[32:])), Entsize: uint64(o.Uint32(b[36:])),
-	}, true
+	v := f.o.Uint64(f.b)
+	f.b = f.b[8:]
+	return v
 }
 
 // Extended returns the true numbers of segments and sections and the true index of the section name table, given

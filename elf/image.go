@@ -47,15 +47,15 @@ type Image struct {
 // End returns the runtime address at which the image ends: Bias+MaxVaddr, cut to the class.
 func (im *Image) End() uint64 { return (im.Bias + im.MaxVaddr) & im.Class.mask() }
 
-// Scan reads the program header table of an image whose ELF header lies at address base (0 for a file is fine: then
+// Scan fills im in from the program header table of an image whose ELF header lies at address base (0 for a file is fine: then
 // all addresses are relative to the start of the image). pageSize is that of the target, not of the host; a value
 // that is no power of two counts as 4096.
 //
 // The load bias is base minus the page-truncated p_vaddr of the PT_LOAD that maps file offset 0, which is where the
 // header lies; if none does, of the first PT_LOAD. No more than MaxProgTable bytes of table are looked at.
-func (h *Header) Scan(table []byte, base uint64, pageSize uint64) Image {
-	var s scan
-	s.init(h.Class, base, pageSize)
+func (im *Image) Scan(h *Header, table []byte, base uint64, pageSize uint64) {
+	*im = Image{Class: h.Class, Base: base}
+	s := newScan(im, pageSize)
 	n := h.ProgTableSize()
 	if stride := h.progStride(); stride != 0 {
 		n /= stride
@@ -67,12 +67,12 @@ func (h *Header) Scan(table []byte, base uint64, pageSize uint64) Image {
 		}
 		s.add(&p)
 	}
-	return s.finish()
+	s.finish()
 }
 
 // scan collects an Image from program headers given one by one. Until finish, addresses are link-time addresses.
 type scan struct {
-	im        Image
+	im        *Image
 	page      uint64
 	first     uint64 // page-truncated p_vaddr of the PT_LOAD that tells the bias
 	maps0     bool   // that PT_LOAD maps file offset 0
@@ -81,18 +81,15 @@ type scan struct {
 	gotExec   bool
 }
 
-func (s *scan) init(c Class, base, pageSize uint64) {
-	*s = scan{}
+func newScan(im *Image, pageSize uint64) scan {
 	if pageSize == 0 || pageSize&(pageSize-1) != 0 {
 		pageSize = 4096
 	}
-	s.page = pageSize
-	s.im.Class = c
-	s.im.Base = base
+	return scan{im: im, page: pageSize}
 }
 
 func (s *scan) add(p *Prog) {
-	im := &s.im
+	im := s.im
 	switch p.Type {
 	case PT_LOAD:
 		if p.Memsz == 0 || p.Vaddr+p.Memsz < p.Vaddr || p.Vaddr+p.Memsz-1 > im.Class.mask() {
@@ -136,8 +133,8 @@ func (s *scan) add(p *Prog) {
 	}
 }
 
-func (s *scan) finish() Image {
-	im := &s.im
+func (s *scan) finish() {
+	im := s.im
 	mask := im.Class.mask()
 	if im.Loads != 0 {
 		im.Bias = (im.Base - s.first) & mask
@@ -161,7 +158,6 @@ func (s *scan) finish() Image {
 			r.Addr = (r.Addr + im.Bias) & mask
 		}
 	}
-	return *im
 }
 
 // AddNoteSections adds to Notes the loaded note sections of an image that no PT_NOTE segment covers. The Go linker

@@ -5,7 +5,9 @@ import "testing"
 func scanOf(s *synth, base, page uint64) (Header, Image) {
 	b := s.bytes()
 	h, _ := ParseHeader(b)
-	return h, h.Scan(b[h.Phoff:][:h.ProgTableSize()], base, page)
+	var im Image
+	im.Scan(&h, b[h.Phoff:][:h.ProgTableSize()], base, page)
+	return h, im
 }
 
 func TestScan(t *testing.T) {

@@ -61,8 +61,6 @@ func ParseLinkMap(b []byte, c Class, o binary.ByteOrder) (LinkMap, bool) {
 	if len(b) < LinkMapSize(c) {
 		return LinkMap{}, false
 	}
-	w := c.WordSize()
-	return LinkMap{
-		Addr: c.word(o, b, 0), Name: c.word(o, b, w), Ld: c.word(o, b, 2*w), Next: c.word(o, b, 3*w), Prev: c.word(o, b, 4*w),
-	}, true
+	f := fields{b, o, c == Class64}
+	return LinkMap{Addr: f.word(), Name: f.word(), Ld: f.word(), Next: f.word(), Prev: f.word()}, true
 }

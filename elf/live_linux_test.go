@@ -174,7 +174,8 @@ func checkLive(t *testing.T, pid, path string) {
 	if !ok {
 		t.Fatalf("no header of %s at %#x", path, base)
 	}
-	im := h.Scan(page[h.Phoff:][:h.ProgTableSize()], base, 4096)
+	var im Image
+	im.Scan(&h, page[h.Phoff:][:h.ProgTableSize()], base, 4096)
 	if want := auxv(t, pid, 9) - h.Entry; im.Bias != want { // AT_ENTRY
 		t.Errorf("bias %#x, the kernel says %#x", im.Bias, want)
 	}

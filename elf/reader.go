@@ -49,8 +49,17 @@ func NewReader(scratch []byte) *Reader {
 	if len(scratch) < MinScratch {
 		scratch = make([]byte, MinScratch)
 	}
+	r := new(Reader)
+	r.Init(scratch)
+	return r
+}
+
+// Init makes of r what NewReader returns, for a Reader that is part of something larger. It allocates nothing, and panics if
+// scratch is shorter than MinScratch.
+func (r *Reader) Init(scratch []byte) {
+	_ = scratch[MinScratch-1]
 	half := len(scratch) / 2
-	return &Reader{table: window{buf: scratch[:half:half]}, data: window{buf: scratch[half:]}}
+	r.table, r.data = window{buf: scratch[:half:half]}, window{buf: scratch[half:]}
 }
 
 // Open reads the ELF header and the program headers. It returns false if there is no ELF header at offset 0. A table
@@ -61,21 +70,21 @@ func (r *Reader) Open(src Source, layout Layout) bool {
 	}
 	r.src, r.layout = src, layout
 	r.table.n, r.data.n = 0, 0
-	r.Image = Image{}
 	b := r.table.at(src, 0, HeaderSize64)
 	if b == nil {
 		b = r.table.at(src, 0, HeaderSize32)
 	}
 	var ok bool
 	if r.Header, ok = ParseHeader(b); !ok {
+		r.Image = Image{}
 		return false
 	}
 	base := uint64(0)
 	if layout.Memory {
 		base = layout.Base
 	}
-	var s scan
-	s.init(r.Header.Class, base, layout.PageSize)
+	r.Image = Image{Class: r.Header.Class, Base: base}
+	s := newScan(&r.Image, layout.PageSize)
 	for i := 0; i < r.numProgs(); i++ {
 		p, ok := r.prog(i)
 		if !ok {
@@ -83,7 +92,7 @@ func (r *Reader) Open(src Source, layout Layout) bool {
 		}
 		s.add(&p)
 	}
-	r.Image = s.finish()
+	s.finish()
 	return true
 }
 

@@ -51,7 +51,16 @@ func NewZipReader(scratch []byte) *ZipReader {
 	if len(scratch) < MinScratch {
 		scratch = make([]byte, MinScratch)
 	}
-	return &ZipReader{dir: window{buf: scratch}}
+	z := new(ZipReader)
+	z.Init(scratch)
+	return z
+}
+
+// Init makes of z what NewZipReader returns, for a ZipReader that is part of something larger. It allocates nothing, and
+// panics if scratch is shorter than MinScratch.
+func (z *ZipReader) Init(scratch []byte) {
+	_ = scratch[MinScratch-1]
+	z.dir = window{buf: scratch}
 }
 
 // At returns the stored entry whose contents hold the byte at offset off of the archive of size bytes: what a mapping

@@ -32,10 +32,18 @@ const pathSize = 4096
 // Open opens /proc/PID and its task directory. pid may also be the number of a thread other than the first: the kernel
 // does not list such directories but opens them, and Status.Tgid then differs from pid.
 func Open(pid int) (*Dir, error) {
-	if pid <= 0 {
-		return nil, &os.PathError{Op: "open", Path: procPath(pid), Err: ErrNoProcess}
+	d := new(Dir)
+	if err := d.Open(pid); err != nil {
+		return nil, err
 	}
-	d := &Dir{taskFd: -1}
+	return d, nil
+}
+
+// Open makes of d what the function Open returns, for a Dir that is part of something larger. d must not be open.
+func (d *Dir) Open(pid int) error {
+	if pid <= 0 {
+		return &os.PathError{Op: "open", Path: procPath(pid), Err: ErrNoProcess}
+	}
 	n := copy(d.path[:], "/proc/")
 	n = appendDecimal(d.path[:], n, uint64(pid))
 	d.path[n] = 0
@@ -44,20 +52,20 @@ func Open(pid int) (*Dir, error) {
 		// Without /proc, every process would seem to be gone.
 		probe, probeErrno := sys.Open(sys.AT_FDCWD, "/proc/self\x00", unix.O_PATH)
 		if probeErrno != 0 {
-			return nil, &os.PathError{Op: "/proc is not mounted: open", Path: procPath(pid), Err: errno}
+			return &os.PathError{Op: "/proc is not mounted: open", Path: procPath(pid), Err: errno}
 		}
 		sys.Close(probe)
 		errno = unix.ESRCH
 	}
 	if errno != 0 {
-		return nil, &os.PathError{Op: "open", Path: procPath(pid), Err: errno}
+		return &os.PathError{Op: "open", Path: procPath(pid), Err: errno}
 	}
 	d.fd = fd
 	d.taskFd, d.taskErr = sys.Open(fd, "task\x00", unix.O_RDONLY|unix.O_DIRECTORY)
 	if d.taskErr != 0 {
 		d.taskFd = -1
 	}
-	return d, nil
+	return nil
 }
 
 func procPath(pid int) string { return "/proc/" + strconv.Itoa(pid) }

@@ -175,7 +175,8 @@ func TestTasks(t *testing.T) {
 			t.Errorf("name of thread %d: %q, %v by %d system calls; want %q by 3", tid, buf[:n], errno, count, names[i])
 		}
 		n, errno = d.TaskFile(tid, "stat\x00", buf)
-		s, ok := ParseStat(buf[:n])
+		var s Stat
+		ok := s.Parse(buf[:n])
 		if errno != 0 || !ok || s.PID != tid || string(s.Comm) != names[i] || s.PPID != int32(os.Getpid()) {
 			t.Errorf("stat of thread %d: %+v, %v, %v", tid, s, ok, errno)
 		}
@@ -252,7 +253,7 @@ func TestZombie(t *testing.T) {
 	for end := time.Now().Add(10 * time.Second); (s.State != 'Z' || tasks != 1) && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		n, _, errno := d.ReadFile("stat\x00", buf)
 		var ok bool
-		if s, ok = ParseStat(buf[:n]); errno != 0 || !ok {
+		if ok = s.Parse(buf[:n]); errno != 0 || !ok {
 			t.Fatalf("stat %q, %v", buf[:n], errno)
 		}
 		if tasks, _, errno = d.Tasks(make([]byte, 512), out); errno != 0 {
@@ -304,7 +305,8 @@ func TestStatAndBootTime(t *testing.T) {
 	d := open(t, os.Getpid())
 	buf := make([]byte, 1<<16)
 	n, _, errno := d.ReadFile("stat\x00", buf)
-	s, ok := ParseStat(buf[:n])
+	var s Stat
+	ok := s.Parse(buf[:n])
 	if errno != 0 || !ok {
 		t.Fatalf("%q: %v, %v", buf[:n], ok, errno)
 	}
@@ -590,7 +592,7 @@ func TestNoAllocations(t *testing.T) {
 		{"NextMapping", func() { m, _, _ := NextMapping(maps); sink += len(m.Name) }},
 		{"ParseMapsLine", func() { m, _ := ParseMapsLine(maps[:bytes.IndexByte(maps, '\n')]); sink += len(m.Name) }},
 		{"UnescapeName", func() { sink += UnescapeName(buf, name) }},
-		{"ParseStat", func() { s, _ := ParseStat(stat); sink += int(s.PID) }},
+		{"Stat.Parse", func() { var s Stat; s.Parse(stat); sink += int(s.PID) }},
 		{"ParseStatus", func() { s := ParseStatus(status); sink += int(s.Tgid) }},
 		{"ParseSyscall", func() { nr, _, _, _, _ := ParseSyscall(stat); sink += int(nr) }},
 		{"ParseAuxv", func() { a := ParseAuxv(auxv, 8, binary.LittleEndian); sink += int(a.Have) }},

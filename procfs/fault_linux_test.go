@@ -102,7 +102,8 @@ func TestNoPermission(t *testing.T) {
 	_, errno = d.OpenRoot([]byte("/etc/passwd"), new(unix.Statx_t))
 	denied("root", errno)
 	n, _, errno := d.ReadFile("stat\x00", buf)
-	if s, ok := ParseStat(buf[:n]); errno != 0 || !ok || s.PID != 1 || s.StartStack != 0 || s.StartCode > 1 {
+	var s Stat
+	if ok := s.Parse(buf[:n]); errno != 0 || !ok || s.PID != 1 || s.StartStack != 0 || s.StartCode > 1 {
 		t.Errorf("stat: %+v, %v, %v", s, ok, errno)
 	}
 }

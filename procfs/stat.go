@@ -43,23 +43,24 @@ type Stat struct {
 	ExitCode   int32 // as waitpid(2) gives it
 }
 
-// ParseStat reads a stat file. The name of the process stands in parentheses and may hold anything, so it ends at the last
+// Parse fills s in from a stat file. The name of the process stands in parentheses and may hold anything, so it ends at the last
 // one. It is ok when everything up to RSS (field 24, which every kernel has) is there and well formed; what a
 // kernel does not give is 0.
-func ParseStat(b []byte) (Stat, bool) {
-	var s Stat
+func (s *Stat) Parse(b []byte) (ok bool) {
+	*s = Stat{}
 	pid, i := signedAt(b, 0)
 	if i == 0 || i+2 > len(b) || b[i] != ' ' || b[i+1] != '(' {
-		return Stat{}, false
+		return false
 	}
 	open := i + 1
 	end := bytes.LastIndexByte(b, ')')
 	if end <= open || end+3 > len(b) || b[end+1] != ' ' {
-		return Stat{}, false
+		return false
 	}
 	s.PID = int32At(b, 0)
 	if int64(s.PID) != pid {
-		return Stat{}, false
+		s.PID = 0
+		return false
 	}
 	s.Comm = b[open+1 : end : end]
 	s.State = b[end+2]
@@ -92,7 +93,7 @@ func ParseStat(b []byte) (Stat, bool) {
 	s.WChan, s.Processor, s.RTPriority, s.Policy = f[35], int32(f[39]), uint32(f[40]), uint32(f[41])
 	s.StartData, s.EndData, s.StartBrk = f[45], f[46], f[47]
 	s.ArgStart, s.ArgEnd, s.EnvStart, s.EnvEnd, s.ExitCode = f[48], f[49], f[50], f[51], int32(f[52])
-	return s, field > 24
+	return field > 24
 }
 
 // ParseBootTime finds the line "btime N" of /proc/stat: the time of boot in seconds since 1970. Together with

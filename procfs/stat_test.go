@@ -11,7 +11,7 @@ const statTail = " S 22 33 44 34816 55 4194304 6 7 8 9 10 11 12 13 20 -5 3 0 123
 	"4194304 4200000 140735000000000 140735000000100 4198400 0 0 4096 1260 77 0 0 17 1 99 2 0 0 0 6300000 6310000 " +
 	"7000000 140735000001000 140735000001100 140735000001100 140735000001fff"
 
-func TestParseStat(t *testing.T) {
+func TestStat(t *testing.T) {
 	tail := strings.Replace(statTail, "140735000001fff", "140735000001999 139\n", 1)
 	want := Stat{
 		PID: 11, State: 'S', PPID: 22, PGrp: 33, Session: 44, TTY: 34816, Flags: 4194304, MinFaults: 6, MajFaults: 8,
@@ -22,7 +22,8 @@ func TestParseStat(t *testing.T) {
 		ExitCode: 139,
 	}
 	for _, comm := range []string{"cat", "", "a b", ") S 1 2 3", "((()))", "a\nb", "\xff", "x) (y"} {
-		s, ok := ParseStat([]byte("11 (" + comm + ")" + tail))
+		var s Stat
+		ok := s.Parse([]byte("11 (" + comm + ")" + tail))
 		want.Comm = []byte(comm)
 		if !ok || string(s.Comm) != comm {
 			t.Errorf("%q: %+v, %v", comm, s, ok)
@@ -34,7 +35,8 @@ func TestParseStat(t *testing.T) {
 		}
 	}
 	// Negative numbers keep their sign: a process without a terminal, a kernel thread.
-	s, ok := ParseStat([]byte("2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 -2 0 1 0 5 0 -7"))
+	var s Stat
+	ok := s.Parse([]byte("2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 -2 0 1 0 5 0 -7"))
 	if !ok || s.Priority != -2 || s.RSS != -7 || s.StartTime != 5 {
 		t.Errorf("kernel thread: %+v, %v", s, ok)
 	}
@@ -47,16 +49,17 @@ func TestHostileStat(t *testing.T) {
 		"1 (a)S 2", "99999999999999999999 (a)" + statTail,
 	}
 	for _, text := range bad {
-		if s, ok := ParseStat([]byte(text)); ok {
-			t.Errorf("ParseStat(%q) = %+v, true", text, s)
+		var s Stat
+		if ok := s.Parse([]byte(text)); ok {
+			t.Errorf("Parse(%q) = %+v, true", text, s)
 		}
 	}
 	// Up to rss is enough, one field less is not.
 	fields := strings.Fields("1 (a)" + statTail)
-	if _, ok := ParseStat([]byte(strings.Join(fields[:24], " "))); !ok {
+	if ok := new(Stat).Parse([]byte(strings.Join(fields[:24], " "))); !ok {
 		t.Error("24 fields were not enough")
 	}
-	if _, ok := ParseStat([]byte(strings.Join(fields[:23], " "))); ok {
+	if ok := new(Stat).Parse([]byte(strings.Join(fields[:23], " "))); ok {
 		t.Error("23 fields were enough")
 	}
 }
@@ -159,7 +162,8 @@ func FuzzStat(f *testing.F) {
 	f.Add([]byte("2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 -2 0 1 0 5 0 -7"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		ParseBootTime(text)
-		s, ok := ParseStat(text)
+		var s Stat
+		ok := s.Parse(text)
 		if ok && !strings.HasPrefix(string(text), fmt.Sprintf("%d (%s) %s ", s.PID, s.Comm, []byte{s.State})) &&
 			text[0] != '0' && text[0] != '-' {
 			t.Fatalf("%q: %+v", text, s)

@@ -69,14 +69,22 @@ type Tracer struct {
 	path   [40]byte
 	stat   [256]byte
 
-	left  [MaxLeftover]int32
 	nleft int
 	over  int // leftovers for which there was no room
+	left  [MaxLeftover]int32
 }
 
 // New makes a Tracer for the process pid (the id of its main thread). It touches the process in no way.
 func New(pid int) *Tracer {
-	return &Tracer{pid: int32(pid)}
+	t := new(Tracer)
+	t.Init(pid)
+	return t
+}
+
+// Init makes of t what New returns, for a Tracer that is part of something larger. Of threads that are left over it knows
+// nothing any more.
+func (t *Tracer) Init(pid int) {
+	t.pid, t.old, t.nleft, t.over = int32(pid), false, 0, 0
 }
 
 // Seize attaches to th and tells it to stop, without waiting for that. The state becomes Seized, or Gone, Denied or

@@ -182,7 +182,7 @@ func TestExec(t *testing.T) {
 				t.Logf("Reap found %d", reaped)
 				return
 			case <-time.After(20 * time.Millisecond):
-				reaped += Reap(v.pid)
+				reaped += Reap(v.pid, tasks(v.pid))
 			}
 		}
 	})

@@ -38,7 +38,16 @@ func NewEncoder(buf []byte) *Encoder {
 	if len(buf) < MinBuffer {
 		buf = make([]byte, MinBuffer)
 	}
-	return &Encoder{buf: buf, order: binary.LittleEndian}
+	e := new(Encoder)
+	e.Init(buf)
+	return e
+}
+
+// Init makes of e what NewEncoder returns, for an Encoder that is part of something larger. It panics if buf is shorter than
+// MinBuffer.
+func (e *Encoder) Init(buf []byte) {
+	_ = buf[MinBuffer-1]
+	*e = Encoder{buf: buf, order: binary.LittleEndian}
 }
 
 // Reset starts a new file at offset 0: what the buffer holds and the error are dropped. If w is nil the Encoder only

@@ -23,7 +23,10 @@ import (
 )
 
 // Globals, as the two would take 12 KB of the stack.
-var before, after runtime.MemStats
+var (
+	before, after runtime.MemStats
+	text          [256]byte // a line of output
+)
 
 func main() {
 	os.Exit(run(os.Args[1:]))
@@ -34,14 +37,20 @@ func fail(text string) int {
 	return 1
 }
 
-func run(args []string) int {
+// flags are a variable of the package, as they would take room on the stack of all dumps.
+var flags = struct {
+	pid, repeat, gap int
+	counted          bool
+	minidump.Options
+}{repeat: 1, counted: true}
+
+func parse(args []string) (complaint string) {
 	if len(args) < 3 {
-		return fail("usage: bench PID TID OUT [--repeat K] [--gap-ms G] [--uncounted] [--limit N] [--mode stack|indirect|full] [--sanitize]")
+		return "usage: bench PID TID OUT [--repeat K] [--gap-ms G] [--uncounted] [--limit N] [--mode stack|indirect|full] [--sanitize]"
 	}
-	pid, _ := strconv.Atoi(args[0])
-	tid, _ := strconv.Atoi(args[1])
-	repeat, gap, counted := 1, 0, true
-	o := minidump.Options{Thread: tid}
+	f := &flags
+	f.pid, _ = strconv.Atoi(args[0])
+	f.Thread, _ = strconv.Atoi(args[1])
 	for i := 3; i < len(args); i++ {
 		value := func() string {
 			i++
@@ -52,31 +61,38 @@ func run(args []string) int {
 		}
 		switch args[i] {
 		case "--repeat":
-			repeat, _ = strconv.Atoi(value())
+			f.repeat, _ = strconv.Atoi(value())
 		case "--gap-ms":
-			gap, _ = strconv.Atoi(value())
+			f.gap, _ = strconv.Atoi(value())
 		case "--uncounted":
-			counted = false
+			f.counted = false
 		case "--limit":
-			o.Limit, _ = strconv.ParseUint(value(), 10, 64)
+			f.Limit, _ = strconv.ParseUint(value(), 10, 64)
 		case "--sanitize":
-			o.SanitizeStacks = true
+			f.SanitizeStacks = true
 		case "--mode":
 			switch value() {
 			case "indirect":
-				o.Mode = minidump.ModeIndirect
+				f.Mode = minidump.ModeIndirect
 			case "full":
-				o.Mode = minidump.ModeFull
+				f.Mode = minidump.ModeFull
 			}
 		default:
-			return fail("unknown flag " + args[i])
+			return "unknown flag " + args[i]
 		}
 	}
+	return ""
+}
+
+func run(args []string) int {
+	if complaint := parse(args); complaint != "" {
+		return fail(complaint)
+	}
 	var counting int64
-	if counted {
+	if flags.counted {
 		counting = countingKB()
 	}
-	w, err := minidump.NewWriter(pid, o)
+	w, err := minidump.NewWriter(flags.pid, flags.Options)
 	if err != nil {
 		return fail(err.Error())
 	}
@@ -87,10 +103,10 @@ func run(args []string) int {
 		return fail("open " + args[2] + ": " + err.Error())
 	}
 	f := os.NewFile(uintptr(fd), args[2])
-	var line []byte
-	total, pause := make([]int64, 0, repeat), make([]int64, 0, repeat)
-	for k := range repeat {
-		if counted {
+	line := text[:0]
+	total, pause := make([]int64, 0, flags.repeat), make([]int64, 0, flags.repeat)
+	for k := range flags.repeat {
+		if flags.counted {
 			runtime.ReadMemStats(&before)
 		}
 		start := time.Now()
@@ -103,7 +119,7 @@ func run(args []string) int {
 		}
 		r, err := w.Dump(f)
 		ns := time.Since(start).Nanoseconds()
-		if counted {
+		if flags.counted {
 			runtime.ReadMemStats(&after)
 		}
 		if err != nil {
@@ -114,15 +130,15 @@ func run(args []string) int {
 		line = strconv.AppendInt(line, int64(k), 10)
 		line = field(line, " ns=", ns)
 		line = field(line, " pause_ns=", r.Pause.Nanoseconds())
-		if counted {
+		if flags.counted {
 			line = field(line, " allocs=", int64(after.Mallocs-before.Mallocs))
 			line = field(line, " alloc_bytes=", int64(after.TotalAlloc-before.TotalAlloc))
 		}
 		line = field(line, " size=", int64(r.Size))
 		os.Stdout.Write(append(line, '\n'))
-		if gap > 0 {
+		if flags.gap > 0 {
 			// Not time.Sleep, for whose timer the runtime starts a thread.
-			ts := syscall.NsecToTimespec(int64(gap) * 1e6)
+			ts := syscall.NsecToTimespec(int64(flags.gap) * 1e6)
 			syscall.Nanosleep(&ts, nil)
 		}
 	}

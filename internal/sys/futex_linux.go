@@ -12,9 +12,12 @@ const (
 	futexWakePrivate = 1 | 128
 )
 
-// FutexWait blocks while *word is value, and may return early. *word must not be on a goroutine stack.
-func FutexWait(word *uint32, value uint32) {
-	Blocking(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWaitPrivate, uintptr(value), 0, 0, 0)
+// FutexWait blocks while *word is value, for as long as timeout at most, and may return early; ETIMEDOUT is the one
+// error that tells something. A nil timeout is none. Neither may be on a goroutine stack.
+func FutexWait(word *uint32, value uint32, timeout *unix.Timespec) Errno {
+	_, e := Blocking(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWaitPrivate, uintptr(value),
+		uintptr(unsafe.Pointer(timeout)), 0, 0)
+	return e
 }
 
 // FutexWake wakes one waiter on word.
