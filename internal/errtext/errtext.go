@@ -1,0 +1,57 @@
+// Package errtext makes the texts of errors, for the packages that a live dump is made with.
+//
+// They do without package fmt, which imports os: what os makes when a program starts, and the tables and the code of both, are
+// a hundred kilobytes of memory in a process that dumps another one and has no other use for them.
+package errtext
+
+import "strconv"
+
+// Hex is a number that is written in hexadecimal, after 0x.
+type Hex uint64
+
+// Join makes a text of pieces: strings, integers (in decimal), a Hex, errors, and what has a String method. Nothing is put
+// between them.
+func Join(parts ...any) string {
+	var b []byte
+	for _, part := range parts {
+		switch v := part.(type) {
+		case string:
+			b = append(b, v...)
+		case []byte:
+			b = append(b, v...)
+		case int:
+			b = strconv.AppendInt(b, int64(v), 10)
+		case int32:
+			b = strconv.AppendInt(b, int64(v), 10)
+		case int64:
+			b = strconv.AppendInt(b, v, 10)
+		case uint16:
+			b = strconv.AppendUint(b, uint64(v), 10)
+		case uint32:
+			b = strconv.AppendUint(b, uint64(v), 10)
+		case uint64:
+			b = strconv.AppendUint(b, v, 10)
+		case Hex:
+			b = strconv.AppendUint(append(b, "0x"...), uint64(v), 16)
+		case error:
+			b = append(b, v.Error()...)
+		case interface{ String() string }:
+			b = append(b, v.String()...)
+		default:
+			b = append(b, '?')
+		}
+	}
+	return string(b)
+}
+
+// Wrap makes an error that wraps err. Its text is that of the pieces, then ": " and the text of err.
+func Wrap(err error, parts ...any) error { return &wrapped{Join(parts...), err} }
+
+type wrapped struct {
+	text string
+	err  error
+}
+
+func (e *wrapped) Error() string { return e.text + ": " + e.err.Error() }
+
+func (e *wrapped) Unwrap() error { return e.err }
