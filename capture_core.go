@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
-	"os"
+	"io/fs"
 
 	"minidump/context"
 	"minidump/elf"
+	"minidump/internal/errtext"
 	"minidump/procfs"
 	"minidump/stream"
 )
@@ -77,27 +77,28 @@ func (m *memoryImage) ReadAt(p []byte, off uint64) int {
 	return m.mem.read(m.base+off, p)
 }
 
-// OpenCoreFile prepares dumps of the ELF core file at path, on any Unix or Windows. It works as OpenCore does; Close
-// closes the file.
-func OpenCoreFile(path string, o Options) (*Writer, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("minidump: %w", err)
-	}
-	info, err := f.Stat()
+// OpenCoreFile works as OpenCore does for an open file, such as an *os.File, on any Unix or Windows. Close closes it. After an
+// error it is closed.
+func OpenCoreFile(file interface {
+	io.ReaderAt
+	io.Closer
+	Name() string
+	Stat() (fs.FileInfo, error)
+}, o Options) (*Writer, error) {
+	info, err := file.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no regular file: %w", path, ErrNotCore)
+		err = errtext.Wrap(ErrNotCore, file.Name(), " is no regular file")
 	}
 	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("minidump: %w", err)
+		file.Close()
+		return nil, errtext.Wrap(err, "minidump")
 	}
-	w, err := openCore(path, f, info.Size(), o)
+	w, err := openCore(file.Name(), file, info.Size(), o)
 	if err != nil {
-		f.Close()
+		file.Close()
 		return nil, err
 	}
-	w.src.(*core).closer = f
+	w.src.(*core).closer = file
 	return w, nil
 }
 
@@ -154,9 +155,9 @@ func newCore(name string, r io.ReaderAt, size int64) (*core, error) {
 	c.settle()
 	if c.notes.n == 0 && c.mem.segments.n == 0 {
 		c.close()
-		return nil, fmt.Errorf("minidump: %s holds neither threads nor memory: %w", name, ErrNotCore)
+		return nil, errtext.Wrap(ErrNotCore, "minidump: ", name, " holds neither threads nor memory")
 	}
-	c.csd = fmt.Appendf(nil, "Linux core %s", c.machine())
+	c.csd = []byte("Linux core " + c.machine())
 	c.images = elf.NewReader(make([]byte, 32<<10))
 	c.window = memoryWindow{mem: &c.mem, buf: make([]byte, dsoChunk)}
 	c.image.mem = &c.mem
@@ -178,12 +179,13 @@ func (c *core) readHeader() error {
 	b = b[:c.mem.readFile(0, b)]
 	for _, z := range compressions {
 		if bytes.HasPrefix(b, []byte(z.magic)) {
-			return fmt.Errorf("minidump: %s is %w by %s: decompress it first: %s %s", c.name, ErrCompressed, z.name, z.tool, c.name)
+			return errtext.Around(ErrCompressed, "minidump: ", c.name, " is ", ErrCompressed, " by ", z.name,
+				": decompress it first: ", z.tool, " ", c.name)
 		}
 	}
 	h, ok := elf.ParseHeader(b)
 	if !ok || h.Type != elf.ET_CORE {
-		return fmt.Errorf("minidump: %s: %w", c.name, ErrNotCore)
+		return errtext.Wrap(ErrNotCore, "minidump: ", c.name)
 	}
 	wide := h.Class == elf.Class64
 	const abi2 = 0x20 // EF_MIPS_ABI2: n32
@@ -192,7 +194,7 @@ func (c *core) readHeader() error {
 	}
 	arch := context.ArchOfELF(h.Machine, wide)
 	if arch == context.ArchUnknown {
-		return fmt.Errorf("minidump: %s: core file of machine %d, class %d: %w", c.name, h.Machine, h.Class, ErrUnsupported)
+		return errtext.Wrap(ErrUnsupported, "minidump: ", c.name, ": core file of machine ", h.Machine, ", class ", int(h.Class))
 	}
 	c.head = h
 	c.target = target{arch: arch, order: h.Order, pageSize: 4096}

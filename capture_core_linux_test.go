@@ -116,7 +116,7 @@ func readCoreThreads(t testing.TB, path string) (threads []coreThread) {
 // coreDump dumps a core file, into a file for other readers, and checks what holds for each.
 func coreDump(t testing.TB, core string, o Options) (dmp string, f *stream.File, r Result) {
 	t.Helper()
-	w, err := OpenCoreFile(core, o)
+	w, err := openCoreFile(core, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,7 +378,7 @@ func TestCoreHuge(t *testing.T) {
 		{"full", 4, 256 << 20, ModeFull, 1 << 30},
 	} {
 		path := huge(c.segments, c.size)
-		w, err := OpenCoreFile(path, Options{Mode: c.mode})
+		w, err := openCoreFile(path, Options{Mode: c.mode})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -983,7 +983,7 @@ func TestCoreWrongFiles(t *testing.T) {
 		if err := os.WriteFile(path, []byte(c.content), 0644); err != nil {
 			t.Fatal(err)
 		}
-		w, err := OpenCoreFile(path, Options{})
+		w, err := openCoreFile(path, Options{})
 		if !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), c.name) {
 			t.Errorf("%s: %v", c.name, err)
 		}
@@ -991,12 +991,17 @@ func TestCoreWrongFiles(t *testing.T) {
 			w.Close()
 		}
 	}
-	if _, err := OpenCoreFile(filepath.Join(dir, "none"), Options{}); !errors.Is(err, os.ErrNotExist) {
-		t.Error(err)
-	}
-	if _, err := OpenCoreFile(dir, Options{}); err == nil {
+	if _, err := openCoreFile(dir, Options{}); err == nil {
 		t.Error("a folder is no error")
 	}
+}
+
+func openCoreFile(path string, o Options) (*Writer, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return OpenCoreFile(f, o)
 }
 
 func TestCoreFile(t *testing.T) {
@@ -1005,7 +1010,7 @@ func TestCoreFile(t *testing.T) {
 	if err := os.WriteFile(path, sampleCore(coreArchNamed("riscv64")).bytes(), 0600); err != nil {
 		t.Fatal(err)
 	}
-	w, err := OpenCoreFile(path, Options{})
+	w, err := openCoreFile(path, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

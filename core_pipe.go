@@ -3,14 +3,14 @@ package minidump
 import (
 	"bytes"
 	"cmp"
-	"fmt"
 	"io"
 	"math"
-	"os"
 	"slices"
 
 	"minidump/context"
 	"minidump/elf"
+	"minidump/internal/errtext"
+	"minidump/internal/newfile"
 )
 
 // Bounds on what is kept in memory of a core that comes through a pipe.
@@ -28,9 +28,8 @@ type streamedCore struct {
 	in     io.Reader
 	at     uint64 // bytes of in that have been read
 	ended  bool
-	pieces []corePiece // in order
-	spool  *os.File    // has all of it; nil: there are only pieces
-	unlink string
+	pieces []corePiece   // in order
+	spool  *newfile.File // has all of it; nil: there are only pieces
 }
 
 type corePiece struct {
@@ -72,14 +71,10 @@ func (f *streamedCore) ReadAt(p []byte, off int64) (n int, err error) {
 
 // Close ends the reading of what is not in memory.
 func (f *streamedCore) Close() error {
-	if f.spool == nil {
-		return nil
+	if f.spool != nil {
+		f.spool.Abort()
 	}
-	err := f.spool.Close()
-	if f.unlink != "" {
-		os.Remove(f.unlink)
-	}
-	return err
+	return nil
 }
 
 // keep reads [off, off+size) and keeps it; what comes before is skipped.
@@ -177,7 +172,7 @@ func OpenCorePipe(r io.Reader, pid int, spool string, o Options) (*Writer, error
 	c.close()
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("minidump: keep a core: %w", err)
+		return nil, errtext.Wrap(err, "minidump: keep a core")
 	}
 	size := int64(corePipeUnread)
 	if f.ended || f.spool != nil {
@@ -292,14 +287,11 @@ func (m *coreMemory) inFile(ranges []addrRange) (out []coreRegion) {
 
 // spoolAll puts the whole core into a temporary file, with holes where there are zeros.
 func (f *streamedCore) spoolAll(dir string) error {
-	file, err := os.CreateTemp(dir, ".minidump-core.*.tmp")
+	file, err := newfile.Temp(dir)
 	if err != nil {
 		return err
 	}
 	f.spool = file
-	if os.Remove(file.Name()) != nil { // Windows removes no open file
-		f.unlink = file.Name()
-	}
 	for _, p := range f.pieces {
 		if _, err := file.WriteAt(p.data, int64(p.off)); err != nil {
 			return err

@@ -2,9 +2,9 @@
 
 package minidump
 
-import "fmt"
+import "minidump/internal/errtext"
 
 // openDumping is for Linux, the only system that writes cores into pipes.
 func openDumping(*core, int, Options) (*Writer, error) {
-	return nil, fmt.Errorf("a process on this system: %w", ErrUnsupported)
+	return nil, errtext.Wrap(ErrUnsupported, "a process on this system")
 }

@@ -1,11 +1,11 @@
 package minidump
 
 import (
-	"fmt"
 	"io"
 	"slices"
 
 	"minidump/elf"
+	"minidump/internal/errtext"
 )
 
 // A coreSegment is a PT_LOAD of a core file: [start, end) of the process's address space, of which the first present
@@ -89,7 +89,7 @@ func (c *core) readSegments() error {
 		size = elf.ProgSize32
 	}
 	if h.Phoff == 0 || uint64(h.Phentsize) != size {
-		return fmt.Errorf("minidump: %s has no program headers: %w", c.name, ErrNotCore)
+		return errtext.Wrap(ErrNotCore, "minidump: ", c.name, " has no program headers")
 	}
 	count := uint64(h.Phnum)
 	if h.Phnum == elf.PN_XNUM {

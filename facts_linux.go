@@ -115,8 +115,11 @@ func isAndroid() bool {
 	if runtime.GOOS == "android" {
 		return true
 	}
-	err := unix.Access(systemRoot+"/system/build.prop", unix.F_OK)
-	return err == nil || err == unix.EACCES || err == unix.EPERM
+	fd, errno := sys.Open(sys.AT_FDCWD, systemRoot+"/system/build.prop\x00", unix.O_PATH)
+	if errno == 0 {
+		sys.Close(fd)
+	}
+	return errno == 0 || errno == unix.EACCES || errno == unix.EPERM
 }
 
 // readVersion tells which kernel this is, and behind it the fingerprint of an Android system.

@@ -1,8 +1,6 @@
 package minidump
 
 import (
-	"cmp"
-	"slices"
 	"strconv"
 
 	"minidump/stream"
@@ -91,9 +89,7 @@ func dropStreamed(w *Writer, excess uint64) bool {
 	s := &w.snap
 	done := false
 	full := s.full.all()
-	slices.SortFunc(full, func(a, b memoryRange) int {
-		return cmp.Or(cmp.Compare(b.size, a.size), cmp.Compare(a.start, b.start))
-	})
+	s.order.sortBySize(full)
 	page := s.target.pageSize
 	for i := range full {
 		r := &full[i]
@@ -108,7 +104,7 @@ func dropStreamed(w *Writer, excess uint64) bool {
 		excess -= min(excess, n)
 		done = true
 	}
-	slices.SortFunc(full, func(a, b memoryRange) int { return cmp.Compare(a.start, b.start) })
+	s.order.sort(full)
 	return done
 }
 

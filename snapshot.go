@@ -30,7 +30,8 @@ type snapshot struct {
 	dso   dsoDebug
 	crash crashInfo
 
-	image elf.Image // the one that is looked at: too large for a stack that shall not grow
+	order rangeOrder // scratch of sorting
+	image elf.Image  // the one that is looked at: too large for a stack that shall not grow
 }
 
 // target says how the bytes of the process are to be read.

@@ -1,10 +1,6 @@
 package minidump
 
-import (
-	"slices"
-
-	"minidump/context"
-)
+import "minidump/context"
 
 // How far above SP the stack's mapping is looked for when SP lies in a guard page or in no mapping at all, as after a
 // stack overflow: the figure that Breakpad and its descendants use.
@@ -199,15 +195,7 @@ func (s *snapshot) addIndirect(t *thread, word uint64, budget *uint64) {
 // range has the kind of its most important part. Ranges are not yet captured.
 func (s *snapshot) mergeMemory() {
 	r := s.memory.all()
-	slices.SortFunc(r, func(a, b memoryRange) int {
-		switch {
-		case a.start < b.start:
-			return -1
-		case a.start > b.start:
-			return 1
-		}
-		return 0
-	})
+	s.order.sort(r)
 	n := 0
 	for i := range r {
 		if n > 0 && r[i].start <= r[n-1].end() {
@@ -328,12 +316,7 @@ func (s *snapshot) cut(lo, hi uint64) {
 		case r.size > 0 && tail.size > 0:
 			if m := s.memory.add(); m != nil {
 				*m = tail
-				slices.SortFunc(s.memory.all()[:i+1], func(a, b memoryRange) int {
-					if a.start < b.start {
-						return -1
-					}
-					return 1
-				})
+				s.order.sort(s.memory.all()[:i+1])
 			}
 		}
 		s.dropEmpty()

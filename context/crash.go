@@ -3,7 +3,8 @@ package context
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
+
+	"minidump/internal/errtext"
 )
 
 // Access is what an instruction wanted of memory.
@@ -114,10 +115,10 @@ var (
 // siginfo of n32 has the layout of MIPS. The error wraps ErrSiginfo: too short, or a unknown.
 func CrashFromSiginfo(a Arch, o binary.ByteOrder, pid, tid int32, siginfo []byte) (*Crash, error) {
 	if a.ContextSize() == 0 {
-		return nil, fmt.Errorf("%w: unknown architecture %d", ErrSiginfo, a)
+		return nil, errtext.Around(ErrSiginfo, ErrSiginfo, ": unknown architecture ", int(a))
 	}
 	if len(siginfo) < siginfoMin(a) {
-		return nil, fmt.Errorf("%w: %d bytes, at least %d are needed", ErrSiginfo, len(siginfo), siginfoMin(a))
+		return nil, errtext.Around(ErrSiginfo, ErrSiginfo, ": ", len(siginfo), " bytes, at least ", siginfoMin(a), " are needed")
 	}
 	c := &Crash{Arch: a, BigEndian: isBig(o), PID: pid, TID: tid}
 	c.parseSiginfo(siginfo)
@@ -143,7 +144,7 @@ func CrashFromLinux(a Arch, o binary.ByteOrder, pid, tid int32, siginfo, ucontex
 	}
 	f := frame{big: c.BigEndian, uc: ucontext, fpstate: fpstate}
 	if need := f.need(a); len(ucontext) < need {
-		return c, fmt.Errorf("%w: %d bytes, %s needs %d", ErrUcontext, len(ucontext), a, need)
+		return c, errtext.Around(ErrUcontext, ErrUcontext, ": ", len(ucontext), " bytes, ", a, " needs ", need)
 	}
 	f.read(a)
 	c.SetContext(&Regsets{Arch: a, Order: c.Order(), GP: f.gp[:a.GPSize()], FP: f.fp, Extra: f.extra})
@@ -250,7 +251,7 @@ func ParseCrashContext(b []byte) (*Crash, error) {
 	case ccARM64:
 		a, uc, fp = ARM64, ccUcontextARM64, 528
 	default:
-		return nil, fmt.Errorf("%w: no architecture's has %d bytes", ErrCrashContext, len(b))
+		return nil, errtext.Around(ErrCrashContext, ErrCrashContext, ": no architecture's has ", len(b), " bytes")
 	}
 	si := b[uc+fp : uc+fp+ccSiginfo]
 	tail := b[uc+fp+ccSiginfo:]

@@ -273,7 +273,8 @@ func (h *Header) Section(table []byte, i int) (t Section, ok bool) {
 	return t, true
 }
 
-// fields reads the fields of a record one after the other. The caller has seen to it that b holds them all.
+// fields reads the fields of a record one after the other. The caller has seen to it that b holds them all. Its methods are
+// called so often that they are not inlined.
 type fields struct {
 	b    []byte
 	o    binary.ByteOrder
@@ -282,18 +283,21 @@ type fields struct {
 
 func (h *Header) fields(b []byte) fields { return fields{b, h.Order, h.Class == Class64} }
 
+//go:noinline
 func (f *fields) u16() uint16 {
 	v := f.o.Uint16(f.b)
 	f.b = f.b[2:]
 	return v
 }
 
+//go:noinline
 func (f *fields) u32() uint32 {
 	v := f.o.Uint32(f.b)
 	f.b = f.b[4:]
 	return v
 }
 
+//go:noinline
 func (f *fields) word() uint64 {
 	if !f.wide {
 		return uint64(f.u32())

@@ -433,11 +433,13 @@ func (p *cpuParser) loong(key, v []byte) {
 }
 
 // featureBits sets the bit of each word of v that is in names, which lists them by bit number ("" for none).
+//
+//go:noinline
 func featureBits(v []byte, names []string) (bits uint64) {
 	for len(v) > 0 {
-		n := bytes.IndexAny(v, " \t")
-		if n < 0 {
-			n = len(v)
+		n := 0
+		for n < len(v) && v[n] != ' ' && v[n] != '\t' {
+			n++
 		}
 		if n > 0 {
 			for bit, name := range names {

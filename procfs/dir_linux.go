@@ -2,7 +2,7 @@ package procfs
 
 import (
 	"encoding/binary"
-	"os"
+	"io/fs"
 	"strconv"
 	"syscall"
 
@@ -42,7 +42,7 @@ func Open(pid int) (*Dir, error) {
 // Open makes of d what the function Open returns, for a Dir that is part of something larger. d must not be open.
 func (d *Dir) Open(pid int) error {
 	if pid <= 0 {
-		return &os.PathError{Op: "open", Path: procPath(pid), Err: ErrNoProcess}
+		return &fs.PathError{Op: "open", Path: procPath(pid), Err: ErrNoProcess}
 	}
 	n := copy(d.path[:], "/proc/")
 	n = appendDecimal(d.path[:], n, uint64(pid))
@@ -52,13 +52,13 @@ func (d *Dir) Open(pid int) error {
 		// Without /proc, every process would seem to be gone.
 		probe, probeErrno := sys.Open(sys.AT_FDCWD, "/proc/self\x00", unix.O_PATH)
 		if probeErrno != 0 {
-			return &os.PathError{Op: "/proc is not mounted: open", Path: procPath(pid), Err: errno}
+			return &fs.PathError{Op: "/proc is not mounted: open", Path: procPath(pid), Err: errno}
 		}
 		sys.Close(probe)
 		errno = unix.ESRCH
 	}
 	if errno != 0 {
-		return &os.PathError{Op: "open", Path: procPath(pid), Err: errno}
+		return &fs.PathError{Op: "open", Path: procPath(pid), Err: errno}
 	}
 	d.fd = fd
 	d.taskFd, d.taskErr = sys.Open(fd, "task\x00", unix.O_RDONLY|unix.O_DIRECTORY)

@@ -32,7 +32,9 @@ func hexAt(b []byte, i int) (v uint64, next int) {
 	return v, j
 }
 
-// decimalAt is hexAt for decimal digits.
+// decimalAt is hexAt for decimal digits. It is called from everywhere, so it is not inlined.
+//
+//go:noinline
 func decimalAt(b []byte, i int) (v uint64, next int) {
 	j := i
 	for ; j < len(b); j++ {

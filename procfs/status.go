@@ -137,7 +137,11 @@ func (s *Status) set(key uint32, v []byte) {
 		s.Gid, s.EGid = firstTwo(v)
 	case keyNSpid:
 		// From the namespace of the reader's /proc inwards.
-		s.NSpid = int32At(v, bytes.LastIndexAny(v, "\t ")+1)
+		last := len(v)
+		for last > 0 && v[last-1] != '\t' && v[last-1] != ' ' {
+			last--
+		}
+		s.NSpid = int32At(v, last)
 	case keyVMSize:
 		s.VMSize = kilobytes(v)
 	case keyVMRSS:

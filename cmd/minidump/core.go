@@ -134,7 +134,11 @@ func runCore(args []string) (err error) {
 	if c.pid != 0 {
 		return s.wrong("--pid is for a core that comes through a pipe: FILE must be -")
 	}
-	writer, err := minidump.OpenCoreFile(rest[0], c.options)
+	file, err := os.Open(rest[0])
+	if err != nil {
+		return err
+	}
+	writer, err := minidump.OpenCoreFile(file, c.options)
 	if err != nil {
 		return err
 	}

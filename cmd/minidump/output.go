@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/signal"
@@ -21,7 +22,7 @@ type output struct {
 	path         string // as the user gave it
 	replaceLinks bool
 	written      atomic.Uint64
-	file         *os.File
+	file         outputFile
 	err          error // of the first write that failed
 
 	mu   sync.Mutex    // held while the new file comes and gets its name, so that a signal finds it or finds none
@@ -30,6 +31,12 @@ type output struct {
 	signals  chan os.Signal
 	progress chan struct{} // closed to end it
 	shown    sync.WaitGroup
+}
+
+// outputFile is a newfile.File or an os.File.
+type outputFile interface {
+	io.WriteCloser
+	Sync() error
 }
 
 // openOutput makes ready to write to path; "-" is standard output. With replaceLinks a symbolic link or a FIFO there is
@@ -76,7 +83,8 @@ func (o *output) open() error {
 		return fmt.Errorf("write %s: it is a folder", o.path)
 	case err == nil && o.replaceLinks && info.Mode()&(fs.ModeSymlink|fs.ModeNamedPipe|fs.ModeSocket) != 0:
 	case err == nil && !info.Mode().IsRegular():
-		if o.file, err = os.OpenFile(o.path, os.O_WRONLY, 0); err != nil {
+		file, err := os.OpenFile(o.path, os.O_WRONLY, 0)
+		if o.file = file; err != nil {
 			return fmt.Errorf("write %s: %w", o.path, bare(err))
 		}
 		return nil
@@ -88,7 +96,7 @@ func (o *output) open() error {
 	if o.made, err = newfile.Create(target); err != nil {
 		return fmt.Errorf("create %s: %w", o.path, bare(err))
 	}
-	o.file = o.made.File
+	o.file = o.made
 	return nil
 }
 
@@ -128,7 +136,7 @@ func (o *output) close(err error) error {
 		o.made.Abort()
 		o.made = nil
 		o.mu.Unlock()
-	case o.file != os.Stdout:
+	case o.file != outputFile(os.Stdout):
 		fail(o.file.Close())
 	}
 	signal.Stop(o.signals)

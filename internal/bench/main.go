@@ -12,9 +12,7 @@ package main
 
 import (
 	"bytes"
-	"os"
 	"runtime"
-	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -22,19 +20,44 @@ import (
 	"minidump"
 )
 
-// Globals, as the two would take 12 KB of the stack.
+// Globals, as they would take 16 KB of the stack.
 var (
 	before, after runtime.MemStats
 	text          [256]byte // a line of output
+	start         [4096]byte
 )
 
-func main() {
-	os.Exit(run(os.Args[1:]))
-}
+func main() { syscall.Exit(run(args())) }
 
 func fail(text string) int {
-	os.Stderr.WriteString("bench: " + text + "\n")
+	print("bench: " + text + "\n")
 	return 1
+}
+
+// args are the arguments of the program. Package os has them too, but takes a hundred kilobytes in a program that has no other
+// use for it; package minidump has none on Linux.
+func args() (list []string) {
+	for text := readFile("/proc/self/cmdline"); len(text) > 0; {
+		arg, rest, _ := bytes.Cut(text, []byte{0})
+		list, text = append(list, string(arg)), rest
+	}
+	if len(list) > 0 {
+		list = list[1:]
+	}
+	return list
+}
+
+// file is a file that is open.
+type file int
+
+func (f file) Write(p []byte) (int, error) { return syscall.Write(int(f), p) }
+
+// number reads a decimal number, not below 0.
+func number(text string) (n int) {
+	for _, c := range []byte(text) {
+		n = 10*n + int(c-'0')
+	}
+	return n
 }
 
 // flags are a variable of the package, as they would take room on the stack of all dumps.
@@ -49,8 +72,8 @@ func parse(args []string) (complaint string) {
 		return "usage: bench PID TID OUT [--repeat K] [--gap-ms G] [--uncounted] [--limit N] [--mode stack|indirect|full] [--sanitize]"
 	}
 	f := &flags
-	f.pid, _ = strconv.Atoi(args[0])
-	f.Thread, _ = strconv.Atoi(args[1])
+	f.pid = number(args[0])
+	f.Thread = number(args[1])
 	for i := 3; i < len(args); i++ {
 		value := func() string {
 			i++
@@ -61,13 +84,13 @@ func parse(args []string) (complaint string) {
 		}
 		switch args[i] {
 		case "--repeat":
-			f.repeat, _ = strconv.Atoi(value())
+			f.repeat = number(value())
 		case "--gap-ms":
-			f.gap, _ = strconv.Atoi(value())
+			f.gap = number(value())
 		case "--uncounted":
 			f.counted = false
 		case "--limit":
-			f.Limit, _ = strconv.ParseUint(value(), 10, 64)
+			f.Limit = uint64(number(value()))
 		case "--sanitize":
 			f.SanitizeStacks = true
 		case "--mode":
@@ -97,12 +120,10 @@ func run(args []string) int {
 		return fail(err.Error())
 	}
 	defer w.Close()
-	// Not os.OpenFile, which readies the runtime's poller for files that can be waited for.
 	fd, err := syscall.Open(args[2], syscall.O_CREAT|syscall.O_WRONLY|syscall.O_TRUNC|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
 		return fail("open " + args[2] + ": " + err.Error())
 	}
-	f := os.NewFile(uintptr(fd), args[2])
 	line := text[:0]
 	total, pause := make([]int64, 0, flags.repeat), make([]int64, 0, flags.repeat)
 	for k := range flags.repeat {
@@ -114,10 +135,10 @@ func run(args []string) int {
 		if syscall.Ftruncate(fd, 0) != nil {
 			return fail("truncate " + args[2])
 		}
-		if _, err := f.Seek(0, 0); err != nil {
+		if _, err := syscall.Seek(fd, 0, 0); err != nil {
 			return fail(err.Error())
 		}
-		r, err := w.Dump(f)
+		r, err := w.Dump(file(fd))
 		ns := time.Since(start).Nanoseconds()
 		if flags.counted {
 			runtime.ReadMemStats(&after)
@@ -135,22 +156,32 @@ func run(args []string) int {
 			line = field(line, " alloc_bytes=", int64(after.TotalAlloc-before.TotalAlloc))
 		}
 		line = field(line, " size=", int64(r.Size))
-		os.Stdout.Write(append(line, '\n'))
+		syscall.Write(1, append(line, '\n'))
 		if flags.gap > 0 {
 			// Not time.Sleep, for whose timer the runtime starts a thread.
 			ts := syscall.NsecToTimespec(int64(flags.gap) * 1e6)
 			syscall.Nanosleep(&ts, nil)
 		}
 	}
-	slices.Sort(total)
-	slices.Sort(pause)
-	line = field(line[:0], "median_ns=", total[len(total)/2])
-	line = field(line, " median_pause_ns=", pause[len(pause)/2])
+	line = field(line[:0], "median_ns=", median(total))
+	line = field(line, " median_pause_ns=", median(pause))
 	line = field(line, " hwm_kb=", statusKB("VmHWM:")-counting)
-	os.Stdout.Write(append(line, '\n'))
+	syscall.Write(1, append(line, '\n'))
 	return 0
 }
 
+// median sorts the values. There are few of them.
+func median(values []int64) int64 {
+	for i, v := range values {
+		for ; i > 0 && values[i-1] > v; i-- {
+			values[i] = values[i-1]
+		}
+		values[i] = v
+	}
+	return values[len(values)/2]
+}
+
+//go:noinline
 func field(line []byte, name string, v int64) []byte {
 	return strconv.AppendInt(append(line, name...), v, 10)
 }
@@ -165,14 +196,7 @@ func countingKB() int64 {
 
 // statusKB is a line of this process's status that gives kilobytes.
 func statusKB(key string) int64 {
-	buf := make([]byte, 4096)
-	fd, err := syscall.Open("/proc/self/status", syscall.O_RDONLY, 0)
-	if err != nil {
-		return 0
-	}
-	n, _ := syscall.Read(fd, buf)
-	syscall.Close(fd)
-	_, b, _ := bytes.Cut(buf[:max(n, 0)], []byte(key))
+	_, b, _ := bytes.Cut(readFile("/proc/self/status"), []byte(key))
 	var v int64
 	for _, c := range b {
 		if c >= '0' && c <= '9' {
@@ -182,4 +206,15 @@ func statusKB(key string) int64 {
 		}
 	}
 	return v
+}
+
+// readFile reads the start of a file of /proc. It is valid until the next call.
+func readFile(path string) []byte {
+	fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer syscall.Close(fd)
+	n, _ := syscall.Read(fd, start[:])
+	return start[:max(n, 0)]
 }

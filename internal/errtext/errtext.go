@@ -45,13 +45,16 @@ func Join(parts ...any) string {
 }
 
 // Wrap makes an error that wraps err. Its text is that of the pieces, then ": " and the text of err.
-func Wrap(err error, parts ...any) error { return &wrapped{Join(parts...), err} }
+func Wrap(err error, parts ...any) error { return &wrapped{Join(parts...) + ": " + err.Error(), err} }
+
+// Around makes an error that wraps err, and whose text is that of the pieces alone; err may be one of them.
+func Around(err error, parts ...any) error { return &wrapped{Join(parts...), err} }
 
 type wrapped struct {
 	text string
 	err  error
 }
 
-func (e *wrapped) Error() string { return e.text + ": " + e.err.Error() }
+func (e *wrapped) Error() string { return e.text }
 
 func (e *wrapped) Unwrap() error { return e.err }

@@ -1,41 +1,50 @@
 // Package newfile writes files that appear under their name whole, or not at all.
+//
+// On Linux it makes its system calls itself: package os would be in each program that dumps for this alone (see package
+// errtext).
 package newfile
 
-import (
-	"os"
-	"path/filepath"
-)
+import "io"
 
 // File is a new file, to be written, that does not have its name yet. Until Commit it has none at all, where the system
 // can do that: then nothing is left of it when the program is killed. Elsewhere it is a temporary file beside.
+//
+// It has the methods Write, WriteAt, ReadAt, Truncate, Chmod and Sync of an os.File, and their errors.
 type File struct {
-	*os.File
+	file
 	path string
 	temp string // "": it has no name
 }
 
 // Create begins a file that is to be named path, for its owner to read and write only. Errors are those of os.CreateTemp.
 func Create(path string) (*File, error) {
-	dir := filepath.Dir(path)
-	if f := unnamed(dir); f != nil {
-		return &File{File: f, path: path}, nil
-	}
 	f := &File{path: path}
+	if dir, _ := split(path); f.openUnnamed(dir) {
+		return f, nil
+	}
 	if err := f.createTemp(); err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
-func (f *File) createTemp() (err error) {
-	dir, name := filepath.Split(f.path)
+// Temp makes a file for a while in the folder dir; "" is the system's folder for such files. It has no name, or on systems
+// that remove no open file one until Abort. Commit is not for it.
+func Temp(dir string) (*File, error) {
 	if dir == "" {
-		dir = "." // CreateTemp would take the system's folder for temporary files
+		dir = tempDir()
 	}
-	if f.File, err = os.CreateTemp(dir, "."+name+".*.tmp"); err == nil { // O_EXCL, mode 0600
-		f.temp = f.File.Name()
+	f := &File{path: join(dir, "minidump")}
+	if f.openUnnamed(dir) {
+		return f, nil
 	}
-	return err
+	if err := f.createTemp(); err != nil {
+		return nil, err
+	}
+	if remove(f.temp) == nil {
+		f.temp = ""
+	}
+	return f, nil
 }
 
 // Commit closes the file and gives it its name, in place of a file that had it. To have its bytes on the disk before, call
@@ -50,7 +59,7 @@ func (f *File) Commit() error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	err := os.Rename(f.temp, f.path)
+	err := rename(f.temp, f.path)
 	if err == nil {
 		f.temp = ""
 	}
@@ -61,7 +70,12 @@ func (f *File) Commit() error {
 func (f *File) Abort() {
 	f.Close() // first: Windows removes no open file
 	if f.temp != "" {
-		os.Remove(f.temp)
+		remove(f.temp)
 		f.temp = ""
 	}
 }
+
+var (
+	_ io.WriterAt = (*File)(nil)
+	_ io.ReaderAt = (*File)(nil)
+)

@@ -3,34 +3,173 @@ package newfile
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
+	"path"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// unnamed opens a file in dir that has no name (O_TMPFILE of open(2), Linux 3.11); nil where it can't, as on NFS.
-func unnamed(dir string) *os.File {
-	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+// file is an open file.
+type file struct {
+	fd   int
+	name string // of the file, or of the folder that it is in
+}
+
+func (f *file) fail(op string, err error) error {
 	if err != nil {
-		return nil
+		err = &fs.PathError{Op: op, Path: f.name, Err: err}
 	}
-	return os.NewFile(uintptr(fd), dir)
+	return err
+}
+
+// again calls f until no signal has interrupted it.
+func again(f func() (int, error)) (n int, err error) {
+	for {
+		if n, err = f(); err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+// all does with one call after the other what the system does in pieces.
+func (f *file) all(op string, p []byte, piece func(p []byte, done int) (int, error)) (n int, err error) {
+	for n < len(p) {
+		k, err := again(func() (int, error) { return piece(p[n:], n) })
+		if n += k; err != nil {
+			return n, f.fail(op, err)
+		}
+		if k == 0 {
+			return n, io.EOF
+		}
+	}
+	return n, nil
+}
+
+// Write writes all of p.
+func (f *file) Write(p []byte) (int, error) {
+	return f.all("write", p, func(p []byte, _ int) (int, error) { return unix.Write(f.fd, p) })
+}
+
+// WriteAt writes all of p at off.
+func (f *file) WriteAt(p []byte, off int64) (int, error) {
+	return f.all("write", p, func(p []byte, done int) (int, error) { return unix.Pwrite(f.fd, p, off+int64(done)) })
+}
+
+// ReadAt reads all of p from off on; io.EOF tells that the file ends before.
+func (f *file) ReadAt(p []byte, off int64) (int, error) {
+	return f.all("read", p, func(p []byte, done int) (int, error) { return unix.Pread(f.fd, p, off+int64(done)) })
+}
+
+// Truncate sets the size of the file.
+func (f *file) Truncate(size int64) error {
+	_, err := again(func() (int, error) { return 0, unix.Ftruncate(f.fd, size) })
+	return f.fail("truncate", err)
+}
+
+// Chmod sets the permissions of the file.
+func (f *file) Chmod(mode fs.FileMode) error {
+	_, err := again(func() (int, error) { return 0, unix.Fchmod(f.fd, uint32(mode.Perm())) })
+	return f.fail("chmod", err)
+}
+
+// Sync returns when what was written is on the disk.
+func (f *file) Sync() error {
+	_, err := again(func() (int, error) { return 0, unix.Fsync(f.fd) })
+	return f.fail("sync", err)
+}
+
+// Close closes the file; when it is closed already the error is fs.ErrClosed.
+func (f *file) Close() error {
+	if f.fd < 0 {
+		return f.fail("close", fs.ErrClosed)
+	}
+	err := unix.Close(f.fd)
+	f.fd = -1
+	if err == unix.EINTR { // it is closed
+		err = nil
+	}
+	return f.fail("close", err)
+}
+
+func split(name string) (dir, base string) {
+	if dir, base = path.Split(name); dir == "" {
+		dir = "."
+	}
+	return dir, base
+}
+
+func join(dir, name string) string { return path.Join(dir, name) }
+
+func tempDir() string {
+	if dir, ok := syscall.Getenv("TMPDIR"); ok && dir != "" {
+		return dir
+	}
+	return "/tmp"
+}
+
+func remove(name string) error { return unix.Unlink(name) }
+
+func rename(from, to string) error {
+	if err := unix.Rename(from, to); err != nil {
+		return &fs.PathError{Op: "rename", Path: to, Err: err}
+	}
+	return nil
+}
+
+// openUnnamed opens a file in dir that has no name (O_TMPFILE of open(2), Linux 3.11); false where that can't be, as on
+// NFS.
+func (f *File) openUnnamed(dir string) bool {
+	fd, err := open(dir, unix.O_TMPFILE|unix.O_RDWR)
+	f.file = file{fd, dir}
+	return err == nil
+}
+
+func open(name string, flags int) (int, error) {
+	return again(func() (int, error) { return unix.Open(name, flags|unix.O_CLOEXEC, 0o600) })
+}
+
+// beside is the name of a temporary file: that of the file, with a dot before it, so that `ls` does not show it, and a
+// number that another one is not likely to have.
+func (f *File) beside() string {
+	dir, name := split(f.path)
+	if dir == "." {
+		dir = ""
+	}
+	return dir + "." + name + "." + strconv.FormatUint(rand.Uint64(), 36) + ".tmp"
+}
+
+// tries bounds how many names of temporary files are tried.
+const tries = 10
+
+func (f *File) createTemp() error {
+	var err error
+	for range tries {
+		name := f.beside()
+		fd, e := open(name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR)
+		if e == nil {
+			f.file, f.temp = file{fd, name}, name
+			return nil
+		}
+		if err = (&fs.PathError{Op: "open", Path: name, Err: e}); e != unix.EEXIST {
+			break
+		}
+	}
+	return err
 }
 
 // link gives the unnamed file its name. Where another file has that already it gives it a temporary one, as there is no
 // call that names a file in place of another.
 func (f *File) link() error {
-	self := "/proc/self/fd/" + strconv.Itoa(int(f.Fd()))
-	link := func(path string) error {
-		return unix.Linkat(unix.AT_FDCWD, self, unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
+	self := "/proc/self/fd/" + strconv.Itoa(f.fd)
+	link := func(name string) error {
+		return unix.Linkat(unix.AT_FDCWD, self, unix.AT_FDCWD, name, unix.AT_SYMLINK_FOLLOW)
 	}
 	err := link(f.path)
-	for try := 0; errors.Is(err, unix.EEXIST) && try < 10; try++ {
-		dir, name := filepath.Split(f.path)
-		temp := dir + "." + name + "." + strconv.FormatUint(rand.Uint64(), 36) + ".tmp"
+	for try := 0; errors.Is(err, unix.EEXIST) && try < tries; try++ {
+		temp := f.beside()
 		if err = link(temp); err == nil {
 			f.temp = temp
 		}
@@ -44,16 +183,12 @@ func (f *File) link() error {
 // copy makes a temporary file of the unnamed one, which a system without /proc, or a security module, keeps from being
 // given a name.
 func (f *File) copy() error {
-	from := f.File
-	defer from.Close()
+	from := f.file
 	if err := f.createTemp(); err != nil {
-		f.File = from
 		return err
 	}
-	if _, err := from.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	if _, err := io.Copy(f.File, from); err != nil {
+	defer from.Close()
+	if _, err := io.Copy(&f.file, io.NewSectionReader(&from, 0, 1<<63-1)); err != nil {
 		return err
 	}
 	return f.Sync()

@@ -11,8 +11,8 @@ import (
 // Where a file can be without a name, it is.
 func TestUnnamed(t *testing.T) {
 	dir := scratch.Dir(t)
-	probe := unnamed(dir)
-	if probe == nil {
+	var probe File
+	if !probe.openUnnamed(dir) {
 		t.Skip("this file system has no O_TMPFILE")
 	}
 	probe.Close()

@@ -2,6 +2,7 @@ package newfile
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -30,7 +31,7 @@ func create(t *testing.T, path, text string) *File {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.WriteString(text); err != nil {
+	if _, err := f.Write([]byte(text)); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -73,6 +74,63 @@ func TestAbort(t *testing.T) {
 	create(t, filepath.Join(dir, "x"), "text").Abort()
 	if n := names(t, dir); len(n) != 0 {
 		t.Errorf("files %q", n)
+	}
+}
+
+// A temporary file can be read and written anywhere, and is gone afterwards.
+func TestTemp(t *testing.T) {
+	dir := scratch.Dir(t)
+	f, err := Temp(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := names(t, dir); len(n) != 0 && runtime.GOOS != "windows" {
+		t.Errorf("files %q", n)
+	}
+	if _, err := f.WriteAt([]byte("text"), 4096); err != nil {
+		t.Error(err)
+	}
+	if err := f.Truncate(1 << 20); err != nil {
+		t.Error(err)
+	}
+	b := make([]byte, 6)
+	if n, err := f.ReadAt(b, 4095); n != 6 || err != nil || string(b) != "\x00text\x00" {
+		t.Errorf("%d, %v: %q", n, err, b)
+	}
+	if n, err := f.ReadAt(b, 1<<20-2); n != 2 || err != io.EOF {
+		t.Errorf("at the end: %d, %v", n, err)
+	}
+	f.Abort()
+	if n := names(t, dir); len(n) != 0 {
+		t.Errorf("files %q", n)
+	}
+	if _, err := f.Write(b); err == nil {
+		t.Error("it can be written when it is closed")
+	}
+	if err := f.Close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("closed again: %v", err)
+	}
+	if _, err := Temp(filepath.Join(dir, "no")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no folder: %v", err)
+	}
+	t.Setenv("TMPDIR", dir)
+	if f, err = Temp(""); err != nil {
+		t.Fatal(err)
+	}
+	f.Abort()
+}
+
+func TestChmod(t *testing.T) {
+	path := filepath.Join(scratch.Dir(t), "x")
+	f := create(t, path, "text")
+	if err := f.Chmod(0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && info.Mode() != 0o644 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
 }
 
