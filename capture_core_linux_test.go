@@ -125,7 +125,7 @@ func coreDump(t testing.TB, core string, o Options) (dmp string, f *stream.File,
 	if r, err = w.DumpFile(dmp); err != nil {
 		t.Fatal(err)
 	}
-	if f, err = stream.OpenFile(dmp); err != nil {
+	if f, err = openDump(dmp); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })

@@ -58,7 +58,7 @@ func dumpOf(t testing.TB, dir string, pid int) (string, *stream.File) {
 		if len(found) == 0 {
 			continue
 		}
-		f, err := stream.OpenFile(found[0])
+		f, err := openDump(found[0])
 		if err != nil {
 			t.Fatal(err)
 		}

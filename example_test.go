@@ -73,7 +73,7 @@ func ExampleWriter_Dump_crashContext() {
 	if _, err := w.Dump(f); err != nil {
 		log.Fatal(err)
 	}
-	d, err := stream.OpenFile(f.Name())
+	d, err := stream.OpenFile(f)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -152,7 +152,7 @@ func TestDumperIsKilled(t *testing.T) {
 		}
 		v.free(t)
 		v.runs(t)
-		if f, err := stream.OpenFile(path); err == nil {
+		if f, err := openDump(path); err == nil {
 			whole++
 			for _, p := range stream.Problems(f) {
 				t.Errorf("round %d: %s", i, p)

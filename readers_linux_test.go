@@ -66,6 +66,14 @@ func output(t testing.TB, name string, args ...string) string {
 	return string(out)
 }
 
+func openDump(path string) (*stream.File, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return stream.OpenFile(file)
+}
+
 // dumpFile is dump, and leaves the dump in a file for other readers.
 func dumpFile(t testing.TB, pid int, o Options) (string, *stream.File, Result) {
 	t.Helper()
@@ -79,7 +87,7 @@ func dumpFile(t testing.TB, pid int, o Options) (string, *stream.File, Result) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := stream.OpenFile(path)
+	f, err := openDump(path)
 	if err != nil {
 		t.Fatal(err)
 	}

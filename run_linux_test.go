@@ -80,7 +80,7 @@ func (w *watched) file(t *testing.T, i int) *stream.File {
 	if err := w.Dumps[i].Err; err != nil {
 		t.Fatal(err)
 	}
-	f, err := stream.OpenFile(w.Dumps[i].Path)
+	f, err := openDump(w.Dumps[i].Path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,7 @@ package stream
 
 import (
 	"encoding/binary"
-	"encoding/hex"
-	"fmt"
+	"strconv"
 )
 
 // First words of CodeView records, which identify the debug information of a module.
@@ -64,12 +63,12 @@ func DebugID(codeView []byte, o binary.ByteOrder) string {
 			return ""
 		}
 		id.Get(codeView[4:], o)
-		return fmt.Sprintf("%s%x", id.hex(), o.Uint32(codeView[20:]))
+		return id.hex() + strconv.FormatUint(uint64(o.Uint32(codeView[20:])), 16)
 	case CVPDB20:
 		if len(codeView) < 16 {
 			return ""
 		}
-		return fmt.Sprintf("%08X%x", o.Uint32(codeView[8:]), o.Uint32(codeView[12:]))
+		return hexText32(o.Uint32(codeView[8:]), capitals) + strconv.FormatUint(uint64(o.Uint32(codeView[12:])), 16)
 	}
 	return ""
 }
@@ -78,7 +77,7 @@ func DebugID(codeView []byte, o binary.ByteOrder) string {
 // hexadecimal, on Apple's the UUID, on Windows timestamp and size of the image. It is "" if that is not known.
 func CodeID(m *Module, codeView []byte, platform uint32, o binary.ByteOrder) string {
 	if id := BuildID(codeView, o); id != nil {
-		return hex.EncodeToString(id)
+		return hexText(id, lower)
 	}
 	switch platform {
 	case MD_OS_MAC_OS_X, MD_OS_IOS:
@@ -88,7 +87,7 @@ func CodeID(m *Module, codeView []byte, platform uint32, o binary.ByteOrder) str
 			return id.hex()
 		}
 	case MD_OS_WIN32_NT:
-		return fmt.Sprintf("%08X%x", m.TimeDateStamp, m.SizeOfImage)
+		return hexText32(m.TimeDateStamp, capitals) + strconv.FormatUint(uint64(m.SizeOfImage), 16)
 	}
 	return ""
 }

@@ -3,11 +3,12 @@ package stream
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
+	"io/fs"
 	"math"
-	"os"
 	"sync"
+
+	"minidump/internal/errtext"
 )
 
 var (
@@ -45,12 +46,13 @@ type File struct {
 	memoryErr error
 }
 
-// OpenFile opens the minidump at path. Close it after use. Errors are those of os.Open and of Open.
-func OpenFile(path string) (*File, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
+// OpenFile reads the minidump in an open file, such as an *os.File. Close closes it, and so does OpenFile if it fails.
+// Errors are those of file.Stat and of Open.
+func OpenFile(file interface {
+	io.ReaderAt
+	io.Closer
+	Stat() (fs.FileInfo, error)
+}) (*File, error) {
 	info, err := file.Stat()
 	if err != nil {
 		file.Close()
@@ -59,7 +61,7 @@ func OpenFile(path string) (*File, error) {
 	f, err := Open(file, info.Size())
 	if err != nil {
 		file.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
 	f.closer = file
 	return f, nil
@@ -71,22 +73,22 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	f := &File{r: r, size: uint64(max(size, 0)), Order: binary.LittleEndian}
 	b, err := f.read(0, HeaderSize)
 	if err != nil {
-		return nil, fmt.Errorf("header: %w", err)
+		return nil, errtext.Wrap(err, "header")
 	}
 	if binary.BigEndian.Uint32(b) == Signature {
 		f.Order = binary.BigEndian
 	}
 	f.Header.Get(b, f.Order)
 	if f.Header.Signature != Signature {
-		return nil, fmt.Errorf("signature %#08x: %w", f.Header.Signature, ErrFormat)
+		return nil, errtext.Wrap(ErrFormat, "signature 0x", hexText32(f.Header.Signature, lower))
 	}
 	if f.Header.Version&0xffff != Version {
-		return nil, fmt.Errorf("version %#08x: %w", f.Header.Version, ErrFormat)
+		return nil, errtext.Wrap(ErrFormat, "version 0x", hexText32(f.Header.Version, lower))
 	}
 	count := uint64(f.Header.NumberOfStreams)
 	b, err = f.read(uint64(f.Header.StreamDirectoryRVA), count*DirectorySize)
 	if err != nil {
-		return nil, fmt.Errorf("directory of %d streams: %w", count, err)
+		return nil, errtext.Wrap(err, "directory of ", count, " streams")
 	}
 	f.Directory = make([]Directory, count)
 	for i := range f.Directory {
@@ -95,7 +97,7 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	return f, nil
 }
 
-// Close closes the file that OpenFile opened; after Open it does nothing.
+// Close closes the file that OpenFile was given; after Open it does nothing.
 func (f *File) Close() error {
 	if f.closer == nil {
 		return nil
@@ -112,10 +114,11 @@ func (f *File) inside(rva, size uint64) bool { return rva <= f.size && size <= f
 // read returns the size bytes at rva.
 func (f *File) read(rva, size uint64) ([]byte, error) {
 	if !f.inside(rva, size) {
-		return nil, fmt.Errorf("%d bytes at %#x of a file of %d: %w", size, rva, f.size, ErrTruncated)
+		return nil, errtext.Wrap(ErrTruncated, size, " bytes at ", errtext.Hex(rva), " of a file of ", f.size)
 	}
 	if size > math.MaxInt {
-		return nil, fmt.Errorf("%d bytes at %#x are too many for this machine: %w", size, rva, errors.ErrUnsupported)
+		return nil, errtext.Wrap(errors.ErrUnsupported, size, " bytes at ", errtext.Hex(rva),
+			" are too many for this machine")
 	}
 	// The reader may hold less than it was said to: so a large piece is not allocated before there are bytes for it.
 	const step = 1 << 20
@@ -127,7 +130,7 @@ func (f *File) read(rva, size uint64) ([]byte, error) {
 			if err == nil || err == io.EOF {
 				err = ErrTruncated
 			}
-			return nil, fmt.Errorf("%d bytes at %#x: %w", size, rva, err)
+			return nil, errtext.Wrap(err, size, " bytes at ", errtext.Hex(rva))
 		}
 		if done == size {
 			return b, nil
@@ -151,7 +154,7 @@ func (f *File) Find(t Type) (Location, error) {
 			return f.Directory[i].Location, nil
 		}
 	}
-	return Location{}, fmt.Errorf("%v: %w", t, ErrNoStream)
+	return Location{}, errtext.Wrap(ErrNoStream, t)
 }
 
 // Stream returns the bytes of the first stream of type t. Errors wrap ErrNoStream, ErrTruncated or what the reader
@@ -163,7 +166,7 @@ func (f *File) Stream(t Type) ([]byte, error) {
 	}
 	b, err := f.read(uint64(loc.RVA), uint64(loc.DataSize))
 	if err != nil {
-		return nil, fmt.Errorf("%v: %w", t, err)
+		return nil, errtext.Wrap(err, t)
 	}
 	return b, nil
 }
@@ -172,7 +175,7 @@ func (f *File) Stream(t Type) ([]byte, error) {
 func (f *File) fixed(t Type, size int) ([]byte, error) {
 	b, err := f.Stream(t)
 	if err == nil && len(b) < size {
-		return nil, fmt.Errorf("%v has %d bytes, not %d: %w", t, len(b), size, ErrTruncated)
+		return nil, errtext.Wrap(ErrTruncated, t, " has ", len(b), " bytes, not ", size)
 	}
 	return b, err
 }
@@ -196,10 +199,10 @@ func (f *File) list(t Type, size uint64) (entries []byte, count int, err error) 
 // and the number of entries. An entry has at least size bytes.
 func (f *File) extensible(t Type, b []byte, head, entry, least, size uint32, n uint64) ([]byte, int, error) {
 	if head < least || entry < size {
-		return nil, 0, fmt.Errorf("%v has a head of %d bytes and entries of %d: %w", t, head, entry, ErrFormat)
+		return nil, 0, errtext.Wrap(ErrFormat, t, " has a head of ", head, " bytes and entries of ", entry)
 	}
 	if uint64(head) > uint64(len(b)) {
-		return nil, 0, fmt.Errorf("%v has a head of %d bytes: %w", t, head, ErrTruncated)
+		return nil, 0, errtext.Wrap(ErrTruncated, t, " has a head of ", head, " bytes")
 	}
 	return fit(t, b[head:], n, uint64(entry))
 }
@@ -208,7 +211,7 @@ func (f *File) extensible(t Type, b []byte, head, entry, least, size uint32, n u
 func fit(t Type, b []byte, n, size uint64) ([]byte, int, error) {
 	if have := uint64(len(b)) / size; n > have {
 		return b[:have*size], int(have),
-			fmt.Errorf("%v has %d entries of %d bytes, and room for %d: %w", t, n, size, have, ErrTruncated)
+			errtext.Wrap(ErrTruncated, t, " has ", n, " entries of ", size, " bytes, and room for ", have)
 	}
 	return b[:n*size], int(n), nil
 }
@@ -236,7 +239,7 @@ func (p *pieces) fail(err error) {
 // bytes returns the size bytes at rva, or nil.
 func (p *pieces) bytes(rva, size uint64) []byte {
 	if size > p.left && p.f.inside(rva, size) {
-		p.fail(fmt.Errorf("pieces overlap at %#x: %w", rva, ErrFormat))
+		p.fail(errtext.Wrap(ErrFormat, "pieces overlap at ", errtext.Hex(rva)))
 		return nil
 	}
 	b, err := p.f.read(rva, size)
@@ -257,7 +260,7 @@ func (p *pieces) counted(rva, limit uint64) []byte {
 	}
 	size := uint64(p.f.Order.Uint32(head))
 	if size > limit {
-		p.fail(fmt.Errorf("text of %d bytes at %#x: %w", size, rva, ErrFormat))
+		p.fail(errtext.Wrap(ErrFormat, "text of ", size, " bytes at ", errtext.Hex(rva)))
 		return nil
 	}
 	return p.bytes(rva+4, size)
@@ -273,7 +276,7 @@ func (p *pieces) utf16(rva uint64) string {
 	}
 	b := p.counted(rva, maxUTF16)
 	if len(b)%2 != 0 {
-		p.fail(fmt.Errorf("UTF-16 of %d bytes at %#x: %w", len(b), rva, ErrFormat))
+		p.fail(errtext.Wrap(ErrFormat, "UTF-16 of ", len(b), " bytes at ", errtext.Hex(rva)))
 		b = nil
 	}
 	text := utf16Text(b, p.f.Order)
@@ -301,7 +304,7 @@ func (p *pieces) array(loc Location, size uint64) ([]byte, int) {
 		return nil, 0
 	}
 	if loc.DataSize < 4 {
-		p.fail(fmt.Errorf("list of %d bytes at %#x: %w", loc.DataSize, loc.RVA, ErrTruncated))
+		p.fail(errtext.Wrap(ErrTruncated, "list of ", loc.DataSize, " bytes at ", errtext.Hex(loc.RVA)))
 		return nil, 0
 	}
 	b := p.bytes(uint64(loc.RVA), uint64(loc.DataSize))
@@ -310,7 +313,7 @@ func (p *pieces) array(loc Location, size uint64) ([]byte, int) {
 	}
 	n := uint64(p.f.Order.Uint32(b))
 	if have := uint64(len(b)-4) / size; n > have {
-		p.fail(fmt.Errorf("list of %d entries at %#x, and room for %d: %w", n, loc.RVA, have, ErrTruncated))
+		p.fail(errtext.Wrap(ErrTruncated, "list of ", n, " entries at ", errtext.Hex(loc.RVA), ", and room for ", have))
 		n = have
 	}
 	return b[4 : 4+n*size], int(n)

@@ -374,7 +374,11 @@ func TestOpenFile(t *testing.T) {
 	if err := os.WriteFile(path, (&sample{wide: true}).write(t, binary.BigEndian), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f, err := OpenFile(path)
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := OpenFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -387,14 +391,20 @@ func TestOpenFile(t *testing.T) {
 	if _, err := f.Threads(); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
-	if _, err := OpenFile(path + "x"); !errors.Is(err, os.ErrNotExist) {
-		t.Error(err)
+	if _, err := OpenFile(file); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("of a closed file: %v", err)
 	}
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenFile(path); !errors.Is(err, ErrTruncated) || !strings.Contains(err.Error(), path) {
+	if file, err = os.Open(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenFile(file); !errors.Is(err, ErrTruncated) {
 		t.Error(err)
+	}
+	if err := file.Close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("OpenFile left the file open that it failed with: %v", err)
 	}
 }
 

@@ -1,9 +1,6 @@
 package stream
 
-import (
-	"encoding/binary"
-	"fmt"
-)
+import "encoding/binary"
 
 // GUIDSize is the size of a GUID in bytes.
 const GUIDSize = 16
@@ -41,10 +38,35 @@ func (r *GUID) Get(b []byte, o binary.ByteOrder) {
 
 // String is the form "00112233-4455-6677-8899-aabbccddeeff".
 func (r GUID) String() string {
-	return fmt.Sprintf("%08x-%04x-%04x-%x-%x", r.Data1, r.Data2, r.Data3, r.Data4[:2], r.Data4[2:])
+	var b [GUIDSize]byte
+	r.Put(b[:], binary.BigEndian)
+	s := hexText(b[:], lower)
+	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }
 
 // hex is the form without hyphens, in capitals, that Breakpad uses.
 func (r *GUID) hex() string {
-	return fmt.Sprintf("%08X%04X%04X%X", r.Data1, r.Data2, r.Data3, r.Data4[:])
+	var b [GUIDSize]byte
+	r.Put(b[:], binary.BigEndian)
+	return hexText(b[:], capitals)
+}
+
+// The digits that hexText writes.
+const (
+	lower    = "0123456789abcdef"
+	capitals = "0123456789ABCDEF"
+)
+
+// hexText writes each byte of b as two of digits. It is here because encoding/hex imports fmt.
+func hexText(b []byte, digits string) string {
+	text := make([]byte, 0, 2*len(b))
+	for _, c := range b {
+		text = append(text, digits[c>>4], digits[c&15])
+	}
+	return string(text)
+}
+
+// hexText32 writes v as eight of digits.
+func hexText32(v uint32, digits string) string {
+	return hexText(binary.BigEndian.AppendUint32(nil, v), digits)
 }

@@ -2,7 +2,8 @@ package stream
 
 import (
 	"bytes"
-	"fmt"
+
+	"minidump/internal/errtext"
 )
 
 // Threads returns the threads of the ThreadListStream.
@@ -72,7 +73,7 @@ func (f *File) Modules() ([]ModuleInfo, error) {
 			m.CodeView = p.bytes(uint64(m.CvRecord.RVA), uint64(m.CvRecord.DataSize))
 		}
 		if id := BuildID(m.CodeView, f.Order); id != nil {
-			m.BuildID = fmt.Sprintf("%x", id)
+			m.BuildID = hexText(id, lower)
 		}
 		m.DebugID = DebugID(m.CodeView, f.Order)
 		m.CodeID = CodeID(&m.Module, m.CodeView, platform, f.Order)
@@ -327,7 +328,7 @@ func (f *File) CrashpadInfo() (CrashpadData, error) {
 		var link ModuleCrashpadInfoLink
 		link.Get(b[i*ModuleCrashpadInfoLinkSize:], f.Order)
 		if link.Location.DataSize < ModuleCrashpadInfoMinSize {
-			p.fail(fmt.Errorf("annotations of module %d: %w", link.ModuleIndex, ErrTruncated))
+			p.fail(errtext.Wrap(ErrTruncated, "annotations of module ", link.ModuleIndex))
 			continue
 		}
 		record := p.bytes(uint64(link.Location.RVA), uint64(link.Location.DataSize))
@@ -382,7 +383,7 @@ func (f *File) RegisterSets() ([]RegisterSet, error) {
 	var h RegisterSets
 	h.Get(b, f.Order)
 	if h.Version != RegisterSetsVersion {
-		return nil, fmt.Errorf("%v has version %d: %w", RegisterSetsStream, h.Version, ErrFormat)
+		return nil, errtext.Wrap(ErrFormat, RegisterSetsStream, " has version ", h.Version)
 	}
 	b, n, err := fit(RegisterSetsStream, b[RegisterSetsSize:], uint64(h.Count), RegisterSetSize)
 	list := make([]RegisterSet, n)

@@ -3,8 +3,10 @@ package stream
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
+	"strconv"
+
+	"minidump/internal/errtext"
 )
 
 // maxProblems is how many problems are told at most: a hostile file could have one for each of its words.
@@ -32,26 +34,32 @@ type checker struct {
 	list []string
 }
 
-func (c *checker) add(format string, args ...any) {
+// add adds the problem that errtext.Join makes a text of.
+func (c *checker) add(parts ...any) {
 	if len(c.list) < maxProblems {
-		c.list = append(c.list, fmt.Sprintf(format, args...))
+		c.list = append(c.list, errtext.Join(parts...))
 	}
 }
+
+// quoted is a name from the file. It is put in quotes only when a problem is told.
+type quoted string
+
+func (q quoted) String() string { return strconv.Quote(string(q)) }
 
 // failed adds err, unless there is none or the stream is just not there.
 func (c *checker) failed(err error) {
 	if err != nil && !errors.Is(err, ErrNoStream) {
-		c.add("%v", err)
+		c.add(err)
 	}
 }
 
 // location adds a problem if loc is not inside of the file. It returns whether loc is.
-func (c *checker) location(loc Location, what string, args ...any) bool {
+func (c *checker) location(loc Location, what ...any) bool {
 	if c.f.inside(uint64(loc.RVA), uint64(loc.DataSize)) {
 		return true
 	}
-	c.add("%s: %d bytes at %#x are not inside of the file of %d", fmt.Sprintf(what, args...), loc.DataSize, loc.RVA,
-		c.f.size)
+	c.add(errtext.Join(what...), ": ", loc.DataSize, " bytes at ", errtext.Hex(loc.RVA),
+		" are not inside of the file of ", c.f.size)
 	return false
 }
 
@@ -72,10 +80,10 @@ func (c *checker) streams() {
 			continue
 		}
 		if seen[d.Type] {
-			c.add("%v is there twice", d.Type)
+			c.add(d.Type, " is there twice")
 		}
 		seen[d.Type] = true
-		if c.location(d.Location, "%v", d.Type) {
+		if c.location(d.Location, d.Type) {
 			start := uint64(d.Location.RVA)
 			pieces = append(pieces, piece{start, start + uint64(d.Location.DataSize), d.Type.String()})
 		}
@@ -87,7 +95,7 @@ func (c *checker) streams() {
 			continue
 		}
 		if p.start < before.end {
-			c.add("%s at %#x overlaps %s, which ends at %#x", p.what, p.start, before.what, before.end)
+			c.add(p.what, " at ", errtext.Hex(p.start), " overlaps ", before.what, ", which ends at ", errtext.Hex(before.end))
 		}
 		if p.end > before.end {
 			before = p
@@ -98,7 +106,7 @@ func (c *checker) streams() {
 func (c *checker) system() {
 	_, _, err := c.f.SystemInfo()
 	if errors.Is(err, ErrNoStream) {
-		c.add("%v is missing: CPU contexts can't be read without it", SystemInfoStream)
+		c.add(SystemInfoStream, " is missing: CPU contexts can't be read without it")
 	}
 	c.failed(err)
 }
@@ -107,7 +115,7 @@ func (c *checker) system() {
 func (c *checker) threads() {
 	threads, err := c.f.Threads()
 	if errors.Is(err, ErrNoStream) {
-		c.add("%v is missing", ThreadListStream)
+		c.add(ThreadListStream, " is missing")
 	}
 	c.failed(err)
 	ranges, _ := c.f.MemoryRanges()
@@ -116,23 +124,24 @@ func (c *checker) threads() {
 	for i := range threads {
 		t := &threads[i]
 		if _, twice := context[t.ThreadID]; twice {
-			c.add("thread %d is there twice", t.ThreadID)
+			c.add("thread ", t.ThreadID, " is there twice")
 		}
 		context[t.ThreadID] = t.Context
-		c.location(t.Context, "context of thread %d", t.ThreadID)
+		c.location(t.Context, "context of thread ", t.ThreadID)
 		stack := MemoryRange{t.Stack.Start, uint64(t.Stack.Memory.DataSize), uint64(t.Stack.Memory.RVA)}
-		if stack.Size == 0 || !c.location(t.Stack.Memory, "stack of thread %d", t.ThreadID) {
+		if stack.Size == 0 || !c.location(t.Stack.Memory, "stack of thread ", t.ThreadID) {
 			continue
 		}
 		if !holds(runs, stack) {
-			c.add("stack of thread %d, %d bytes at %#x, is not in a memory list", t.ThreadID, stack.Size, stack.Addr)
+			c.add("stack of thread ", t.ThreadID, ", ", stack.Size, " bytes at ", errtext.Hex(stack.Addr),
+				", is not in a memory list")
 		}
 	}
 	names, err := c.f.ThreadNames()
 	c.failed(err)
 	for _, id := range sortedKeys(names) {
 		if _, known := context[id]; !known {
-			c.add("name of thread %d, which is not in the thread list", id)
+			c.add("name of thread ", id, ", which is not in the thread list")
 		}
 	}
 	exception, err := c.f.Exception()
@@ -142,10 +151,10 @@ func (c *checker) threads() {
 	}
 	c.location(exception.Context, "context of the exception")
 	if _, known := context[exception.ThreadID]; !known {
-		c.add("exception in thread %d, which is not in the thread list", exception.ThreadID)
+		c.add("exception in thread ", exception.ThreadID, ", which is not in the thread list")
 	}
 	if exception.NumberParameters > EXCEPTION_MAXIMUM_PARAMETERS {
-		c.add("exception has %d parameters", exception.NumberParameters)
+		c.add("exception has ", exception.NumberParameters, " parameters")
 	}
 }
 
@@ -182,19 +191,19 @@ func sortedKeys(names map[uint32]string) []uint32 {
 func (c *checker) modules() {
 	modules, err := c.f.Modules()
 	if errors.Is(err, ErrNoStream) {
-		c.add("%v is missing", ModuleListStream)
+		c.add(ModuleListStream, " is missing")
 	}
 	c.failed(err)
 	for i := range modules {
 		m := &modules[i]
 		m.Name = m.Name[:min(len(m.Name), maxName)]
-		c.location(m.CvRecord, "CodeView record of module %q", m.Name)
-		c.location(m.MiscRecord, "misc record of module %q", m.Name)
+		c.location(m.CvRecord, "CodeView record of module ", quoted(m.Name))
+		c.location(m.MiscRecord, "misc record of module ", quoted(m.Name))
 		if m.Name == "" {
-			c.add("module at %#x has no name", m.BaseOfImage)
+			c.add("module at ", errtext.Hex(m.BaseOfImage), " has no name")
 		}
 		if m.SizeOfImage == 0 {
-			c.add("module %q has no size", m.Name)
+			c.add("module ", quoted(m.Name), " has no size")
 		}
 	}
 	byBase := slices.Clone(modules)
@@ -202,7 +211,8 @@ func (c *checker) modules() {
 	for i := 1; i < len(byBase); i++ {
 		a, b := &byBase[i-1], &byBase[i]
 		if b.BaseOfImage-a.BaseOfImage < uint64(a.SizeOfImage) {
-			c.add("modules %q at %#x and %q at %#x overlap", a.Name, a.BaseOfImage, b.Name, b.BaseOfImage)
+			c.add("modules ", quoted(a.Name), " at ", errtext.Hex(a.BaseOfImage), " and ", quoted(b.Name), " at ",
+				errtext.Hex(b.BaseOfImage), " overlap")
 		}
 	}
 	_, err = c.f.UnloadedModules()
@@ -221,7 +231,7 @@ func (c *checker) memory() {
 		held -= merged[i].Size
 	}
 	if held != 0 {
-		c.add("%d bytes of memory are held more than once", held)
+		c.add(held, " bytes of memory are held more than once")
 	}
 	_, err = c.f.MemoryInfo()
 	c.failed(err)
@@ -242,14 +252,14 @@ func (c *checker) others() {
 	sets, err := c.f.RegisterSets()
 	c.failed(err)
 	for i := range sets {
-		c.location(sets[i].Data, "register set %#x of thread %d", sets[i].NoteType, sets[i].ThreadID)
+		c.location(sets[i].Data, "register set ", errtext.Hex(sets[i].NoteType), " of thread ", sets[i].ThreadID)
 	}
 	crashpad, err := c.f.CrashpadInfo()
 	c.failed(err)
 	modules, _ := c.f.Modules()
 	for i := range crashpad.Modules {
 		if index := crashpad.Modules[i].ModuleIndex; uint64(index) >= uint64(len(modules)) {
-			c.add("annotations of module %d of %d", index, len(modules))
+			c.add("annotations of module ", index, " of ", len(modules))
 		}
 	}
 }

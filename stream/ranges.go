@@ -3,10 +3,11 @@ package stream
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"sort"
+
+	"minidump/internal/errtext"
 )
 
 // MemoryRange is a piece of the process's memory that the file holds. It does not reach over the end of the address
@@ -78,7 +79,7 @@ func (f *File) rawRanges() (list []MemoryRange, err error) {
 		}
 		list = append(list, m)
 		if offset+r.DataSize < offset {
-			fail(fmt.Errorf("%v: sizes add up to more than 64 bits: %w", Memory64ListStream, ErrFormat))
+			fail(errtext.Wrap(ErrFormat, Memory64ListStream, ": sizes add up to more than 64 bits"))
 			break
 		}
 		offset += r.DataSize
@@ -90,12 +91,13 @@ func (f *File) rawRanges() (list []MemoryRange, err error) {
 func (f *File) clip(m MemoryRange) (MemoryRange, error) {
 	var err error
 	if !f.inside(m.Offset, m.Size) {
-		err = fmt.Errorf("memory at %#x: %d bytes at %#x of a file of %d: %w", m.Addr, m.Size, m.Offset, f.size,
-			ErrTruncated)
+		err = errtext.Wrap(ErrTruncated, "memory at ", errtext.Hex(m.Addr), ": ", m.Size, " bytes at ", errtext.Hex(m.Offset),
+			" of a file of ", f.size)
 		m.Size = f.size - min(m.Offset, f.size)
 	}
 	if m.Size > 0 && m.Addr+(m.Size-1) < m.Addr {
-		err = fmt.Errorf("memory at %#x: %d bytes reach over the end of the address space: %w", m.Addr, m.Size, ErrFormat)
+		err = errtext.Wrap(ErrFormat, "memory at ", errtext.Hex(m.Addr), ": ", m.Size,
+			" bytes reach over the end of the address space")
 		m.Size = -m.Addr
 	}
 	return m, err
@@ -143,7 +145,7 @@ func (f *File) ReadMemory(addr uint64, p []byte) (int, error) {
 			if err == nil || err == io.EOF {
 				err = ErrTruncated
 			}
-			return done, fmt.Errorf("memory at %#x: %w", addr+uint64(k), err)
+			return done, errtext.Wrap(err, "memory at ", errtext.Hex(addr+uint64(k)))
 		}
 		addr += n
 		if addr == 0 && done < len(p) { // past the end of the address space

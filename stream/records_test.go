@@ -345,6 +345,7 @@ func TestIdentifiers(t *testing.T) {
 		{"PDB 7.0, cut", "52534453" + bytes16 + "0000", false, MD_OS_MAC_OS_X, "", ""},
 		{"PDB 2.0", "4e423130" + "00000000" + "0d0cb03e" + "1a000000" + "00", false, MD_OS_WIN32_NT, "3EB00C0D1a",
 			"4CA3B58A1a000"},
+		{"PDB 2.0, long ago", "4e423130" + "00000000" + "0d000000" + "00000000" + "00", false, MD_OS_LINUX, "0000000D0", ""},
 		{"PDB 2.0, cut", "4e423130" + "00000000" + "0d0cb03e" + "1a", false, MD_OS_LINUX, "", ""},
 		{"unknown", "01020304" + bytes16, false, MD_OS_LINUX, "", ""},
 		{"none", "", false, MD_OS_LINUX, "", ""},

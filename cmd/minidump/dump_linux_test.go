@@ -90,7 +90,7 @@ func TestDumpDefault(t *testing.T) {
 	if err != nil || info.Mode() != 0600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
-	f, err := stream.OpenFile(filepath.Join(dir, name))
+	f, err := openDump(filepath.Join(dir, name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -474,7 +474,7 @@ func TestShowVictim(t *testing.T) {
 			t.Errorf("no %s in\n%s", want, long.out)
 		}
 	}
-	f, err := stream.OpenFile(filepath.Join(dir, "v.dmp"))
+	f, err := openDump(filepath.Join(dir, "v.dmp"))
 	if err != nil {
 		t.Fatal(err)
 	}

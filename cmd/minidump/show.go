@@ -74,7 +74,14 @@ func runShow(args []string) error {
 
 func openDump(path string) (*stream.File, error) {
 	if path != "-" {
-		f, err := stream.OpenFile(path)
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		f, err := stream.OpenFile(file)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", path, err)
+		}
 		return f, err
 	}
 	b, err := io.ReadAll(os.Stdin)

@@ -105,7 +105,11 @@ func TestReadOnHost(t *testing.T) {
 			if !known {
 				t.Fatalf("nothing is known of %q", n.GOARCH)
 			}
-			f, err := stream.OpenFile(file)
+			dump, err := os.Open(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := stream.OpenFile(dump)
 			if err != nil {
 				t.Fatal(err)
 			}
