@@ -309,14 +309,17 @@ func (s *snapshot) cut(lo, hi uint64) {
 		tail.data = span{r.data.off + uint32(end-r.start), uint32(tail.size)}
 		r.size = lo - r.start
 		r.data.len = uint32(r.size)
-		i := s.memory.n
 		switch {
 		case r.size == 0 && tail.size > 0:
 			*r = tail
 		case r.size > 0 && tail.size > 0:
-			if m := s.memory.add(); m != nil {
-				*m = tail
-				s.order.sort(s.memory.all()[:i+1])
+			if s.memory.add() != nil {
+				all := s.memory.all()
+				i := len(all) - 1
+				for ; all[i-1].start > tail.start; i-- {
+					all[i] = all[i-1]
+				}
+				all[i] = tail
 			}
 		}
 		s.dropEmpty()
