@@ -391,3 +391,24 @@ func TestDropStreamed(t *testing.T) {
 		t.Errorf("%d ranges", s.full.n)
 	}
 }
+
+// A hundred thousand threads that claim pieces of one stack, and a limit that they do not fit: that takes no time that grows
+// with the square of their number.
+func TestLimitOverlaps(t *testing.T) {
+	a := coreArchNamed("amd64")
+	b := sampleCore(a)
+	const base, threads = 0x7000_0000, 100_000
+	for i := range threads {
+		b.note("CORE", 1, a.status(int32(1000+i), 0, samplePC, uint64(base+16*i)))
+	}
+	b.segment(base, 16*threads+0x10000, 6, bytes.Repeat([]byte{0x77}, 16*threads+0x10000))
+	start := time.Now()
+	f, r := dumpCore(t, b.bytes(), Options{Limit: 129_000_000})
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if list, err := f.Threads(); err != nil || len(list) != threads+2 || r.Size > 129_000_000 {
+		t.Errorf("%d threads, %d bytes: %v", len(list), r.Size, err)
+	}
+	t.Logf("%d bytes, %d ranges, %v", r.Size, r.Ranges, time.Since(start))
+}

@@ -186,28 +186,23 @@ func dropExtraMemory(w *Writer, excess uint64) bool {
 func shortenStacks(w *Writer, excess uint64) bool {
 	s := &w.snap
 	ths := s.threads.all()
-	var total, longest uint64
+	var longest uint64
 	for i := range ths {
-		if t := &ths[i]; t.tid != s.proc.blamed {
-			n := t.stackHi - t.stackLo
-			total += n
-			longest = max(longest, n)
+		t := &ths[i]
+		if t.stackKeep = ^uint64(0); t.tid != s.proc.blamed {
+			t.stackKeep = 0
+			longest = max(longest, t.stackHi-t.stackLo)
 		}
 	}
-	if total == 0 {
+	if longest == 0 {
 		return false
 	}
-	room := total - min(total, excess)
-	lo, hi := uint64(0), longest // the largest share whose sum fits the room
+	stacks := s.sortStacks()
+	room := covered(stacks, longest)
+	room -= min(room, excess)
+	lo, hi := uint64(0), longest // the largest share with which all fit the room
 	for lo < hi {
-		mid := (lo + hi + 1) / 2
-		var sum uint64
-		for i := range ths {
-			if t := &ths[i]; t.tid != s.proc.blamed {
-				sum += min(mid, t.stackHi-t.stackLo)
-			}
-		}
-		if sum <= room {
+		if mid := (lo + hi + 1) / 2; covered(stacks, mid) <= room {
 			lo = mid
 		} else {
 			hi = mid - 1
@@ -217,15 +212,27 @@ func shortenStacks(w *Writer, excess uint64) bool {
 	if share < s.target.arch.RedZone()+uint64(s.target.wordSize()) {
 		share = 0 // it would not reach SP
 	}
-	s.countStacks()
 	for i := range ths {
-		t := &ths[i]
-		if t.tid == s.proc.blamed || t.stackHi-t.stackLo <= share {
-			continue
+		if t := &ths[i]; t.tid != s.proc.blamed {
+			t.stackKeep = share
 		}
-		s.cutStack(t, share, share)
 	}
+	s.cutStacks()
 	return true
+}
+
+// covered is how many bytes stacks take, of which each has the share or what is to be left of it, if that is more. They are in
+// order of address, and may overlap.
+func covered(stacks []memoryRange, share uint64) (sum uint64) {
+	var end uint64
+	for i := range stacks {
+		r := &stacks[i]
+		if top := r.start + max(r.left, min(share, r.size)); top > end {
+			sum += top - max(end, r.start)
+			end = top
+		}
+	}
+	return sum
 }
 
 // The order in which text streams give way: what is long, or known otherwise, goes first.

@@ -30,8 +30,9 @@ type snapshot struct {
 	dso   dsoDebug
 	crash crashInfo
 
-	order rangeOrder // scratch of sorting
-	image elf.Image  // the one that is looked at: too large for a stack that shall not grow
+	order  rangeOrder         // scratch of sorting
+	stacks table[memoryRange] // and of cutStacks
+	image  elf.Image          // the one that is looked at: too large for a stack that shall not grow
 }
 
 // target says how the bytes of the process are to be read.
@@ -97,23 +98,24 @@ var rawTypes = [numRaw]stream.Type{
 
 // thread is one thread. Without registers (see why) it is still listed, with its name.
 type thread struct {
-	tid      int32
-	state    threadState
-	hasRegs  bool // context holds a record, or gp what makes one
-	hasSP    bool // sp and pc are known, from registers or from /proc
-	pc, sp   uint64
-	gp, fp   span // raw regsets
-	fpType   uint32
-	vector   span // regsets that the context record also takes: context.Regsets.Extra
-	debug    span // 8 debug registers, 64 bytes in host order
-	context  span // finished CPU context record, where a crash context gave one
-	extra    span // other regsets (RegisterSetsStream), when asked for
-	name     span
-	stackLo  uint64 // wanted stack [stackLo, stackHi); both 0: none
-	stackHi  uint64
-	stackRVA uint64
-	ctxRVA   uint64
-	nameRVA  uint64
+	tid       int32
+	state     threadState
+	hasRegs   bool // context holds a record, or gp what makes one
+	hasSP     bool // sp and pc are known, from registers or from /proc
+	pc, sp    uint64
+	gp, fp    span // raw regsets
+	fpType    uint32
+	vector    span // regsets that the context record also takes: context.Regsets.Extra
+	debug     span // 8 debug registers, 64 bytes in host order
+	context   span // finished CPU context record, where a crash context gave one
+	extra     span // other regsets (RegisterSetsStream), when asked for
+	name      span
+	stackLo   uint64 // wanted stack [stackLo, stackHi); both 0: none
+	stackHi   uint64
+	stackKeep uint64 // what cutStacks is to leave
+	stackRVA  uint64
+	ctxRVA    uint64
+	nameRVA   uint64
 }
 
 type threadState uint8
@@ -191,7 +193,7 @@ type memoryRange struct {
 	data        span // the captured bytes
 	rva         uint64
 	kind        memoryKind
-	stacks      uint32 // see countStacks
+	left        uint64 // see cutStacks
 	keep        bool   // mode full: stands for a stack under a size limit
 }
 
@@ -254,6 +256,7 @@ func (s *snapshot) reserve() error {
 		{&s.modules.arena, 32 * arenaUnit},
 		{&s.memory.arena, 32 * arenaUnit},
 		{&s.full.arena, 32 * arenaUnit},
+		{&s.stacks.arena, 32 * arenaUnit},
 		{&s.handles.arena, 64 * arenaUnit},
 		{&s.linkMaps.arena, 16 * arenaUnit},
 		{&s.errors.arena, 4 * arenaUnit},
@@ -273,9 +276,9 @@ func (s *snapshot) release() {
 	}
 }
 
-func (s *snapshot) arenas() [9]*arena {
-	return [9]*arena{&s.bytes.arena, &s.threads.arena, &s.mappings.arena, &s.modules.arena, &s.memory.arena, &s.full.arena,
-		&s.handles.arena, &s.linkMaps.arena, &s.errors.arena}
+func (s *snapshot) arenas() [10]*arena {
+	return [10]*arena{&s.bytes.arena, &s.threads.arena, &s.mappings.arena, &s.modules.arena, &s.memory.arena, &s.full.arena,
+		&s.stacks.arena, &s.handles.arena, &s.linkMaps.arena, &s.errors.arena}
 }
 
 // begin empties the snapshot for a new dump.

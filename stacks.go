@@ -289,106 +289,82 @@ func (s *snapshot) captured(lo, hi uint64) []byte {
 	return b[:min(uint64(len(b)), hi-lo)]
 }
 
-// cut takes [lo, hi) out of the captured ranges.
-func (s *snapshot) cut(lo, hi uint64) {
-	for lo < hi {
-		r := s.rangeOf(lo)
-		if r == nil { // from the next range on
-			next := hi
-			for _, m := range s.memory.all() {
-				if m.start > lo {
-					next = min(next, m.start)
-					break
-				}
-			}
-			lo = next
-			continue
-		}
-		end := min(hi, r.end())
-		tail := memoryRange{start: end, size: r.end() - end, kind: r.kind, stacks: r.stacks}
-		tail.data = span{r.data.off + uint32(end-r.start), uint32(tail.size)}
-		r.size = lo - r.start
-		r.data.len = uint32(r.size)
-		switch {
-		case r.size == 0 && tail.size > 0:
-			*r = tail
-		case r.size > 0 && tail.size > 0:
-			if s.memory.add() != nil {
-				all := s.memory.all()
-				i := len(all) - 1
-				for ; all[i-1].start > tail.start; i-- {
-					all[i] = all[i-1]
-				}
-				all[i] = tail
-			}
-		}
-		s.dropEmpty()
-		lo = end
-	}
-}
-
-// countStacks finds how many stacks start in each of the captured ranges.
-func (s *snapshot) countStacks() {
-	for i := range s.memory.all() {
-		s.memory.at(i).stacks = 0
-	}
+// sortStacks lists the threads' stacks in order of address, each with what is to be left of it.
+func (s *snapshot) sortStacks() []memoryRange {
+	s.stacks.clear()
 	for i := range s.threads.all() {
-		if t := s.threads.at(i); t.stackHi > t.stackLo {
-			if r := s.rangeOf(t.stackLo); r != nil {
-				r.stacks++
+		t := s.threads.at(i)
+		if size := t.stackHi - t.stackLo; size > 0 {
+			if r := s.stacks.add(); r != nil {
+				*r = memoryRange{start: t.stackLo, size: size, left: min(size, t.stackKeep)}
 			}
+		}
+	}
+	s.order.sort(s.stacks.all())
+	return s.stacks.all()
+}
+
+// cutStacks leaves of each stack the stackKeep bytes that are nearest to SP. What of a stack another thread keeps stays:
+// stacks overlap where their ends are not known, as those of goroutines in one piece of the heap.
+func (s *snapshot) cutStacks() {
+	stacks := s.sortStacks()
+	ranges, k := s.memory.n, 0
+	var end, kept uint64 // of the stacks so far, as they were and as they are to be
+	for i := range stacks {
+		r := &stacks[i]
+		next := ^uint64(0)
+		if i+1 < len(stacks) {
+			next = stacks[i+1].start
+		}
+		end, kept = max(end, r.end()), max(kept, r.start+r.left)
+		k = s.cut(max(r.start, kept), min(end, next), k, ranges)
+	}
+	s.dropEmpty()
+	s.order.sort(s.memory.all())
+	for i := range s.threads.all() {
+		t := s.threads.at(i)
+		if t.stackHi = t.stackLo + min(t.stackKeep, t.stackHi-t.stackLo); t.stackHi == t.stackLo {
+			t.stackLo, t.stackHi = 0, 0
 		}
 	}
 }
 
-// cutStack shortens the stack of t to keep bytes. What of it other threads keep too stays: stacks overlap where their ends
-// are not known, as those of goroutines in one piece of the heap. Of threads other than the blamed one, the first share
-// bytes are kept at most. countStacks has been called.
-func (s *snapshot) cutStack(t *thread, keep, share uint64) {
-	lo, hi := t.stackLo+keep, t.stackHi
-	if r := s.rangeOf(t.stackLo); r != nil && r.stacks == 1 && r.start == t.stackLo && r.end() == hi { // nobody else's
-		s.cut(lo, hi)
-		lo = hi
-	}
-	t.stackHi = t.stackLo + keep
-	if keep == 0 {
-		t.stackLo, t.stackHi = 0, 0
-	}
-	ths := s.threads.all()
-	for lo < hi {
-		next := hi // where the next kept stack begins, at most
-		past := lo // where those that hold lo end
-		for i := range ths {
-			u := &ths[i]
-			end := u.stackHi
-			if u.tid != s.proc.blamed {
-				end = u.stackLo + min(share, u.stackHi-u.stackLo)
-			}
-			switch {
-			case end <= lo || u.stackLo >= end:
-			case u.stackLo <= lo:
-				past = max(past, end)
-			default:
-				next = min(next, u.stackLo)
-			}
-		}
-		if past > lo {
-			lo = past
+// cut takes [lo, hi) out of the first n captured ranges, from the kth on, and returns the first that lies behind, at least in
+// part. What lies before, of a range that does on both sides, becomes a new one at the end.
+func (s *snapshot) cut(lo, hi uint64, k, n int) int {
+	for ; lo < hi && k < n; k++ {
+		r := s.memory.at(k)
+		if r.end() <= lo {
 			continue
 		}
-		s.cut(lo, next)
-		lo = next
+		if r.start >= hi {
+			break
+		}
+		if r.start < lo {
+			if head := s.memory.add(); head != nil {
+				*head = *r
+				head.size = lo - r.start
+				head.data.len = uint32(head.size)
+			}
+		}
+		gone := min(hi, r.end()) - r.start
+		r.start, r.size = r.start+gone, r.size-gone
+		r.data.off, r.data.len = r.data.off+uint32(gone), uint32(r.size)
+		if r.size > 0 {
+			break
+		}
 	}
+	return k
 }
 
 // dropUnreferenced leaves out the stacks of threads that have nothing to do with the principal mapping: IP is not in
 // it, and no aligned word of the stack points into it.
 func (s *snapshot) dropUnreferenced(address uint64) {
 	p := s.principal(address)
-	s.countStacks()
 	ths := s.threads.all()
 	for i := range ths {
 		t := &ths[i]
+		t.stackKeep = ^uint64(0)
 		if t.stackHi == 0 {
 			continue
 		}
@@ -398,8 +374,9 @@ func (s *snapshot) dropUnreferenced(address uint64) {
 		if t.tid == s.proc.blamed {
 			s.soft(opPrincipal, 0, 0, 0)
 		}
-		s.cutStack(t, 0, ^uint64(0))
+		t.stackKeep = 0
 	}
+	s.cutStacks()
 }
 
 // principal returns the module or mapping that holds address; its end is 0 when there is none.
