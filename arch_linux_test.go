@@ -5,7 +5,6 @@ package minidump
 import (
 	"bytes"
 	stdelf "debug/elf"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,13 +20,14 @@ import (
 
 	"minidump/context"
 	"minidump/internal/victims"
+	"minidump/internal/vm/archtest"
 	"minidump/procfs"
 	"minidump/stream"
 )
 
 // These tests hold the writer against a process of the architecture that they run on. In a virtual machine (internal/vm)
-// that is each architecture of Linux that has a packaged kernel. What they dump they also leave in the folder that the
-// environment variable MINIDUMP_DUMPS names, with a note for package internal/vm/archtest, which reads it on the host.
+// that is each architecture of Linux that has a packaged kernel. What they dump they also leave for package
+// internal/vm/archtest, which reads it on the host. One more of them, TestDumpEveryArchGoCrash, is in package run.
 
 // machineFacts are what the tests know of an architecture beforehand.
 type machineFacts struct {
@@ -50,49 +50,6 @@ var machines = map[string]machineFacts{
 	"ppc64le":  {0x8002, 65536, []uint32{0x100, 0x102}},
 	"riscv64":  {0x8006, 4096, nil}, // NT_RISCV_VECTOR where the CPU has vectors
 	"s390x":    {0x8007, 4096, []uint32{0x309, 0x30a}},
-}
-
-// archNote goes beside a dump. Package archtest has the same type.
-type archNote struct {
-	GOARCH  string // of the dumped program
-	PID     int
-	Blamed  int
-	Threads int
-	Signal  int // 0: no crash
-	Address uint64
-	// Functions of the blamed thread, innermost first, where they are known, and the program beside the dump.
-	Functions []string
-	Program   string
-
-	program string // its path
-}
-
-// leave copies a dump to where the host gets it.
-func leave(t testing.TB, name string, dump []byte, n archNote) {
-	t.Helper()
-	dir := os.Getenv("MINIDUMP_DUMPS")
-	if dir == "" {
-		return
-	}
-	if n.GOARCH == "" {
-		n.GOARCH = runtime.GOARCH
-	}
-	var err error
-	if n.Functions != nil {
-		n.Program = filepath.Join(n.GOARCH, filepath.Base(n.program)) // symbols are found by its own name
-		os.Mkdir(filepath.Join(dir, n.GOARCH), 0755)
-		err = os.WriteFile(filepath.Join(dir, n.Program), []byte(readText(t, n.program)), 0644)
-	}
-	b, _ := json.Marshal(n)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, name+".dmp"), dump, 0644)
-	}
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, name+".json"), b, 0644)
-	}
-	if err != nil {
-		t.Error(err)
-	}
 }
 
 // archDump dumps a process once and gives the file's bytes besides.
@@ -328,7 +285,7 @@ func TestDumpEveryArchIdle(t *testing.T) {
 			f, b := archDump(t, v.PID, Options{Mode: mode})
 			d.check(t, f)
 			sizes[mode] = len(b)
-			leave(t, "idle-"+name, b, archNote{PID: v.PID, Blamed: v.PID, Threads: 6})
+			archtest.Leave(t, "idle-"+name, b, archtest.Note{PID: v.PID, Blamed: v.PID, Threads: 6})
 			if mode == ModeFull {
 				checkText(t, f, path)
 			}
@@ -481,11 +438,11 @@ func checkCrashes(t *testing.T, path string, arch context.Arch, goarch string) {
 					t.Errorf("%d bytes of code: %v", n, err)
 				}
 			}
-			note := archNote{GOARCH: goarch, PID: v.PID, Blamed: int(tid), Threads: 4, Signal: int(e.Code), Address: address, program: path}
+			note := archtest.Note{GOARCH: goarch, PID: v.PID, Blamed: int(tid), Threads: 4, Signal: int(e.Code), Address: address, File: path}
 			if note.Functions = []string{"level3", "level2", "level1", "crash_thread"}; c.kind == "exec" {
 				note.Functions = nil // a call through a null pointer leaves a reader without a frame on some machines
 			}
-			leave(t, goarch+"-crash-"+c.kind, b, note)
+			archtest.Leave(t, goarch+"-crash-"+c.kind, b, note)
 		})
 	}
 }
@@ -509,7 +466,7 @@ func crashOf(t testing.TB, arch context.Arch, pid int, tid int32, files string) 
 
 // TestDumpEveryArchCrash dumps a crashed C program.
 func TestDumpEveryArchCrash(t *testing.T) {
-	checkCrashes(t, victims.C(t, "crasher.c"), nativeArch, runtime.GOARCH)
+	checkCrashes(t, victims.C(t, "crasher.c"), context.Native, runtime.GOARCH)
 }
 
 // TestDumpEveryArchGo dumps an idle Go program, whose threads run on stacks inside of the Go heap.
@@ -521,7 +478,7 @@ func TestDumpEveryArchGo(t *testing.T) {
 	d.check(t, f)
 	checkGoStacks(t, f, v.PID, context.ArchOfProcessor(machines[runtime.GOARCH].processor))
 	threads, _ := f.Threads()
-	leave(t, "go-idle", b, archNote{PID: v.PID, Blamed: v.PID, Threads: len(threads)})
+	archtest.Leave(t, "go-idle", b, archtest.Note{PID: v.PID, Blamed: v.PID, Threads: len(threads)})
 
 	f, b = archDump(t, v.PID, Options{Mode: ModeFull})
 	d.check(t, f)
@@ -548,54 +505,6 @@ func checkGoStacks(t *testing.T, f *stream.File, pid int, arch context.Arch) {
 	}
 }
 
-// TestDumpEveryArchGoCrash runs a Go program that dies of a nil dereference.
-func TestDumpEveryArchGoCrash(t *testing.T) {
-	path := victims.Go(t, "gocrash")
-	out := filepath.Join(t.TempDir(), "x.dmp")
-	null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer null.Close()
-	r, err := Run([]string{path, "goroutine"}, RunOptions{
-		Output: out, Env: append(os.Environ(), "GOTRACEBACK=crash"), Files: []*os.File{null, null, null}, Options: patient(Options{}),
-	})
-	if err != nil || r.Unwatched != nil || len(r.Dumps) != 1 || r.Dumps[0].Err != nil {
-		t.Fatalf("%+v: %v", r, err)
-	}
-	if r.Signal != syscall.SIGABRT {
-		t.Errorf("died of %v", r.Signal)
-	}
-	b, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := stream.Open(bytes.NewReader(b), int64(len(b)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range stream.Problems(f) {
-		t.Errorf("problem: %s", p)
-	}
-	e, err := f.Exception()
-	if err != nil || syscall.Signal(e.Code) != syscall.SIGSEGV || e.Address != uint64(nativeArch.WordSize()) {
-		t.Errorf("exception %+v: %v", e, err)
-	}
-	d := dumped{r.Dumps[0].PID, runtime.GOARCH, path, 0}
-	d.checkModules(t, f)
-	d.checkSystem(t, f)
-	regs := cpus(t, f)[e.ThreadID]
-	if regs == nil {
-		t.Fatalf("no registers of thread %d", e.ThreadID)
-	}
-	if got := functionOf(t, f, path, regs.PC); got != "main.level3" {
-		t.Errorf("crashed in %q at %#x", got, regs.PC)
-	}
-	threads, _ := f.Threads()
-	leave(t, "go-crash", b, archNote{PID: r.Dumps[0].PID, Blamed: int(e.ThreadID), Threads: len(threads),
-		Signal: int(e.Code), Address: e.Address})
-}
-
 // TestDumpEveryArchRegisterSets asks the kernel for every register set that there could be, and expects in the dump all
 // that the context record does not take in whole.
 func TestDumpEveryArchRegisterSets(t *testing.T) {
@@ -607,7 +516,7 @@ func TestDumpEveryArchRegisterSets(t *testing.T) {
 		t.Fatal(err)
 	}
 	threads, _ := f.Threads()
-	leave(t, "regsets", b, archNote{PID: v.PID, Blamed: v.PID, Threads: len(threads)})
+	archtest.Leave(t, "regsets", b, archtest.Note{PID: v.PID, Blamed: v.PID, Threads: len(threads)})
 	have := map[uint32][]byte{} // of the main thread
 	seen := map[uint32]int{}
 	for _, s := range sets {
@@ -630,7 +539,7 @@ func TestDumpEveryArchRegisterSets(t *testing.T) {
 			t.Errorf("no register set %#x", note)
 		}
 	}
-	inRecord := []uint32{ntPRStatus, ntPRFPReg, nativeArch.FPRegset(), 0x407, 0x408} // and the secret keys of arm64
+	inRecord := []uint32{ntPRStatus, ntPRFPReg, context.Native.FPRegset(), 0x407, 0x408} // and the secret keys of arm64
 	kernel := kernelRegsets(t, v.PID)
 	for note, want := range kernel {
 		if slices.Contains(inRecord, note) {
@@ -702,7 +611,7 @@ func TestDumpEveryArchNarrow(t *testing.T) {
 	if goarch == "" {
 		t.Skip("this kernel runs nothing narrower")
 	}
-	arch := narrowArch(nativeArch)
+	arch := narrowArch(context.Native)
 	program := func(t *testing.T, name string) string {
 		dir := os.Getenv("MINIDUMP_VICTIMS_NARROW")
 		switch {
@@ -732,7 +641,7 @@ func TestDumpEveryArchNarrow(t *testing.T) {
 		for mode, name := range map[Mode]string{ModeStack: "stack", ModeIndirect: "indirect", ModeFull: "full"} {
 			f, b := archDump(t, v.PID, Options{Mode: mode, RegisterSets: true})
 			d.check(t, f)
-			leave(t, goarch+"-idle-"+name, b, archNote{GOARCH: goarch, PID: v.PID, Blamed: v.PID, Threads: 6})
+			archtest.Leave(t, goarch+"-idle-"+name, b, archtest.Note{GOARCH: goarch, PID: v.PID, Blamed: v.PID, Threads: 6})
 		}
 	})
 	t.Run("crash", func(t *testing.T) { checkCrashes(t, program(t, "crasher"), arch, goarch) })
@@ -744,6 +653,6 @@ func TestDumpEveryArchNarrow(t *testing.T) {
 		d.check(t, f)
 		checkGoStacks(t, f, v.PID, arch)
 		threads, _ := f.Threads()
-		leave(t, goarch+"-go-idle", b, archNote{GOARCH: goarch, PID: v.PID, Blamed: v.PID, Threads: len(threads)})
+		archtest.Leave(t, goarch+"-go-idle", b, archtest.Note{GOARCH: goarch, PID: v.PID, Blamed: v.PID, Threads: len(threads)})
 	})
 }

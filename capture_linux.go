@@ -41,7 +41,7 @@ type live struct {
 	debug      [8]uint64
 	tracing    bool        // the goroutine runs
 	traceTID   int         // its OS thread
-	held       bool        // instead, the calling OS thread traces the process already and does the steps itself (run_linux.go)
+	held       bool        // instead, the calling OS thread traces the process already and does the steps itself (NewTracedWriter)
 	stopping   atomic.Bool // the tracing goroutine waits for threads to stop
 	reapWait   unix.Timespec
 	stopped    bool
@@ -106,6 +106,27 @@ func NewWriter(pid int, o Options) (*Writer, error) {
 	return w, nil
 }
 
+// NewTracedWriter prepares dumps of the live process pid, which the calling OS thread traces already (PTRACE_SEIZE), by
+// whatever means. Package minidump/run makes its dumps with it. What is different from NewWriter:
+//
+//   - Dump has to be called on that OS thread, to which its goroutine is locked (runtime.LockOSThread): it does all requests of
+//     ptrace itself.
+//   - Threads stop and go on as by Hold and LetRun of package ptrace: one that is in a stop already, since a signal came or
+//     it is about to end, is dumped as it is and left so. None is let go of: a thread that was not traced yet is
+//     afterwards, and the stop of one that was too slow comes when the dump is done, for the tracer to see.
+//   - In every mode the process is stopped until the dump is written, and Result.Pause tells so: one that is about to die must be
+//     there until then.
+//   - This program gets a SIGCHLD of each stop, if it has not asked to be spared that (SA_NOCLDSTOP).
+func NewTracedWriter(pid int, o Options) (*Writer, error) {
+	w, l, err := newLive(pid, o)
+	if err != nil {
+		return nil, err
+	}
+	l.held = true
+	w.opts.Crash = w.refined(w.opts.Crash)
+	return w, nil
+}
+
 // startTracing starts the tracing goroutine on an OS thread other than the program's first, which the Go runtime parks
 // rather than ends.
 //
@@ -129,7 +150,7 @@ func newLive(pid int, o Options) (*Writer, *live, error) {
 		l live
 	})
 	w, l := &both.w, &both.l
-	l.pid, l.native = int32(pid), nativeArch
+	l.pid, l.native = int32(pid), context.Native
 	l.tracer.Init(pid)
 	l.mem = liveMemory{pid: pid, dir: &l.dir, tracer: &l.tracer, memFD: -1}
 	if err := l.dir.Open(pid); err != nil {
@@ -342,7 +363,7 @@ func (l *live) prepare(w *Writer) error {
 // captureStopped does all that needs the target's threads to stand still. It runs on the tracer's thread.
 func (l *live) captureStopped(w *Writer) error {
 	s := &w.snap
-	if !l.held { // a run has its own
+	if !l.held { // else the tracer sees to that
 		l.quiet.Begin()
 	}
 	l.stopSince = ptrace.Monotonic()
@@ -481,6 +502,19 @@ func (l *live) readStat(s *snapshot) error {
 		}
 	}
 	return nil
+}
+
+// isGoNow looks at the process before its dump does.
+func (l *live) isGoNow(s *snapshot) bool {
+	b, errno := l.readSmall("auxv\x00")
+	if errno != 0 {
+		return false
+	}
+	l.mem.begin() // the program may be another than that of the last dump
+	s.target = l.facts.target
+	auxv := procfs.ParseAuxv(b, s.target.wordSize(), s.target.order)
+	s.adoptAuxv(&auxv)
+	return s.looksLikeGo(&l.mem, l.scratch)
 }
 
 // pfKthread is PF_KTHREAD of the kernel's include/linux/sched.h.

@@ -3,7 +3,7 @@
 //
 //   - another live process, which goes on afterwards ([NewWriter]),
 //   - an ELF core file, on any Unix or Windows ([OpenCoreFile]),
-//   - a program that it runs itself, at the moment that program crashes ([Run]).
+//   - a program that it runs itself, at the moment that program crashes (package [minidump/run]).
 //
 // A [Writer] takes all memory it needs when it is made. [Writer.Dump] then allocates nothing from the Go heap, and the
 // target stands still only while its registers and stacks are read:

@@ -3,7 +3,31 @@ package minidump
 import (
 	"minidump/context"
 	"minidump/elf"
+	"minidump/procfs"
 )
+
+// IsGo tells whether the process runs a program that was built by Go, as it is now: what its auxiliary vector says of the
+// program's headers is looked up in its memory. Of a core file it is false also if that part of the memory is not in there. It
+// must not be called during a Dump.
+func (w *Writer) IsGo() bool {
+	type looker interface{ isGoNow(s *snapshot) bool }
+	src, ok := w.src.(looker)
+	return ok && src.isGoNow(&w.snap)
+}
+
+// isGoNow looks at the core before its dump does.
+func (c *core) isGoNow(s *snapshot) bool {
+	notes := c.notes.all()
+	for i := range notes {
+		if n := &notes[i]; n.typ == ntAuxv && !n.linux {
+			s.target = c.target
+			auxv := procfs.ParseAuxv(c.peekNote(n), c.head.Class.WordSize(), c.head.Order)
+			s.adoptAuxv(&auxv)
+			return s.looksLikeGo(&c.mem, c.buf)
+		}
+	}
+	return false
+}
 
 // goStacks finds the stacks of a Go program's threads. It holds the tables that takes.
 type goStacks struct {

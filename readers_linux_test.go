@@ -3,7 +3,6 @@
 package minidump
 
 import (
-	stdcontext "context"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -15,56 +14,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"minidump/context"
 	"minidump/internal/victims"
 	"minidump/stream"
 )
 
-// Where .ci/run installs the readers.
-func toolFolders() []string {
-	home, _ := os.UserHomeDir()
-	return []string{
-		filepath.Join(home, ".cache/minidump-ci/cargo/bin"),
-		filepath.Join(home, ".cache/minidump-ci/venv/bin"),
-		filepath.Join(home, ".cargo/bin"),
-	}
-}
-
-// tool finds a program that no one here wrote. Without it the test is skipped, and fails when CI=true; but for in a
-// virtual machine, which has nothing but what was built for it beforehand.
-func tool(t testing.TB, name string) string {
-	t.Helper()
-	if path, err := exec.LookPath(name); err == nil {
-		return path
-	}
-	for _, dir := range toolFolders() {
-		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("CI") == "true" && os.Getenv("MINIDUMP_VICTIMS") == "" {
-		t.Fatalf("%s is missing, and CI=true", name)
-	}
-	t.Skipf("%s is missing", name)
-	return ""
-}
-
-// output runs a reader, for a minute at most, and returns what it printed.
-func output(t testing.TB, name string, args ...string) string {
-	t.Helper()
-	ctx, cancel := stdcontext.WithTimeout(stdcontext.Background(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, name, args...)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s %q: %v\n%s\n%s", name, args, err, out, &stderr)
-	}
-	return string(out)
-}
+// Programs that no one here wrote.
+var tool, output = victims.Tool, victims.Output
 
 func openDump(path string) (*stream.File, error) {
 	file, err := os.Open(path)
@@ -130,7 +87,7 @@ func linuxCrash(t testing.TB, pid int, tid int32, files string) *context.Crash {
 		}
 		return b
 	}
-	c, err := context.CrashFromLinux(nativeArch, hostOrder(), int32(pid), tid, read(".siginfo"), read(".ucontext"), read(".fpregs"))
+	c, err := context.CrashFromLinux(context.Native, hostOrder(), int32(pid), tid, read(".siginfo"), read(".ucontext"), read(".fpregs"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -374,7 +331,7 @@ print(json.dumps({
 func checkPython(t *testing.T, dmp string, f *stream.File) {
 	t.Helper()
 	python := ""
-	for _, dir := range toolFolders() {
+	for _, dir := range victims.ToolFolders() {
 		p := filepath.Join(dir, "python3")
 		if exec.Command(p, "-c", "import minidump").Run() == nil {
 			python = p

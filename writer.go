@@ -211,6 +211,23 @@ func (w *Writer) Close() error {
 // SetCrash changes what the next dump says of the crash, as Options.Crash does. nil: no crash. It may allocate.
 func (w *Writer) SetCrash(c *context.Crash) { w.opts.Crash = w.refined(c) }
 
+// SetAnnotations changes what the next dump has of them, as Options.Annotations does. It may allocate.
+func (w *Writer) SetAnnotations(a []Annotation) {
+	w.opts.Annotations = a
+	if len(a) > len(w.plan.tags) {
+		w.plan.tags = make([]tagRVA, len(a))
+	}
+}
+
+// ReadMemory copies memory of the process at addr into p, and returns how many bytes it could read before the first that it
+// could not. It stops nothing. It may be called until Close, but not during a Dump.
+func (w *Writer) ReadMemory(addr uint64, p []byte) int {
+	if w.src == nil {
+		return 0
+	}
+	return w.src.memory().read(addr, p)
+}
+
 // refined completes a crash context whose address or kind of access the kernel did not report with what the faulting
 // instruction tells, if package context/insn is there to decode it. The caller's crash stays as it is.
 func (w *Writer) refined(c *context.Crash) *context.Crash {

@@ -260,6 +260,96 @@ func TestGoProgram(t *testing.T) {
 	checkStacks(t, f, DefaultCrashStackLimit)
 }
 
+func TestIsGo(t *testing.T) {
+	check := func(t *testing.T, w *Writer, err error, want bool) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		if w.IsGo() != want {
+			t.Errorf("a Go program: %v", !want)
+		}
+		if _, err := w.Dump(io.Discard); err != nil || w.IsGo() != want {
+			t.Errorf("after a dump, a Go program: %v; %v", w.IsGo(), err)
+		}
+	}
+	t.Run("live", func(t *testing.T) {
+		for v, want := range map[*victims.Proc]bool{
+			victims.Start(t, victims.Go(t, "gosleep"), "2"):         true,
+			victims.Start(t, victims.C(t, "victim.c"), "idle", "2"): false,
+		} {
+			w, err := NewWriter(v.PID, patient(Options{}))
+			check(t, w, err, want)
+		}
+	})
+	t.Run("core", func(t *testing.T) {
+		core, _ := kernelCore(t, victims.C(t, "crasher.c"), "--wait", "null")
+		w, err := OpenCoreFile(core, Options{})
+		check(t, w, err, false)
+		core, _ = kernelCore(t, victims.Go(t, "gocrash"), "--wait", "nil")
+		w, err = OpenCoreFile(core, Options{})
+		check(t, w, err, true)
+	})
+}
+
+// TestReadMemory reads what the process has to read, up to what it has not, and nothing when the Writer is closed.
+func TestReadMemory(t *testing.T) {
+	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "2")
+	first, _ := dump(t, v.PID, Options{})
+	mods, err := first.Modules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := mods[0].BaseOfImage
+	w, err := NewWriter(v.PID, patient(Options{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 64)
+	for range 2 {
+		clear(b)
+		if n := w.ReadMemory(at, b); n != len(b) || !bytes.Equal(b, memoryOf(t, v.PID, at, len(b))) {
+			t.Errorf("%d bytes at %#x: % x", n, at, b)
+		}
+		dumpWith(t, w)
+	}
+	if n := w.ReadMemory(0x1000, b); n != 0 {
+		t.Errorf("%d bytes of nothing", n)
+	}
+	w.Close()
+	if n := w.ReadMemory(at, b); n != 0 || w.IsGo() {
+		t.Errorf("%d bytes when it is closed", n)
+	}
+}
+
+// TestSetAnnotations gives each dump of one Writer annotations of its own, more and fewer than the one before.
+func TestSetAnnotations(t *testing.T) {
+	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "2")
+	w, err := NewWriter(v.PID, patient(Options{Annotations: []Annotation{{"a", "1"}}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	for i, want := range [][]Annotation{{{"a", "1"}}, {{"b", "2"}, {"c", "3"}, {"d", "4"}}, {{"e", "5"}}, nil} {
+		if i > 0 {
+			w.SetAnnotations(want)
+		}
+		f, _ := dumpWith(t, w)
+		info, err := f.CrashpadInfo()
+		if (err == nil) != (want != nil) {
+			t.Fatalf("%q: %v", want, err)
+		}
+		var got []Annotation
+		for _, a := range info.Annotations {
+			got = append(got, Annotation{a.Key, a.Value})
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("annotations %q, want %q", got, want)
+		}
+	}
+}
+
 func TestLimit(t *testing.T) {
 	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "40")
 	whole, r := dump(t, v.PID, Options{})

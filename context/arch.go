@@ -1,8 +1,8 @@
 // Package context turns raw register sets and signal frames into what a minidump needs: CPU context records and the reason
 // of a crash. Package insn below it adds what the faulting instruction tells.
 //
-// It is pure data transformation: no system call, no dependence on the machine it runs on. Architecture and byte order
-// are values, so a writer on one machine can describe a process of another.
+// It is pure data transformation: no system call, no dependence on the machine it runs on, which Native names and nothing
+// here looks at. Architecture and byte order are values, so a writer on one machine can describe a process of another.
 package context
 
 import "sync"

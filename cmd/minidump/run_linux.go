@@ -6,16 +6,16 @@ import (
 	"os"
 	"strings"
 
-	"minidump"
+	runner "minidump/run" // run is a function of the tests
 )
 
 // watch runs the command, and returns how it ended.
 func (r *runFlags) watch(argv []string) error {
-	result, err := minidump.Run(argv, minidump.RunOptions{
-		Options: r.options, Output: r.output, Keep: r.keep, FollowChildren: r.followChildren, ExitCodes: r.exitCodes,
+	result, err := runner.Command(argv, runner.Options{
+		Dump: r.options, Output: r.output, Keep: r.keep, FollowChildren: r.followChildren, ExitCodes: r.exitCodes,
 		StandIn: true, OnDump: r.report, Warn: warnUnwatched,
 	})
-	var start *minidump.StartError
+	var start *runner.StartError
 	if errors.As(err, &start) {
 		fmt.Fprintf(os.Stderr, "minidump: run %s: %v\n", printable(start.Name), start.Err)
 		return exitStatus(start.Status())
@@ -27,7 +27,7 @@ func (r *runFlags) watch(argv []string) error {
 }
 
 // report tells of a dump in one line, and in another of old ones that could not be deleted.
-func (r *runFlags) report(d minidump.RunDump) {
+func (r *runFlags) report(d runner.Dump) {
 	if d.PruneErr != nil {
 		defer fmt.Fprintf(os.Stderr, "minidump: old dumps not deleted: %s\n", oneLine(strings.TrimPrefix(d.PruneErr.Error(), "minidump: ")))
 	}

@@ -23,7 +23,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"minidump"
+	"minidump/run"
 )
 
 //go:embed c/syscalls.c
@@ -35,7 +35,7 @@ func main() {
 		return
 	}
 	if len(os.Args) > 2 && os.Args[1] == "--run" { // as the command minidump run does
-		r, err := minidump.Run(os.Args[2:], minidump.RunOptions{StandIn: true})
+		r, err := run.Command(os.Args[2:], run.Options{StandIn: true})
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -18,18 +18,6 @@ import (
 
 var dumps = flag.String("dumps", "", "folder with the dumps of another machine")
 
-// note is what the test in the machine tells of a dump; the root package has the same type.
-type note struct {
-	GOARCH    string
-	PID       int
-	Blamed    int
-	Threads   int
-	Signal    int
-	Address   uint64
-	Functions []string
-	Program   string
-}
-
 // reading is what is expected of an architecture.
 type reading struct {
 	arch   context.Arch
@@ -97,7 +85,7 @@ func TestReadOnHost(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var n note
+			var n Note
 			if err := json.Unmarshal(b, &n); err != nil {
 				t.Fatal(err)
 			}
@@ -129,7 +117,7 @@ func TestReadOnHost(t *testing.T) {
 }
 
 // decode reads a dump with our own decoder.
-func decode(t *testing.T, f *stream.File, n *note, want reading) {
+func decode(t *testing.T, f *stream.File, n *Note, want reading) {
 	for _, p := range stream.Problems(f) {
 		t.Errorf("problem: %s", p)
 	}
@@ -171,7 +159,7 @@ func decode(t *testing.T, f *stream.File, n *note, want reading) {
 }
 
 // walk reads a dump with minidump-stackwalk.
-func walk(t *testing.T, file string, f *stream.File, n *note, want reading, symbols string) {
+func walk(t *testing.T, file string, f *stream.File, n *Note, want reading, symbols string) {
 	args := []string{"--json"}
 	if symbols != "" {
 		args = append(args, "--symbols-path", symbols)

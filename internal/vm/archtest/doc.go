@@ -1,6 +1,6 @@
-// Package archtest reads on the host the dumps that the tests of the root package made on a kernel of another architecture
-// and left in a folder (see arch_linux_test.go there): with the decoder of package stream, and with minidump-stackwalk,
-// which no one here wrote. It is all test:
+// Package archtest reads on the host the dumps that the tests of the root package and of package run made on a kernel of
+// another architecture and left in a folder (by Leave; see arch_linux_test.go there): with the decoder of package stream,
+// and with minidump-stackwalk, which no one here wrote. It does that in its test:
 //
 //	go test ./internal/vm/archtest -args -dumps DIR
 //

@@ -1,7 +1,10 @@
-package minidump
+package run
 
 import (
+	"bytes"
 	stdelf "debug/elf"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,19 +22,22 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"minidump"
 	"minidump/context"
+	_ "minidump/context/insn"
 	"minidump/internal/sys"
 	"minidump/internal/victims"
+	"minidump/internal/vm/archtest"
 	"minidump/stream"
 )
 
 // watched is a run of a command with its output.
 type watched struct {
-	RunResult
+	Result
 	out, dir string
 }
 
-func runWatched(t *testing.T, o RunOptions, argv ...string) watched {
+func runWatched(t *testing.T, o Options, argv ...string) watched {
 	t.Helper()
 	w := watched{dir: t.TempDir()}
 	if o.Output == "" {
@@ -48,13 +54,13 @@ func runWatched(t *testing.T, o RunOptions, argv ...string) watched {
 	}
 	defer null.Close()
 	o.Files = []*os.File{null, out, out}
-	o.Options.StopTimeout = 5 * time.Second
+	o.Dump.StopTimeout = 5 * time.Second
 	text := make(chan string)
 	go func() {
 		b, _ := io.ReadAll(r)
 		text <- string(b)
 	}()
-	w.RunResult, err = Run(argv, o)
+	w.Result, err = Command(argv, o)
 	out.Close()
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +73,7 @@ func runWatched(t *testing.T, o RunOptions, argv ...string) watched {
 }
 
 // one gives the only dump of a run, decoded.
-func (w *watched) one(t *testing.T) (RunDump, *stream.File) {
+func (w *watched) one(t *testing.T) (Dump, *stream.File) {
 	t.Helper()
 	if len(w.Dumps) != 1 {
 		t.Fatalf("%d dumps, want 1: %+v", len(w.Dumps), w.Dumps)
@@ -99,7 +105,7 @@ func functionAt(t *testing.T, f *stream.File, program string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cpu, err := context.Decode(nativeArch, record, f.Order)
+	cpu, err := context.Decode(context.Native, record, f.Order)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +161,7 @@ func TestRunCrashes(t *testing.T) {
 	for _, k := range crashKinds {
 		for _, in := range []string{"main", "thread", "child"} {
 			t.Run(k.name+"/"+in, func(t *testing.T) {
-				w := runWatched(t, RunOptions{FollowChildren: in == "child"}, program, "--threads", "2", "--in", in, k.name)
+				w := runWatched(t, Options{FollowChildren: in == "child"}, program, "--threads", "2", "--in", in, k.name)
 				if w.Signal != k.signal || w.Status() != 128+int(k.signal) {
 					t.Errorf("ended by %v, exit status %d", w.Signal, w.ExitCode)
 				}
@@ -205,31 +211,57 @@ func sourceFrames(frames [][3]string, source string) (out []string) {
 	return out
 }
 
+// stackwalk gives function, file and line of the crashing thread's frames, as minidump-stackwalk finds them.
+func stackwalk(t *testing.T, dmp, program string) (frames [][3]string) {
+	t.Helper()
+	symbols := t.TempDir()
+	victims.Output(t, victims.Tool(t, "dump_syms"), "--inlines", "-s", symbols, program)
+	out := victims.Output(t, victims.Tool(t, "minidump-stackwalk"), "--json", "--symbols-path", symbols, dmp)
+	var report struct {
+		CrashInfo struct {
+			CrashingThread *int `json:"crashing_thread"` // index
+		} `json:"crash_info"`
+		Threads []struct {
+			Frames []struct {
+				Function, File string
+				Line           int
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &report); err != nil || report.CrashInfo.CrashingThread == nil {
+		t.Fatalf("no crashing thread: %v\n%s", err, out)
+	}
+	for _, f := range report.Threads[*report.CrashInfo.CrashingThread].Frames {
+		frames = append(frames, [3]string{f.Function, f.File, strconv.Itoa(f.Line)})
+	}
+	return frames
+}
+
 var gdbFrame = regexp.MustCompile(`(?m)^#\d+ +(0x[0-9a-f]+ in )?(\w+) \(.*\) at (\S+):(\d+)$`)
 
-// The kernel writes a core of the very process of which Run has written a dump.
+// The kernel writes a core of the very process of which Command has written a dump.
 func TestRunAgainstGdb(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("crashes are those of amd64")
 	}
-	if pattern := readText(t, "/proc/sys/kernel/core_pattern"); strings.ContainsAny(pattern, "|/@%") {
-		t.Skipf("cores go to %q", pattern)
+	if pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern"); err != nil || bytes.ContainsAny(pattern, "|/@%") {
+		t.Skipf("cores go to %q: %v", pattern, err)
 	}
 	program := victims.C(t, "crasher.c")
-	gdb := tool(t, "gdb")
+	gdb := victims.Tool(t, "gdb")
 	for _, k := range crashKinds {
 		for _, in := range []string{"main", "thread"} {
 			t.Run(k.name+"/"+in, func(t *testing.T) {
 				if k.name == "exec" {
 					t.Skip("without code at the instruction pointer the readers guess")
 				}
-				w := runWatched(t, RunOptions{}, "/bin/sh", "-c", `ulimit -c unlimited && exec "$@"`, "sh", program, "--in", in, k.name)
+				w := runWatched(t, Options{}, "/bin/sh", "-c", `ulimit -c unlimited && exec "$@"`, "sh", program, "--in", in, k.name)
 				d, _ := w.one(t)
 				cores, _ := filepath.Glob(w.dir + "/core*")
 				if len(cores) != 1 {
 					t.Fatalf("cores %q", cores)
 				}
-				text := output(t, gdb, "-nx", "-batch", "-ex", "bt 10", program, cores[0])
+				text := victims.Output(t, gdb, "-nx", "-batch", "-ex", "bt 10", program, cores[0])
 				var want [][3]string
 				text = text[max(0, strings.LastIndex(text, "\n#0 ")):] // gdb shows the innermost frame first of all
 				for _, m := range gdbFrame.FindAllStringSubmatch(text, -1) {
@@ -238,15 +270,7 @@ func TestRunAgainstGdb(t *testing.T) {
 					}
 					want = append(want, [3]string{m[2], m[3], m[4]})
 				}
-				r := stackwalk(t, d.Path, program)
-				if r.CrashInfo.CrashingThread == nil {
-					t.Fatal("no crashing thread")
-				}
-				var got [][3]string
-				for _, fr := range r.Threads[*r.CrashInfo.CrashingThread].Frames {
-					got = append(got, [3]string{fr.Function, fr.File, strconv.Itoa(fr.Line)})
-				}
-				a, b := sourceFrames(got, "crasher.c"), sourceFrames(want, "crasher.c")
+				a, b := sourceFrames(stackwalk(t, d.Path, program), "crasher.c"), sourceFrames(want, "crasher.c")
 				if len(b) < 3 || !slices.Equal(a, b) {
 					t.Errorf("minidump-stackwalk %q\ngdb %q\n%s", a, b, text)
 				}
@@ -283,7 +307,7 @@ func TestRunHandlers(t *testing.T) {
 	} {
 		for _, follow := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/%v", c.args, follow), func(t *testing.T) {
-				o := RunOptions{FollowChildren: follow, ExitCodes: []int{9}}
+				o := Options{FollowChildren: follow, ExitCodes: []int{9}}
 				w := runWatched(t, o, append([]string{program}, strings.Fields(c.args)...)...)
 				if w.Status() != c.status {
 					t.Errorf("status %d, want %d", w.Status(), c.status)
@@ -309,7 +333,7 @@ func TestRunHandlers(t *testing.T) {
 
 // A thread that is killed alone does not hide how its process dies later.
 func TestRunLostThread(t *testing.T) {
-	w := runWatched(t, RunOptions{}, victims.C(t, "watched.c"), "lost")
+	w := runWatched(t, Options{}, victims.C(t, "watched.c"), "lost")
 	if w.Signal != unix.SIGABRT || len(w.Dumps) != 2 {
 		t.Fatalf("ended by %v, dumps %+v", w.Signal, w.Dumps)
 	}
@@ -343,7 +367,7 @@ func TestRunGo(t *testing.T) {
 		{"nil", "", nil, 2, 0, "", ""},
 		{"exit", "", []int{2}, 3, 0, "", ""},
 		{"panic", "", nil, 2, 0, "", ""},
-		{"panic", "", []int{2}, 2, DumpRequested, "", "exit status 2"},
+		{"panic", "", []int{2}, 2, minidump.DumpRequested, "", "exit status 2"},
 		{"nil", "", []int{7, 2}, 2, uint32(unix.SIGSEGV), "main.level3", "exit status 2"},
 		{"goroutine", "", []int{2}, 2, uint32(unix.SIGSEGV), "main.level3", "exit status 2"},
 		{"nil", "crash", nil, 134, uint32(unix.SIGSEGV), "main.level3", "SIGABRT"},
@@ -351,7 +375,7 @@ func TestRunGo(t *testing.T) {
 		{"panic", "crash", nil, 134, uint32(unix.SIGABRT), "", ""},
 	} {
 		t.Run(fmt.Sprintf("%s %s %v", c.kind, c.traceback, c.codes), func(t *testing.T) {
-			w := runWatched(t, RunOptions{ExitCodes: c.codes, Env: append(os.Environ(), "GOTRACEBACK="+c.traceback)}, program, c.kind)
+			w := runWatched(t, Options{ExitCodes: c.codes, Env: append(os.Environ(), "GOTRACEBACK="+c.traceback)}, program, c.kind)
 			if w.Status() != c.status {
 				t.Errorf("status %d, want %d", w.Status(), c.status)
 			}
@@ -384,10 +408,76 @@ func TestRunGo(t *testing.T) {
 	}
 }
 
+// TestDumpEveryArchGoCrash runs a Go program that dies of a nil dereference, on every architecture (see arch_linux_test.go of
+// the root package).
+func TestDumpEveryArchGoCrash(t *testing.T) {
+	path := victims.Go(t, "gocrash")
+	out := filepath.Join(t.TempDir(), "x.dmp")
+	null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	r, err := Command([]string{path, "goroutine"}, Options{
+		Output: out, Env: append(os.Environ(), "GOTRACEBACK=crash"), Files: []*os.File{null, null, null},
+		Dump: minidump.Options{StopTimeout: 20 * time.Second},
+	})
+	if err != nil || r.Unwatched != nil || len(r.Dumps) != 1 || r.Dumps[0].Err != nil {
+		t.Fatalf("%+v: %v", r, err)
+	}
+	if r.Signal != syscall.SIGABRT {
+		t.Errorf("died of %v", r.Signal)
+	}
+	b, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := stream.Open(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range stream.Problems(f) {
+		t.Errorf("problem: %s", p)
+	}
+	e, err := f.Exception()
+	if err != nil || syscall.Signal(e.Code) != syscall.SIGSEGV || e.Address != uint64(context.Native.WordSize()) {
+		t.Errorf("exception %+v: %v", e, err)
+	}
+	if got := functionAt(t, f, path); got != "main.level3" {
+		t.Errorf("crashed in %q", got)
+	}
+	mods, err := f.Modules()
+	if want := buildID(t, path); err != nil || len(mods) == 0 || mods[0].Name != path || mods[0].BuildID != want {
+		t.Errorf("modules %+v, want first %s with build id %s: %v", mods, path, want, err)
+	}
+	info, csd, err := f.SystemInfo()
+	if err != nil || info.ProcessorArchitecture != context.Native.ProcessorArchitecture() || info.NumberOfProcessors == 0 || csd == "" {
+		t.Errorf("system %+v, %q: %v", info, csd, err)
+	}
+	threads, _ := f.Threads()
+	archtest.Leave(t, "go-crash", b, archtest.Note{PID: r.Dumps[0].PID, Blamed: int(e.ThreadID), Threads: len(threads),
+		Signal: int(e.Code), Address: e.Address})
+}
+
+// buildID is what the file of the program says.
+func buildID(t *testing.T, program string) string {
+	t.Helper()
+	f, err := stdelf.Open(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b, err := f.Section(".note.gnu.build-id").Data()
+	if err != nil || len(b) < 16 {
+		t.Fatalf("%x: %v", b, err)
+	}
+	return hex.EncodeToString(b[16:])
+}
+
 func TestRunLeavesOrphan(t *testing.T) {
 	program := victims.C(t, "watched.c")
 	start := time.Now()
-	w := runWatched(t, RunOptions{FollowChildren: true, Files: nil}, "/bin/sh", "-c", `"$0" orphan >/dev/null 2>&1`, program)
+	w := runWatched(t, Options{FollowChildren: true, Files: nil}, "/bin/sh", "-c", `"$0" orphan >/dev/null 2>&1`, program)
 	if w.Status() != 0 || len(w.Dumps) != 0 || time.Since(start) > 250*time.Millisecond {
 		t.Errorf("status %d after %v, dumps %+v", w.Status(), time.Since(start), w.Dumps)
 	}
@@ -405,13 +495,13 @@ func TestRunStartErrors(t *testing.T) {
 		"no-such-command-anywhere": 127, "": 127, filepath.Join(dir, "none"): 127, noInterpreter: 127,
 		text: 126, dir: 126, broken: 126, text + "/x": 127,
 	} {
-		_, err := Run([]string{name}, RunOptions{Output: dir})
+		_, err := Command([]string{name}, Options{Output: dir})
 		var start *StartError
 		if !errors.As(err, &start) || start.Status() != want {
 			t.Errorf("%q: %v, want status %d", name, err, want)
 		}
 	}
-	if _, err := Run(nil, RunOptions{}); err == nil {
+	if _, err := Command(nil, Options{}); err == nil {
 		t.Error("no command, no error")
 	}
 	if entries, _ := os.ReadDir(dir); len(entries) != 3 {
@@ -436,10 +526,10 @@ func TestRunPathLookup(t *testing.T) {
 	os.WriteFile(dir+"/a/prog", []byte("#!/bin/sh\nexit 1\n"), 0o644)
 	os.WriteFile(dir+"/b/prog", []byte("#!/bin/sh\nexit 33\n"), 0o755)
 	env := []string{"PATH=" + dir + "/none:" + dir + "/a:" + dir + "/b"}
-	if w := runWatched(t, RunOptions{Env: env}, "prog"); w.Status() != 33 {
+	if w := runWatched(t, Options{Env: env}, "prog"); w.Status() != 33 {
 		t.Errorf("status %d", w.Status())
 	}
-	_, err := Run([]string{"prog"}, RunOptions{Env: env[:0:0]})
+	_, err := Command([]string{"prog"}, Options{Env: env[:0:0]})
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without PATH: %v", err)
 	}
@@ -450,7 +540,7 @@ func TestRunKeep(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "made", "later")
 	var last string
 	for range 4 {
-		w := runWatched(t, RunOptions{Output: dir + "/", Keep: 2}, program, "null")
+		w := runWatched(t, Options{Output: dir + "/", Keep: 2}, program, "null")
 		if d, _ := w.one(t); d.Path == last {
 			t.Error("two dumps of one name")
 		} else {
@@ -469,11 +559,11 @@ func TestRunKeep(t *testing.T) {
 		t.Errorf("kept %q, the last was %q", names, last)
 	}
 	file := filepath.Join(t.TempDir(), "x.dmp")
-	w := runWatched(t, RunOptions{Output: file, FollowChildren: true}, program, "--in", "child", "null")
+	w := runWatched(t, Options{Output: file, FollowChildren: true}, program, "--in", "child", "null")
 	if len(w.Dumps) != 2 || w.Dumps[0].Path != file || w.Dumps[1].Path != strings.TrimSuffix(file, "x.dmp")+fmt.Sprintf("x.%d.dmp", w.PID) {
 		t.Errorf("%+v", w.Dumps)
 	}
-	if _, err := Run([]string{"true"}, RunOptions{Output: program + "/"}); err == nil {
+	if _, err := Command([]string{"true"}, Options{Output: program + "/"}); err == nil {
 		t.Error("a file was taken for a folder")
 	}
 }
@@ -482,11 +572,11 @@ func TestRunKeep(t *testing.T) {
 func TestRunDumpNames(t *testing.T) {
 	now := time.Date(2026, 11, 26, 4, 5, 6, 7e6, time.UTC)
 	for _, program := range []string{"app", "a.b.c", "a.1", "..", "Ω", ""} {
-		path, err := (&runOutput{dir: t.TempDir()}).path(program, 1, now)
+		path, err := (&destination{dir: t.TempDir()}).path(program, 1, now)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if stamp, ok := timeOfRunDump(filepath.Base(path)); !ok || stamp != "20261126T040506.007Z" {
+		if stamp, ok := timeOfDump(filepath.Base(path)); !ok || stamp != "20261126T040506.007Z" {
 			t.Errorf("%s: %q, %v", path, stamp, ok)
 		}
 	}
@@ -494,7 +584,7 @@ func TestRunDumpNames(t *testing.T) {
 		"app.20261126T040506.007Z.dmp", "app.x.20261126T040506.007Z.dmp", "app.-1.20261126T040506.007Z.dmp", "app..20261126T040506.007Z.dmp",
 		"app.1.20261126T040506,007Z.dmp", "app.1.20261126T040506.007.dmp", "app.1.20261326T040506.007Z.dmp", "app.1-20261126T040506.007Z.dmp",
 		"app.1.20261126T040506.007Z", "app.1.20261126T040506.007Z.dmp.gz", "app.1.dmp"} {
-		if stamp, ok := timeOfRunDump(name); ok {
+		if stamp, ok := timeOfDump(name); ok {
 			t.Errorf("%q counts as a dump of %s", name, stamp)
 		}
 	}
@@ -508,7 +598,7 @@ func TestRunKeepsNewest(t *testing.T) {
 	if err := os.WriteFile(old, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w := runWatched(t, RunOptions{Output: dir + "/", Keep: 1}, program, "null")
+	w := runWatched(t, Options{Output: dir + "/", Keep: 1}, program, "null")
 	w.one(t)
 	if _, err := os.Stat(old); !errors.Is(err, fs.ErrNotExist) || w.Dumps[0].PruneErr != nil {
 		t.Errorf("two are left: %v, %v", err, w.Dumps[0].PruneErr)
@@ -524,7 +614,7 @@ func TestRunKeepsNewest(t *testing.T) {
 		t.Skip("a file that can't be deleted: ", err)
 	}
 	defer unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, 0)
-	w = runWatched(t, RunOptions{Output: dir + "/", Keep: 1}, program, "null")
+	w = runWatched(t, Options{Output: dir + "/", Keep: 1}, program, "null")
 	w.one(t)
 	if w.Dumps[0].PruneErr == nil {
 		t.Error("no error about the dump that could not be deleted")
@@ -533,7 +623,7 @@ func TestRunKeepsNewest(t *testing.T) {
 
 func TestRunUnwritable(t *testing.T) {
 	program := victims.C(t, "crasher.c")
-	w := runWatched(t, RunOptions{Output: "/proc/no-such/x.dmp"}, program, "null")
+	w := runWatched(t, Options{Output: "/proc/no-such/x.dmp"}, program, "null")
 	if len(w.Dumps) != 1 || w.Dumps[0].Err == nil || w.Status() != 139 {
 		t.Errorf("status %d, dumps %+v", w.Status(), w.Dumps)
 	}
@@ -558,16 +648,16 @@ func TestRunOldKernel(t *testing.T) {
 	}
 	defer sys.Install(old(unix.RawSyscall6), old(unix.Syscall6))()
 	warned := 0
-	r, err := Run([]string{program, "null"}, RunOptions{Output: t.TempDir() + "/", Files: []*os.File{null, null, null},
+	r, err := Command([]string{program, "null"}, Options{Output: t.TempDir() + "/", Files: []*os.File{null, null, null},
 		Warn: func(error) { warned++ }})
-	if err != nil || r.Signal != unix.SIGSEGV || len(r.Dumps) != 0 || warned != 1 || !errors.Is(r.Unwatched, ErrUnsupported) {
+	if err != nil || r.Signal != unix.SIGSEGV || len(r.Dumps) != 0 || warned != 1 || !errors.Is(r.Unwatched, minidump.ErrUnsupported) {
 		t.Errorf("%+v, %d warnings, %v", r, warned, err)
 	}
 }
 
 func TestRunMask(t *testing.T) {
 	needShell(t)
-	w := runWatched(t, RunOptions{}, "/bin/sh", "-c", "grep -E 'Sig(Pnd|Blk|Ign|Cgt)|ShdPnd' /proc/self/status; ulimit -Sn")
+	w := runWatched(t, Options{}, "/bin/sh", "-c", "grep -E 'Sig(Pnd|Blk|Ign|Cgt)|ShdPnd' /proc/self/status; ulimit -Sn")
 	var lim unix.Rlimit
 	unix.Getrlimit(unix.RLIMIT_NOFILE, &lim)
 	r, out, _ := os.Pipe()

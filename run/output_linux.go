@@ -1,4 +1,4 @@
-package minidump
+package run
 
 import (
 	"cmp"
@@ -14,15 +14,15 @@ import (
 	"unicode"
 )
 
-// runOutput says where the dumps of a run go.
-type runOutput struct {
+// A destination is where the dumps of a run go.
+type destination struct {
 	dir  string // "" if file is set
 	file string
 	keep int
 	used bool
 }
 
-func newRunOutput(output string, keep int) (*runOutput, error) {
+func newDestination(output string, keep int) (*destination, error) {
 	// The command may run for long: what the path means must not change with the working folder.
 	path, err := filepath.Abs(output)
 	if err != nil {
@@ -32,26 +32,26 @@ func newRunOutput(output string, keep int) (*runOutput, error) {
 	isDir := output == "" || strings.HasSuffix(output, "/")
 	switch {
 	case err == nil && info.IsDir():
-		return &runOutput{dir: path, keep: keep}, nil
+		return &destination{dir: path, keep: keep}, nil
 	case err == nil && isDir:
 		return nil, fmt.Errorf("minidump: %s: %w", output, errNoFolder)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("minidump: %w", err)
 	case isDir:
-		return &runOutput{dir: path, keep: keep}, nil
+		return &destination{dir: path, keep: keep}, nil
 	}
-	return &runOutput{file: path}, nil
+	return &destination{file: path}, nil
 }
 
 var errNoFolder = errors.New("not a folder")
 
 // path gives the file for the next dump.
-func (o *runOutput) path(name string, pid int32, now time.Time) (string, error) {
+func (o *destination) path(name string, pid int32, now time.Time) (string, error) {
 	if o.dir != "" {
 		if err := os.MkdirAll(o.dir, 0o700); err != nil {
 			return "", fmt.Errorf("minidump: %w", err)
 		}
-		return filepath.Join(o.dir, fmt.Sprintf("%s.%d.%s.dmp", fileName(name), pid, now.UTC().Format(runTimeForm))), nil
+		return filepath.Join(o.dir, fmt.Sprintf("%s.%d.%s.dmp", fileName(name), pid, now.UTC().Format(timeForm))), nil
 	}
 	if !o.used {
 		o.used = true
@@ -61,13 +61,13 @@ func (o *runOutput) path(name string, pid int32, now time.Time) (string, error) 
 	return fmt.Sprintf("%s.%d%s", strings.TrimSuffix(o.file, ext), pid, ext), nil
 }
 
-// runTimeForm is the form of the time in the names that path makes, in UTC.
-const runTimeForm = "20060102T150405.000Z"
+// timeForm is the form of the time in the names that path makes, in UTC.
+const timeForm = "20060102T150405.000Z"
 
-// timeOfRunDump gives the time in a name that path made.
-func timeOfRunDump(name string) (stamp string, ok bool) {
+// timeOfDump gives the time in a name that path made.
+func timeOfDump(name string) (stamp string, ok bool) {
 	rest, ok := strings.CutSuffix(name, ".dmp")
-	i := len(rest) - len(runTimeForm)
+	i := len(rest) - len(timeForm)
 	if !ok || i < 1 || rest[i-1] != '.' {
 		return "", false
 	}
@@ -79,13 +79,13 @@ func timeOfRunDump(name string) (stamp string, ok bool) {
 	if _, err := strconv.ParseUint(rest[dot+1:i-1], 10, 31); err != nil {
 		return "", false
 	}
-	t, err := time.Parse(runTimeForm, stamp)
-	return stamp, err == nil && t.Format(runTimeForm) == stamp // a comma would be parsed too
+	t, err := time.Parse(timeForm, stamp)
+	return stamp, err == nil && t.Format(timeForm) == stamp // a comma would be parsed too
 }
 
 // prune deletes the oldest dumps of the folder, by the time in their names, but not the newest: the clock may have been
 // set back.
-func (o *runOutput) prune(newest string) error {
+func (o *destination) prune(newest string) error {
 	if o.dir == "" || o.keep <= 0 {
 		return nil
 	}
@@ -96,7 +96,7 @@ func (o *runOutput) prune(newest string) error {
 	type dump struct{ name, time string }
 	var dumps []dump
 	for _, e := range entries {
-		if stamp, ok := timeOfRunDump(e.Name()); ok && e.Type().IsRegular() && e.Name() != filepath.Base(newest) {
+		if stamp, ok := timeOfDump(e.Name()); ok && e.Type().IsRegular() && e.Name() != filepath.Base(newest) {
 			dumps = append(dumps, dump{e.Name(), stamp})
 		}
 	}

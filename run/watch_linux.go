@@ -1,4 +1,4 @@
-package minidump
+package run
 
 import (
 	"fmt"
@@ -18,8 +18,8 @@ import (
 
 // A runner watches a command. All of it runs on one OS thread, but for what standIn starts.
 type runner struct {
-	o     *RunOptions
-	out   *runOutput
+	o     *Options
+	out   *destination
 	watch *ptrace.Watch
 	regs  *ptrace.Tracer // reads the registers and siginfo of stopped threads
 	info  [128]byte
@@ -33,8 +33,8 @@ type runner struct {
 	stopLooks  int   // how often it has been looked since whether the command is stopped still
 
 	signals *standIn
-	reports chan RunDump
-	result  RunResult
+	reports chan Dump
+	result  Result
 }
 
 type watchedThread struct {
@@ -217,7 +217,7 @@ func (r *runner) sender(tid int32) int32 {
 	if r.regs.SigInfo(tid, &r.info) != 0 {
 		return 0
 	}
-	c, err := context.CrashFromSiginfo(nativeArch, nativeOrder, 0, 0, r.info[:])
+	c, err := context.CrashFromSiginfo(context.Native, nativeOrder, 0, 0, r.info[:])
 	if err != nil {
 		return 0
 	}

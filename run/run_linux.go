@@ -1,4 +1,4 @@
-package minidump
+package run
 
 import (
 	"errors"
@@ -13,15 +13,16 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"minidump"
 	"minidump/context"
 	"minidump/ptrace"
 )
 
-// RunOptions say how Run runs a command.
-type RunOptions struct {
-	// Options are those of every dump. Thread and Crash are of no use here. CrashpadInfo gets the annotation
+// Options say how Command runs a command.
+type Options struct {
+	// Dump are the options of every dump. Thread and Crash are of no use here. CrashpadInfo gets the annotation
 	// "died-of" when that is another signal, or an exit status, than the exception stream tells of.
-	Options Options
+	Dump minidump.Options
 
 	// Output is the file that a dump goes to, or, if it is a folder or ends with "/", the folder in which each gets a
 	// file NAME.PID.TIME.dmp. "" is the working folder. A further dump of the same run to a file gets .PID put before
@@ -42,12 +43,12 @@ type RunOptions struct {
 	Env   []string   // its environment, K=V; nil: that of the caller
 	Files []*os.File // its open files from 0 on; nil: 0, 1 and 2 of the caller
 
-	OnDump func(RunDump) // called after each dump or failed dump, on a goroutine of its own
-	Warn   func(error)   // called if the command can't be watched, before it runs
+	OnDump func(Dump)  // called after each dump or failed dump, on a goroutine of its own
+	Warn   func(error) // called if the command can't be watched, before it runs
 }
 
-// RunDump is a process that died under Run.
-type RunDump struct {
+// Dump is a process that died under Command.
+type Dump struct {
 	PID, TID int
 	Name     string // of the process
 
@@ -61,30 +62,30 @@ type RunDump struct {
 
 	Path   string // of the dump
 	Err    error  // why there is none
-	Result Result
-	Soft   []SoftError // what is missing from it
+	Result minidump.Result
+	Soft   []minidump.SoftError // what is missing from it; Result has no list of its own
 
 	PruneErr error // why there are more dumps in the folder than Keep
 }
 
-// RunResult is how a command ended.
-type RunResult struct {
+// Result is how a command ended.
+type Result struct {
 	PID       int
 	ExitCode  int            // if it exited
 	Signal    syscall.Signal // that it died of; 0 if it exited
-	Dumps     []RunDump
+	Dumps     []Dump
 	Unwatched error // why the command ran without being watched; nil if it was watched
 }
 
 // Status is the exit status that a shell would show: 128 and more for a signal.
-func (r RunResult) Status() int {
+func (r Result) Status() int {
 	if r.Signal != 0 {
 		return 128 + int(r.Signal)
 	}
 	return r.ExitCode
 }
 
-// StartError says that Run could not start the command.
+// StartError says that Command could not start the command.
 type StartError struct {
 	Name string
 	Err  error
@@ -102,10 +103,10 @@ func (e *StartError) Status() int {
 	return 126
 }
 
-// Run starts a command, watches it by ptrace from its first instruction, and writes a dump when it dies of a signal whose
-// default action is to dump core (SIGSEGV, SIGABRT, SIGQUIT and so on), or exits with one of ExitCodes. It returns when
-// the command has ended. argv[0] is looked for in PATH if it has no slash. An error is a *StartError, or tells that Run
-// lost the command; RunResult is of use without an error only.
+// Command starts a command, watches it by ptrace from its first instruction, and writes a dump when it dies of a signal
+// whose default action is to dump core (SIGSEGV, SIGABRT, SIGQUIT and so on), or exits with one of ExitCodes. It returns when
+// the command has ended. argv[0] is looked for in PATH if it has no slash. An error is a *StartError, or tells that the
+// command was lost; Result is of use without an error only.
 //
 // When the signal is about to be delivered, and the process neither catches nor ignores it, the dump is made before that:
 // all threads are there. When the kernel kills at once (a stack overflow without an alternative signal stack, a
@@ -116,25 +117,25 @@ func (e *StartError) Status() int {
 // frame lies on the dying thread's stack; or, for a Go program, while the stack at the fault shows the call that the
 // runtime put there, for no more than half a minute. Any fault after which the program went on is forgotten so.
 //
-// The signal goes on to the process afterwards, which dies as it would have without Run. Should the calling process be
+// The signal goes on to the process afterwards, which dies as it would have by itself. Should the calling process be
 // killed, the command goes on.
 //
 // A traced process differs in that no other debugger can attach to it, and that a program with set-user-ID bits runs
 // without them unless the caller may trace it. Where tracing is forbidden the command runs unwatched.
-func Run(argv []string, o RunOptions) (RunResult, error) {
+func Command(argv []string, o Options) (Result, error) {
 	if len(argv) == 0 {
-		return RunResult{}, &StartError{"", fs.ErrNotExist}
+		return Result{}, &StartError{"", fs.ErrNotExist}
 	}
 	path, err := lookCommand(argv[0], o.Dir, o.Env)
 	if err != nil {
-		return RunResult{}, &StartError{argv[0], err}
+		return Result{}, &StartError{argv[0], err}
 	}
-	out, err := newRunOutput(o.Output, o.Keep)
+	out, err := newDestination(o.Output, o.Keep)
 	if err != nil {
-		return RunResult{}, err
+		return Result{}, err
 	}
 	r := &runner{o: &o, out: out, watch: ptrace.NewWatch(), regs: ptrace.New(0), self: int32(unix.Getpid()),
-		threads: map[int32]*watchedThread{}, processes: map[int32]*watchedProcess{}, reports: make(chan RunDump, 64)}
+		threads: map[int32]*watchedThread{}, processes: map[int32]*watchedProcess{}, reports: make(chan Dump, 64)}
 	r.reapAll = o.StandIn && r.self == 1
 	reported := make(chan struct{})
 	go func() {
@@ -243,6 +244,20 @@ func bareError(err error) error {
 	return err
 }
 
+// A refusal is the system's error when it does not let the command be traced, and minidump.ErrPermission too for errors.Is.
+type refusal struct{ err error }
+
+func (e *refusal) Error() string   { return e.err.Error() }
+func (e *refusal) Unwrap() []error { return []error{minidump.ErrPermission, e.err} }
+
+// denied makes a refusal of an error that is one.
+func denied(err error) error {
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		return &refusal{err}
+	}
+	return err
+}
+
 // start starts the command so that it stands before its first instruction, seized.
 func (r *runner) start(path string, argv []string, supported bool) error {
 	attr := &syscall.ProcAttr{Dir: r.o.Dir, Env: r.o.Env, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{}}
@@ -264,9 +279,9 @@ func (r *runner) start(path string, argv []string, supported bool) error {
 			return &StartError{argv[0], err}
 		}
 		// The command itself may be forbidden, or ptrace (EACCES is what SELinux says): try without.
-		r.result.Unwatched = fmt.Errorf("minidump: ptrace: %w", mapErrno(err))
+		r.result.Unwatched = fmt.Errorf("minidump: ptrace: %w", denied(err))
 	} else {
-		r.result.Unwatched = fmt.Errorf("minidump: watching a command before Linux 4.7 is %w", ErrUnsupported)
+		r.result.Unwatched = fmt.Errorf("minidump: watching a command before Linux 4.7 is %w", minidump.ErrUnsupported)
 	}
 	attr.Sys.Ptrace = false
 	pid, err := syscall.ForkExec(path, argv, attr)
@@ -314,7 +329,7 @@ func (r *runner) startTraced(path string, argv []string, attr *syscall.ProcAttr)
 	errno := r.watch.Adopt(pid, &mask, options)
 	if errno != 0 && errno != unix.ESRCH {
 		// Let go of, but not seized: a program that may not be read can't be traced.
-		r.result.Unwatched = fmt.Errorf("minidump: ptrace: %w", mapErrno(errno))
+		r.result.Unwatched = fmt.Errorf("minidump: ptrace: %w", denied(errno))
 		r.warn()
 	}
 	r.started(pid)

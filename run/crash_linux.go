@@ -1,8 +1,10 @@
-package minidump
+package run
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -10,10 +12,20 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"minidump"
 	"minidump/context"
 	"minidump/procfs"
 	"minidump/ptrace"
 )
+
+// nativeOrder is the byte order of this program itself, and so of all that the kernel tells it of a process.
+var nativeOrder binary.ByteOrder = binary.LittleEndian
+
+func init() {
+	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
+		nativeOrder = binary.BigEndian
+	}
+}
 
 // death is how a process is about to die.
 type death struct {
@@ -48,7 +60,7 @@ func (r *runner) remember(t *watchedThread, stop ptrace.Stop, status *procfs.Sta
 		return
 	}
 	f.info = r.info
-	c, err := context.CrashFromSiginfo(nativeArch, nativeOrder, 0, 0, f.info[:])
+	c, err := context.CrashFromSiginfo(context.Native, nativeOrder, 0, 0, f.info[:])
 	raised := err == nil && stop.Signal == int32(unix.SIGABRT) && sentBySelf(c, status)
 	if err != nil || !isFault(c) && !raised || !f.regs.read(r.regs, stop.TID) {
 		return
@@ -69,20 +81,20 @@ func sentBySelf(c *context.Crash, status *procfs.Status) bool {
 
 // read reads the registers of a stopped thread.
 func (t *threadRegisters) read(from *ptrace.Tracer, tid int32) bool {
-	gp := make([]byte, max(nativeArch.GPSize(), 512))
-	n, errno := from.Regset(tid, ntPRStatus, gp)
+	gp := make([]byte, max(context.Native.GPSize(), 512))
+	n, errno := from.Regset(tid, unix.NT_PRSTATUS, gp)
 	if errno != 0 {
 		if n, errno = from.GetRegs(tid, gp); errno != 0 {
 			return false
 		}
 	}
-	t.gp, t.arch = gp[:n], context.ArchOfRegset(nativeArch, n)
+	t.gp, t.arch = gp[:n], context.ArchOfRegset(context.Native, n)
 	set := context.Regsets{Arch: t.arch, Order: nativeOrder, GP: t.gp}
 	t.pc, t.sp = set.PC(), set.SP()
 	fp := make([]byte, t.arch.FPSize())
 	n, errno = from.Regset(tid, t.arch.FPRegset(), fp)
 	if errno != 0 {
-		n, errno = from.Regset(tid, ntPRFPReg, fp)
+		n, errno = from.Regset(tid, context.NT_PRFPREG, fp)
 	}
 	if errno == 0 {
 		t.fp = fp[:n]
@@ -96,38 +108,32 @@ func (t *threadRegisters) set() *context.Regsets {
 
 // dump writes the dump of a process that is about to die.
 func (r *runner) dump(t *watchedThread, tid int32, d death) {
-	report := RunDump{PID: int(t.process.pid), TID: int(tid), Name: taskName(t.process.pid), Signal: syscall.Signal(d.signal),
+	report := Dump{PID: int(t.process.pid), TID: int(tid), Name: taskName(t.process.pid), Signal: syscall.Signal(d.signal),
 		ExitCode: d.exitCode}
 	report.Err = r.write(t, tid, d, &report)
 	r.result.Dumps = append(r.result.Dumps, report)
 	r.reports <- report
 }
 
-func (r *runner) write(t *watchedThread, tid int32, d death, report *RunDump) error {
+func (r *runner) write(t *watchedThread, tid int32, d death, report *Dump) error {
 	pid := t.process.pid
-	o := r.o.Options
+	o := r.o.Dump
 	o.Thread = int(tid)
 	o.Crash = nil
-	o.Annotations = append([]Annotation(nil), o.Annotations...)
-	o.Annotations = append(o.Annotations, Annotation{"died-of", ""})
-	w, l, err := newLive(int(pid), o)
+	w, err := minidump.NewTracedWriter(int(pid), o)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	l.held = true
-	crash := r.crash(t, tid, d, l, &w.snap)
+	crash := r.crash(t, tid, d, w)
 	report.Crash = crash
-	w.opts.Crash = crash
-	died := "exit status " + strconv.Itoa(d.exitCode)
-	if d.signal != 0 {
-		died = context.SignalNameArch(nativeArch, d.signal)
-	}
-	last := len(w.opts.Annotations) - 1
-	if crash != nil && crash.Signo == d.signal {
-		w.opts.Annotations = w.opts.Annotations[:last]
-	} else {
-		w.opts.Annotations[last].Value = died
+	w.SetCrash(crash)
+	if crash == nil || crash.Signo != d.signal {
+		died := "exit status " + strconv.Itoa(d.exitCode)
+		if d.signal != 0 {
+			died = context.SignalNameArch(context.Native, d.signal)
+		}
+		w.SetAnnotations(append(slices.Clip(o.Annotations), minidump.Annotation{Key: "died-of", Value: died}))
 	}
 	path, err := r.out.path(report.Name, pid, time.Now())
 	if err != nil {
@@ -139,38 +145,39 @@ func (r *runner) write(t *watchedThread, tid int32, d death, report *RunDump) er
 	}
 	report.Path = path
 	report.Soft = res.SoftErrors()
-	res.w = nil // the Writer ends here
-	report.Result = res
+	// Without its Writer, which ends here.
+	report.Result = minidump.Result{Size: res.Size, Pause: res.Pause, Total: res.Total, Threads: res.Threads, Modules: res.Modules,
+		Ranges: res.Ranges, Memory: res.Memory, Soft: res.Soft}
 	report.PruneErr = r.out.prune(path)
 	return nil
 }
 
 // crash finds out why a process dies: of the signal that comes, or of an earlier fault. It is nil for an exit without a
 // fault.
-func (r *runner) crash(t *watchedThread, tid int32, d death, l *live, s *snapshot) *context.Crash {
+func (r *runner) crash(t *watchedThread, tid int32, d death, w *minidump.Writer) *context.Crash {
 	pid := t.process.pid
 	var now threadRegisters
 	haveNow := now.read(r.regs, tid)
 	var c *context.Crash
 	if d.deliver && r.regs.SigInfo(tid, &r.info) == 0 {
-		c, _ = context.CrashFromSiginfo(nativeArch, nativeOrder, pid, tid, r.info[:])
+		c, _ = context.CrashFromSiginfo(context.Native, nativeOrder, pid, tid, r.info[:])
 	}
 	if c == nil && d.signal != 0 {
-		c = &context.Crash{Arch: nativeArch, BigEndian: nativeOrder.Uint16([]byte{0, 1}) == 1, PID: pid, TID: tid, Signo: d.signal}
+		c = &context.Crash{Arch: context.Native, BigEndian: nativeOrder.Uint16([]byte{0, 1}) == 1, PID: pid, TID: tid, Signo: d.signal}
 	}
 	fresh := d.deliver && c != nil && (isFault(c) || !sentBySelf(c, &d.status))
 	if f := t.fault; fresh && f != nil && c.Code == context.SI_KERNEL && f.regs.pc == now.pc && f.regs.sp == now.sp {
 		fresh = false // the kernel found no room on the stack to call the handler of that fault
 	}
 	if !fresh && haveNow {
-		if f := t.fault; f != nil && f.lasts(&now, l) {
-			return f.crash(pid, tid, l)
+		if f := t.fault; f != nil && f.lasts(&now, w) {
+			return f.crash(pid, tid, w)
 		}
-		if f := t.process.fault; f != nil && time.Since(f.when) < faultLife && l.isGoNow(s) && callShows(f, l) {
-			return f.crash(pid, tid, l)
+		if f := t.process.fault; f != nil && time.Since(f.when) < faultLife && w.IsGo() && callShows(f, w) {
+			return f.crash(pid, tid, w)
 		}
-		if f := t.abort; f != nil && f.lasts(&now, l) {
-			return f.crash(pid, tid, l)
+		if f := t.abort; f != nil && f.lasts(&now, w) {
+			return f.crash(pid, tid, w)
 		}
 	}
 	if c == nil || !haveNow {
@@ -178,42 +185,42 @@ func (r *runner) crash(t *watchedThread, tid int32, d death, l *live, s *snapsho
 	}
 	c.Arch = now.arch
 	c.SetContext(now.set())
-	refine(c, l)
+	refine(c, w)
 	// The registers are those that the thread still has: the dump reads them by itself, and more of them.
 	c.HasContext, c.ContextLen = false, 0
 	return c
 }
 
 // crash makes of a remembered fault what the exception stream says.
-func (f *fault) crash(pid, tid int32, l *live) *context.Crash {
-	c, err := context.CrashFromSiginfo(nativeArch, nativeOrder, pid, tid, f.info[:])
+func (f *fault) crash(pid, tid int32, w *minidump.Writer) *context.Crash {
+	c, err := context.CrashFromSiginfo(context.Native, nativeOrder, pid, tid, f.info[:])
 	if err != nil {
 		return nil
 	}
 	c.Arch = f.regs.arch
 	c.SetContext(f.regs.set())
-	refine(c, l)
+	refine(c, w)
 	return c
 }
 
 // refine lets the instruction at the fault tell what siginfo does not.
-func refine(c *context.Crash, l *live) {
+func refine(c *context.Crash, w *minidump.Writer) {
 	code := make([]byte, 16)
 	if c.PC != 0 {
-		c.Refine(code[:l.mem.read(c.PC, code)])
+		c.Refine(code[:w.ReadMemory(c.PC, code)])
 	}
 }
 
 // lasts tells whether a thread with these registers is still occupied with its fault: it has not come further, since the
 // kernel could not even call the handler, or the handler runs.
-func (f *fault) lasts(now *threadRegisters, l *live) bool {
-	return f.regs.pc == now.pc && f.regs.sp == now.sp || handlerRuns(f, now.sp, l)
+func (f *fault) lasts(now *threadRegisters, w *minidump.Writer) bool {
+	return f.regs.pc == now.pc && f.regs.sp == now.sp || handlerRuns(f, now.sp, w)
 }
 
 // handlerRuns tells whether the signal handler of the fault has not returned, nor been left by a jump: the frame that the
 // kernel made for it is still on the stack that the thread is on. In a frame of any architecture the PC and SP of
 // the fault lie close together, in the saved registers.
-func handlerRuns(f *fault, sp uint64, l *live) bool {
+func handlerRuns(f *fault, sp uint64, w *minidump.Writer) bool {
 	const (
 		most = 64 << 10
 		near = 512
@@ -222,7 +229,7 @@ func handlerRuns(f *fault, sp uint64, l *live) bool {
 	n := 0
 	for n < most { // page by page: the mapping ends somewhere
 		step := min(4096-int((sp+uint64(n))&4095), most-n)
-		got := l.mem.read(sp+uint64(n), stack[n:n+step])
+		got := w.ReadMemory(sp+uint64(n), stack[n:n+step])
 		if n += got; got < step {
 			break
 		}
@@ -253,13 +260,13 @@ func handlerRuns(f *fault, sp uint64, l *live) bool {
 //
 // On x86 the handler puts the PC right below the SP. Elsewhere it goes into the link register, which the function then
 // saves in its frame: 18 words below the SP on ppc64, less on all others.
-func callShows(f *fault, l *live) bool {
+func callShows(f *fault, w *minidump.Writer) bool {
 	word := f.regs.arch.WordSize()
 	below := make([]byte, 20*word)
 	if f.regs.arch == context.X86 || f.regs.arch == context.AMD64 {
 		below = below[:8*word]
 	}
-	if f.regs.sp < uint64(len(below)) || l.mem.read(f.regs.sp-uint64(len(below)), below) != len(below) {
+	if f.regs.sp < uint64(len(below)) || w.ReadMemory(f.regs.sp-uint64(len(below)), below) != len(below) {
 		return false
 	}
 	for i := 0; i+word <= len(below); i += word {
@@ -274,18 +281,6 @@ func callShows(f *fault, l *live) bool {
 	return false
 }
 
-// isGoNow looks at the process before its dump does.
-func (l *live) isGoNow(s *snapshot) bool {
-	b, errno := l.readSmall("auxv\x00")
-	if errno != 0 {
-		return false
-	}
-	s.target = l.facts.target
-	l.auxv = procfs.ParseAuxv(b, s.target.wordSize(), s.target.order)
-	s.adoptAuxv(&l.auxv)
-	return s.looksLikeGo(&l.mem, make([]byte, goScratch))
-}
-
 func taskName(tid int32) string {
 	b, _ := os.ReadFile(procPath(int(tid), "comm"))
 	return strings.TrimSuffix(string(b), "\n")
@@ -293,10 +288,10 @@ func taskName(tid int32) string {
 
 // Reason says in a few words of what the process died: "SIGSEGV (SEGV_MAPERR) at 0x8", "exit status 2 after SIGSEGV
 // (SEGV_MAPERR) at 0x0".
-func (d *RunDump) Reason() string {
+func (d *Dump) Reason() string {
 	died := fmt.Sprintf("exit status %d", d.ExitCode)
 	if d.Signal != 0 {
-		died = context.SignalNameArch(nativeArch, int32(d.Signal))
+		died = context.SignalNameArch(context.Native, int32(d.Signal))
 	}
 	c := d.Crash
 	if c == nil {
