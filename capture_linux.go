@@ -2,7 +2,6 @@ package minidump
 
 import (
 	"errors"
-	"runtime"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -41,6 +40,7 @@ type live struct {
 	debug      [8]uint64
 	tracing    bool        // the goroutine runs
 	traceTID   int         // its OS thread
+	begun      uint32      // it does, on a thread that it can keep
 	held       bool        // instead, the calling OS thread traces the process already and does the steps itself (NewTracedWriter)
 	stopping   atomic.Bool // the tracing goroutine waits for threads to stop
 	reapWait   unix.Timespec
@@ -68,8 +68,8 @@ type live struct {
 	err    error
 
 	// last, as they are large and little of them is ever touched
-	dir    procfs.Dir
 	tracer ptrace.Tracer
+	dir    procfs.Dir
 }
 
 const auxvSize = 1024
@@ -133,9 +133,9 @@ func NewTracedWriter(pid int, o Options) (*Writer, error) {
 // It waits in a system call, which keeps this OS thread from being the one. To wait by a channel would give it away, to
 // the tracing goroutine more often than not.
 func (l *live) startTracing() {
-	l.turn = turnIdle
+	l.turn, l.begun = turnIdle, 0
 	l.tracing = true
-	go l.trace(nil)
+	sys.OnOwnThread(l.trace)
 	l.await(turnCaller, nil)
 }
 
@@ -199,7 +199,7 @@ func (l *live) reserve() (buf []byte, err error) {
 	}
 	l.scratch = cut(goScratch)
 	buf = cut(max(late, encoderBuffer))
-	l.mem.iov = unsafe.Slice((*unix.RemoteIovec)(unsafe.Pointer(&work[0])), iovecs)
+	l.mem.long = unsafe.Slice((*unix.RemoteIovec)(unsafe.Pointer(&work[0])), iovecs)
 	l.images.Init(buf[:elf.MinScratch:elf.MinScratch])
 	l.zip.Init(buf[elf.MinScratch:][:elf.MinScratch:elf.MinScratch])
 	l.window = memoryWindow{mem: &l.mem, buf: buf[2*elf.MinScratch:][:dsoChunk:dsoChunk]}
@@ -217,20 +217,19 @@ func mapErrno(err error) error {
 	return err
 }
 
-// trace does the steps of all dumps on one OS thread. It ends without unlocking it, so that the thread ends too and the
-// kernel lets go of whatever it still traced.
-func (l *live) trace(began chan struct{}) {
-	runtime.LockOSThread()
+// trace does the steps of all dumps on one OS thread. With its end that one ends too, and the kernel lets go of whatever it
+// still traced.
+func (l *live) trace() (leave bool) {
 	if l.traceTID = sys.Gettid(); l.traceTID == sys.Getpid() {
-		other := make(chan struct{})
-		go l.trace(other)
-		<-other // locked until then, so that the other one gets another thread
-		runtime.UnlockOSThread()
-		return
+		// The first one would be parked. While this one is kept, the next goroutine gets another.
+		sys.OnOwnThread(l.trace)
+		for atomic.LoadUint32(&l.begun) == 0 {
+			sys.FutexWait(&l.begun, 0, nil)
+		}
+		return true
 	}
-	if began != nil {
-		close(began)
-	}
+	atomic.StoreUint32(&l.begun, 1)
+	sys.FutexWake(&l.begun)
 	l.pass(turnCaller)
 	for {
 		l.await(turnTracer, nil)
@@ -238,21 +237,22 @@ func (l *live) trace(began chan struct{}) {
 		end := l.step == stepEnd
 		l.pass(turnCaller)
 		if end {
-			return
+			return false
 		}
 	}
 }
 
 func (l *live) perform() {
+	w := l.writer
 	switch l.step {
 	case stepCapture:
-		l.err = l.captureStopped(l.writer)
+		l.err = l.captureStopped(w)
 		// A process that is held is about to die of what it did: it must be there until the dump is complete.
-		if l.writer.opts.Mode != ModeFull && !l.held || l.err != nil {
-			l.resume(l.writer)
+		if w.opts.Mode != ModeFull && !l.held || l.err != nil {
+			l.resume(w)
 		}
 	case stepRelease:
-		l.resume(l.writer)
+		l.resume(w)
 	}
 }
 

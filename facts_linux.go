@@ -166,7 +166,7 @@ func (f *facts) readProcessors(texts *bytesArena, scratch []byte, hwcap, hwcap2 
 	info := &f.system.info
 	arch := f.target.arch
 	info.ProcessorArchitecture = arch.ProcessorArchitecture()
-	cpu := procfs.ParseCPUInfo(texts.bytes(f.cpuinfo), runtime.GOARCH)
+	cpu := procfs.ParseCPUInfo(texts.bytes(f.cpuinfo))
 	n := cpu.Count
 	if size, _, errno := procfs.ReadPath("/sys/devices/system/cpu/present\x00", scratch); errno == 0 {
 		if present, ok := procfs.ParseCPUList(scratch[:size]); ok && present > n {

@@ -133,11 +133,11 @@ func (s *snapshot) looksLikeGo(mem targetMemory, scratch []byte) bool {
 	if s.target.wordSize() == 8 {
 		h.Class, h.Phentsize, h.Phoff = elf.Class64, elf.ProgSize64, 64
 	}
-	table := scratch[:min(int(phnum)*int(h.Phentsize), 8<<10)]
+	size := min(int(phnum)*int(h.Phentsize), 8<<10)
+	table, rest := scratch[:size], scratch[size:]
 	table = table[:mem.read(phdr, table)]
 	im := &s.image
 	im.Scan(&h, table, phdr&^(s.target.pageSize-1), s.target.pageSize)
-	rest := scratch[8<<10:]
 	for i := range im.NumNotes {
 		n := im.Notes[i]
 		notes := rest[:min(n.Size, 4096)]

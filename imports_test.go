@@ -18,7 +18,7 @@ func TestImports(t *testing.T) {
 	}
 	t.Setenv("GOOS", "linux")
 	t.Setenv("CGO_ENABLED", "0")
-	for _, name := range []string{"./context", "./elf", "./procfs", "./ptrace", "./stream"} {
+	for _, name := range []string{".", "./context", "./elf", "./procfs", "./ptrace", "./stream"} {
 		deps := strings.Fields(output(t, goCommand, "list", "-deps", name))
 		for _, p := range []string{"os", "fmt"} {
 			if slices.Contains(deps, p) {

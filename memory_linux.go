@@ -23,7 +23,9 @@ type liveMemory struct {
 	memFD   int   // /proc/PID/mem; -1: not opened, -2: can't be opened
 	noVM    bool  // process_vm_readv does not work here
 
-	iov []unix.RemoteIovec // for the two lists of a vectored read, maxIovec each
+	// The two lists of a vectored read: of a short one, and of one of up to maxIovec ranges.
+	short [16]unix.RemoteIovec
+	long  []unix.RemoteIovec
 }
 
 // begin forgets what was found out for the last dump. Since then the process may have executed another program, whose
@@ -46,9 +48,9 @@ func (m *liveMemory) read(addr uint64, p []byte) int {
 	}
 	n := 0
 	if !m.noVM {
-		m.iov[0] = unix.RemoteIovec{Base: uintptr(unsafe.Pointer(&p[0])), Len: len(p)}
-		m.iov[1] = unix.RemoteIovec{Base: uintptr(addr), Len: len(p)}
-		got, errno := sys.ProcessVMReadv(m.pid, m.iov[:1], m.iov[1:2])
+		m.short[0] = unix.RemoteIovec{Base: uintptr(unsafe.Pointer(&p[0])), Len: len(p)}
+		m.short[1] = unix.RemoteIovec{Base: uintptr(addr), Len: len(p)}
+		got, errno := sys.ProcessVMReadv(m.pid, m.short[:1], m.short[1:2])
 		m.note(errno)
 		n = got
 	}
@@ -107,7 +109,11 @@ func (m *liveMemory) readv(reqs []readRequest) {
 			reqs = reqs[1:]
 			continue
 		}
-		local, remote := m.iov[:n], m.iov[n:2*n] // close together: they are most often short
+		lists := m.short[:]
+		if 2*n > len(lists) {
+			lists = m.long
+		}
+		local, remote := lists[:n], lists[n:2*n]
 		for i := range local {
 			r := &reqs[i]
 			local[i] = unix.RemoteIovec{Base: uintptr(unsafe.Pointer(unsafe.SliceData(r.dst))), Len: len(r.dst)}

@@ -174,7 +174,8 @@ func (s *snapshot) softErrors() []SoftError {
 // phase inside one "InitErrors". dst must have the capacity; what does not fit is cut at a record.
 func (s *snapshot) appendJSON(dst []byte) []byte {
 	first := len(dst)
-	dst = append(dst, '[')
+	out := text(dst)
+	out.add("[")
 	for _, initial := range [2]bool{true, false} {
 		open := false
 		for _, e := range s.errors.all() {
@@ -182,70 +183,79 @@ func (s *snapshot) appendJSON(dst []byte) []byte {
 				continue
 			}
 			// The longest record: its fixed text, the escaped subject, and what closes the document.
-			if cap(dst)-len(dst) < 320+6*int(e.text.len) {
+			if cap(out)-len(out) < 320+6*int(e.text.len) {
 				break
 			}
-			if dst[len(dst)-1] != '[' {
-				dst = append(dst, ',')
+			if out[len(out)-1] != '[' {
+				out.add(",")
 			}
 			if initial && !open {
-				dst = append(dst, "\n  {\n    \"InitErrors\": ["...)
+				out.add("\n  {\n    \"InitErrors\": [")
 				open = true
 			}
-			dst = append(dst, '\n')
+			out.add("\n")
 			if initial {
-				dst = append(dst, "    "...)
+				out.add("    ")
 			}
-			dst = s.appendRecord(dst, &e)
+			s.addRecord(&out, &e)
 		}
 		if open {
-			dst = append(dst, "\n    ]\n  }"...)
+			out.add("\n    ]\n  }")
 		}
 	}
-	if len(dst) > first+1 {
-		dst = append(dst, '\n')
+	if len(out) > first+1 {
+		out.add("\n")
 	}
-	return append(dst, ']')
+	out.add("]")
+	return out
 }
 
-func (s *snapshot) appendRecord(dst []byte, e *softError) []byte {
+func (s *snapshot) addRecord(out *text, e *softError) {
 	op := &softOps[e.op]
 	switch e.op { // the forms that minidump-writer gives to what both know
 	case opPrincipal:
-		return append(dst, "  \"PrincipalMappingNotReferenced\""...)
+		out.add("  \"PrincipalMappingNotReferenced\"")
+		return
 	case opStop:
 		if e.tid == 0 {
-			return append(dst, "  {\"StopProcessFailed\": \"Timeout\"}"...)
+			out.add("  {\"StopProcessFailed\": \"Timeout\"}")
+			return
 		}
 	}
-	dst = append(dst, "  {\""...)
-	dst = append(dst, op.name...)
-	dst = append(dst, "\": {\"what\": \""...)
-	dst = append(dst, op.what...)
-	dst = append(dst, '"')
+	out.add("  {\"")
+	out.add(op.name)
+	out.add("\": {\"what\": \"")
+	out.add(op.what)
+	out.add("\"")
 	if e.text.len > 0 {
-		dst = append(dst, ", \"subject\": \""...)
-		dst = appendEscaped(dst, s.bytes.bytes(e.text))
-		dst = append(dst, '"')
+		out.add(", \"subject\": \"")
+		*out = appendEscaped(*out, s.bytes.bytes(e.text))
+		out.add("\"")
 	}
 	if e.tid != 0 {
-		dst = append(dst, ", \"thread\": "...)
-		dst = strconv.AppendInt(dst, int64(e.tid), 10)
+		out.add(", \"thread\": ")
+		*out = strconv.AppendInt(*out, int64(e.tid), 10)
 	}
 	if e.addr != 0 {
-		dst = append(dst, ", \"address\": \"0x"...)
-		dst = strconv.AppendUint(dst, e.addr, 16)
-		dst = append(dst, '"')
+		out.add(", \"address\": \"0x")
+		*out = strconv.AppendUint(*out, e.addr, 16)
+		out.add("\"")
 	}
 	if e.errno != 0 {
-		dst = append(dst, ", \"errno\": "...)
-		dst = strconv.AppendInt(dst, int64(e.errno), 10)
-		dst = append(dst, ", \"error\": \""...)
-		dst = append(dst, errnoText(e.errno)...)
-		dst = append(dst, '"')
+		out.add(", \"errno\": ")
+		*out = strconv.AppendInt(*out, int64(e.errno), 10)
+		out.add(", \"error\": \"")
+		out.add(errnoText(e.errno))
+		out.add("\"")
 	}
-	return append(dst, "}}"...)
+	out.add("}}")
 }
+
+// text is a text in the making.
+type text []byte
+
+//go:noinline
+func (t *text) add(piece string) { *t = append(*t, piece...) }
 
 // appendEscaped writes p as the inside of a JSON string; bytes that are not printable ASCII become \u00NN, so that the
 // result is valid whatever the encoding of a file name was.

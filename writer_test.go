@@ -285,10 +285,10 @@ func TestIsGo(t *testing.T) {
 	})
 	t.Run("core", func(t *testing.T) {
 		core, _ := kernelCore(t, victims.C(t, "crasher.c"), "--wait", "null")
-		w, err := OpenCoreFile(core, Options{})
+		w, err := openCoreFile(core, Options{})
 		check(t, w, err, false)
 		core, _ = kernelCore(t, victims.Go(t, "gocrash"), "--wait", "nil")
-		w, err = OpenCoreFile(core, Options{})
+		w, err = openCoreFile(core, Options{})
 		check(t, w, err, true)
 	})
 }

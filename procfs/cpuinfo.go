@@ -1,6 +1,9 @@
 package procfs
 
-import "bytes"
+import (
+	"bytes"
+	"runtime"
+)
 
 // CPUInfo is what /proc/cpuinfo tells about the machine. The text is different on every architecture (show_cpuinfo or c_show
 // in the kernel's arch directories); a field that an architecture does not have is 0 or nil. Where CPUs differ (big and
@@ -60,19 +63,47 @@ func (c *CPUInfo) MIDR() uint32 {
 	return c.Implementer&0xff<<24 | c.Variant&0xf<<20 | 0xf<<16 | c.Part&0xfff<<4 | c.Revision&0xf
 }
 
-// ParseCPUInfo reads the text of /proc/cpuinfo on a machine of architecture arch, a GOARCH. It is for a reader
-// that has the time: some ten thousand short comparisons.
-func ParseCPUInfo(b []byte, arch string) CPUInfo {
-	p := cpuParser{kind: cpuKindOf(arch)}
+// ParseCPUInfo reads the text of /proc/cpuinfo on a machine of this program's architecture. It is for a reader that has the
+// time: some ten thousand short comparisons, and an allocation.
+func ParseCPUInfo(b []byte) CPUInfo {
+	// The compiler leaves out all other cases, and the linker what they call and the names of the features.
+	switch runtime.GOARCH {
+	case "386", "amd64":
+		return parseCPUInfo(b, cpuOther, (*cpuParser).x86)
+	case "arm":
+		return parseCPUInfo(b, cpuARM, (*cpuParser).arm)
+	case "arm64":
+		return parseCPUInfo(b, cpuARM64, (*cpuParser).arm)
+	case "mips", "mipsle", "mips64", "mips64le":
+		return parseCPUInfo(b, cpuOther, (*cpuParser).mips)
+	case "ppc64", "ppc64le":
+		return parseCPUInfo(b, cpuOther, (*cpuParser).ppc)
+	case "riscv64":
+		return parseCPUInfo(b, cpuOther, (*cpuParser).riscv)
+	case "s390x":
+		return parseCPUInfo(b, cpuOther, (*cpuParser).s390)
+	case "loong64":
+		return parseCPUInfo(b, cpuOther, (*cpuParser).loong)
+	}
+	return parseCPUInfo(b, cpuOther, nil)
+}
+
+func parseCPUInfo(b []byte, kind cpuKind, line func(p *cpuParser, key, v []byte)) CPUInfo {
+	p := cpuParser{kind: kind}
 	for len(b) > 0 {
-		var line []byte
-		line, b = nextLine(b)
-		colon := bytes.IndexByte(line, ':')
+		var text []byte
+		text, b = nextLine(b)
+		colon := bytes.IndexByte(text, ':')
 		if colon < 0 {
 			continue
 		}
 		// Kernels put tabs, blanks or nothing on either side of the colon.
-		p.line(trimBlanks(line[:colon]), trimBlanks(line[colon+1:]))
+		key, v := trimBlanks(text[:colon]), trimBlanks(text[colon+1:])
+		if string(key) == "processor" {
+			p.processor(v)
+		} else if line != nil {
+			line(&p, key, v)
+		}
 	}
 	c := &p.info
 	c.HaveX86 = p.seen&(seenFamily|seenModel|seenStepping) == seenFamily|seenModel|seenStepping
@@ -91,41 +122,14 @@ func ParseCPUInfo(b []byte, arch string) CPUInfo {
 	return p.info
 }
 
+// cpuKind tells apart the two whose lines have the same names and mean different things.
 type cpuKind uint8
 
 const (
 	cpuOther cpuKind = iota
-	cpuX86
 	cpuARM
 	cpuARM64
-	cpuMIPS
-	cpuPPC
-	cpuRISCV
-	cpuS390
-	cpuLoong
 )
-
-func cpuKindOf(arch string) cpuKind {
-	switch arch {
-	case "386", "amd64":
-		return cpuX86
-	case "arm":
-		return cpuARM
-	case "arm64":
-		return cpuARM64
-	case "mips", "mipsle", "mips64", "mips64le":
-		return cpuMIPS
-	case "ppc64", "ppc64le":
-		return cpuPPC
-	case "riscv64":
-		return cpuRISCV
-	case "s390x":
-		return cpuS390
-	case "loong64":
-		return cpuLoong
-	}
-	return cpuOther
-}
 
 // cpuParser keeps which keys were seen: of each the first counts.
 type cpuParser struct {
@@ -160,29 +164,6 @@ func (p *cpuParser) first(key uint32) bool {
 	was := p.seen & key
 	p.seen |= key
 	return was == 0
-}
-
-func (p *cpuParser) line(key, v []byte) {
-	if string(key) == "processor" {
-		p.processor(v)
-		return
-	}
-	switch p.kind {
-	case cpuX86:
-		p.x86(key, v)
-	case cpuARM, cpuARM64:
-		p.arm(key, v)
-	case cpuMIPS:
-		p.mips(key, v)
-	case cpuPPC:
-		p.ppc(key, v)
-	case cpuRISCV:
-		p.riscv(key, v)
-	case cpuS390:
-		p.s390(key, v)
-	case cpuLoong:
-		p.loong(key, v)
-	}
 }
 
 // processor counts the lines "processor : N". A single ARM CPU of an old kernel has no such line but "Processor : NAME"

@@ -35,6 +35,29 @@ const (
 		"Model Name\t\t: Loongson-3A5000\nCPU Revision\t\t: 0x10\nFeatures\t\t: cpucfg lam ual fpu lsx lasx crc32\n"
 )
 
+// parseCPUInfoOf is ParseCPUInfo for a machine of any architecture, a GOARCH.
+func parseCPUInfoOf(b []byte, arch string) CPUInfo {
+	switch arch {
+	case "386", "amd64":
+		return parseCPUInfo(b, cpuOther, (*cpuParser).x86)
+	case "arm":
+		return parseCPUInfo(b, cpuARM, (*cpuParser).arm)
+	case "arm64":
+		return parseCPUInfo(b, cpuARM64, (*cpuParser).arm)
+	case "mips", "mipsle", "mips64", "mips64le":
+		return parseCPUInfo(b, cpuOther, (*cpuParser).mips)
+	case "ppc64", "ppc64le":
+		return parseCPUInfo(b, cpuOther, (*cpuParser).ppc)
+	case "riscv64":
+		return parseCPUInfo(b, cpuOther, (*cpuParser).riscv)
+	case "s390x":
+		return parseCPUInfo(b, cpuOther, (*cpuParser).s390)
+	case "loong64":
+		return parseCPUInfo(b, cpuOther, (*cpuParser).loong)
+	}
+	return parseCPUInfo(b, cpuOther, nil)
+}
+
 func TestParseCPUInfo(t *testing.T) {
 	vendor := func(s string) (v [12]byte) {
 		copy(v[:], s)
@@ -101,12 +124,12 @@ func TestParseCPUInfo(t *testing.T) {
 		{"pvr", "ppc64", "revision : 2.1 (pvr 004e)\nrevision : (pvr \nrevision : (pvr 10000 1)\nrevision : x\n", CPUInfo{}},
 	}
 	for _, test := range tests {
-		got := ParseCPUInfo([]byte(test.text), test.arch)
+		got := parseCPUInfoOf([]byte(test.text), test.arch)
 		if !reflect.DeepEqual(got, test.want) {
 			t.Errorf("%s:\n got %+v\nwant %+v", test.name, got, test.want)
 		}
 	}
-	arm := ParseCPUInfo([]byte(cpuinfoARM), "arm")
+	arm := parseCPUInfoOf([]byte(cpuinfoARM), "arm")
 	if got := arm.MIDR(); got != 0x412fc0f4 {
 		t.Errorf("MIDR %#x", got)
 	}
@@ -151,7 +174,7 @@ func FuzzCPUInfo(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		ParseCPUList(text)
 		for _, arch := range []string{"amd64", "arm", "arm64", "mips", "ppc64", "riscv64", "s390x", "loong64", "x"} {
-			c := ParseCPUInfo(text, arch)
+			c := parseCPUInfoOf(text, arch)
 			if c.Count < 0 || c.Count > maxCPU || c.Count > 1 && strings.Count(string(text), "processor") == 0 {
 				t.Fatalf("%s, %q: %+v", arch, text, c)
 			}

@@ -6,7 +6,7 @@
 //
 // # Memory
 //
-// Only Open allocates. What a reader fills (buffers, a unix.Statx_t, a Query) must lie in heap or mapped memory,
+// Only Open and ParseCPUInfo allocate. What a reader fills (buffers, a unix.Statx_t, a Query) must lie in heap or mapped memory,
 // never in a local variable of a goroutine; it is the caller's, and slices that a parser returns point into the bytes
 // that it was given. Paths that a reader builds are built in the Dir itself, so a Dir serves one goroutine at a time.
 //

@@ -86,7 +86,11 @@ func (w *watched) file(t *testing.T, i int) *stream.File {
 	if err := w.Dumps[i].Err; err != nil {
 		t.Fatal(err)
 	}
-	f, err := openDump(w.Dumps[i].Path)
+	file, err := os.Open(w.Dumps[i].Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := stream.OpenFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}

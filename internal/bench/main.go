@@ -18,13 +18,18 @@ import (
 	"time"
 
 	"minidump"
+	"minidump/internal/sys"
 )
 
-// Globals, as they would take 16 KB of the stack.
+// Globals, as on the heap each size takes two pages, and on the stack they would make it grow.
 var (
 	before, after runtime.MemStats
-	text          [256]byte // a line of output
-	start         [4096]byte
+	cmdline       [4096]byte
+	argv          [64][]byte
+	start         [4096]byte     // of a file
+	text          [256]byte      // a line of output
+	times         [2][1024]int64 // total and pause of each dump
+	gap           syscall.Timespec
 )
 
 func main() { syscall.Exit(run(args())) }
@@ -36,15 +41,12 @@ func fail(text string) int {
 
 // args are the arguments of the program. Package os has them too, but takes a hundred kilobytes in a program that has no other
 // use for it; package minidump has none on Linux.
-func args() (list []string) {
-	for text := readFile("/proc/self/cmdline"); len(text) > 0; {
-		arg, rest, _ := bytes.Cut(text, []byte{0})
-		list, text = append(list, string(arg)), rest
+func args() [][]byte {
+	n := 0
+	for text := readFile("/proc/self/cmdline\x00", cmdline[:]); len(text) > 0 && n < len(argv); n++ {
+		argv[n], text, _ = bytes.Cut(text, []byte{0})
 	}
-	if len(list) > 0 {
-		list = list[1:]
-	}
-	return list
+	return argv[min(1, n):n]
 }
 
 // file is a file that is open.
@@ -53,8 +55,8 @@ type file int
 func (f file) Write(p []byte) (int, error) { return syscall.Write(int(f), p) }
 
 // number reads a decimal number, not below 0.
-func number(text string) (n int) {
-	for _, c := range []byte(text) {
+func number(text []byte) (n int) {
+	for _, c := range text {
 		n = 10*n + int(c-'0')
 	}
 	return n
@@ -67,47 +69,46 @@ var flags = struct {
 	minidump.Options
 }{repeat: 1, counted: true}
 
-func parse(args []string) (complaint string) {
+func parse(args [][]byte) (complaint string) {
 	if len(args) < 3 {
 		return "usage: bench PID TID OUT [--repeat K] [--gap-ms G] [--uncounted] [--limit N] [--mode stack|indirect|full] [--sanitize]"
 	}
 	f := &flags
-	f.pid = number(args[0])
-	f.Thread = number(args[1])
-	for i := 3; i < len(args); i++ {
-		value := func() string {
-			i++
-			if i >= len(args) {
-				return ""
-			}
-			return args[i]
+	f.pid, f.Thread = number(args[0]), number(args[1])
+	for args = args[3:]; len(args) > 0; args = args[1:] {
+		var value []byte
+		if len(args) > 1 {
+			value = args[1]
 		}
-		switch args[i] {
-		case "--repeat":
-			f.repeat = number(value())
-		case "--gap-ms":
-			f.gap = number(value())
+		switch string(args[0]) {
 		case "--uncounted":
 			f.counted = false
-		case "--limit":
-			f.Limit = uint64(number(value()))
+			continue
 		case "--sanitize":
 			f.SanitizeStacks = true
+			continue
+		case "--repeat":
+			f.repeat = number(value)
+		case "--gap-ms":
+			f.gap = number(value)
+		case "--limit":
+			f.Limit = uint64(number(value))
 		case "--mode":
-			switch value() {
+			switch string(value) {
 			case "indirect":
 				f.Mode = minidump.ModeIndirect
 			case "full":
 				f.Mode = minidump.ModeFull
 			}
 		default:
-			return "unknown flag " + args[i]
+			return "unknown flag " + string(args[0])
 		}
+		args = args[min(1, len(args)-1):]
 	}
 	return ""
 }
 
-func run(args []string) int {
+func run(args [][]byte) int {
 	if complaint := parse(args); complaint != "" {
 		return fail(complaint)
 	}
@@ -119,13 +120,13 @@ func run(args []string) int {
 	if err != nil {
 		return fail(err.Error())
 	}
-	defer w.Close()
-	fd, err := syscall.Open(args[2], syscall.O_CREAT|syscall.O_WRONLY|syscall.O_TRUNC|syscall.O_CLOEXEC, 0o600)
+	out := string(args[2])
+	fd, err := syscall.Open(out, syscall.O_CREAT|syscall.O_WRONLY|syscall.O_TRUNC|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
-		return fail("open " + args[2] + ": " + err.Error())
+		return fail("open " + out + ": " + err.Error())
 	}
 	line := text[:0]
-	total, pause := make([]int64, 0, flags.repeat), make([]int64, 0, flags.repeat)
+	total, pause := times[0][:0], times[1][:0]
 	for k := range flags.repeat {
 		if flags.counted {
 			runtime.ReadMemStats(&before)
@@ -133,7 +134,7 @@ func run(args []string) int {
 		start := time.Now()
 		// The writer beside us opens its file anew for each dump; so the cost of emptying it counts here too.
 		if syscall.Ftruncate(fd, 0) != nil {
-			return fail("truncate " + args[2])
+			return fail("truncate " + out)
 		}
 		if _, err := syscall.Seek(fd, 0, 0); err != nil {
 			return fail(err.Error())
@@ -147,8 +148,7 @@ func run(args []string) int {
 			return fail(err.Error())
 		}
 		total, pause = append(total, ns), append(pause, r.Pause.Nanoseconds())
-		line = append(line[:0], "dump "...)
-		line = strconv.AppendInt(line, int64(k), 10)
+		line = field(line[:0], "dump ", int64(k))
 		line = field(line, " ns=", ns)
 		line = field(line, " pause_ns=", r.Pause.Nanoseconds())
 		if flags.counted {
@@ -158,16 +158,26 @@ func run(args []string) int {
 		line = field(line, " size=", int64(r.Size))
 		syscall.Write(1, append(line, '\n'))
 		if flags.gap > 0 {
-			// Not time.Sleep, for whose timer the runtime starts a thread.
-			ts := syscall.NsecToTimespec(int64(flags.gap) * 1e6)
-			syscall.Nanosleep(&ts, nil)
+			wait(flags.gap)
 		}
 	}
 	line = field(line[:0], "median_ns=", median(total))
 	line = field(line, " median_pause_ns=", median(pause))
 	line = field(line, " hwm_kb=", statusKB("VmHWM:")-counting)
 	syscall.Write(1, append(line, '\n'))
+	w.Close()
 	return 0
+}
+
+// wait waits for that many milliseconds. Not by time.Sleep, for whose timer the runtime starts a thread, and in pieces: at a
+// goroutine that does not let go of its processor for 10 ms it sends a signal.
+func wait(ms int) {
+	const piece = 5
+	for ; ms > 0; ms -= piece {
+		runtime.Gosched()
+		gap = syscall.NsecToTimespec(int64(min(ms, piece)) * 1e6)
+		syscall.Nanosleep(&gap, nil)
+	}
 }
 
 // median sorts the values. There are few of them.
@@ -196,7 +206,7 @@ func countingKB() int64 {
 
 // statusKB is a line of this process's status that gives kilobytes.
 func statusKB(key string) int64 {
-	_, b, _ := bytes.Cut(readFile("/proc/self/status"), []byte(key))
+	_, b, _ := bytes.Cut(readFile("/proc/self/status\x00", start[:]), []byte(key))
 	var v int64
 	for _, c := range b {
 		if c >= '0' && c <= '9' {
@@ -208,13 +218,13 @@ func statusKB(key string) int64 {
 	return v
 }
 
-// readFile reads the start of a file of /proc. It is valid until the next call.
-func readFile(path string) []byte {
-	fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
-	if err != nil {
+// readFile reads a file of /proc, as far as it fits into b.
+func readFile(path string, b []byte) []byte {
+	fd, errno := sys.Open(sys.AT_FDCWD, path, syscall.O_RDONLY)
+	if errno != 0 {
 		return nil
 	}
-	defer syscall.Close(fd)
-	n, _ := syscall.Read(fd, start[:])
-	return start[:max(n, 0)]
+	n, _ := sys.Read(fd, b)
+	sys.Close(fd)
+	return b[:max(n, 0)]
 }
