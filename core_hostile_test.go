@@ -394,7 +394,7 @@ func TestDropStreamed(t *testing.T) {
 
 // A hundred thousand threads that claim pieces of one stack, and a limit that they do not fit: that takes no time that grows
 // with the square of their number.
-func TestLimitOverlaps(t *testing.T) {
+func TestHostileOverlaps(t *testing.T) {
 	a := coreArchNamed("amd64")
 	b := sampleCore(a)
 	const base, threads = 0x7000_0000, 100_000

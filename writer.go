@@ -128,9 +128,10 @@ type Result struct {
 	w *Writer
 }
 
-// SoftErrors tells what is missing from the dump. It allocates, and is valid until the Writer's next Dump.
+// SoftErrors tells what is missing from the dump. It allocates, and is to be called before the Writer's next Dump; after its
+// Close it tells nothing.
 func (r *Result) SoftErrors() []SoftError {
-	if r.w == nil {
+	if r.w == nil || r.w.src == nil {
 		return nil
 	}
 	return r.w.snap.softErrors()

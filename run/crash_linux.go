@@ -144,10 +144,7 @@ func (r *runner) write(t *watchedThread, tid int32, d death, report *Dump) error
 		return err
 	}
 	report.Path = path
-	report.Soft = res.SoftErrors()
-	// Without its Writer, which ends here.
-	report.Result = minidump.Result{Size: res.Size, Pause: res.Pause, Total: res.Total, Threads: res.Threads, Modules: res.Modules,
-		Ranges: res.Ranges, Memory: res.Memory, Soft: res.Soft}
+	report.Result, report.Soft = res, res.SoftErrors() // before the Writer's Close
 	report.PruneErr = r.out.prune(path)
 	return nil
 }

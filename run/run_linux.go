@@ -63,7 +63,7 @@ type Dump struct {
 	Path   string // of the dump
 	Err    error  // why there is none
 	Result minidump.Result
-	Soft   []minidump.SoftError // what is missing from it; Result has no list of its own
+	Soft   []minidump.SoftError // what is missing from it; Result can't tell that any more
 
 	PruneErr error // why there are more dumps in the folder than Keep
 }
