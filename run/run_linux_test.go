@@ -25,6 +25,7 @@ import (
 	"minidump"
 	"minidump/context"
 	_ "minidump/context/insn"
+	"minidump/internal/scratch"
 	"minidump/internal/sys"
 	"minidump/internal/victims"
 	"minidump/internal/vm/archtest"
@@ -109,7 +110,11 @@ func functionAt(t *testing.T, f *stream.File, program string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cpu, err := context.Decode(context.Native, record, f.Order)
+	info, _, err := f.SystemInfo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cpu, err := context.Decode(context.ArchOfProcessor(info.ProcessorArchitecture), record, f.Order)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -407,6 +412,36 @@ func TestRunGo(t *testing.T) {
 			}
 			if died != c.died {
 				t.Errorf("died of %q, want %q", died, c.died)
+			}
+		})
+	}
+}
+
+// TestRunBlames lets one of several threads end a process: the dump is about that one, also in a 32-bit process, whose
+// system calls have other numbers.
+func TestRunBlames(t *testing.T) {
+	archs := []string{runtime.GOARCH}
+	if runtime.GOARCH == "amd64" {
+		archs = append(archs, "386")
+	}
+	for _, goarch := range archs {
+		t.Run(goarch, func(t *testing.T) {
+			program := filepath.Join(scratch.Dir(t), "gocrash")
+			if goarch == runtime.GOARCH {
+				program = victims.Go(t, "gocrash")
+			} else if err := victims.BuildGo("gocrash", program, goarch); err != nil {
+				t.Fatal(err)
+			}
+			for range 10 {
+				w := runWatched(t, Options{ExitCodes: []int{3}}, program, "leave")
+				_, f := w.one(t)
+				threads, err := f.Threads()
+				if err != nil || len(threads) < 3 {
+					t.Fatalf("%d threads: %v", len(threads), err)
+				}
+				if got := functionAt(t, f, program); !strings.HasPrefix(got, "runtime.exit") { // .abi0 where there are two
+					t.Fatalf("thread %d of %d stands in %q", w.Dumps[0].TID, len(threads), got)
+				}
 			}
 		})
 	}

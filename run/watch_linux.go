@@ -320,6 +320,10 @@ func (r *runner) processEnds(pid, tid int32) (ending []int32, ok bool) {
 func (r *runner) blame(ending []int32, d death) int32 {
 	buf := make([]byte, 256)
 	for _, tid := range ending {
+		var now threadRegisters
+		if !now.read(r.regs, tid) {
+			continue
+		}
 		if d.signal == 0 {
 			fd, err := os.Open(procPath(int(tid), "syscall"))
 			if err != nil {
@@ -327,18 +331,33 @@ func (r *runner) blame(ending []int32, d death) int32 {
 			}
 			n, _ := fd.Read(buf)
 			fd.Close()
-			if nr, _, _, _, ok := procfs.ParseSyscall(buf[:n]); ok && nr == unix.SYS_EXIT_GROUP {
+			if nr, _, _, _, ok := procfs.ParseSyscall(buf[:n]); ok && nr == exitGroup(now.arch) {
 				return tid
 			}
 			continue
 		}
-		var now threadRegisters
-		if t := r.threads[tid]; t != nil && t.fault != nil && t.fault.signal == d.signal && now.read(r.regs, tid) &&
-			now.pc == t.fault.regs.pc && now.sp == t.fault.regs.sp {
+		if t := r.threads[tid]; t != nil && t.fault != nil && t.fault.signal == d.signal && now.pc == t.fault.regs.pc &&
+			now.sp == t.fault.regs.sp {
 			return tid
 		}
 	}
 	return ending[0]
+}
+
+// exitGroup is the number of the system call exit_group for threads of an architecture that this program's kernel runs
+// (arch/*/entry/syscalls/*.tbl of the kernel).
+func exitGroup(a context.Arch) int64 {
+	switch {
+	case a == context.Native:
+		return unix.SYS_EXIT_GROUP
+	case a == context.X86:
+		return 252
+	case a == context.ARM:
+		return 248
+	case a == context.MIPS:
+		return 4246
+	}
+	return -1
 }
 
 func readThreadStatus(tid int32) (procfs.Status, bool) {

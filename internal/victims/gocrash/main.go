@@ -10,6 +10,7 @@
 //	recovered  nil dereference a thousand times, recovered each time: "recovered 1000", exit status 0
 //	panic      panic with a value: exit status 2
 //	exit       os.Exit(3)
+//	leave      the same on a thread other than that of main
 //
 // It prints "ready PID" first; with --wait it then waits for a byte on standard input.
 package main
@@ -17,6 +18,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 )
 
 type node struct {
@@ -31,7 +33,7 @@ func main() {
 		args = args[1:]
 	}
 	if len(args) != 1 {
-		fmt.Fprintln(os.Stderr, "usage: gocrash [--wait] nil|goroutine|recovered|panic|exit")
+		fmt.Fprintln(os.Stderr, "usage: gocrash [--wait] nil|goroutine|recovered|panic|exit|leave")
 		os.Exit(4)
 	}
 	allowTracers()
@@ -58,6 +60,13 @@ func main() {
 		panic("gocrash")
 	case "exit":
 		os.Exit(3)
+	case "leave":
+		runtime.LockOSThread()
+		go func() {
+			runtime.LockOSThread()
+			os.Exit(3)
+		}()
+		select {}
 	default:
 		os.Exit(4)
 	}
