@@ -419,11 +419,22 @@ func (s *session) pending() string {
 
 // A shell with job control on a terminal runs run, which runs a program: ^C, ^Z, fg and bg do what they do without run.
 func TestRunJobControl(t *testing.T) {
+	for _, mode := range []string{"signals", "leaderless"} {
+		t.Run(mode, func(t *testing.T) { checkJobControl(t, mode) })
+	}
+}
+
+func checkJobControl(t *testing.T, mode string) {
 	program := victims.C(t, "watched.c")
-	s := startSession(t, command(t, "", "run", "--", program, "signals"))
+	s := startSession(t, command(t, "", "run", "--", program, mode))
 	typed, expect := s.typed, s.expect
+	// The state of the newest thread: the first one may have ended.
 	stateOf := func(pid string) string {
-		b, _ := os.ReadFile("/proc/" + pid + "/stat")
+		tids, _ := os.ReadDir("/proc/" + pid + "/task")
+		if len(tids) == 0 {
+			return ""
+		}
+		b, _ := os.ReadFile("/proc/" + pid + "/task/" + tids[len(tids)-1].Name() + "/stat")
 		_, rest, _ := strings.Cut(string(b), ") ")
 		return rest[:min(1, len(rest))]
 	}

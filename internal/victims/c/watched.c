@@ -13,6 +13,7 @@
 //   watched orphan            ends with 0 and leaves a child that crashes after 300 ms
 //   watched signals           prints "ready PID", then "got N" for each signal; ends with 42 at SIGTERM
 //   watched blocked           the same by sigwait, with all signals blocked
+//   watched leaderless        as signals, on another thread when the first one has ended
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
@@ -184,6 +185,21 @@ static int signals(int blocked) {
   }
 }
 
+static void *wait_for_signals(void *unused) {
+  (void)unused;
+  usleep(100000); /* until the first thread has ended */
+  printf("ready %d\n", (int)getpid());
+  fflush(stdout);
+  for (;;) pause();
+}
+
+static int leaderless(void) {
+  pthread_t t;
+  for (size_t i = 0; i < sizeof caught / sizeof *caught; i++) signal(caught[i], got);
+  if (pthread_create(&t, NULL, wait_for_signals, NULL)) return 4;
+  pthread_exit(NULL);
+}
+
 int main(int argc, char **argv) {
   const char *mode = argc > 1 ? argv[1] : "";
   if (!strcmp(mode, "handler") && argc > 2) return handle(argc, argv);
@@ -204,5 +220,6 @@ int main(int argc, char **argv) {
   }
   if (!strcmp(mode, "signals")) return signals(0);
   if (!strcmp(mode, "blocked")) return signals(1);
+  if (!strcmp(mode, "leaderless")) return leaderless();
   return 2;
 }
