@@ -9,8 +9,8 @@ import "strconv"
 // Hex is a number that is written in hexadecimal, after 0x.
 type Hex uint64
 
-// Join makes a text of pieces: strings, integers (in decimal), a Hex, errors, and what has a String method. Nothing is put
-// between them.
+// Join makes a text of pieces: strings, integers (in decimal), a Hex, errors, and what has a String method; of anything else
+// it makes a question mark. Nothing is put between them.
 func Join(parts ...any) string {
 	var b []byte
 	for _, part := range parts {
