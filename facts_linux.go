@@ -2,7 +2,6 @@ package minidump
 
 import (
 	"bytes"
-	"encoding/binary"
 	"runtime"
 	"syscall"
 	"unsafe"
@@ -29,19 +28,10 @@ type facts struct {
 	osReleaseErr sys.Errno
 }
 
-// nativeOrder is the byte order of this program itself: that of whatever the kernel gives it about a live process.
-var nativeOrder binary.ByteOrder = binary.LittleEndian
-
-func init() {
-	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
-		nativeOrder = binary.BigEndian
-	}
-}
-
 // firstLook reads the facts of the machine and finds out what kind of program the process is.
 func (l *live) firstLook(texts *bytesArena) error {
 	f := &l.facts
-	f.target = target{arch: l.native, order: nativeOrder, pageSize: uint64(syscall.Getpagesize())}
+	f.target = target{arch: l.native, order: sys.NativeOrder, pageSize: uint64(syscall.Getpagesize())}
 	if f.target.android = isAndroid(); f.target.android {
 		sys.ForbidOpenat2(true)
 	}
@@ -76,7 +66,8 @@ func (l *live) findArch() error {
 	if (errno == unix.ENOENT || errno == unix.ESRCH) && l.followLiving() {
 		n, _, errno = l.dir.ReadFile("exe\x00", head)
 	}
-	if errno == 0 {
+	switch errno {
+	case 0:
 		if h, ok := elf.ParseHeader(head[:n]); ok {
 			if a := context.ArchOfELF(h.Machine, h.Class == elf.Class64); a != context.ArchUnknown {
 				f.target.arch = a
@@ -85,25 +76,35 @@ func (l *live) findArch() error {
 				return &processError{l.pid, "is a 64-bit process and this a 32-bit program", ErrUnsupported}
 			}
 		}
-	} else if errno == unix.ESRCH || errno == unix.ENOENT {
+	case unix.ESRCH, unix.ENOENT:
 		// A kernel thread, or a process that is ending: the dump itself finds out which.
-		_ = errno
-	} else if b, errno := l.readSmall("auxv\x00"); errno == 0 && len(b) > 0 && l.native.WordSize() == 8 {
-		if narrow := narrowArch(l.native); narrow != l.native && !procfs.ParseAuxv(b, 8, nativeOrder).Complete &&
-			procfs.ParseAuxv(b, 4, nativeOrder).Complete {
+	default:
+		b, errno := l.readSmall("auxv\x00")
+		if errno != 0 || len(b) == 0 || l.native.WordSize() != 8 {
+			break
+		}
+		if narrow := narrowArch(l.native); narrow != l.native && !procfs.ParseAuxv(b, 8, sys.NativeOrder).Complete &&
+			procfs.ParseAuxv(b, 4, sys.NativeOrder).Complete {
 			f.target.arch = narrow
 		}
 	}
 	return nil
 }
 
-// readPath reads a whole file of the machine into a.
+// maxFact bounds what is kept of a file of the machine, in bytes: it takes of the space of all dumps.
+const maxFact = 16 << 20
+
+// readPath reads a file of the machine into a, up to maxFact.
 func readPath(a *bytesArena, path string) (span, sys.Errno) {
 	fd, errno := sys.Open(sys.AT_FDCWD, path, unix.O_RDONLY)
 	if errno != 0 {
 		return span{}, errno
 	}
-	return readAll(a, fd)
+	sp, errno := readAll(a, fd)
+	if sp.len > maxFact {
+		sp = a.trim(sp, maxFact)
+	}
+	return sp, errno
 }
 
 // systemRoot goes before the paths of the files that tell which system this is; only tests set it.
@@ -233,7 +234,7 @@ func (l *live) hwcap() (hwcap, hwcap2 uint64) {
 		}
 		b = l.scratch[:n]
 	}
-	a := procfs.ParseAuxv(b, arch.WordSize(), nativeOrder)
+	a := procfs.ParseAuxv(b, arch.WordSize(), sys.NativeOrder)
 	return a.Hwcap, a.Hwcap2
 }
 

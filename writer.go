@@ -131,7 +131,7 @@ type Result struct {
 // SoftErrors tells what is missing from the dump. It allocates, and is to be called before the Writer's next Dump; after its
 // Close it tells nothing.
 func (r *Result) SoftErrors() []SoftError {
-	if r.w == nil || r.w.src == nil {
+	if r.w == nil {
 		return nil
 	}
 	return r.w.snap.softErrors()

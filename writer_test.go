@@ -293,6 +293,23 @@ func TestIsGo(t *testing.T) {
 	})
 }
 
+// TestSoftErrorsAfterClose asks for soft errors when the memory that they were in is gone.
+func TestSoftErrorsAfterClose(t *testing.T) {
+	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "1")
+	w, err := NewWriter(v.PID, patient(Options{AppMemory: []AppMemory{{Address: 0x1000, Size: 16}}})) // where nothing is
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := w.Dump(io.Discard)
+	if err != nil || len(r.SoftErrors()) != 1 {
+		t.Errorf("%v, %v", r.SoftErrors(), err)
+	}
+	w.Close()
+	if soft := r.SoftErrors(); len(soft) != 0 {
+		t.Errorf("after Close: %v", soft)
+	}
+}
+
 // TestReadMemory reads what the process has to read, up to what it has not, and nothing when the Writer is closed.
 func TestReadMemory(t *testing.T) {
 	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "2")

@@ -115,10 +115,10 @@ var (
 // siginfo of n32 has the layout of MIPS. The error wraps ErrSiginfo: too short, or a unknown.
 func CrashFromSiginfo(a Arch, o binary.ByteOrder, pid, tid int32, siginfo []byte) (*Crash, error) {
 	if a.ContextSize() == 0 {
-		return nil, errtext.Around(ErrSiginfo, ErrSiginfo, ": unknown architecture ", int(a))
+		return nil, errtext.Explain(ErrSiginfo, "unknown architecture ", int(a))
 	}
 	if len(siginfo) < siginfoMin(a) {
-		return nil, errtext.Around(ErrSiginfo, ErrSiginfo, ": ", len(siginfo), " bytes, at least ", siginfoMin(a), " are needed")
+		return nil, errtext.Explain(ErrSiginfo, len(siginfo), " bytes, at least ", siginfoMin(a), " are needed")
 	}
 	c := &Crash{Arch: a, BigEndian: isBig(o), PID: pid, TID: tid}
 	c.parseSiginfo(siginfo)
@@ -144,7 +144,7 @@ func CrashFromLinux(a Arch, o binary.ByteOrder, pid, tid int32, siginfo, ucontex
 	}
 	f := frame{big: c.BigEndian, uc: ucontext, fpstate: fpstate}
 	if need := f.need(a); len(ucontext) < need {
-		return c, errtext.Around(ErrUcontext, ErrUcontext, ": ", len(ucontext), " bytes, ", a, " needs ", need)
+		return c, errtext.Explain(ErrUcontext, len(ucontext), " bytes, ", a, " needs ", need)
 	}
 	f.read(a)
 	c.SetContext(&Regsets{Arch: a, Order: c.Order(), GP: f.gp[:a.GPSize()], FP: f.fp, Extra: f.extra})
@@ -251,7 +251,7 @@ func ParseCrashContext(b []byte) (*Crash, error) {
 	case ccARM64:
 		a, uc, fp = ARM64, ccUcontextARM64, 528
 	default:
-		return nil, errtext.Around(ErrCrashContext, ErrCrashContext, ": no architecture's has ", len(b), " bytes")
+		return nil, errtext.Explain(ErrCrashContext, "no architecture's has ", len(b), " bytes")
 	}
 	si := b[uc+fp : uc+fp+ccSiginfo]
 	tail := b[uc+fp+ccSiginfo:]

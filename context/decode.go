@@ -32,18 +32,18 @@ var ErrContext = errors.New("bad CPU context record")
 func Decode(a Arch, rec []byte, o binary.ByteOrder) (*CPU, error) {
 	l := a.layout()
 	if l.size == 0 {
-		return nil, errtext.Around(ErrContext, ErrContext, ": unknown architecture ", int(a))
+		return nil, errtext.Explain(ErrContext, "unknown architecture ", int(a))
 	}
 	big := isBig(o)
 	if a == ARM64 && len(rec) >= sizeOldARM64 && len(rec) < sizeARM64 && uint32(get64(big, rec))&flagOldARM64 != 0 {
 		return decodeOldARM64(rec, big), nil
 	}
 	if len(rec) < l.size {
-		return nil, errtext.Around(ErrContext, ErrContext, ": ", len(rec), " bytes, ", l.name, " needs ", l.size)
+		return nil, errtext.Explain(ErrContext, len(rec), " bytes, ", l.name, " needs ", l.size)
 	}
 	flags := uint32(getN(big, rec, l.flagsAt, l.flagsSize))
 	if flags&l.cpuFlag == 0 {
-		return nil, errtext.Around(ErrContext, ErrContext, ": flags ", errtext.Hex(flags), " are not of ", l.name)
+		return nil, errtext.Explain(ErrContext, "flags ", errtext.Hex(flags), " are not of ", l.name)
 	}
 	c := &CPU{Arch: a, Flags: flags, Registers: make([]Register, len(l.regs))}
 	for i := range l.regs {

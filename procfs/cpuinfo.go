@@ -66,26 +66,32 @@ func (c *CPUInfo) MIDR() uint32 {
 // ParseCPUInfo reads the text of /proc/cpuinfo on a machine of this program's architecture. It is for a reader that has the
 // time: some ten thousand short comparisons, and an allocation.
 func ParseCPUInfo(b []byte) CPUInfo {
-	// The compiler leaves out all other cases, and the linker what they call and the names of the features.
-	switch runtime.GOARCH {
+	// cpuLines is inlined: all other cases are left out, and what they call and the names of the features are not linked.
+	kind, line := cpuLines(runtime.GOARCH)
+	return parseCPUInfo(b, kind, line)
+}
+
+// cpuLines tells how lines are read on machines of an architecture, a GOARCH.
+func cpuLines(arch string) (cpuKind, func(p *cpuParser, key, v []byte)) {
+	switch arch {
 	case "386", "amd64":
-		return parseCPUInfo(b, cpuOther, (*cpuParser).x86)
+		return cpuOther, (*cpuParser).x86
 	case "arm":
-		return parseCPUInfo(b, cpuARM, (*cpuParser).arm)
+		return cpuARM, (*cpuParser).arm
 	case "arm64":
-		return parseCPUInfo(b, cpuARM64, (*cpuParser).arm)
+		return cpuARM64, (*cpuParser).arm
 	case "mips", "mipsle", "mips64", "mips64le":
-		return parseCPUInfo(b, cpuOther, (*cpuParser).mips)
+		return cpuOther, (*cpuParser).mips
 	case "ppc64", "ppc64le":
-		return parseCPUInfo(b, cpuOther, (*cpuParser).ppc)
+		return cpuOther, (*cpuParser).ppc
 	case "riscv64":
-		return parseCPUInfo(b, cpuOther, (*cpuParser).riscv)
+		return cpuOther, (*cpuParser).riscv
 	case "s390x":
-		return parseCPUInfo(b, cpuOther, (*cpuParser).s390)
+		return cpuOther, (*cpuParser).s390
 	case "loong64":
-		return parseCPUInfo(b, cpuOther, (*cpuParser).loong)
+		return cpuOther, (*cpuParser).loong
 	}
-	return parseCPUInfo(b, cpuOther, nil)
+	return cpuOther, nil
 }
 
 func parseCPUInfo(b []byte, kind cpuKind, line func(p *cpuParser, key, v []byte)) CPUInfo {

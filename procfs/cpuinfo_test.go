@@ -37,25 +37,8 @@ const (
 
 // parseCPUInfoOf is ParseCPUInfo for a machine of any architecture, a GOARCH.
 func parseCPUInfoOf(b []byte, arch string) CPUInfo {
-	switch arch {
-	case "386", "amd64":
-		return parseCPUInfo(b, cpuOther, (*cpuParser).x86)
-	case "arm":
-		return parseCPUInfo(b, cpuARM, (*cpuParser).arm)
-	case "arm64":
-		return parseCPUInfo(b, cpuARM64, (*cpuParser).arm)
-	case "mips", "mipsle", "mips64", "mips64le":
-		return parseCPUInfo(b, cpuOther, (*cpuParser).mips)
-	case "ppc64", "ppc64le":
-		return parseCPUInfo(b, cpuOther, (*cpuParser).ppc)
-	case "riscv64":
-		return parseCPUInfo(b, cpuOther, (*cpuParser).riscv)
-	case "s390x":
-		return parseCPUInfo(b, cpuOther, (*cpuParser).s390)
-	case "loong64":
-		return parseCPUInfo(b, cpuOther, (*cpuParser).loong)
-	}
-	return parseCPUInfo(b, cpuOther, nil)
+	kind, line := cpuLines(arch)
+	return parseCPUInfo(b, kind, line)
 }
 
 func TestParseCPUInfo(t *testing.T) {

@@ -1,7 +1,6 @@
 package run
 
 import (
-	"encoding/binary"
 	"fmt"
 	"os"
 	"slices"
@@ -14,18 +13,10 @@ import (
 
 	"minidump"
 	"minidump/context"
+	"minidump/internal/sys"
 	"minidump/procfs"
 	"minidump/ptrace"
 )
-
-// nativeOrder is the byte order of this program itself, and so of all that the kernel tells it of a process.
-var nativeOrder binary.ByteOrder = binary.LittleEndian
-
-func init() {
-	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
-		nativeOrder = binary.BigEndian
-	}
-}
 
 // death is how a process is about to die.
 type death struct {
@@ -60,7 +51,7 @@ func (r *runner) remember(t *watchedThread, stop ptrace.Stop, status *procfs.Sta
 		return
 	}
 	f.info = r.info
-	c, err := context.CrashFromSiginfo(context.Native, nativeOrder, 0, 0, f.info[:])
+	c, err := context.CrashFromSiginfo(context.Native, sys.NativeOrder, 0, 0, f.info[:])
 	raised := err == nil && stop.Signal == int32(unix.SIGABRT) && sentBySelf(c, status)
 	if err != nil || !isFault(c) && !raised || !f.regs.read(r.regs, stop.TID) {
 		return
@@ -89,7 +80,7 @@ func (t *threadRegisters) read(from *ptrace.Tracer, tid int32) bool {
 		}
 	}
 	t.gp, t.arch = gp[:n], context.ArchOfRegset(context.Native, n)
-	set := context.Regsets{Arch: t.arch, Order: nativeOrder, GP: t.gp}
+	set := context.Regsets{Arch: t.arch, Order: sys.NativeOrder, GP: t.gp}
 	t.pc, t.sp = set.PC(), set.SP()
 	fp := make([]byte, t.arch.FPSize())
 	n, errno = from.Regset(tid, t.arch.FPRegset(), fp)
@@ -103,7 +94,7 @@ func (t *threadRegisters) read(from *ptrace.Tracer, tid int32) bool {
 }
 
 func (t *threadRegisters) set() *context.Regsets {
-	return &context.Regsets{Arch: t.arch, Order: nativeOrder, GP: t.gp, FP: t.fp}
+	return &context.Regsets{Arch: t.arch, Order: sys.NativeOrder, GP: t.gp, FP: t.fp}
 }
 
 // dump writes the dump of a process that is about to die.
@@ -157,10 +148,10 @@ func (r *runner) crash(t *watchedThread, tid int32, d death, w *minidump.Writer)
 	haveNow := now.read(r.regs, tid)
 	var c *context.Crash
 	if d.deliver && r.regs.SigInfo(tid, &r.info) == 0 {
-		c, _ = context.CrashFromSiginfo(context.Native, nativeOrder, pid, tid, r.info[:])
+		c, _ = context.CrashFromSiginfo(context.Native, sys.NativeOrder, pid, tid, r.info[:])
 	}
 	if c == nil && d.signal != 0 {
-		c = &context.Crash{Arch: context.Native, BigEndian: nativeOrder.Uint16([]byte{0, 1}) == 1, PID: pid, TID: tid, Signo: d.signal}
+		c = &context.Crash{Arch: context.Native, BigEndian: sys.NativeOrder.Uint16([]byte{0, 1}) == 1, PID: pid, TID: tid, Signo: d.signal}
 	}
 	fresh := d.deliver && c != nil && (isFault(c) || !sentBySelf(c, &d.status))
 	if f := t.fault; fresh && f != nil && c.Code == context.SI_KERNEL && f.regs.pc == now.pc && f.regs.sp == now.sp {
@@ -190,7 +181,7 @@ func (r *runner) crash(t *watchedThread, tid int32, d death, w *minidump.Writer)
 
 // crash makes of a remembered fault what the exception stream says.
 func (f *fault) crash(pid, tid int32, w *minidump.Writer) *context.Crash {
-	c, err := context.CrashFromSiginfo(context.Native, nativeOrder, pid, tid, f.info[:])
+	c, err := context.CrashFromSiginfo(context.Native, sys.NativeOrder, pid, tid, f.info[:])
 	if err != nil {
 		return nil
 	}
@@ -234,9 +225,9 @@ func handlerRuns(f *fault, sp uint64, w *minidump.Writer) bool {
 	word := f.regs.arch.WordSize()
 	lastPC, lastSP := -1, -1
 	for i := int(-sp & uint64(word-1)); i+word <= n; i += word {
-		v := uint64(nativeOrder.Uint32(stack[i:]))
+		v := uint64(sys.NativeOrder.Uint32(stack[i:]))
 		if word == 8 {
-			v = nativeOrder.Uint64(stack[i:])
+			v = sys.NativeOrder.Uint64(stack[i:])
 		}
 		if v == f.regs.pc {
 			lastPC = i
@@ -267,9 +258,9 @@ func callShows(f *fault, w *minidump.Writer) bool {
 		return false
 	}
 	for i := 0; i+word <= len(below); i += word {
-		v := uint64(nativeOrder.Uint32(below[i:]))
+		v := uint64(sys.NativeOrder.Uint32(below[i:]))
 		if word == 8 {
-			v = nativeOrder.Uint64(below[i:])
+			v = sys.NativeOrder.Uint64(below[i:])
 		}
 		if v == f.regs.pc {
 			return true

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -15,6 +14,7 @@ import (
 
 	"minidump"
 	"minidump/context"
+	"minidump/internal/sys"
 	"minidump/ptrace"
 )
 
@@ -164,18 +164,16 @@ func Command(argv []string, o Options) (Result, error) {
 // it traces. The main thread of the program would not end.
 func onOwnThread(w *ptrace.Watch, f func(supported bool)) {
 	done := make(chan struct{})
-	go func() {
-		runtime.LockOSThread()
+	sys.OnOwnThread(func() (leave bool) {
+		defer close(done)
 		supported, childless := w.Supported()
 		if !childless || unix.Gettid() == unix.Getpid() {
 			onOwnThread(w, f) // on another thread, since this one is taken
-			runtime.UnlockOSThread()
-			close(done)
-			return
+			return true
 		}
-		defer close(done)
 		f(supported)
-	}()
+		return false
+	})
 	<-done
 }
 

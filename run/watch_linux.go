@@ -217,7 +217,7 @@ func (r *runner) sender(tid int32) int32 {
 	if r.regs.SigInfo(tid, &r.info) != 0 {
 		return 0
 	}
-	c, err := context.CrashFromSiginfo(context.Native, nativeOrder, 0, 0, r.info[:])
+	c, err := context.CrashFromSiginfo(context.Native, sys.NativeOrder, 0, 0, r.info[:])
 	if err != nil {
 		return 0
 	}

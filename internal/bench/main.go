@@ -54,9 +54,12 @@ type file int
 
 func (f file) Write(p []byte) (int, error) { return syscall.Write(int(f), p) }
 
-// number reads a decimal number, not below 0.
+// number reads a decimal number, not below 0; -1 if it is none.
 func number(text []byte) (n int) {
 	for _, c := range text {
+		if c < '0' || c > '9' {
+			return -1
+		}
 		n = 10*n + int(c-'0')
 	}
 	return n
@@ -92,7 +95,7 @@ func parse(args [][]byte) (complaint string) {
 		case "--gap-ms":
 			f.gap = number(value)
 		case "--limit":
-			f.Limit = uint64(number(value))
+			f.Limit = uint64(max(0, number(value)))
 		case "--mode":
 			switch string(value) {
 			case "indirect":
@@ -104,6 +107,9 @@ func parse(args [][]byte) (complaint string) {
 			return "unknown flag " + string(args[0])
 		}
 		args = args[min(1, len(args)-1):]
+	}
+	if f.repeat < 1 {
+		return "--repeat wants a number from 1 on"
 	}
 	return ""
 }

@@ -47,6 +47,11 @@ func Join(parts ...any) string {
 // Wrap makes an error that wraps err. Its text is that of the pieces, then ": " and the text of err.
 func Wrap(err error, parts ...any) error { return &wrapped{Join(parts...) + ": " + err.Error(), err} }
 
+// Explain makes an error that wraps err. Its text is that of err, then ": " and the pieces.
+func Explain(err error, parts ...any) error {
+	return &wrapped{err.Error() + ": " + Join(parts...), err}
+}
+
 // Around makes an error that wraps err, and whose text is that of the pieces alone; err may be one of them.
 func Around(err error, parts ...any) error { return &wrapped{Join(parts...), err} }
 

@@ -24,6 +24,10 @@ func TestWrap(t *testing.T) {
 	if !errors.Is(err, io.ErrUnexpectedEOF) || err.Error() != "3 bytes at 0x10: unexpected EOF" {
 		t.Error(err)
 	}
+	err = Explain(io.EOF, "at ", 3)
+	if !errors.Is(err, io.EOF) || err.Error() != "EOF: at 3" {
+		t.Error(err)
+	}
 	err = Around(io.EOF, "x is ", io.EOF, " by now")
 	if !errors.Is(err, io.EOF) || err.Error() != "x is EOF by now" {
 		t.Error(err)

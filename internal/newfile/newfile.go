@@ -4,8 +4,6 @@
 // errtext).
 package newfile
 
-import "io"
-
 // File is a new file, to be written, that does not have its name yet. Until Commit it has none at all, where the system
 // can do that: then nothing is left of it when the program is killed. Elsewhere it is a temporary file beside.
 //
@@ -74,8 +72,3 @@ func (f *File) Abort() {
 		f.temp = ""
 	}
 }
-
-var (
-	_ io.WriterAt = (*File)(nil)
-	_ io.ReaderAt = (*File)(nil)
-)
