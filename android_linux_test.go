@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -25,6 +26,8 @@ import (
 	"minidump/internal/sys"
 	"minidump/internal/victims"
 	"minidump/stream"
+
+	"minidump/internal/linux"
 )
 
 // No Android system was at hand for these tests. They take real shared objects of Android applications, which a victim
@@ -40,8 +43,8 @@ var aars = []struct{ artifact, file, sum string }{
 
 var androidABIs = []string{"arm64-v8a", "armeabi-v7a", "x86", "x86_64"}
 
-// aarFile gives the path of one of aars. It lies in the folder that the environment variable MINIDUMP_AARS names, else in
-// the user's cache folder, where Maven puts it if it isn't there yet.
+// aarFile gives the path of one of aars. It lies in the folder that the environment variable MINIDUMP_AARS names, else
+// in the user's cache folder, where Maven puts it if it isn't there yet.
 func aarFile(t testing.TB, artifact, file, sum string) string {
 	t.Helper()
 	dir := os.Getenv("MINIDUMP_AARS")
@@ -177,8 +180,17 @@ func checkLibrary(t testing.TB, f *stream.File, at placed, name, id string) {
 	}
 }
 
+// notElsewhere skips tests that take minutes in emulated machines, except in that with a writer built for Android.
+func notElsewhere(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS != "android" {
+		victims.SkipEmulated(t, "what the processor is makes no difference to Android's libraries")
+	}
+}
+
 // TestAndroidLibraries dumps a process that has mapped the libraries of all ABIs from their own files.
 func TestAndroidLibraries(t *testing.T) {
+	notElsewhere(t)
 	for _, abi := range androidABIs {
 		t.Run(abi, func(t *testing.T) {
 			libs := androidLibraries(t, abi)
@@ -233,6 +245,7 @@ func addAligned(t testing.TB, b *bytes.Buffer, w *zip.Writer, name string, conte
 // TestAndroidLibrariesInAPK dumps a process that has mapped libraries straight out of an archive, next to each other and
 // between other entries of the same archive that are mapped as data.
 func TestAndroidLibrariesInAPK(t *testing.T) {
+	notElsewhere(t)
 	for _, abi := range androidABIs {
 		t.Run(abi, func(t *testing.T) {
 			libs := androidLibraries(t, abi)
@@ -470,6 +483,9 @@ func TestNamedMemory(t *testing.T) {
 	ids := []byte{1, 2}
 	if ashmem := "/dev/ashmem"; os.Getuid() == 0 && os.Mkdir(ashmem, 0755) == nil { // not on Android, which has the device
 		t.Cleanup(func() { os.Remove(ashmem) })
+		if unix.Mount("none", ashmem, "tmpfs", 0, "") == nil { // shared memory, as Android's is
+			t.Cleanup(func() { unix.Unmount(ashmem, unix.MNT_DETACH) })
+		}
 		file := copyTo(t, ashmem+"/libshared.so", with)
 		t.Cleanup(func() { os.Remove(file) })
 		if mountAllowsCode(t, file) {
@@ -526,9 +542,9 @@ func androidRoot(t testing.TB, files map[string]string) {
 			t.Fatal(err)
 		}
 	}
-	systemRoot = dir
+	linux.SystemRoot = dir
 	t.Cleanup(func() {
-		systemRoot = ""
+		linux.SystemRoot = ""
 		sys.ForbidOpenat2(false)
 	})
 }
@@ -610,8 +626,8 @@ func TestAndroidSystem(t *testing.T) {
 	}
 }
 
-// TestAndroidKnownCalls checks that no openat2 is made on Android, where it would kill a program: build ids of files come
-// without it.
+// TestAndroidKnownCalls checks that no openat2 is made on Android, where it would kill a program: build ids of files
+// come without it.
 func TestAndroidKnownCalls(t *testing.T) {
 	androidRoot(t, map[string]string{"system/build.prop": olderProps})
 	dir := t.TempDir()
@@ -649,6 +665,7 @@ func TestAndroidKnownCalls(t *testing.T) {
 
 // TestAndroidNoAllocations dumps libraries that take the longest to name.
 func TestAndroidNoAllocations(t *testing.T) {
+	notElsewhere(t)
 	dir := t.TempDir()
 	packed := writeObject(t, dir, "packed.so", objectSpec{stdelf.ELFCLASS64, stdelf.ET_DYN, 7, dtAndroidRela, "libpacked.so", 1})
 	apk := filepath.Join(dir, "base.apk")

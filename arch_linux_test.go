@@ -13,16 +13,18 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"minidump/context"
+	"minidump/internal/corefile/coretest"
 	"minidump/internal/victims"
 	"minidump/internal/vm/archtest"
 	"minidump/procfs"
 	"minidump/stream"
+
+	"minidump/internal/linux"
 )
 
 // These tests hold the writer against a process of the architecture that they run on. In a virtual machine (internal/vm)
@@ -37,19 +39,21 @@ type machineFacts struct {
 }
 
 var machines = map[string]machineFacts{
-	"386":      {0, 4096, []uint32{0x202}},
-	"amd64":    {9, 4096, []uint32{0x202}},
-	"arm":      {5, 4096, nil}, // NT_ARM_VFP is in the context record
-	"arm64":    {12, 0, []uint32{0x401, 0x405}},
-	"loong64":  {0x8008, 16384, []uint32{0xa00, 0xa02}},
-	"mips":     {1, 0, nil},
-	"mipsle":   {1, 0, nil},
-	"mips64":   {0x8004, 0, nil},
-	"mips64le": {0x8004, 0, nil},
-	"ppc64":    {0x8002, 0, []uint32{0x100, 0x102}},
-	"ppc64le":  {0x8002, 65536, []uint32{0x100, 0x102}},
-	"riscv64":  {0x8006, 4096, nil}, // NT_RISCV_VECTOR where the CPU has vectors
-	"s390x":    {0x8007, 4096, []uint32{0x309, 0x30a}},
+	"386":       {0, 4096, []uint32{0x202}},
+	"amd64":     {9, 4096, []uint32{0x202}},
+	"arm":       {5, 4096, nil}, // NT_ARM_VFP is in the context record
+	"arm64":     {12, 0, []uint32{0x401, 0x405}},
+	"loong64":   {0x8008, 16384, []uint32{0xa00, 0xa02}},
+	"mips":      {1, 0, nil},
+	"mipsle":    {1, 0, nil},
+	"mips64":    {0x8004, 0, nil},
+	"mips64le":  {0x8004, 0, nil},
+	"mips64n32": {0x8004, 0, nil}, // programs of mips64 with addresses of 32 bits
+	"ppc":       {3, 0, nil},      // a ppc64 kernel runs it
+	"ppc64":     {0x8002, 0, []uint32{0x100, 0x102}},
+	"ppc64le":   {0x8002, 65536, []uint32{0x100, 0x102}},
+	"riscv64":   {0x8006, 4096, nil}, // NT_RISCV_VECTOR where the CPU has vectors
+	"s390x":     {0x8007, 4096, []uint32{0x309, 0x30a}},
 }
 
 // archDump dumps a process once and gives the file's bytes besides.
@@ -125,7 +129,7 @@ func (d *dumped) checkThreads(t testing.TB, f *stream.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	regs := cpus(t, f)
+	regs := coretest.CPUs(t, f)
 	e, err := f.Exception()
 	if err != nil {
 		t.Error(err)
@@ -199,7 +203,7 @@ func (d *dumped) checkSystem(t testing.TB, f *stream.File) {
 	unix.Uname(&u)
 	release := unix.ByteSliceToString(u.Release[:])
 	platform := stream.MD_OS_LINUX
-	if isAndroid() {
+	if linux.IsAndroid() {
 		platform = stream.MD_OS_ANDROID
 	}
 	if info.PlatformID != uint32(platform) || !strings.HasPrefix(release, fmt.Sprintf("%d.%d.", info.MajorVersion, info.MinorVersion)) ||
@@ -212,7 +216,11 @@ func (d *dumped) checkSystem(t testing.TB, f *stream.File) {
 	}
 
 	vector, _ := f.Stream(stream.LinuxAuxv)
-	auxv := procfs.ParseAuxv(vector, context.ArchOfProcessor(info.ProcessorArchitecture).WordSize(), hostOrder())
+	word := context.ArchOfProcessor(info.ProcessorArchitecture).WordSize()
+	if d.goarch == "mips64n32" {
+		word = 4
+	}
+	auxv := procfs.ParseAuxv(vector, word, hostOrder())
 	line := func(key string) string { // the first line of cpuinfo with that key
 		for _, l := range strings.Split(readText(t, "/proc/cpuinfo"), "\n") {
 			if k, v, ok := strings.Cut(l, ":"); ok && strings.TrimSpace(k) == key {
@@ -260,7 +268,7 @@ func (d *dumped) checkSystem(t testing.TB, f *stream.File) {
 			t.Error("no features")
 		}
 		switch d.goarch {
-		case "ppc64le":
+		case "ppc", "ppc64", "ppc64le":
 			if info.ProcessorLevel != 0x4e { // PVR of a POWER9
 				t.Errorf("level %#x, %s", info.ProcessorLevel, line("cpu"))
 			}
@@ -277,7 +285,7 @@ func TestDumpEveryArchIdle(t *testing.T) {
 	path := victims.C(t, "victim.c")
 	v := victims.Start(t, path, "idle", "6")
 	d := dumped{v.PID, runtime.GOARCH, path, 6}
-	asleep(t, v.PID) // or the sizes differ by what the threads do as they start
+	waitThreads(t, v.PID, 'S') // or the sizes differ by what the threads do as they start
 	sizes := map[Mode]int{}
 	for mode, name := range []string{ModeStack: "stack", ModeIndirect: "indirect", ModeFull: "full"} {
 		mode := Mode(mode)
@@ -293,27 +301,6 @@ func TestDumpEveryArchIdle(t *testing.T) {
 	}
 	if sizes[ModeStack] >= sizes[ModeIndirect] || sizes[ModeIndirect] >= sizes[ModeFull] {
 		t.Errorf("sizes by mode: %v", sizes)
-	}
-}
-
-// asleep waits until all threads of a process sleep.
-func asleep(t testing.TB, pid int) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-		if err != nil || len(tasks) == 0 {
-			t.Fatalf("no threads of %d: %v", pid, err)
-		}
-		awake := slices.ContainsFunc(tasks, func(name string) bool {
-			b, _ := os.ReadFile(name)
-			return !bytes.Contains(b, []byte(") S "))
-		})
-		if !awake {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("threads of %d do not sleep", pid)
-		}
 	}
 }
 
@@ -366,8 +353,17 @@ func functionOf(t testing.TB, f *stream.File, path string, pc uint64) string {
 	}
 	for _, s := range symbols {
 		value := s.Value
-		if x.Machine == stdelf.EM_ARM {
+		switch x.Machine {
+		case stdelf.EM_ARM:
 			value &^= 1 // Thumb
+		case stdelf.EM_PPC64: // by the ELFv1 ABI of big-endian programs the symbol is of a descriptor, which begins with the address
+			if opd := x.Section(".opd"); opd != nil && opd.Addr <= value && value < opd.Addr+opd.Size {
+				descriptor := make([]byte, 8)
+				if _, err := opd.ReadAt(descriptor, int64(value-opd.Addr)); err != nil {
+					t.Fatal(err)
+				}
+				value = x.ByteOrder.Uint64(descriptor)
+			}
 		}
 		if stdelf.ST_TYPE(s.Info) == stdelf.STT_FUNC && value <= pc-bias && pc-bias < value+s.Size {
 			return s.Name
@@ -376,22 +372,24 @@ func functionOf(t testing.TB, f *stream.File, path string, pc uint64) string {
 	return ""
 }
 
-// crashesOfC are what package crasher.c does and what is known of it on every architecture.
-var crashesOfC = []struct {
+type crashOfC struct {
 	kind     string
 	function string // "": outside of the program
 	narrow   uint64 // the address, on machines with words of 4 bytes
 	wide     uint64
 	access   context.Access
-}{
+}
+
+// crashesOfC are what package crasher.c does and what is known of it on every architecture.
+var crashesOfC = []crashOfC{
 	{"null", "level3", 4, 8, context.AccessRead},
 	{"wild", "level3", 0x00badba0, 0x100badbad0, context.AccessWrite},
 	{"noncanonical", "level3", 0xfffffff0, 0x8000badbadbadba0, context.AccessRead},
 	{"exec", "", 0, 0, context.AccessExecute},
 }
 
-// checkCrashes crashes a C program in several ways, and looks for the exception and the registers that its signal handler
-// was given.
+// checkCrashes crashes a C program in several ways, and looks for the exception and the registers that its signal
+// handler was given.
 func checkCrashes(t *testing.T, path string, arch context.Arch, goarch string) {
 	for _, c := range crashesOfC {
 		t.Run(c.kind, func(t *testing.T) {
@@ -400,6 +398,10 @@ func checkCrashes(t *testing.T, path string, arch context.Arch, goarch string) {
 			address := c.wide
 			if arch.WordSize() == 4 {
 				address = c.narrow
+			}
+			if c.kind == "exec" && goarch == "ppc64" {
+				// By the ELFv1 ABI a function's address is that of a descriptor, which the caller reads.
+				c.function, c.access = "level3", context.AccessRead
 			}
 			if arch == context.ARM64 {
 				address = address << 8 >> 8 // the kernel takes the tag off what it reports
@@ -424,7 +426,7 @@ func checkCrashes(t *testing.T, path string, arch context.Arch, goarch string) {
 			if e.NumberParameters != 2 || e.Information[0] != want || e.Information[1] != address {
 				t.Errorf("parameters %#x, want %#x, %#x", e.Information[:e.NumberParameters], want, address)
 			}
-			regs := cpus(t, f)[uint32(tid)]
+			regs := coretest.CPUs(t, f)[uint32(tid)]
 			if regs == nil || regs.PC != crash.PC || regs.SP != crash.SP {
 				t.Fatalf("registers %+v, want PC %#x, SP %#x", regs, crash.PC, crash.SP)
 			}
@@ -488,8 +490,9 @@ func TestDumpEveryArchGo(t *testing.T) {
 	}
 }
 
-// checkGoStacks checks that no thread but the main one, which began on the kernel's stack, has more stack than the 16 KiB
-// of a g0 or the little of a goroutine: without the bounds in its g it would reach to the end of a mapping of the heap.
+// checkGoStacks checks that no thread but the main one, which began on the kernel's stack, has more stack than the 16
+// KiB of a g0 or the little of a goroutine: without the bounds in its g it would reach to the end of a mapping of the
+// heap.
 func checkGoStacks(t *testing.T, f *stream.File, pid int, arch context.Arch) {
 	if arch == context.X86 {
 		return // the registers do not tell where g is
@@ -505,11 +508,13 @@ func checkGoStacks(t *testing.T, f *stream.File, pid int, arch context.Arch) {
 	}
 }
 
-// TestDumpEveryArchRegisterSets asks the kernel for every register set that there could be, and expects in the dump all
-// that the context record does not take in whole.
+// TestDumpEveryArchRegisterSets reads every register set of a thread that the kernel has, and expects all of them in
+// the dump except those that the context record holds entirely. The victim must stand still, or its registers change in
+// between.
 func TestDumpEveryArchRegisterSets(t *testing.T) {
 	path := victims.Go(t, "gosleep")
 	v := victims.Start(t, path, "2")
+	standStill(t, v.PID)
 	f, b := archDump(t, v.PID, Options{RegisterSets: true})
 	sets, err := f.RegisterSets()
 	if want := machines[runtime.GOARCH].regsets; err != nil && len(want) > 0 {
@@ -539,10 +544,13 @@ func TestDumpEveryArchRegisterSets(t *testing.T) {
 			t.Errorf("no register set %#x", note)
 		}
 	}
-	inRecord := []uint32{ntPRStatus, ntPRFPReg, context.Native.FPRegset(), 0x407, 0x408} // and the secret keys of arm64
+	inRecord := []uint32{context.NT_PRSTATUS, context.NT_PRFPREG, context.Native.FPRegset(), 0x407, 0x408} // and the secret keys of arm64
 	kernel := kernelRegsets(t, v.PID)
 	for note, want := range kernel {
 		if slices.Contains(inRecord, note) {
+			continue
+		}
+		if note == 0x308 { // NT_S390_TDB is there after some interrupts of the thread and not after others
 			continue
 		}
 		got := have[note]
@@ -602,40 +610,47 @@ func kernelRegsets(t testing.TB, pid int) map[uint32][]byte {
 }
 
 // narrowArches are the 32-bit architectures that a 64-bit kernel runs besides its own.
-var narrowArches = map[string]string{"amd64": "386", "arm64": "arm", "mips64le": "mipsle"}
+var narrowArches = map[string]string{"amd64": "386", "arm64": "arm", "mips64": "mips", "mips64le": "mipsle", "ppc64": "ppc"}
 
-// TestDumpEveryArchNarrow dumps 32-bit programs with a 64-bit writer. In a virtual machine the programs are in the folder
-// MINIDUMP_VICTIMS_NARROW.
+// narrowProgram is victims.C, or victims.Go, for the 32-bit architecture.
+func narrowProgram(t *testing.T, name string) string {
+	t.Helper()
+	goarch := narrowArches[runtime.GOARCH]
+	if goarch == "" {
+		t.Skip("this kernel runs nothing narrower")
+	}
+	dir := os.Getenv("MINIDUMP_VICTIMS_NARROW")
+	switch {
+	case dir != "":
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Skip(err)
+		}
+		path := filepath.Join(t.TempDir(), name)
+		syscall.ForkLock.RLock()
+		defer syscall.ForkLock.RUnlock()
+		if err := os.WriteFile(path, b, 0755); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	case os.Getenv("MINIDUMP_VICTIMS") != "":
+		t.Skip("no programs for it in this machine")
+	case strings.HasPrefix(name, "go"):
+		return victims.Go(t, name, "GOARCH="+goarch)
+	}
+	return victims.CrossC(t, goarch, name+".c")
+}
+
+// TestDumpEveryArchNarrow dumps 32-bit programs with a 64-bit writer. In a virtual machine the programs are in the
+// folder MINIDUMP_VICTIMS_NARROW.
 func TestDumpEveryArchNarrow(t *testing.T) {
 	goarch := narrowArches[runtime.GOARCH]
 	if goarch == "" {
 		t.Skip("this kernel runs nothing narrower")
 	}
-	arch := narrowArch(context.Native)
-	program := func(t *testing.T, name string) string {
-		dir := os.Getenv("MINIDUMP_VICTIMS_NARROW")
-		switch {
-		case dir != "":
-			b, err := os.ReadFile(filepath.Join(dir, name))
-			if err != nil {
-				t.Skip(err)
-			}
-			path := filepath.Join(t.TempDir(), name)
-			syscall.ForkLock.RLock()
-			defer syscall.ForkLock.RUnlock()
-			if err := os.WriteFile(path, b, 0755); err != nil {
-				t.Fatal(err)
-			}
-			return path
-		case os.Getenv("MINIDUMP_VICTIMS") != "":
-			t.Skip("no programs for it in this machine")
-		case strings.HasPrefix(name, "go"):
-			return victims.Go(t, name, "GOARCH="+goarch)
-		}
-		return victims.CrossC(t, goarch, name+".c")
-	}
+	arch := context.Native.Compat()
 	t.Run("idle", func(t *testing.T) {
-		path := program(t, "victim")
+		path := narrowProgram(t, "victim")
 		v := victims.Start(t, path, "idle", "6")
 		d := dumped{v.PID, goarch, path, 6}
 		for mode, name := range map[Mode]string{ModeStack: "stack", ModeIndirect: "indirect", ModeFull: "full"} {
@@ -644,9 +659,9 @@ func TestDumpEveryArchNarrow(t *testing.T) {
 			archtest.Leave(t, goarch+"-idle-"+name, b, archtest.Note{GOARCH: goarch, PID: v.PID, Blamed: v.PID, Threads: 6})
 		}
 	})
-	t.Run("crash", func(t *testing.T) { checkCrashes(t, program(t, "crasher"), arch, goarch) })
+	t.Run("crash", func(t *testing.T) { checkCrashes(t, narrowProgram(t, "crasher"), arch, goarch) })
 	t.Run("go", func(t *testing.T) {
-		path := program(t, "gosleep")
+		path := narrowProgram(t, "gosleep")
 		v := victims.Start(t, path, "20")
 		d := dumped{v.PID, goarch, path, 0}
 		f, b := archDump(t, v.PID, Options{StackLimit: 1 << 20, CrashStackLimit: 1 << 20})
@@ -655,4 +670,82 @@ func TestDumpEveryArchNarrow(t *testing.T) {
 		threads, _ := f.Threads()
 		archtest.Leave(t, goarch+"-go-idle", b, archtest.Note{GOARCH: goarch, PID: v.PID, Blamed: v.PID, Threads: len(threads)})
 	})
+}
+
+// TestDumpEveryArchN32 dumps a program of the n32 ABI of mips64, whose registers have 64 bits and whose addresses have 32.
+func TestDumpEveryArchN32(t *testing.T) {
+	path := victims.N32(t, "victim.c")
+	v := victims.Start(t, path, "idle", "6")
+	d := dumped{v.PID, "mips64n32", path, 6}
+	for mode, name := range map[Mode]string{ModeStack: "stack", ModeIndirect: "indirect", ModeFull: "full"} {
+		f, b := archDump(t, v.PID, Options{Mode: mode, RegisterSets: true})
+		d.check(t, f)
+		archtest.Leave(t, "mips64n32-idle-"+name, b, archtest.Note{GOARCH: "mips64n32", PID: v.PID, Blamed: v.PID, Threads: 6})
+	}
+}
+
+// TestDumpEveryArchCore makes dumps of core files of this kernel, and leaves the core files for the host to do the same.
+func TestDumpEveryArchCore(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		arch    context.Arch
+		goarch  string
+		program func(t *testing.T) string
+	}{
+		{"own", context.Native, runtime.GOARCH, func(t *testing.T) string { return victims.C(t, "crasher.c") }},
+		{"narrow", context.Native.Compat(), narrowArches[runtime.GOARCH],
+			func(t *testing.T) string { return narrowProgram(t, "crasher") }},
+		{"n32", context.MIPS64, "mips64n32", func(t *testing.T) string { return victims.N32(t, "crasher.c") }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := c.program(t)
+			core, pid := kernelCore(t, path, "--wait", "--in", "thread", "--threads", "1", "wild")
+			_, f, _ := coreDump(t, core, Options{})
+			info, _, err := f.SystemInfo()
+			if err != nil || context.ArchOfProcessor(info.ProcessorArchitecture) != c.arch {
+				t.Errorf("processor %#x, want %v: %v", info.ProcessorArchitecture, c.arch, err)
+			}
+			crash := crashesOfC[slices.IndexFunc(crashesOfC, func(k crashOfC) bool { return k.kind == "wild" })]
+			address := crash.wide
+			if c.arch.WordSize() == 4 || c.name == "n32" {
+				address = crash.narrow
+			}
+			if c.arch == context.ARM64 {
+				address = address << 8 >> 8
+			}
+			e, err := f.Exception()
+			if err != nil || syscall.Signal(e.Code) != syscall.SIGSEGV || e.Address != address {
+				t.Errorf("exception %+v, want address %#x: %v", e, address, err)
+			}
+			regs := coretest.CPUs(t, f)[e.ThreadID]
+			if regs == nil {
+				t.Fatal("the crashed thread has no registers")
+			}
+			if got := functionOf(t, f, path, regs.PC); got != crash.function {
+				t.Errorf("crashed in %q, want %q (PC %#x)", got, crash.function, regs.PC)
+			}
+			mods, err := f.Modules()
+			if want := coredBuildID(t, path); err != nil || len(mods) == 0 || mods[0].Name != path || mods[0].BuildID != want {
+				t.Errorf("modules %+v, want %s with build id %s: %v", mods, path, want, err)
+			}
+			note := archtest.Note{GOARCH: c.goarch, PID: pid, Blamed: int(e.ThreadID), Threads: 3, Signal: int(e.Code), Address: address,
+				Functions: []string{"level3", "level2", "level1", "crash_thread"}, File: path}
+			archtest.LeaveCore(t, c.goarch+"-core", core, note)
+		})
+	}
+}
+
+// coredBuildID returns the build id of a program as far as a core file of this kernel has it: of code, the kernel writes the
+// first page alone, and in programs of mips64 the note lies behind a section .MIPS.options that is longer than a page.
+func coredBuildID(t *testing.T, path string) string {
+	t.Helper()
+	f, err := stdelf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if s := f.Section(".note.gnu.build-id"); s != nil && s.Offset+s.Size > uint64(os.Getpagesize()) {
+		return ""
+	}
+	return fileBuildID(t, path)
 }

@@ -17,8 +17,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"minidump/internal/unixsocket"
 	"minidump/internal/victims"
 	"minidump/stream"
+
+	"minidump/internal/corefile/coretest"
 )
 
 // theCommand builds the command, as the kernel is to start it.
@@ -187,7 +190,7 @@ func (c *crashProgram) check(t *testing.T, program, dmp string, f *stream.File, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, want := coreCPUs(t, f)[e.ThreadID], coreCPUs(t, other)[oe.ThreadID]
+	got, want := coretest.CPUs(t, f)[e.ThreadID], coretest.CPUs(t, other)[oe.ThreadID]
 	if got == nil || want == nil {
 		t.Fatal("the crashed thread has no registers")
 	}
@@ -356,15 +359,16 @@ func TestCorePipe(t *testing.T) {
 			t.Skip(err)
 		}
 		defer kmsg.Close()
-		unix.Seek(int(kmsg.Fd()), 0, io.SeekEnd)
-		unix.SetNonblock(int(kmsg.Fd()), true)
+		fd := int(kmsg.Fd()) // once: each call makes it blocking again
+		unix.Seek(fd, 0, io.SeekEnd)
+		unix.SetNonblock(fd, true)
 		c := &runs[0]
 		pid := crash(t, c.crashing(t, c.path))
 		var seen strings.Builder
-		want := fmt.Sprintf("create %s/none/%d.dmp: no such file or directory", dir, pid)
+		want := fmt.Sprintf("write %s/none/%d.dmp: no such file or directory", dir, pid)
 		b := make([]byte, 8192)
 		for deadline := time.Now().Add(20 * time.Second); !strings.Contains(seen.String(), want); {
-			n, err := unix.Read(int(kmsg.Fd()), b)
+			n, err := unix.Read(fd, b)
 			if err == unix.EAGAIN && time.Now().Before(deadline) {
 				time.Sleep(10 * time.Millisecond)
 				continue
@@ -401,6 +405,32 @@ func kernelHas(major, minor int) (release string, ok bool) {
 	return release, a > major || a == major && b >= minor
 }
 
+// startCoredumpServer starts the server of the kernel's coredump socket, which the caller may end, and waits until it
+// listens.
+func startCoredumpServer(t testing.TB, command, dir, socket string) (server *exec.Cmd, log *strings.Builder) {
+	t.Helper()
+	server, log = exec.Command(command, "serve", "--coredump", "-o", dir, socket), new(strings.Builder)
+	server.Stderr = log
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		server.Process.Kill()
+		server.Wait()
+	})
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if info, err := os.Stat(socket); err == nil && info.Mode()&0777 == 0600 {
+			if fd, err := unixsocket.Connect(socket, unix.SOCK_STREAM, 0); err == nil {
+				unix.Close(fd)
+				return server, log
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no socket comes")
+		}
+	}
+}
+
 // The kernel sends cores to the command's socket, after a request or without one.
 func TestCoreSocket(t *testing.T) {
 	newerThan(t, 6, 16)
@@ -426,27 +456,7 @@ func TestCoreSocket(t *testing.T) {
 	unix.Close(old)
 	for _, prefix := range []string{"@", "@@"} {
 		t.Run(prefix, func(t *testing.T) {
-			server := exec.Command(command, "serve", "--coredump", "-o", dir, socket)
-			var log strings.Builder
-			server.Stderr = &log
-			if err := server.Start(); err != nil {
-				t.Fatal(err)
-			}
-			defer server.Process.Kill()
-			for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-				if info, err := os.Stat(socket); err == nil && info.Mode()&0777 == 0600 {
-					if fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0); err == nil {
-						err = unix.Connect(fd, &unix.SockaddrUnix{Name: socket})
-						unix.Close(fd)
-						if err == nil {
-							break
-						}
-					}
-				}
-				if time.Now().After(deadline) {
-					t.Fatal("no socket comes")
-				}
-			}
+			server, log := startCoredumpServer(t, command, dir, socket)
 			if out, err := exec.Command(command, "serve", "--coredump", "-o", dir, socket).CombinedOutput(); err == nil ||
 				!strings.Contains(string(out), "another server's") {
 				t.Errorf("a second server: %v\n%s", err, out)
@@ -478,7 +488,7 @@ func TestCoreSocket(t *testing.T) {
 			victims.SetCorePattern(t, "core")
 			server.Process.Signal(syscall.SIGTERM)
 			if err := server.Wait(); err != nil || strings.Contains(log.String(), "minidump: ") {
-				t.Errorf("the server: %v\n%s", err, &log)
+				t.Errorf("the server: %v\n%s", err, log)
 			}
 			if _, err := os.Lstat(socket); err == nil {
 				t.Error("the socket is left")
@@ -581,4 +591,116 @@ func TestCorePipeBig(t *testing.T) {
 func fileExists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
+}
+
+// TestCorePipeWithoutNotes has a program in core_pattern whose standard input stays silent, as when the kernel waits
+// for memory of the process, or ends at once: the dump comes without registers, after seconds.
+func TestCorePipeWithoutNotes(t *testing.T) {
+	victims.CorePattern(t, false)
+	victims.MachineNamespaces(t)
+	newerThan(t, 4, 15)
+	command := theCommand(t)
+	dir := lastingDir(t)
+	program := victims.C(t, "crasher.c", "-pthread")
+	os.WriteFile(victims.CorePipeLimitFile, []byte("3\n"), 0)
+	for _, c := range []struct{ name, input string }{{"silent", "sleep 10"}, {"ended", "true"}} {
+		t.Run(c.name, func(t *testing.T) {
+			script := filepath.Join(dir, "script")
+			text := fmt.Sprintf("#!/bin/sh\nPATH=/usr/bin:/bin\n%s | %s core --pid=$1 --thread=$2 -o %s/x-$1.dmp - 2>%s/messages\n",
+				c.input, command, dir, dir)
+			if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			victims.SetCorePattern(t, "|"+script+" %P %I")
+			cmd := exec.Command(program, "--threads", "3", "--in", "thread", "null")
+			start := time.Now()
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(dir, fmt.Sprintf("x-%d.dmp", cmd.Process.Pid))
+			for !fileExists(path) && time.Since(start) < 15*time.Second {
+				time.Sleep(10 * time.Millisecond)
+			}
+			took := time.Since(start)
+			victims.SetCorePattern(t, "core")
+			messages, _ := os.ReadFile(filepath.Join(dir, "messages"))
+			defer cmd.Wait() // the kernel keeps it until the script has ended
+			var f *stream.File
+			file, err := os.Open(path)
+			if err == nil {
+				f, err = stream.OpenFile(file)
+			}
+			if err != nil {
+				t.Fatalf("%v after %v\n%s", err, took, messages)
+			}
+			defer f.Close()
+			threads, err := f.Threads()
+			if err != nil || len(threads) != 5 {
+				t.Errorf("%d threads, %v\n%s", len(threads), err, messages)
+			}
+			stacks := 0
+			for _, th := range threads {
+				if th.Stack.Memory.DataSize > 0 {
+					stacks++
+				}
+			}
+			modules, _ := f.Modules()
+			if stacks != len(threads) || len(modules) < 2 {
+				t.Errorf("%d of %d threads have a stack, %d modules\n%s", stacks, len(threads), len(modules), messages)
+			}
+			if took > 10*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			t.Logf("%v: %s", took, messages)
+		})
+	}
+}
+
+// TestCorePipeAbsentMemory has programs crash whose memory a userfaultfd or a file server never delivers: the dump
+// comes, and the program is gone soon after.
+func TestCorePipeAbsentMemory(t *testing.T) {
+	victims.CorePattern(t, false)
+	victims.MachineNamespaces(t)
+	newerThan(t, 4, 15)
+	command := theCommand(t)
+	dir := lastingDir(t)
+	os.WriteFile(victims.CorePipeLimitFile, []byte("3\n"), 0)
+	for _, kind := range []string{"heap", "stack", "fuse", "deadlock"} {
+		for _, mode := range []string{"stack", "indirect", "full"} {
+			t.Run(kind+" "+mode, func(t *testing.T) {
+				victims.SetCorePattern(t, "|"+command+" core --pid=%P --thread=%I --mode="+mode+" -o "+dir+"/%e-%P.dmp -")
+				v := absent(t, kind, "11")
+				start := time.Now()
+				path := filepath.Join(dir, fmt.Sprintf("absent-%d.dmp", v.PID))
+				for !fileExists(path) && time.Since(start) < 12*time.Second {
+					time.Sleep(10 * time.Millisecond)
+				}
+				dumped := time.Since(start)
+				ended := make(chan bool)
+				go func() {
+					v.Cmd.Process.Wait()
+					close(ended)
+				}()
+				select {
+				case <-ended:
+				case <-time.After(12 * time.Second):
+					t.Error("the program is not gone")
+				}
+				t.Logf("dumped after %v, gone after %v", dumped, time.Since(start))
+				file, err := os.Open(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				f, err := stream.OpenFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer f.Close()
+				threads, err := f.Threads()
+				if err != nil || len(threads) == 0 || threads[0].Stack.Memory.DataSize == 0 {
+					t.Errorf("%d threads, %v", len(threads), err)
+				}
+			})
+		}
+	}
 }

@@ -110,8 +110,8 @@ type counter struct {
 	isGo    bool
 }
 
-// startCounter starts testdata/counter.c, or its counterpart in Go: also for the language C where there is no compiler, as
-// in a virtual machine, or no 32-bit loader.
+// startCounter starts testdata/counter.c, or its counterpart in Go: also for the language C where there is no compiler,
+// as in a virtual machine, or no 32-bit loader.
 func startCounter(t testing.TB, language string, threads int, pause time.Duration) *counter {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "words")

@@ -3,6 +3,7 @@
 package minidump
 
 import (
+	"bytes"
 	stddwarf "debug/dwarf"
 	stdelf "debug/elf"
 	"fmt"
@@ -15,8 +16,11 @@ import (
 	"testing"
 
 	"minidump/context"
+	"minidump/internal/corefile/coretest"
 	"minidump/internal/victims"
 	"minidump/stream"
+
+	"minidump/internal/snapshot"
 )
 
 // place tells where in a program an address of the dumped process is: the function and the line of the source.
@@ -82,19 +86,6 @@ const (
 	wildAddress = 0x100badbad0
 )
 
-// memoryOf reads the memory of a process as its signal handler could.
-func memoryOf(t testing.TB, pid int, addr uint64, n int) []byte {
-	t.Helper()
-	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer mem.Close()
-	b := make([]byte, n)
-	k, _ := mem.ReadAt(b, int64(addr))
-	return b[:k]
-}
-
 // TestCrashContext dumps programs that crashed in every way, with what their signal handlers were given, and compares
 // the exception record and the registers of the dump.
 func TestCrashContext(t *testing.T) {
@@ -107,7 +98,7 @@ func TestCrashContext(t *testing.T) {
 		signal   syscall.Signal
 		code     int32
 		function string // in which it crashes; "": outside of the program
-		source   string // the line
+		Source   string // the line
 		address  uint64 // ^0: that of the faulting instruction
 		params   []uint64
 	}{
@@ -152,7 +143,7 @@ func TestCrashContext(t *testing.T) {
 					t.Errorf("%s: thread %d, code %d, flags %d, want %d, %d, %d", form, e.ThreadID, e.Code, int32(e.Flags),
 						tid, c.signal, c.code)
 				}
-				regs := cpus(t, f)[uint32(tid)]
+				regs := coretest.CPUs(t, f)[uint32(tid)]
 				if regs == nil {
 					t.Fatalf("%s: no registers", form)
 				}
@@ -181,8 +172,8 @@ func TestCrashContext(t *testing.T) {
 				if function != c.function {
 					t.Errorf("%s: in function %q, want %q", form, function, c.function)
 				}
-				if c.source != "" && line != sourceLine(t, "crasher.c", c.source) {
-					t.Errorf("%s: on line %d, want that of %s", form, line, c.source)
+				if c.Source != "" && line != sourceLine(t, "crasher.c", c.Source) {
+					t.Errorf("%s: on line %d, want that of %s", form, line, c.Source)
 				}
 				checkStacks(t, f, DefaultCrashStackLimit)
 			}
@@ -210,7 +201,7 @@ func TestStackOverflow(t *testing.T) {
 			}
 			i := slices.IndexFunc(threads, func(th stream.Thread) bool { return th.ThreadID == uint32(tid) })
 			stack := threads[i].Stack
-			if end := stack.Start + uint64(stack.Memory.DataSize); stack.Start > crash.SP+guardSearch || end <= crash.SP ||
+			if end := stack.Start + uint64(stack.Memory.DataSize); stack.Start > crash.SP+snapshot.GuardSearch || end <= crash.SP ||
 				stack.Memory.DataSize != DefaultCrashStackLimit {
 				t.Errorf("stack %#x-%#x, SP %#x", stack.Start, end, crash.SP)
 			}
@@ -236,7 +227,7 @@ func TestCrashOfEndedThread(t *testing.T) {
 	if r.Threads != 4 { // with the one that is gone: its registers and its stack are known
 		t.Errorf("%d threads", r.Threads)
 	}
-	if c := cpus(t, f)[1<<21]; c == nil || c.PC != crash.PC {
+	if c := coretest.CPUs(t, f)[1<<21]; c == nil || c.PC != crash.PC {
 		t.Errorf("registers %+v, want PC %#x", c, crash.PC)
 	}
 	checkStacks(t, f, DefaultCrashStackLimit)
@@ -273,4 +264,91 @@ func TestStackwalkNamesCrashes(t *testing.T) {
 			t.Errorf("%s: %q, want %q", kind, r.CrashInfo.Type, want)
 		}
 	}
+}
+
+// TestSameException dumps one crash from the live process, from a core file and from a pipe. All have the same
+// exception stream, completed from the instruction at the fault, whether the crash is in Options or set later.
+func TestSameException(t *testing.T) {
+	kinds := []string{"null", "wild"}
+	if runtime.GOARCH == "amd64" {
+		kinds = append(kinds, "noncanonical") // of which the kernel does not report the address
+	}
+	program := victims.C(t, "crasher.c")
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			v, files, tid := startCrasher(t, program, "--in", "thread", "--threads", "1", kind)
+			crash := linuxCrash(t, v.PID, tid, files)
+			core := coreAround(t, v.PID, crash)
+			openers := []struct {
+				name string
+				open func(o Options) (*Writer, error)
+			}{
+				{"live", func(o Options) (*Writer, error) { return NewWriter(v.PID, patient(o)) }},
+				{"core file", func(o Options) (*Writer, error) { return OpenCore(bytes.NewReader(core), int64(len(core)), o) }},
+				{"pipe", func(o Options) (*Writer, error) { return OpenCorePipe(bytes.NewReader(core), 0, t.TempDir(), o) }},
+				{"spooled pipe", func(o Options) (*Writer, error) {
+					o.Mode = ModeFull
+					return OpenCorePipe(bytes.NewReader(core), 0, t.TempDir(), o)
+				}},
+			}
+			var want string
+			for _, opener := range openers {
+				for _, later := range []bool{false, true} {
+					o := Options{Crash: crash}
+					if later {
+						o.Crash = nil
+					}
+					w, err := opener.open(o)
+					if err != nil {
+						t.Fatalf("%s: %v", opener.name, err)
+					}
+					if later {
+						w.SetCrash(crash)
+					}
+					var b bytes.Buffer
+					_, err = w.Dump(&b)
+					w.Close()
+					if err != nil {
+						t.Fatalf("%s: %v", opener.name, err)
+					}
+					f, err := stream.Open(bytes.NewReader(b.Bytes()), int64(b.Len()))
+					if err != nil {
+						t.Fatal(err)
+					}
+					e, err := f.Exception()
+					if err != nil {
+						t.Fatal(err)
+					}
+					record, err := f.Context(e.Context)
+					if err != nil {
+						t.Fatal(err)
+					}
+					e.Context = stream.Location{}
+					switch got := fmt.Sprintf("%+v, registers %x", e, record); {
+					case want == "":
+						want = got
+						if kind == "noncanonical" && e.Address != notCanon {
+							t.Errorf("%s: not completed from the instruction: %+v", opener.name, e)
+						}
+					case got != want:
+						t.Errorf("%s, set later: %v:\n%s\nwant\n%s", opener.name, later, got, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// coreAround returns a core file of a process that holds one thread, which crashed, and the page of the faulting
+// instruction.
+func coreAround(t testing.TB, pid int, crash *context.Crash) []byte {
+	t.Helper()
+	a := coretest.ArchNamed(runtime.GOARCH)
+	b := &coretest.Builder{Arch: a}
+	b.Note("CORE", context.NT_PRSTATUS, a.Status(crash.TID, int(crash.Signo), crash.PC, crash.SP))
+	b.Note("CORE", context.NT_PRPSINFO, a.Psinfo(int32(pid), "crasher", ""))
+	const page = 4096
+	start := crash.PC &^ (page - 1)
+	b.Segment(start, page, 5, memoryOf(t, pid, start, page))
+	return b.Bytes()
 }

@@ -1,12 +1,12 @@
 // Package minidump writes minidumps: the small crash files that minidump-stackwalk, lldb, Breakpad, Sentry, Socorro and
-// WinDbg read. It is pure Go without cgo, so that one static binary serves any Linux, and it dumps
+// WinDbg read. It is pure Go without cgo, so one static binary runs on any Linux. It dumps
 //
 //   - another live process, which goes on afterwards ([NewWriter]),
 //   - an ELF core file, on any Unix or Windows ([OpenCoreFile]),
 //   - a program that it runs itself, at the moment that program crashes (package [minidump/run]).
 //
-// A [Writer] takes all memory it needs when it is made. [Writer.Dump] then allocates nothing from the Go heap, and the
-// target stands still only while its registers and stacks are read:
+// A [Writer] takes all the memory it needs when it is made. [Writer.Dump] then allocates nothing from the Go heap, and
+// the target is stopped only while its registers and stacks are read:
 //
 //	w, err := minidump.NewWriter(pid, minidump.Options{Limit: 1 << 20})
 //	if err != nil {
@@ -15,22 +15,24 @@
 //	defer w.Close()
 //	res, err := w.DumpFile("crash.dmp")
 //
-// Pieces that can't be had do not fail a dump: they are left out, and told by [Result.SoftErrors] and in the dump itself.
+// Pieces that cannot be read do not fail a dump: they are left out, and listed by [Result.SoftErrors] and in the dump
+// itself.
 //
 // # What a dump holds
 //
-// Threads with registers, names and stacks; the loaded modules with their build ids; the memory map; the reason of a
-// crash; and what /proc tells of the process and the machine. [Options] chooses how much memory goes in, bounds the size
-// of the file, leaves out what must not leave the machine, and adds memory, annotations and streams of the application.
-// docs/format.md in the source tree describes each stream.
+// Threads with registers, names and stacks; the loaded modules with their build ids; the memory map; the reason for a
+// crash; and the facts in /proc about the process and the machine. [Options] chooses how much memory goes in, bounds
+// the size of the file, leaves out data that must not leave the machine, and adds memory, annotations and streams of
+// the application. docs/format.md in the source tree describes each stream.
 //
 // # Go programs
 //
-// The stack of a goroutine lies in the heap, so a writer that takes a thread's stack to the end of its mapping takes the
-// heap. This one asks the Go runtime's own records where the stack ends.
+// The stack of a goroutine is in the heap, so a writer that takes a thread's stack to the end of its mapping takes the
+// heap. This one reads the end of the stack from the Go runtime's own records.
 //
 // # Faulting instructions
 //
-// Where the kernel does not report the address of a fault, the instruction tells it. Import minidump/context/insn for its
-// side effect to have crash contexts completed that way; it is apart because the disassemblers are larger than the rest.
+// If the kernel does not report the address of a fault, the instruction says it. Import minidump/context/insn for its
+// side effect to have crash contexts completed that way. It is a separate package because the disassemblers are larger
+// than the rest.
 package minidump

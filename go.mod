@@ -1,6 +1,6 @@
 module minidump
 
-go 1.26.8
+go 1.26.0
 
 require (
 	golang.org/x/arch v0.32.0

@@ -10,7 +10,6 @@ import (
 
 	"minidump/internal/sys"
 	"minidump/internal/victims"
-	"minidump/procfs"
 )
 
 // mapsReads dumps v and gives for each time that the memory map was opened whether that was in the stop.
@@ -60,36 +59,5 @@ func TestMapsBeforeStop(t *testing.T) {
 	}
 	if full, _ := mapsReads(t, v, Options{Mode: ModeFull}, nil); !slices.Equal(full, []bool{true}) {
 		t.Errorf("mode full read in the stop: %v, want once, in it", full)
-	}
-}
-
-// TestMapsHold tells when a map that was read before the stop is taken for that of the stop.
-func TestMapsHold(t *testing.T) {
-	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "3")
-	for _, c := range []struct {
-		name   string
-		change func(l *live, s *snapshot)
-		hold   bool
-	}{
-		{"nothing", func(*live, *snapshot) {}, true},
-		{"not read early", func(l *live, s *snapshot) { l.early = procfs.Statm{} }, false},
-		{"size", func(l *live, s *snapshot) { l.early.Size++ }, false},
-		{"private memory", func(l *live, s *snapshot) { l.early.Data-- }, false},
-		{"resident memory", func(l *live, s *snapshot) { l.early.Resident-- }, true},
-		{"unknown stack", func(l *live, s *snapshot) { s.threads.at(1).sp = 8 }, false},
-		{"unknown code", func(l *live, s *snapshot) { s.threads.at(2).pc = 8 }, false},
-		{"no registers", func(l *live, s *snapshot) { s.threads.at(1).sp, s.threads.at(1).hasSP = 8, false }, true},
-	} {
-		w, err := NewWriter(v.PID, patient(Options{}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		dumpWith(t, w)
-		l, s := w.src.(*live), &w.snap
-		c.change(l, s)
-		if hold := l.mapsHold(s); hold != c.hold || (s.mappings.n > 0) != hold {
-			t.Errorf("%s: %v, %d mappings", c.name, hold, s.mappings.n)
-		}
-		w.Close()
 	}
 }

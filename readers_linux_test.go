@@ -3,7 +3,6 @@
 package minidump
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -15,149 +14,9 @@ import (
 	"strings"
 	"testing"
 
-	"minidump/context"
 	"minidump/internal/victims"
 	"minidump/stream"
 )
-
-// Programs that no one here wrote.
-var tool, output = victims.Tool, victims.Output
-
-func openDump(path string) (*stream.File, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	return stream.OpenFile(file)
-}
-
-// dumpFile is dump, and leaves the dump in a file for other readers.
-func dumpFile(t testing.TB, pid int, o Options) (string, *stream.File, Result) {
-	t.Helper()
-	w, err := NewWriter(pid, patient(o))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.Close() })
-	path := filepath.Join(t.TempDir(), "x.dmp")
-	r, err := w.DumpFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := openDump(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	for _, p := range stream.Problems(f) {
-		t.Errorf("problem: %s", p)
-	}
-	for _, e := range r.SoftErrors() {
-		t.Logf("soft error: %v", &e)
-	}
-	return path, f, r
-}
-
-// crasher starts a crasher of the given kind that has crashed and waits inside its signal handler.
-func startCrasher(t testing.TB, path string, args ...string) (v *victims.Proc, files string, tid int32) {
-	t.Helper()
-	files = filepath.Join(t.TempDir(), "crash")
-	v = victims.Start(t, path, append([]string{"--handler", files}, args...)...)
-	var pid int
-	if _, err := fmt.Sscanf(v.Line(t), "crashed %d %d", &pid, &tid); err != nil || pid != v.PID {
-		t.Fatalf("crashed in %d, not %d: %v", pid, v.PID, err)
-	}
-	return v, files, tid
-}
-
-func hostOrder() binary.ByteOrder {
-	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
-		return binary.BigEndian
-	}
-	return binary.LittleEndian
-}
-
-// linuxCrash makes a crash of what the crasher's signal handler was given.
-func linuxCrash(t testing.TB, pid int, tid int32, files string) *context.Crash {
-	t.Helper()
-	read := func(suffix string) []byte {
-		b, err := os.ReadFile(files + suffix)
-		if err != nil && !os.IsNotExist(err) {
-			t.Fatal(err)
-		}
-		return b
-	}
-	c, err := context.CrashFromLinux(context.Native, hostOrder(), int32(pid), tid, read(".siginfo"), read(".ucontext"), read(".fpregs"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-// report is the part of minidump-stackwalk's JSON that the tests look at.
-type report struct {
-	Status    string
-	PID       int
-	CrashInfo struct {
-		Type           string
-		Address        string
-		CrashingThread *int `json:"crashing_thread"` // index
-	} `json:"crash_info"`
-	MainModule  int `json:"main_module"`
-	ThreadCount int `json:"thread_count"`
-	Modules     []struct {
-		Filename    string
-		DebugID     string `json:"debug_id"`
-		CodeID      string `json:"code_id"`
-		LoadSymbols bool   `json:"loaded_symbols"`
-	}
-	SystemInfo struct {
-		OS       string
-		OSVer    string `json:"os_ver"`
-		CPUArch  string `json:"cpu_arch"`
-		CPUInfo  string `json:"cpu_info"`
-		CPUCount int    `json:"cpu_count"`
-	} `json:"system_info"`
-	Threads []struct {
-		ID     int    `json:"thread_id"`
-		Name   string `json:"thread_name"`
-		Frames []struct {
-			Function, File, Module, Trust string
-			Line                          int
-		}
-	}
-}
-
-// stackwalk reads a dump with minidump-stackwalk, given the symbols of the programs.
-func stackwalk(t testing.TB, dmp string, programs ...string) *report {
-	t.Helper()
-	walker := tool(t, "minidump-stackwalk")
-	args := []string{"--json"}
-	if len(programs) > 0 {
-		syms := t.TempDir()
-		for _, p := range programs {
-			output(t, tool(t, "dump_syms"), "--inlines", "-s", syms, p)
-		}
-		args = append(args, "--symbols-path", syms)
-	}
-	var r report
-	out := output(t, walker, append(args, dmp)...)
-	if err := json.Unmarshal([]byte(out), &r); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if t.Failed() {
-		t.Log(out)
-	}
-	return &r
-}
-
-// functions gives the names of the functions of a thread's frames, innermost first.
-func (r *report) functions(thread int) (names []string) {
-	for _, f := range r.Threads[thread].Frames {
-		names = append(names, f.Function)
-	}
-	return names
-}
 
 // checkSystem checks what a report says of the process and the machine.
 func (r *report) checkSystem(t testing.TB, pid int, f *stream.File) {
@@ -189,41 +48,6 @@ func (r *report) checkSystem(t testing.TB, pid int, f *stream.File) {
 	}
 }
 
-func readText(t testing.TB, path string) string {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
-
-// commNames gives the names of a process's threads, as the kernel has them.
-func commNames(t testing.TB, pid int) map[int]string {
-	t.Helper()
-	names := map[int]string{}
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/comm", pid))
-	for _, file := range files {
-		var tid int
-		fmt.Sscanf(file, fmt.Sprintf("/proc/%d/task/%%d/comm", pid), &tid)
-		names[tid] = strings.TrimSuffix(readText(t, file), "\n")
-	}
-	return names
-}
-
-// sourceLine finds the line of a C victim's source that holds text.
-func sourceLine(t testing.TB, source, text string) int {
-	t.Helper()
-	b := readText(t, filepath.Join("internal/victims/c", source))
-	for i, line := range strings.Split(b, "\n") {
-		if strings.Contains(line, text) {
-			return i + 1
-		}
-	}
-	t.Fatalf("%s has no %q", source, text)
-	return 0
-}
-
 // crashers are the ways to build the C program that crashes.
 var crashers = []struct {
 	name, compiler string
@@ -232,10 +56,15 @@ var crashers = []struct {
 	// finds the symbols of the small one only by luck.
 	noLLDB bool
 }{
+
 	{name: "glibc", compiler: "gcc"},
+
 	{name: "glibc static", compiler: "gcc", flags: []string{"-static"}},
+
 	{name: "musl", compiler: "musl-gcc", flags: []string{"-Wl,--build-id"}},
+
 	{name: "musl static", compiler: "musl-gcc", flags: []string{"-static"}},
+
 	{name: "musl without build id", compiler: "musl-gcc", noLLDB: true},
 }
 
@@ -445,6 +274,7 @@ func TestReadersOfGo(t *testing.T) {
 
 // TestReadersOfThousandThreads lets the readers count and name a thousand threads.
 func TestReadersOfThousandThreads(t *testing.T) {
+	victims.SkipEmulated(t, "for time only")
 	const n = 1000
 	program := victims.C(t, "victim.c")
 	v := victims.Start(t, program, "idle", fmt.Sprint(n))

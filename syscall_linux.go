@@ -15,15 +15,15 @@ import (
 //go:noescape
 func rawSyscall6(nr, a1, a2, a3, a4, a5, a6 uintptr) (r1, errno uintptr)
 
-// captureAddress returns the entry of the assembly function behind captureCaller.
+// captureAddress returns the entry of the assembly function that captureCaller calls.
 func captureAddress() uintptr
 
 // captureCaller stores the registers of its caller, as CaptureRegisters does.
 //
-// Go calls a declared assembly function through a wrapper, with a frame of its own. A function value that points at the
-// assembly itself is called without: then the return address lies in the caller, and the stack pointer is that of
-// the caller's frame, which lives on after the capture. The price is that the assembly finds its arguments where Go's
-// register calling convention (cmd/compile/abi-internal.md) puts them.
+// Go calls a declared assembly function through a wrapper, which has its own frame. A function value that points to the
+// assembly itself is called without it: then the return address is in the caller, and the stack pointer is that of the
+// caller's frame, which still exists after the capture. In exchange, the assembly must take its arguments from where
+// Go's register calling convention (cmd/compile/abi-internal.md) puts them.
 var captureCaller = captureFunc()
 
 var captureEntry = captureAddress()
@@ -37,15 +37,15 @@ func captureFunc() func(gp, fp []byte) (ngp, nfp int) {
 // the program counter is the return address, and the stack pointer that of the calling function. It allocates
 // nothing.
 //
-// gp receives the general registers in the layout of the kernel's NT_PRSTATUS register set of this architecture, and
-// fp the floating point registers in that of NT_PRFPREG; the results are the bytes stored. What does not fit is not
-// stored, and its result is 0: 384 and 528 bytes serve everywhere. Of little use are the registers that carried
-// the arguments. Those that a program can't read are 0.
+// gp receives the general registers in the layout of the kernel's NT_PRSTATUS register set of this architecture, and fp
+// the floating point registers in that of NT_PRFPREG; the results are the bytes stored. A set that does not fit is not
+// stored, and its result is 0: 384 and 528 bytes suffice everywhere. The registers that carried the arguments are of
+// little use. Registers that a program cannot read are 0.
 //
 //	                 gp   fp
 //	386              68   108: x87 only, no SSE
 //	amd64            216  512: FXSAVE, no AVX; 0 unless fp lies on a 16-byte boundary
-//	arm              72   0: that set is the FPA's, which no machine has any more
+//	arm              72   0: that set is of the FPA, a coprocessor that no current machine has
 //	arm64            272  528
 //	loong64          360  272
 //	mips, mipsle     180  264: the even registers, as pairs; 0 if built for softfloat
@@ -54,8 +54,8 @@ func captureFunc() func(gp, fp []byte) (ngp, nfp int) {
 //	riscv64          256  264
 //	s390x            216  136
 //
-// The function is inlined into its caller. In a build that turns inlining off, the registers are those of
-// CaptureRegisters itself, whose frame is gone afterwards.
+// The function is inlined into its caller. In a build without inlining, the registers are those of CaptureRegisters
+// itself, whose frame is gone afterwards.
 func CaptureRegisters(gp, fp []byte) (ngp, nfp int) {
 	return captureCaller(gp, fp)
 }

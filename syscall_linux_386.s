@@ -77,3 +77,30 @@ nogp:
 done:
 	POPFL
 	RET
+
+// func forkChild(nr, lo, hi uintptr) (pid uintptr)
+TEXT ·forkChild(SB),NOSPLIT,$0-16
+	MOVL	nr+0(FP), AX
+	XORL	BX, BX
+	XORL	CX, CX
+	XORL	DX, DX
+	XORL	SI, SI
+	XORL	DI, DI
+	INT	$0x80
+	TESTL	AX, AX
+	JEQ	child
+	MOVL	AX, pid+12(FP)
+	RET
+child:
+	MOVL	TLS, BX
+	MOVL	0(BX)(TLS*1), AX
+	MOVL	lo+4(FP), CX
+	MOVL	hi+8(FP), DX
+	MOVL	$0, runtime·writeBarrier(SB)
+	MOVL	CX, 0(AX)	// g.stack.lo
+	MOVL	DX, 4(AX)	// g.stack.hi
+	ADDL	$8192, CX
+	MOVL	CX, 8(AX)	// g.stackguard0
+	LEAL	-64(DX), SP
+	CALL	·enterFork(SB)
+	INT	$3

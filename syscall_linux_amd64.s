@@ -100,3 +100,42 @@ float:
 done:
 	POPFQ
 	RET
+
+// func forkChild(nr, lo, hi uintptr) (pid uintptr)
+TEXT ·forkChild(SB),NOSPLIT,$0-32
+	MOVQ	nr+0(FP), AX
+	MOVQ	lo+8(FP), R12
+	MOVQ	hi+16(FP), R13
+	XORL	DI, DI
+	XORL	SI, SI
+	XORL	DX, DX
+	XORL	R10, R10
+	XORL	R8, R8
+	MOVQ	(TLS), R14
+	TESTQ	R14, R14
+	JEQ	foreign
+	SYSCALL
+	TESTQ	AX, AX
+	JEQ	child
+	MOVQ	AX, pid+24(FP)
+	RET
+foreign:
+	MOVQ	$-22, AX	// EINVAL
+	MOVQ	AX, pid+24(FP)
+	RET
+child:
+	MOVL	$0, runtime·writeBarrier(SB)
+	MOVQ	R12, 0(R14)	// g.stack.lo
+	MOVQ	R13, 8(R14)	// g.stack.hi
+	ADDQ	$8192, R12
+	MOVQ	R12, 16(R14)	// g.stackguard0
+	// g.stackguard1, which a scheduler's g has for functions that must run on its stack; all ones in any other g. A signal
+	// handler may have interrupted the scheduler.
+	CMPQ	24(R14), $-1
+	JEQ	user
+	MOVQ	R12, 24(R14)
+user:
+	LEAQ	-64(R13), SP
+	XORL	BP, BP
+	CALL	·enterFork(SB)
+	INT	$3

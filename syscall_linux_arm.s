@@ -66,3 +66,31 @@ done:
 	MOVW	R1, ngp+24(FP)
 	MOVW	R0, nfp+28(FP)
 	RET
+
+// func forkChild(nr, lo, hi uintptr) (pid uintptr)
+TEXT ·forkChild(SB),NOSPLIT,$0-16
+	MOVW	nr+0(FP), R7
+	MOVW	lo+4(FP), R6
+	MOVW	hi+8(FP), R8
+	MOVW	$0, R0
+	MOVW	$0, R1
+	MOVW	$0, R2
+	MOVW	$0, R3
+	MOVW	$0, R4
+	SWI	$0
+	CMP	$0, R0
+	BEQ	child
+	MOVW	R0, pid+12(FP)
+	RET
+child:
+	MOVW	$0, R0
+	MOVW	R0, runtime·writeBarrier(SB)
+	MOVW	R6, 0(g)	// g.stack.lo
+	MOVW	R8, 4(g)	// g.stack.hi
+	ADD	$8192, R6
+	MOVW	R6, 8(g)	// g.stackguard0
+	SUB	$64, R8
+	MOVW	R8, R13
+	BL	·enterFork(SB)
+	MOVW	$0, R0
+	MOVW	(R0), R0

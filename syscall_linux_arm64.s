@@ -101,3 +101,30 @@ float:
 	MOVD	$528, R1
 done:
 	RET
+
+// func forkChild(nr, lo, hi uintptr) (pid uintptr)
+TEXT ·forkChild(SB),NOSPLIT,$0-32
+	MOVD	nr+0(FP), R8
+	MOVD	lo+8(FP), R9
+	MOVD	hi+16(FP), R10
+	MOVD	ZR, R0
+	MOVD	ZR, R1
+	MOVD	ZR, R2
+	MOVD	ZR, R3
+	MOVD	ZR, R4
+	SVC
+	CBZ	R0, child
+	MOVD	R0, pid+24(FP)
+	RET
+child:
+	MOVD	$runtime·writeBarrier(SB), R1
+	MOVW	ZR, (R1)
+	MOVD	R9, 0(g)	// g.stack.lo
+	MOVD	R10, 8(g)	// g.stack.hi
+	ADD	$8192, R9
+	MOVD	R9, 16(g)	// g.stackguard0
+	SUB	$64, R10
+	MOVD	R10, RSP
+	MOVD	ZR, R29
+	CALL	·enterFork(SB)
+	BRK

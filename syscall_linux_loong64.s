@@ -141,3 +141,29 @@ float:
 	MOVV	$272, R5
 done:
 	RET
+
+// func forkChild(nr, lo, hi uintptr) (pid uintptr)
+TEXT ·forkChild(SB),NOSPLIT,$0-32
+	MOVV	nr+0(FP), R11
+	MOVV	lo+8(FP), R24
+	MOVV	hi+16(FP), R25
+	MOVV	R0, R4
+	MOVV	R0, R5
+	MOVV	R0, R6
+	MOVV	R0, R7
+	MOVV	R0, R8
+	SYSCALL
+	BEQ	R4, R0, child
+	MOVV	R4, pid+24(FP)
+	RET
+child:
+	MOVV	$runtime·writeBarrier(SB), R5
+	MOVW	R0, (R5)
+	MOVV	R24, 0(g)	// g.stack.lo
+	MOVV	R25, 8(g)	// g.stack.hi
+	ADDV	$8192, R24
+	MOVV	R24, 16(g)	// g.stackguard0
+	ADDV	$-64, R25
+	MOVV	R25, R3
+	JAL	·enterFork(SB)
+	UNDEF

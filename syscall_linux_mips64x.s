@@ -134,3 +134,34 @@ nogp:
 #endif
 done:
 	RET
+
+// func forkChild(nr, lo, hi uintptr) (pid uintptr)
+TEXT ·forkChild(SB),NOSPLIT,$0-32
+	MOVV	nr+0(FP), R2
+	MOVV	lo+8(FP), R16
+	MOVV	hi+16(FP), R17
+	MOVV	R0, R4
+	MOVV	R0, R5
+	MOVV	R0, R6
+	MOVV	R0, R7
+	MOVV	R0, R8
+	SYSCALL
+	BEQ	R7, good
+	SUBVU	R2, R0, R2
+	MOVV	R2, pid+24(FP)
+	RET
+good:
+	BEQ	R2, child
+	MOVV	R2, pid+24(FP)
+	RET
+child:
+	MOVV	$runtime·writeBarrier(SB), R4
+	MOVW	R0, (R4)
+	MOVV	R16, 0(g)	// g.stack.lo
+	MOVV	R17, 8(g)	// g.stack.hi
+	ADDV	$8192, R16
+	MOVV	R16, 16(g)	// g.stackguard0
+	ADDV	$-64, R17
+	MOVV	R17, R29
+	JAL	·enterFork(SB)
+	UNDEF

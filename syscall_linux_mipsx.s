@@ -152,3 +152,35 @@ nogp:
 #endif
 done:
 	RET
+
+// func forkChild(nr, lo, hi uintptr) (pid uintptr)
+TEXT ·forkChild(SB),NOSPLIT,$24-16
+	MOVW	nr+0(FP), R2
+	MOVW	lo+4(FP), R16
+	MOVW	hi+8(FP), R17
+	MOVW	R0, R4
+	MOVW	R0, R5
+	MOVW	R0, R6
+	MOVW	R0, R7
+	MOVW	R0, 16(R29)	// the o32 convention passes the fifth on the stack
+	MOVW	R0, 20(R29)
+	SYSCALL
+	BEQ	R7, good
+	SUBU	R2, R0, R2
+	MOVW	R2, pid+12(FP)
+	RET
+good:
+	BEQ	R2, child
+	MOVW	R2, pid+12(FP)
+	RET
+child:
+	MOVW	$runtime·writeBarrier(SB), R4
+	MOVW	R0, (R4)
+	MOVW	R16, 0(g)	// g.stack.lo
+	MOVW	R17, 4(g)	// g.stack.hi
+	ADD	$8192, R16
+	MOVW	R16, 8(g)	// g.stackguard0
+	ADD	$-64, R17
+	MOVW	R17, R29
+	JAL	·enterFork(SB)
+	UNDEF

@@ -132,3 +132,37 @@ float:
 	MOVD	$264, R4
 done:
 	RET
+
+// func forkChild(nr, lo, hi uintptr) (pid uintptr)
+TEXT ·forkChild(SB),NOSPLIT,$0-32
+	MOVD	nr+0(FP), R9
+	MOVD	lo+8(FP), R14
+	MOVD	hi+16(FP), R15
+	MOVD	$0, R3
+	MOVD	$0, R4
+	MOVD	$0, R5
+	MOVD	$0, R6
+	MOVD	$0, R7
+	SYSCALL	R9
+	BVC	good
+	NEG	R3, R3
+	MOVD	R3, pid+24(FP)
+	RET
+good:
+	CMP	R3, $0
+	BEQ	child
+	MOVD	R3, pid+24(FP)
+	RET
+child:
+	MOVD	$0, R0	// Go code relies on it
+	MOVD	$runtime·writeBarrier(SB), R4
+	MOVW	R0, (R4)
+	MOVD	R14, 0(g)	// g.stack.lo
+	MOVD	R15, 8(g)	// g.stack.hi
+	ADD	$8192, R14
+	MOVD	R14, 16(g)	// g.stackguard0
+	ADD	$-64, R15
+	MOVD	R15, R1
+	MOVD	R0, 0(R1)	// the end of the chain of frames
+	BL	·enterFork(SB)
+	UNDEF

@@ -110,3 +110,30 @@ float:
 	MOV	$264, X11
 done:
 	RET
+
+// func forkChild(nr, lo, hi uintptr) (pid uintptr)
+TEXT ·forkChild(SB),NOSPLIT,$0-32
+	MOV	nr+0(FP), A7
+	MOV	lo+8(FP), S2
+	MOV	hi+16(FP), S3
+	MOV	ZERO, A0
+	MOV	ZERO, A1
+	MOV	ZERO, A2
+	MOV	ZERO, A3
+	MOV	ZERO, A4
+	ECALL
+	BEQ	A0, ZERO, child
+	MOV	A0, pid+24(FP)
+	RET
+child:
+	MOV	$runtime·writeBarrier(SB), T0
+	MOVW	ZERO, (T0)
+	MOV	S2, 0(g)	// g.stack.lo
+	MOV	S3, 8(g)	// g.stack.hi
+	MOV	$8192, T0
+	ADD	T0, S2
+	MOV	S2, 16(g)	// g.stackguard0
+	ADD	$-64, S3
+	MOV	S3, X2
+	CALL	·enterFork(SB)
+	EBREAK

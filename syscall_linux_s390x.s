@@ -75,3 +75,31 @@ float:
 	MOVD	$136, R3
 done:
 	RET
+
+// func forkChild(nr, lo, hi uintptr) (pid uintptr)
+TEXT ·forkChild(SB),NOSPLIT,$0-32
+	MOVD	nr+0(FP), R1
+	MOVD	lo+8(FP), R8
+	MOVD	hi+16(FP), R9
+	MOVD	$0, R2
+	MOVD	$0, R3
+	MOVD	$0, R4
+	MOVD	$0, R5
+	MOVD	$0, R6
+	SYSCALL
+	CMPBEQ	R2, $0, child
+	MOVD	R2, pid+24(FP)
+	RET
+child:
+	MOVD	$runtime·writeBarrier(SB), R4
+	MOVW	R2, (R4)
+	MOVD	R8, 0(g)	// g.stack.lo
+	MOVD	R9, 8(g)	// g.stack.hi
+	MOVD	$8192, R4
+	ADD	R4, R8
+	MOVD	R8, 16(g)	// g.stackguard0
+	MOVD	$64, R4
+	SUB	R4, R9
+	MOVD	R9, R15
+	BL	·enterFork(SB)
+	UNDEF

@@ -6,305 +6,138 @@ import (
 	"time"
 
 	"minidump/context"
+	"minidump/internal/errtext"
 	"minidump/internal/newfile"
-	"minidump/stream"
+
+	"minidump/internal/encode"
+	"minidump/internal/images"
+	"minidump/internal/snapshot"
 )
 
-// Mode says how much memory goes into a dump.
-type Mode uint8
-
-const (
-	// ModeStack takes the threads' stacks and the code around the blamed thread's instruction pointer.
-	ModeStack Mode = iota
-	// ModeIndirect takes also the memory that the blamed thread's registers and stack point to.
-	ModeIndirect
-	// ModeFull takes every readable mapping. The target stays stopped until the dump is written.
-	ModeFull
-)
-
-// Omit names what is to be left out of a dump for privacy's sake; values can be or-ed.
-type Omit uint8
-
-const (
-	OmitEnviron Omit = 1 << iota
-	OmitCmdline
-	OmitHandles
-)
-
-// Default values of Options.
-const (
-	DefaultStackLimit      = 32 << 10  // bytes of stack of a thread
-	DefaultCrashStackLimit = 256 << 10 // bytes of stack of the blamed thread
-	DefaultStopTimeout     = 100 * time.Millisecond
-)
-
-// AppMemory is a range of the target's memory, [Address, Address+Size), to be put into the dump.
-type AppMemory struct {
-	Address, Size uint64
-}
-
-// Annotation is a key and a value for the CrashpadInfo stream, which crash servers index.
-type Annotation struct {
-	Key, Value string
-}
-
-// UserStream is a further stream of the dump: a type that no standard stream has, and its bytes.
-type UserStream struct {
-	Type stream.Type
-	Data []byte
-}
-
-// UserModule is a module that the memory map does not show, or shows wrongly: a library loaded by a loader of the
-// application's own. It hides the mappings that lie wholly inside it.
-type UserModule struct {
-	Base, Size uint64
-	Name       string
-	BuildID    []byte // empty: no CodeView record
-}
-
-// Options say what goes into a dump. The zero value is a good default.
-type Options struct {
-	Thread int            // the thread that the dump is about; 0: that of Crash, else the main thread
-	Crash  *context.Crash // why Thread died, and its registers at that moment; nil: the dump was only asked for
-
-	Mode       Mode
-	Limit      uint64 // most bytes of the dump; 0: no limit
-	StackLimit uint64 // most bytes of one thread's stack; 0: DefaultStackLimit
-	// The same for the blamed thread; 0: DefaultCrashStackLimit, or StackLimit if that is more, but no more than half
-	// of Limit (a quarter in ModeFull, which stores it twice).
-	CrashStackLimit uint64
-
-	SanitizeStacks bool // replace stack words that are no pointers into code or the stack (see docs/format.md)
-	SanitizeAll    bool // replace also such words of every other memory range of the dump
-	Omit           Omit
-	RegisterSets   bool // also store the register sets that the CPU context can't hold (AVX, SVE, VSX…)
-
-	// With SkipUnreferencedStacks, stacks of threads that do not execute in, and hold no pointer into, the module at
-	// PrincipalAddress are left out.
-	SkipUnreferencedStacks bool
-	PrincipalAddress       uint64
-
-	AppMemory   []AppMemory
-	Annotations []Annotation
-	UserStreams []UserStream
-	UserModules []UserModule
-
-	StopTimeout time.Duration // how long to wait for all threads to stop; 0: DefaultStopTimeout
-}
-
-func (o *Options) stackLimit(blamed bool) uint64 {
-	limit := o.StackLimit
-	if limit == 0 {
-		limit = DefaultStackLimit
-	}
-	if !blamed {
-		return limit
-	}
-	if o.CrashStackLimit != 0 {
-		return o.CrashStackLimit
-	}
-	limit = max(limit, DefaultCrashStackLimit)
-	if o.Limit != 0 { // the blamed thread's stack is never cut for Limit's sake
-		share := o.Limit / 2
-		if o.Mode == ModeFull { // where it stands twice
-			share /= 2
-		}
-		limit = min(limit, share)
-	}
-	return limit
-}
-
-// Result is what came of a dump.
-type Result struct {
-	Size    uint64        // bytes written
-	Pause   time.Duration // how long the target was stopped; 0 for a source that was not running
-	Total   time.Duration // from the call of Dump to its return
-	Threads int
-	Modules int
-	Ranges  int    // memory ranges
-	Memory  uint64 // bytes of the target's memory in the dump
-	Soft    int    // soft errors: pieces that are missing
-
-	w *Writer
-}
-
-// SoftErrors tells what is missing from the dump. It allocates, and is to be called before the Writer's next Dump; after its
-// Close it tells nothing.
-func (r *Result) SoftErrors() []SoftError {
-	if r.w == nil {
-		return nil
-	}
-	return r.w.snap.softErrors()
-}
-
-// A source fills a snapshot. Between capture and release the process is stopped (or is a file, or dead).
-type source interface {
-	// capture fills the snapshot with all that must be seen at one moment. It fails only if nothing can be had. Except
-	// in ModeFull it lets the process go on by itself.
-	capture(w *Writer) error
-	// release lets the process go on. It may be called again.
-	release(w *Writer)
-	// complete adds what can be read while the process runs again.
-	complete(w *Writer)
-	// identify finds the build id of a module whose memory does not hold one, and the name of one that has none.
-	identify(w *Writer, m *module)
-	// memory reads the process's memory, before and after release.
-	memory() targetMemory
-	close() error
-}
-
-// Writer dumps one process, again and again. NewWriter, or OpenCore for a core file, takes all the memory it will
-// need; a dump allocates nothing from the Go heap. It is not for concurrent use.
+// Writer dumps one process, any number of times. NewWriter, or OpenCore for a core file, takes all the memory it needs;
+// a dump allocates nothing from the Go heap. A Writer is not safe for concurrent use, except that Dump and Close return
+// ErrBusy while a Dump is running.
+//
+// Until Close a Writer holds 1.4 GB of address space (1.7 GB with package goroutines), less under RLIMIT_AS and on 32-bit
+// machines; only the part that a dump fills becomes memory. For a live process it also holds descriptors of two folders
+// in /proc and an OS thread. The garbage collector frees none of that.
 type Writer struct {
-	opts       Options
-	src        source
-	snap       snapshot
-	batch      requests
-	words      [64]uint64
-	debug      [8]uint64 // scratch of putContext
-	enc        stream.Encoder
-	plan       layout
-	dirs       [standardStreams]stream.Directory
-	chunk      []byte    // what mode full streams through
-	execFilter [256]byte // for sanitising what is streamed
-	lost       uint64    // bytes that turned out unreadable while they were streamed
-	pause      time.Duration
-	busy       atomic.Bool
+	src  snapshot.Source
+	snap snapshot.Snapshot
+	file encode.File
+	busy atomic.Bool
 }
 
-// The encoder's buffer; larger runs of memory are written past it.
-const encoderBuffer = 32 << 10
-
-// init takes what a Writer of any source needs. buf is for the encoder, and need not be left alone between dumps, nor before
-// a dump is written.
+// init takes the memory that a Writer for any source needs. buf is for the encoder, which uses it only while a dump is
+// written.
 func (w *Writer) init(o Options, buf []byte) error {
-	w.opts = o
-	w.enc.Init(buf)
-	if w.plan.dirs = w.dirs[:0]; len(o.UserStreams) > 0 {
-		w.plan.dirs = make([]stream.Directory, 0, standardStreams+len(o.UserStreams))
-	}
-	w.plan.tags = make([]tagRVA, len(o.Annotations))
-	if o.Mode == ModeFull {
-		w.chunk = make([]byte, 1<<20)
-	}
-	if err := w.snap.reserve(); err != nil {
+	w.snap.Want = o.want()
+	if err := w.snap.Reserve(); err != nil {
 		return err
 	}
-	if err := w.batch.reserve(32 * arenaUnit); err != nil {
-		w.snap.release()
+	if err := w.file.Init(&w.snap, buf); err != nil {
+		w.snap.Release()
 		return err
 	}
 	return nil
 }
 
-// Close lets go of the process and frees the Writer's memory.
+// Close releases the process and the Writer's memory. During a Dump it does nothing and returns ErrBusy.
 func (w *Writer) Close() error {
+	if !w.busy.CompareAndSwap(false, true) {
+		return ErrBusy
+	}
+	defer w.busy.Store(false)
 	if w.src == nil {
 		return ErrClosed
 	}
-	err := w.src.close()
+	err := w.src.Close()
 	w.src = nil
-	w.snap.release()
-	w.batch.release()
+	w.snap.Release()
+	w.file.Release()
 	return err
 }
 
-// SetCrash changes what the next dump says of the crash, as Options.Crash does. nil: no crash. It may allocate.
-func (w *Writer) SetCrash(c *context.Crash) { w.opts.Crash = w.refined(c) }
-
-// SetAnnotations changes what the next dump has of them, as Options.Annotations does. It may allocate.
-func (w *Writer) SetAnnotations(a []Annotation) {
-	w.opts.Annotations = a
-	if len(a) > len(w.plan.tags) {
-		w.plan.tags = make([]tagRVA, len(a))
+// SetCrash replaces Options.Crash for the next dumps; nil means no crash. It may allocate.
+func (w *Writer) SetCrash(c *context.Crash) {
+	if w.src != nil {
+		c = snapshot.Refine(c, w.src.Memory())
 	}
+	w.snap.Want.Crash = c
 }
 
-// ReadMemory copies memory of the process at addr into p, and returns how many bytes it could read before the first that it
-// could not. It stops nothing. It may be called until Close, but not during a Dump.
+// SetAnnotations replaces Options.Annotations for the next dumps. It may allocate.
+func (w *Writer) SetAnnotations(a []Annotation) {
+	w.snap.Want.Annotations = annotations(a)
+	w.file.MakeRoom()
+}
+
+// ReadMemory copies memory of the process at addr into p, and returns how many bytes it could read before the first
+// that it could not. It does not stop the process. It may be called until Close, except during a Dump.
 func (w *Writer) ReadMemory(addr uint64, p []byte) int {
 	if w.src == nil {
 		return 0
 	}
-	return w.src.memory().read(addr, p)
+	return w.src.Memory().Read(addr, p)
 }
 
-// refined completes a crash context whose address or kind of access the kernel did not report with what the faulting
-// instruction tells, if package context/insn is there to decode it. The caller's crash stays as it is.
-func (w *Writer) refined(c *context.Crash) *context.Crash {
-	if c == nil || !c.HasContext || w.src == nil {
-		return c
-	}
-	out := *c
-	code := make([]byte, 16) // the longest instruction of any architecture
-	out.Refine(code[:w.src.memory().read(c.PC, code)])
-	return &out
-}
-
-// Dump writes a dump of the process to dst, which need not seek, and lets the process go on.
-//
-// What could not be read is left out and told by Result. An error means that there is no usable dump: the process is
-// gone or forbidden, dst failed, or the limit can't be kept. Some bytes may have reached dst by then.
-func (w *Writer) Dump(dst io.Writer) (Result, error) {
+// Process returns the id of the process, and the name of its main thread, at most 15 bytes, or "" if that is not known.
+// It allocates.
+func (w *Writer) Process() (pid int, name string) {
 	if w.src == nil {
-		return Result{}, ErrClosed
+		return 0, ""
 	}
+	return w.src.Process()
+}
+
+// IsGo reports whether Go built the program that the process runs now. It reads the program's headers in memory, which
+// the auxiliary vector points to. For a core file it is false also if the file does not have that memory. It must not
+// be called during a Dump.
+func (w *Writer) IsGo() bool { return w.src != nil && w.src.IsGo(&w.snap) }
+
+// Dump writes a dump of the process to dst, which need not seek. The process runs again afterwards.
+//
+// Pieces that could not be read are left out and recorded in Result. An error means that there is no usable dump: the
+// process is gone or may not be read, dst failed, or the limit is too small. Some bytes may have reached dst by then.
+//
+// On Linux a system call that a thread of the process waits in goes on after the stop, except that a few return EINTR
+// although no handler ran, as after SIGSTOP and SIGCONT or under any debugger: epoll_wait, semop, semtimedop,
+// sigtimedwait, sigwaitinfo, and calls on a socket with a timeout of SO_RCVTIMEO or SO_SNDTIMEO (signal(7),
+// "Interruption of system calls and library functions by stop signals").
+func (w *Writer) Dump(dst io.Writer) (Result, error) {
 	if !w.busy.CompareAndSwap(false, true) {
 		return Result{}, ErrBusy
 	}
 	defer w.busy.Store(false)
+	if w.src == nil {
+		return Result{}, ErrClosed
+	}
 	start := time.Now()
 	s := &w.snap
-	s.begin()
-	s.proc.time = uint32(start.Unix())
-	w.pause, w.lost = 0, 0
-
-	err := w.src.capture(w)
+	s.Begin(uint32(start.Unix()))
+	err := w.src.Capture(s)
 	if err == nil {
-		w.src.complete(w)
-		w.identifyModules()
-		w.finishMemory()
-		err = w.write(dst)
+		w.src.Complete(s)
+		images.Identify(s, w.src)
+		s.CleanMemory()
+		err = w.file.Write(dst, w.src.Memory())
 	}
-	w.src.release(w)
+	if late := w.src.Release(s); late != nil && err == nil {
+		err = errtext.Wrap(late, "minidump: dump of pid ", s.Proc.PID)
+	}
 	if err != nil {
 		return Result{}, err
 	}
-	r := Result{
-		Size: w.plan.size, Pause: w.pause, Total: time.Since(start), Threads: s.threads.n, Modules: s.modules.n,
-		Ranges: s.memory.n, Soft: s.errors.n, w: w,
-	}
-	for _, m := range s.memory.all() {
-		r.Memory += m.size
-	}
-	if w.opts.Mode == ModeFull { // the stacks are among the rest
-		r.Ranges, r.Memory = s.full.n, 0
-		for _, m := range s.full.all() {
-			r.Memory += m.size
-		}
-	}
-	return r, nil
+	return w.result(time.Since(start)), nil
 }
 
-// finishMemory makes of the captured memory what the options allow to leave the process.
-func (w *Writer) finishMemory() {
-	s := &w.snap
-	if w.opts.SkipUnreferencedStacks {
-		s.dropUnreferenced(w.opts.PrincipalAddress)
-	}
-	if w.opts.SanitizeStacks || w.opts.SanitizeAll {
-		w.execFilter = s.execFilter()
-		s.sanitize(&w.execFilter, w.opts.SanitizeAll)
-	}
-}
-
-// DumpFile writes a dump to path: whole, or not at all. It writes to a new file, readable by its owner only, makes sure that
-// the bytes are on the disk, and gives it the name last. Until then the file has no name, or where the system has no
-// such files (Linux has, on most file systems) a temporary one in the same folder.
+// DumpFile writes a dump to path: completely or not at all. It writes to a new file that only its owner can read, syncs
+// it to the disk, and names it last. Until then the file has no name, or a temporary one in the same folder if the
+// system does not support files without a name (Linux does, on most file systems).
 func (w *Writer) DumpFile(path string) (Result, error) {
 	f, err := newfile.Create(path)
 	if err != nil {
-		return Result{}, &attemptError{what: "create " + path, err: err}
+		return Result{}, errtext.Wrap(err, "minidump: create ", path)
 	}
 	defer f.Abort()
 	res, err := w.Dump(f)
@@ -315,16 +148,7 @@ func (w *Writer) DumpFile(path string) (Result, error) {
 		err = f.Commit()
 	}
 	if err != nil {
-		return Result{}, &attemptError{what: "write " + path, err: err}
+		return Result{}, errtext.Wrap(err, "minidump: write ", path)
 	}
 	return res, nil
-}
-
-// sanitizeChunk defaces a piece of streamed memory.
-func (w *Writer) sanitizeChunk(b []byte, addr uint64) {
-	m := w.snap.find(addr)
-	if m != nil && m.perm&permExec != 0 && m.perm&permWrite == 0 {
-		return // code
-	}
-	w.snap.defaceRange(b, addr, &w.execFilter)
 }

@@ -18,7 +18,7 @@ const (
 	AccessExecute
 )
 
-// String gives "unknown", "read", "write" or "execute".
+// String returns "unknown", "read", "write" or "execute".
 func (a Access) String() string {
 	switch a {
 	case AccessRead:
@@ -40,14 +40,14 @@ type Crash struct {
 	Arch      Arch
 	BigEndian bool
 
-	PID, TID int32 // as given by the caller
+	PID, TID int32 // the caller's
 
 	Signo int32 // si_signo, in the architecture's own numbering (see SignalNameArch); ExceptionCode of the dump
 	Code  int32 // si_code; ExceptionFlags of the dump
 	Errno int32 // si_errno
 
 	// Address is si_addr of a signal that a fault raised, or of SIGSYS the address of the system call; ExceptionAddress of
-	// the dump. HasAddress tells address 0 from no address: a signal that someone sent has none, and neither has a general
+	// the dump. HasAddress distinguishes address 0 from no address: a signal that someone sent has none, and neither has a general
 	// protection fault of x86 until Refine finds it.
 	Address    uint64
 	HasAddress bool
@@ -71,7 +71,7 @@ type Crash struct {
 
 	// What the hardware said of the thread's last trap, as far as the signal frame has it; stale if the signal was sent.
 	// x86 and amd64: number of the vector, error code, CR2. arm: trap_no, fault status register, fault_address. arm64:
-	// exception class, ESR_EL1, fault_address. ppc64: trap, DSISR, DAR. 0 on all others.
+	// exception class, ESR_EL1, fault_address. ppc and ppc64: trap, DSISR, DAR. 0 on all others.
 	TrapNo, ErrorCode, TrapAddress uint64
 
 	// The CPU context record, in byte order BigEndian, with the program counter and stack pointer it holds.
@@ -111,7 +111,7 @@ var (
 
 // CrashFromSiginfo makes a Crash without registers from a raw siginfo_t: of a signal handler, PTRACE_GETSIGINFO or a core
 // file's NT_SIGINFO. siginfo has up to 128 bytes in the layout of the thread's own word size (a 64-bit debugger gets the
-// 64-bit form for a 32-bit thread too: give the architecture that the bytes are of). MIPS64 means the 64-bit ABI; a
+// 64-bit form for a 32-bit thread too: pass the architecture that the bytes are of). MIPS64 means the 64-bit ABI; a
 // siginfo of n32 has the layout of MIPS. The error wraps ErrSiginfo: too short, or a unknown.
 func CrashFromSiginfo(a Arch, o binary.ByteOrder, pid, tid int32, siginfo []byte) (*Crash, error) {
 	if a.ContextSize() == 0 {
@@ -126,7 +126,7 @@ func CrashFromSiginfo(a Arch, o binary.ByteOrder, pid, tid int32, siginfo []byte
 	return c, nil
 }
 
-// CrashFromLinux makes a Crash from what a signal handler with SA_SIGINFO is given: the raw siginfo_t (see
+// CrashFromLinux makes a Crash from what a signal handler with SA_SIGINFO receives: the raw siginfo_t (see
 // CrashFromSiginfo) and the raw ucontext_t as the kernel lays it out in the signal frame, all of it that can be read:
 // floating-point registers and the fault's syndrome are in its tail on most architectures. The ucontext_t of a C library
 // starts the same way.
@@ -143,11 +143,18 @@ func CrashFromLinux(a Arch, o binary.ByteOrder, pid, tid int32, siginfo, ucontex
 		return c, err
 	}
 	f := frame{big: c.BigEndian, uc: ucontext, fpstate: fpstate}
-	if need := f.need(a); len(ucontext) < need {
+	if need := ucontextSize(a); len(ucontext) < need {
 		return c, errtext.Explain(ErrUcontext, len(ucontext), " bytes, ", a, " needs ", need)
 	}
+	c.setFrame(&f)
+	return c, nil
+}
+
+// setFrame adds the registers of a signal frame to a crash that has its siginfo_t. f.uc has at least ucontextSize bytes.
+func (c *Crash) setFrame(f *frame) {
+	a := c.Arch
 	f.read(a)
-	c.SetContext(&Regsets{Arch: a, Order: c.Order(), GP: f.gp[:a.GPSize()], FP: f.fp, Extra: f.extra})
+	c.setRegisters(f.gp[:a.GPSize()], f.floats(), f.vectors(), nil)
 	if a == AMD64 {
 		// The frame has no ds and es, and nothing has the segments' bases.
 		put32(c.BigEndian, c.Context[48:], get32(c.BigEndian, c.Context[48:])&^flagAMD64Segments)
@@ -161,23 +168,28 @@ func CrashFromLinux(a Arch, o binary.ByteOrder, pid, tid int32, siginfo, ucontex
 		}
 	}
 	c.SetParams()
-	return c, nil
 }
 
-// SetContext gives c the registers of the thread that died, where they come from ptrace or a core file rather than from a
+// SetContext adds the registers of the thread that died to c, where they come from ptrace or a core file rather than from a
 // signal frame. r is of c's architecture and byte order; otherwise, and if r has no complete general registers, c is left
 // without registers.
 func (c *Crash) SetContext(r *Regsets) {
-	c.HasContext, c.ContextLen, c.PC, c.SP = false, 0, 0, 0
 	if r.Arch != c.Arch || isBig(r.Order) != c.BigEndian {
+		c.HasContext, c.ContextLen, c.PC, c.SP = false, 0, 0, 0
 		return
 	}
-	c.ContextLen = uint32(r.Encode(c.Context[:]))
-	c.HasContext = c.ContextLen != 0
-	c.PC, c.SP = r.PC(), r.SP()
+	c.setRegisters(r.GP, r.FP, r.Extra, r.Debug)
 }
 
-// IsMemoryFault says that the hardware refused an access: SIGSEGV or SIGBUS that no one sent.
+// setRegisters makes the CPU context record of raw register sets.
+func (c *Crash) setRegisters(gp, fp, extra []byte, debug *[8]uint64) {
+	l := c.Arch.info()
+	c.ContextLen = uint32(encode(c.Context[:], c.Arch, c.BigEndian, gp, fp, extra, debug))
+	c.HasContext = c.ContextLen != 0
+	c.PC, c.SP = l.valueOf(c.BigEndian, gp, l.pc), l.valueOf(c.BigEndian, gp, l.sp)
+}
+
+// IsMemoryFault reports whether the hardware refused an access: SIGSEGV or SIGBUS that no one sent.
 func (c *Crash) IsMemoryFault() bool {
 	signo, code := genericSignal(c.Arch, c.Signo), genericCode(c.Arch, c.Code)
 	return (signo == SIGSEGV || signo == SIGBUS) && code > SI_USER && code <= SI_KERNEL
@@ -221,76 +233,24 @@ func (c *Crash) SetParams() {
 	}
 }
 
-// Sizes of the parts of crash_context::CrashContext of the Rust crate crash-context, on Linux: ucontext_t, floating-point
-// state, signalfd_siginfo, pid, tid, padding to the structure's alignment.
-const (
-	ccUcontextAMD64    = 968
-	ccUcontextAMD64Old = 936 // before the crate knew of the shadow stack
-	ccUcontextARM64    = 4560
-	ccSiginfo          = 128
-	ccAMD64            = ccUcontextAMD64 + fxsaveSize + ccSiginfo + 8
-	ccAMD64Old         = ccUcontextAMD64Old + fxsaveSize + ccSiginfo + 8
-	ccARM64            = ccUcontextARM64 + 528 + ccSiginfo + 8 + 8
-)
+// refiner is what Refine calls; nil until RegisterRefiner.
+var refiner func(c *Crash, code []byte)
 
-// ParseCrashContext reads the bytes of crash_context::CrashContext, which the Rust crates crash-handler and minidumper pass
-// between processes, of Linux on x86_64 and aarch64: which of them follows from the length, 1616 (1584 of old versions) or
-// 5232 bytes. The error wraps ErrCrashContext or one of CrashFromLinux.
+// RegisterRefiner makes Refine work through f, which package minidump/context/insn does as it is initialized. It is meant
+// for init functions: it is not safe to call it while Refine may run.
+func RegisterRefiner(f func(c *Crash, code []byte)) { refiner = f }
+
+// Refine adds what the instruction at c.PC reveals about a memory fault: an Address that the kernel did not report, and the
+// Access; Params follow. code has the bytes from c.PC on, 16 of them are enough for any architecture; c needs its
+// registers. Refine allocates.
 //
-// Its siginfo field is declared as signalfd_siginfo, but crash-handler copies a siginfo_t over it byte for byte, so that
-// what should be ssi_addr (offset 72) lies where si_addr does (16). Both forms are read; a 0 at offset 12, which is padding
-// in siginfo_t and the sender in signalfd_siginfo, decides for signals that someone sent.
-func ParseCrashContext(b []byte) (*Crash, error) {
-	var a Arch
-	var uc, fp int
-	switch len(b) {
-	case ccAMD64:
-		a, uc, fp = AMD64, ccUcontextAMD64, fxsaveSize
-	case ccAMD64Old:
-		a, uc, fp = AMD64, ccUcontextAMD64Old, fxsaveSize
-	case ccARM64:
-		a, uc, fp = ARM64, ccUcontextARM64, 528
-	default:
-		return nil, errtext.Explain(ErrCrashContext, "no architecture's has ", len(b), " bytes")
+// What does it is package insn, which is linked in only if a program asks for it, since it is large:
+//
+//	import _ "minidump/context/insn"
+//
+// Without that import Refine leaves c as it is.
+func (c *Crash) Refine(code []byte) {
+	if refiner != nil {
+		refiner(c, code)
 	}
-	si := b[uc+fp : uc+fp+ccSiginfo]
-	tail := b[uc+fp+ccSiginfo:]
-	pid, tid := int32(get32(false, tail)), int32(get32(false, tail[4:]))
-	info := siginfoOfSignalfd(si)
-	return CrashFromLinux(a, binary.LittleEndian, pid, tid, info[:], b[:uc], b[uc:uc+fp])
-}
-
-// siginfoOfSignalfd makes a 64-bit little-endian siginfo_t of a signalfd_siginfo (linux/signalfd.h: u32 signo, s32 errno,
-// code, u32 pid @12, uid @16, s32 fd @20, u32 tid @24, band @28, overrun @32, trapno @36, s32 status @40, int @44, u64 ptr
-// @48, utime, stime, addr @72, u16 addr_lsb @80, s32 syscall @84, u64 call_addr @88, u32 arch @96), or takes it as it is if
-// it is a siginfo_t already.
-func siginfoOfSignalfd(s []byte) [128]byte {
-	var si [128]byte
-	copy(si[:], s)
-	le := binary.LittleEndian
-	switch kindOf(int32(le.Uint32(s)), int32(le.Uint32(s[8:]))) {
-	case sigFault:
-		if addr := le.Uint64(s[72:]); addr != 0 {
-			clear(si[12:])
-			le.PutUint64(si[16:], addr)
-			copy(si[24:26], s[80:82])
-		}
-	case sigSys:
-		if le.Uint32(s[96:]) != 0 {
-			clear(si[12:])
-			copy(si[16:24], s[88:96])
-			copy(si[24:28], s[84:88])
-			copy(si[28:32], s[96:100])
-		}
-	case sigKill, sigRT, sigChild:
-		if le.Uint32(s[12:]) != 0 {
-			clear(si[12:])
-			copy(si[16:24], s[12:20])
-			copy(si[24:32], s[48:56])
-			if kindOf(int32(le.Uint32(s)), int32(le.Uint32(s[8:]))) == sigChild {
-				copy(si[24:28], s[40:44])
-			}
-		}
-	}
-	return si
 }

@@ -15,7 +15,7 @@ type Register struct {
 
 // CPU is a decoded CPU context record. Registers are the integer and status registers, in the order of Regsets.Registers
 // with the status words last. FP is the frame pointer by the platform's convention and LR the return address register;
-// each is 0 where the architecture has none (FP: ppc64; LR: x86, amd64).
+// each is 0 where the architecture has none (FP: ppc, ppc64; LR: x86, amd64).
 type CPU struct {
 	Arch           Arch
 	Flags          uint32 // context_flags
@@ -27,10 +27,10 @@ type CPU struct {
 var ErrContext = errors.New("bad CPU context record")
 
 // Decode reads the CPU context record at the start of rec. Bytes beyond the record (the XSAVE area of Windows) are left
-// alone. For ARM64 it also reads Breakpad's old record, which is told by its length of 796 bytes and its flags. The error
+// alone. For ARM64 it also reads Breakpad's old record, which it recognizes by its length of 796 bytes and its flags. The error
 // wraps ErrContext: the record is too short, its flags name another CPU, or a is unknown.
 func Decode(a Arch, rec []byte, o binary.ByteOrder) (*CPU, error) {
-	l := a.layout()
+	l := a.info()
 	if l.size == 0 {
 		return nil, errtext.Explain(ErrContext, "unknown architecture ", int(a))
 	}
@@ -54,6 +54,25 @@ func Decode(a Arch, rec []byte, o binary.ByteOrder) (*CPU, error) {
 	return c, nil
 }
 
+// Known returns those of c.Registers that context_flags states to be valid: all of them, or the program counter and the
+// stack pointer of a record as EncodeControl makes it, or none of one that EncodeEmpty made.
+func (c *CPU) Known() []Register {
+	l := c.Arch.info()
+	switch flags := c.Flags &^ l.cpuFlag; {
+	case l.size == 0 || flags&l.gpFlags == 0 && c.Flags&flagOldARM64 == 0:
+		return nil
+	case flags&l.gpFlags == l.controlFlags && l.gpFlags != l.controlFlags:
+		var known []Register
+		for i, r := range c.Registers {
+			if i == l.pc || i == l.sp {
+				known = append(known, r)
+			}
+		}
+		return known
+	}
+	return c.Registers
+}
+
 // at is the value of the register with index i, 0 for none.
 func (c *CPU) at(i int) uint64 {
 	if i < 0 {
@@ -63,7 +82,7 @@ func (c *CPU) at(i int) uint64 {
 }
 
 func decodeOldARM64(rec []byte, big bool) *CPU {
-	l := ARM64.layout()
+	l := ARM64.info()
 	c := &CPU{Arch: ARM64, Flags: uint32(get64(big, rec)), Registers: make([]Register, len(l.regs))}
 	for i := range 33 { // x0-x30 sp pc, in the order of the table
 		c.Registers[i] = Register{l.regs[i].name, get64(big, rec[8+8*i:])}
@@ -71,4 +90,20 @@ func decodeOldARM64(rec []byte, big bool) *CPU {
 	c.Registers[33] = Register{l.regs[33].name, uint64(get32(big, rec[272:]))}
 	c.PC, c.SP, c.FP, c.LR = c.at(l.pc), c.at(l.sp), c.at(l.fp), c.at(l.lr)
 	return c
+}
+
+// IntegerRegisters is Regsets.Registers for a finished CPU context record. It does not allocate.
+func IntegerRegisters(a Arch, rec []byte, o binary.ByteOrder, out []uint64) int {
+	l := a.info()
+	if l.size == 0 || len(rec) < l.size {
+		return 0
+	}
+	big, n := isBig(o), 0
+	for i := range l.regs {
+		if e := &l.regs[i]; e.general && n < len(out) {
+			out[n] = getN(big, rec, int(e.rec), int(e.recSize))
+			n++
+		}
+	}
+	return n
 }

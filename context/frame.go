@@ -11,15 +11,21 @@ type frame struct {
 	fp    []byte    // as Arch.FPRegset names
 	extra []byte    // as Regsets.Extra
 
-	// fpBuf is for an fp that has to be put together.
-	fpBuf [mipsFPSize]byte
+	// fpBuf is for an fp that has to be put together, fpLen how many bytes of it are in use. fp does not point to it: then
+	// the frame would be on the heap.
+	fpBuf [fpsimdSize]byte
+	fpLen int
+
+	// vmxBuf and vmxLen are the same for extra.
+	vmxBuf [vmxSize]byte
+	vmxLen int
 
 	trapNo, errorCode, trapAddress uint64
 	access                         Access // as the hardware reports it; stale if the signal was sent
 }
 
-// need is the least size of a ucontext of which the integer registers can be had.
-func (f *frame) need(a Arch) int {
+// ucontextSize returns the least size of a ucontext that holds the integer registers, in bytes.
+func ucontextSize(a Arch) int {
 	switch a {
 	case X86:
 		return ucX86Size
@@ -33,6 +39,8 @@ func (f *frame) need(a Arch) int {
 		return ucMIPSSize
 	case MIPS64:
 		return ucMIPS64Size
+	case PPC:
+		return ucPPCSize
 	case PPC64:
 		return ucPPC64Size
 	case RISCV64:
@@ -45,7 +53,7 @@ func (f *frame) need(a Arch) int {
 	return 0
 }
 
-// read fills in the rest. uc has at least need bytes.
+// read fills in the rest. uc has at least ucontextSize bytes.
 func (f *frame) read(a Arch) {
 	switch a {
 	case X86:
@@ -60,6 +68,8 @@ func (f *frame) read(a Arch) {
 		f.readMIPS()
 	case MIPS64:
 		f.readMIPS64()
+	case PPC:
+		f.readPPC()
 	case PPC64:
 		f.readPPC64()
 	case RISCV64:
@@ -69,12 +79,28 @@ func (f *frame) read(a Arch) {
 	case LOONG64:
 		f.readLOONG64()
 	}
-	if f.fp == nil && a != X86 && a != AMD64 && a != ARM64 { // those three have read it
+	if f.fp == nil && f.fpLen == 0 && a != X86 && a != AMD64 && a != ARM64 { // those three have read it
 		f.fp = f.fpstate
 	}
 }
 
-// tail gives size bytes at off, nil if the ucontext does not reach that far.
+// floats returns the floating-point set, nil if the frame has none.
+func (f *frame) floats() []byte {
+	if f.fpLen > 0 {
+		return f.fpBuf[:f.fpLen]
+	}
+	return f.fp
+}
+
+// vectors returns the set of Regsets.Extra, nil if the frame has none.
+func (f *frame) vectors() []byte {
+	if f.vmxLen > 0 {
+		return f.vmxBuf[:f.vmxLen]
+	}
+	return f.extra
+}
+
+// tail returns size bytes at off, nil if the ucontext does not reach that far.
 func (f *frame) tail(off, size int) []byte {
 	if off < 0 || off > len(f.uc) || size > len(f.uc)-off {
 		return nil
@@ -84,19 +110,19 @@ func (f *frame) tail(off, size int) []byte {
 
 // record looks for a record in a chain of them: each starts with its magic number and its size, both u32. The chain starts
 // at off and ends at magic 0, at the end of the ucontext, or with the first record that makes no sense.
-func (f *frame) record(off int, magic uint32) []byte {
-	for {
-		head := f.tail(off, 8)
-		if head == nil {
-			return nil
-		}
-		m, size := get32(f.big, head), int64(get32(f.big, head[4:]))
-		if m == 0 || size < 8 || size > int64(len(f.uc)-off) {
-			return nil
+func (f *frame) record(off int, magic uint32) []byte { return findRecord(f.big, f.uc, off, magic) }
+
+// findRecord is frame.record for a ucontext that is in no frame, which is too large for the stack of a search.
+func findRecord(big bool, uc []byte, off int, magic uint32) []byte {
+	for off >= 0 && off <= len(uc)-8 {
+		m, size := get32(big, uc[off:]), int64(get32(big, uc[off+4:]))
+		if m == 0 || size < 8 || size > int64(len(uc)-off) {
+			break
 		}
 		if m == magic {
-			return f.uc[off : off+int(size)]
+			return uc[off : off+int(size)]
 		}
 		off += int(size)
 	}
+	return nil
 }

@@ -5,10 +5,10 @@ import "encoding/binary"
 // MaxContextSize is the size in bytes of the largest CPU context record, that of AMD64.
 const MaxContextSize = sizeAMD64
 
-// MaxRegisters is the most that Registers gives for any architecture.
+// MaxRegisters is the most registers that Registers returns for any architecture.
 const MaxRegisters = 40
 
-// Regsets are the raw register sets of one thread, as the kernel (ptrace or core notes) gives them. None of its methods
+// Regsets are the raw register sets of one thread, as the kernel has them (ptrace or core notes). None of its methods
 // allocates, and none keeps a reference to the slices.
 type Regsets struct {
 	Arch  Arch
@@ -18,13 +18,13 @@ type Regsets struct {
 	GP []byte
 
 	// FP is the set that Arch.FPRegset names; for X86 the 108-byte NT_PRFPREG set does too. nil when it could not be read:
-	// the record's flags then say that it has no floating-point registers.
+	// the flags of the record then state that it has no floating-point registers.
 	FP []byte
 
 	// Extra has registers that no other set has, where the record has room for them; nil if there are none.
 	//
 	//   - MIPS: NT_MIPS_DSP, 7 words of 4 bytes (hi1 lo1 hi2 lo2 hi3 lo3 dspcontrol); MIPS64: 7 words of 8 bytes.
-	//   - PPC64: NT_PPC_VMX, 34 entries of 16 bytes (vr0-31, vscr, vrsave).
+	//   - PPC and PPC64: NT_PPC_VMX, 34 entries of 16 bytes (vr0-31, vscr, vrsave).
 	//   - S390X: NT_S390_VXRS_LOW (16×8 bytes) followed by NT_S390_VXRS_HIGH (16×16 bytes).
 	Extra []byte
 
@@ -32,127 +32,48 @@ type Regsets struct {
 	Debug *[8]uint64
 }
 
-// probe tells a big-endian ByteOrder from a little-endian one, binary.NativeEndian included.
-var probe = [2]byte{0, 1}
-
-// isBig says whether o is big-endian. The reads and writes of this package are then made through the two concrete types:
-// a call through the interface would force what is read or written onto the heap.
-func isBig(o binary.ByteOrder) bool {
-	return o != nil && o.Uint16(probe[:]) == 1
-}
-
-// order is the inverse of isBig.
-func order(big bool) binary.ByteOrder {
-	if big {
-		return binary.BigEndian
-	}
-	return binary.LittleEndian
-}
-
-// Numbers of either byte order. None is inlined: that made Encode twice as large and hardly faster.
-
-//go:noinline
-func get16(big bool, b []byte) uint16 {
-	if big {
-		return binary.BigEndian.Uint16(b)
-	}
-	return binary.LittleEndian.Uint16(b)
-}
-
-//go:noinline
-func get32(big bool, b []byte) uint32 {
-	if big {
-		return binary.BigEndian.Uint32(b)
-	}
-	return binary.LittleEndian.Uint32(b)
-}
-
-//go:noinline
-func get64(big bool, b []byte) uint64 {
-	if big {
-		return binary.BigEndian.Uint64(b)
-	}
-	return binary.LittleEndian.Uint64(b)
-}
-
-//go:noinline
-func put32(big bool, b []byte, v uint32) {
-	if big {
-		binary.BigEndian.PutUint32(b, v)
-	} else {
-		binary.LittleEndian.PutUint32(b, v)
-	}
-}
-
-//go:noinline
-func put64(big bool, b []byte, v uint64) {
-	if big {
-		binary.BigEndian.PutUint64(b, v)
-	} else {
-		binary.LittleEndian.PutUint64(b, v)
-	}
-}
-
-// getN reads a value of size 2, 4 or 8 at off. The caller has checked the bounds.
-func getN(big bool, b []byte, off, size int) uint64 {
-	switch size {
-	case 2:
-		return uint64(get16(big, b[off:]))
-	case 4:
-		return uint64(get32(big, b[off:]))
-	}
-	return get64(big, b[off:])
-}
-
-// putN writes the low size bytes of v at off.
-func putN(big bool, b []byte, off, size int, v uint64) {
-	switch size {
-	case 2:
-		if big {
-			binary.BigEndian.PutUint16(b[off:], uint16(v))
-		} else {
-			binary.LittleEndian.PutUint16(b[off:], uint16(v))
-		}
-	case 4:
-		put32(big, b[off:], uint32(v))
-	default:
-		put64(big, b[off:], v)
-	}
-}
-
-// value is the register with index i in the layout, 0 if there is none or GP is too short.
-func (r *Regsets) value(l *layout, i int) uint64 {
-	if i < 0 || i >= len(l.regs) || len(r.GP) < l.gpSize {
+// valueOf returns the register with index i out of a general register set, 0 if there is none or gp is too short.
+func (l *archInfo) valueOf(big bool, gp []byte, i int) uint64 {
+	if i < 0 || i >= len(l.regs) || len(gp) < l.gpSize {
 		return 0
 	}
 	e := &l.regs[i]
 	if e.gp == noGP {
 		return 0
 	}
-	return getN(isBig(r.Order), r.GP, int(e.gp), int(e.gpSize))
+	return getN(big, gp, int(e.gp), int(e.gpSize))
 }
 
-// PC is the program counter, 0 when GP is too short to tell.
+// value returns the register with index i, 0 if there is none or GP is too short.
+func (r *Regsets) value(l *archInfo, i int) uint64 { return l.valueOf(isBig(r.Order), r.GP, i) }
+
+// PC is the program counter, 0 if GP is too short.
 func (r *Regsets) PC() uint64 {
-	l := r.Arch.layout()
+	l := r.Arch.info()
 	return r.value(l, l.pc)
 }
 
-// SP is the stack pointer, 0 when GP is too short to tell.
+// SP is the stack pointer, 0 if GP is too short.
 func (r *Regsets) SP() uint64 {
-	l := r.Arch.layout()
+	l := r.Arch.info()
 	return r.value(l, l.sp)
+}
+
+// LR is the link register, 0 if the architecture has none or GP is too short.
+func (r *Regsets) LR() uint64 {
+	l := r.Arch.info()
+	return r.value(l, l.lr)
 }
 
 // GoG says where the g of the goroutine is that a Go program runs on this thread. With fsBase false, g is the address
 // of the g itself, out of the register that Go's ABI sets aside: R10 on arm, R28 on arm64, R22 on loong64, R30 on mips,
 // mips64 and ppc64, X27 on riscv64, R13 on s390x. With fsBase true (amd64) it is the address of the word that holds that
-// address, which is 8 below the base of FS. 0 means that it can't be told from the registers: on x86 the word lies in
-// thread-local storage, of which the register set has only the selector; and a thread that has no FS base runs no Go.
+// address, which is 8 below the base of FS. 0 means that the registers do not reveal it: on x86 the word lies in
+// thread-local storage, and the register set has only its selector; and a thread that has no FS base runs no Go.
 //
 // In a thread that runs C code the register may hold anything: check what it points to before use.
 func (r *Regsets) GoG() (g uint64, fsBase bool) {
-	l := r.Arch.layout()
+	l := r.Arch.info()
 	if r.Arch == AMD64 {
 		if len(r.GP) < l.gpSize {
 			return 0, false
@@ -170,7 +91,7 @@ func (r *Regsets) GoG() (g uint64, fsBase bool) {
 // The order is that of the architecture's own numbering, the stack pointer in its place, then the program counter, then
 // link and count registers that have no number; it is the order of Decode's Registers with the status words left out.
 func (r *Regsets) Registers(out []uint64) int {
-	l := r.Arch.layout()
+	l := r.Arch.info()
 	if l.size == 0 || len(r.GP) < l.gpSize {
 		return 0
 	}
@@ -194,39 +115,46 @@ func (r *Regsets) Registers(out []uint64) int {
 // writes nothing when dst is too small, GP is too short or the architecture unknown. A set that is too short for what the
 // record takes from it (FP, Extra) counts as absent.
 func (r *Regsets) Encode(dst []byte) int {
-	l := r.Arch.layout()
-	if l.size == 0 || len(dst) < l.size || len(r.GP) < l.gpSize {
+	return encode(dst, r.Arch, isBig(r.Order), r.GP, r.FP, r.Extra, r.Debug)
+}
+
+// encode is Regsets.Encode with the fields apart: Order would make the compiler move to the heap whatever the others
+// point to.
+func encode(dst []byte, a Arch, big bool, gp, fp, extra []byte, debug *[8]uint64) int {
+	l := a.info()
+	if l.size == 0 || len(dst) < l.size || len(gp) < l.gpSize {
 		return 0
 	}
 	rec := dst[:l.size]
 	clear(rec)
-	big := isBig(r.Order)
 	for i := range l.regs {
 		e := &l.regs[i]
 		if e.gp != noGP {
-			putN(big, rec, int(e.rec), int(e.recSize), getN(big, r.GP, int(e.gp), int(e.gpSize)))
+			putN(big, rec, int(e.rec), int(e.recSize), getN(big, gp, int(e.gp), int(e.gpSize)))
 		}
 	}
 	flags := l.cpuFlag | l.gpFlags
-	switch r.Arch {
+	switch a {
 	case X86:
-		flags |= encodeX86(rec, r.FP, r.Debug, big)
+		flags |= encodeX86(rec, fp, debug, big)
 	case AMD64:
-		flags |= encodeAMD64(rec, r.FP, r.Debug, big)
+		flags |= encodeAMD64(rec, fp, debug, big)
 	case ARM:
-		flags |= encodeARM(rec, r.FP, big)
+		flags |= encodeARM(rec, fp, big)
 	case ARM64:
-		flags |= encodeARM64(rec, r.FP, big)
+		flags |= encodeARM64(rec, fp, big)
 	case MIPS, MIPS64:
-		flags |= encodeMIPS(rec, r.FP, r.Extra, l.wordSize, big)
+		flags |= encodeMIPS(rec, fp, extra, l.wordSize, big)
+	case PPC:
+		flags |= encodePPC(rec, fp, extra, big)
 	case PPC64:
-		flags |= encodePPC64(rec, r.FP, r.Extra, big)
+		flags |= encodePPC64(rec, fp, extra, big)
 	case RISCV64:
-		flags |= encodeRISCV64(rec, r.FP)
+		flags |= encodeRISCV64(rec, fp)
 	case S390X:
-		flags |= encodeS390X(rec, r.FP, r.Extra)
+		flags |= encodeS390X(rec, fp, extra)
 	case LOONG64:
-		flags |= encodeLOONG64(rec, r.FP)
+		flags |= encodeLOONG64(rec, fp)
 	}
 	putN(big, rec, l.flagsAt, l.flagsSize, uint64(flags))
 	return l.size

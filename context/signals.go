@@ -70,7 +70,7 @@ var signalNames = [...]string{SIGHUP: "SIGHUP", SIGINT: "SIGINT", SIGQUIT: "SIGQ
 	SIGURG: "SIGURG", SIGXCPU: "SIGXCPU", SIGXFSZ: "SIGXFSZ", SIGVTALRM: "SIGVTALRM", SIGPROF: "SIGPROF",
 	SIGWINCH: "SIGWINCH", SIGIO: "SIGIO", SIGPWR: "SIGPWR", SIGSYS: "SIGSYS"}
 
-// mipsSignals gives the generic number for each number that MIPS uses (arch/mips/include/uapi/asm/signal.h).
+// mipsSignals has the generic number for each number that MIPS uses (arch/mips/include/uapi/asm/signal.h).
 var mipsSignals = [32]int32{1: SIGHUP, 2: SIGINT, 3: SIGQUIT, 4: SIGILL, 5: SIGTRAP, 6: SIGABRT, 7: sigEMT, 8: SIGFPE,
 	9: SIGKILL, 10: SIGBUS, 11: SIGSEGV, 12: SIGSYS, 13: SIGPIPE, 14: SIGALRM, 15: SIGTERM, 16: SIGUSR1, 17: SIGUSR2,
 	18: SIGCHLD, 19: SIGPWR, 20: SIGWINCH, 21: SIGURG, 22: SIGIO, 23: SIGSTOP, 24: SIGTSTP, 25: SIGCONT, 26: SIGTTIN,
@@ -99,7 +99,7 @@ func genericCode(a Arch, code int32) int32 {
 	return code
 }
 
-// SignalName gives the name of a Linux signal: "SIGSEGV". Real-time signals and numbers that are none give "SIG" and the
+// SignalName returns the name of a Linux signal: "SIGSEGV". Real-time signals and numbers that are none are "SIG" and the
 // number. For a MIPS process use SignalNameArch.
 func SignalName(signo int32) string { return SignalNameArch(ArchUnknown, signo) }
 
@@ -130,8 +130,8 @@ var codeNames = map[int32][]string{
 	sigEMT:  {1: "EMT_TAGOVF"},
 }
 
-// CodeName gives the name of a Linux si_code, which depends on the signal: "SEGV_MAPERR", "SI_TKILL". A code that has no
-// name gives its number. For a MIPS process use CodeNameArch.
+// CodeName returns the name of a Linux si_code, which depends on the signal: "SEGV_MAPERR", "SI_TKILL". For a code
+// without a name it returns the number. For a MIPS process use CodeNameArch.
 func CodeName(signo, code int32) string { return CodeNameArch(ArchUnknown, signo, code) }
 
 // CodeNameArch is CodeName for a process of a given architecture.

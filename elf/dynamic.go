@@ -103,3 +103,33 @@ func (im *Image) EffectiveBase(h *Header, d *Dynamic) uint64 {
 	}
 	return im.Base
 }
+
+// Dynamic reads the PT_DYNAMIC segment of the open image.
+func (r *Reader) Dynamic() (Dynamic, bool) {
+	for i := 0; i < r.numProgs(); i++ {
+		p, ok := r.prog(i)
+		if !ok {
+			break
+		}
+		if p.Type == PT_DYNAMIC {
+			return r.dynamic(r.place(p.Off, p.Vaddr), p.Filesz)
+		}
+	}
+	return Dynamic{}, false
+}
+
+// dynamic reads a dynamic section; false if it has no entry.
+func (r *Reader) dynamic(off, size uint64) (Dynamic, bool) {
+	var d Dynamic
+	entry := uint64(DynamicEntrySize(r.Header.Class))
+	for left := min(size, MaxSegmentRead); left >= entry && !d.HasNull; {
+		b := r.data.piece(r.src, off+d.Size, left)
+		before := d.Size
+		d.add(&r.Header, b)
+		if d.Size == before {
+			break
+		}
+		left -= d.Size - before
+	}
+	return d, d.Size != 0
+}

@@ -62,14 +62,14 @@ func TestSonameRelocated(t *testing.T) {
 					body: map[uint64][]byte{0x200: []byte("\x00junk\x00libx.so.3\x00more\x00"),
 						0x300: dyn(k.class, k.order, DT_STRTAB, strtab, DT_SONAME, 6, DT_STRSZ, 22), 0x3ff: {0}}}
 				r := NewReader(nil)
-				name, ok := r.SonameOf(&Bytes{s.bytes()}, Layout{Memory: true, Base: base})
+				name, ok := r.SonameOf(&Bytes{s.bytes()}, Placement{Memory: true, Base: base})
 				if !ok || string(name) != "libx.so.3" {
 					t.Errorf("%s, base %#x, relocated %v: %q %v", k.name, base, relocated, name, ok)
 				}
 				if relocated {
 					continue
 				}
-				if name, ok := r.SonameOf(&Bytes{s.bytes()}, Layout{}); !ok || string(name) != "libx.so.3" {
+				if name, ok := r.SonameOf(&Bytes{s.bytes()}, Placement{}); !ok || string(name) != "libx.so.3" {
 					t.Errorf("%s, file: %q %v", k.name, name, ok)
 				}
 				for _, c := range []struct {
@@ -83,7 +83,7 @@ func TestSonameRelocated(t *testing.T) {
 					{"table out of the image", []uint64{DT_STRTAB, 0xfffffff0, DT_SONAME, 6, DT_STRSZ, 22}},
 				} {
 					s.body[0x300] = dyn(k.class, k.order, c.pair...)
-					if name, ok := r.SonameOf(&Bytes{s.bytes()}, Layout{Memory: true, Base: base}); ok {
+					if name, ok := r.SonameOf(&Bytes{s.bytes()}, Placement{Memory: true, Base: base}); ok {
 						t.Errorf("%s, %s: %q", k.name, c.why, name)
 					}
 				}

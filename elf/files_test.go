@@ -108,14 +108,14 @@ func checkFile(t *testing.T, path string) {
 	}
 	r := NewReader(nil)
 	for _, c := range []struct {
-		what   string
-		src    *Bytes
-		layout Layout
+		what      string
+		src       *Bytes
+		placement Placement
 	}{
-		{"file", &Bytes{b}, Layout{}},
-		{"memory", &Bytes{mem}, Layout{Memory: true, Base: base}},
+		{"file", &Bytes{b}, Placement{}},
+		{"memory", &Bytes{mem}, Placement{Memory: true, Base: base}},
 	} {
-		id, kind, ok := r.BuildIDOf(c.src, c.layout)
+		id, kind, ok := r.BuildIDOf(c.src, c.placement)
 		if wantID != nil && (!ok || !bytes.Equal(id, wantID)) {
 			t.Errorf("%s: build id %x (%d), debug/elf has %x", c.what, id, kind, wantID)
 		}
@@ -126,7 +126,7 @@ func checkFile(t *testing.T, path string) {
 			t.Errorf("%s: SONAME %q, debug/elf has %q", c.what, name, wantName)
 		}
 		noAllocs(t, "Reader on a "+c.what, func() {
-			r.BuildIDOf(c.src, c.layout)
+			r.BuildIDOf(c.src, c.placement)
 			r.Soname()
 			r.GoBuildInfo()
 		})
@@ -266,7 +266,7 @@ func TestStrippedGoProgram(t *testing.T) {
 	}
 	r := NewReader(nil)
 	mem := loadImage(t, b)
-	id, kind, ok := r.BuildIDOf(&Bytes{mem}, Layout{Memory: true})
+	id, kind, ok := r.BuildIDOf(&Bytes{mem}, Placement{Memory: true})
 	if !ok || kind != IDNote || len(id) != 20 {
 		t.Errorf("build id %x (%d)", id, kind)
 	}
@@ -288,7 +288,7 @@ func TestSharedObjects(t *testing.T) {
 				checkFile(t, path)
 				r := NewReader(nil)
 				b := read(t, path)
-				id, kind, ok := r.BuildIDOf(&Bytes{b}, Layout{})
+				id, kind, ok := r.BuildIDOf(&Bytes{b}, Placement{})
 				if c.size != 0 && (kind != IDNote || len(id) != c.size) {
 					t.Errorf("build id %x (%d) of %d bytes, want %d", id, kind, len(id), c.size)
 				}
@@ -302,7 +302,7 @@ func TestSharedObjects(t *testing.T) {
 						t.Errorf("text hash %x (%d), want %x", id, kind, want)
 					}
 				}
-				if name, _ := r.SonameOf(&Bytes{b}, Layout{}); string(name) != soname {
+				if name, _ := r.SonameOf(&Bytes{b}, Placement{}); string(name) != soname {
 					t.Errorf("SONAME %q, want %q", name, soname)
 				}
 			})
@@ -343,7 +343,7 @@ func TestSectionsOnly(t *testing.T) {
 	want := stdBuildID(f)
 	f.ByteOrder.PutUint16(b[56:], 0) // e_phnum
 	r := NewReader(nil)
-	if id, kind, ok := r.BuildIDOf(&Bytes{b}, Layout{}); !ok || kind != IDSection || !bytes.Equal(id, want) {
+	if id, kind, ok := r.BuildIDOf(&Bytes{b}, Placement{}); !ok || kind != IDSection || !bytes.Equal(id, want) {
 		t.Errorf("build id %x (%d), want %x", id, kind, want)
 	}
 	if name, ok := r.Soname(); !ok || string(name) != "libs.so.9" {
@@ -358,7 +358,7 @@ func TestSectionsOnly(t *testing.T) {
 			changed = true
 		}
 	}
-	if id, kind, ok := r.BuildIDOf(&Bytes{b}, Layout{}); !changed || !ok || kind != IDSection || !bytes.Equal(id, want) {
+	if id, kind, ok := r.BuildIDOf(&Bytes{b}, Placement{}); !changed || !ok || kind != IDSection || !bytes.Equal(id, want) {
 		t.Errorf("by name: build id %x (%d), want %x", id, kind, want)
 	}
 }

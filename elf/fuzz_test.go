@@ -47,9 +47,9 @@ func FuzzReader(f *testing.F) {
 	seedImages(f)
 	r := NewReader(nil)
 	f.Fuzz(func(t *testing.T, b []byte, base uint64) {
-		for _, layout := range []Layout{{}, {Memory: true, Base: base}, {Memory: true, Base: base, PageSize: 65536}} {
+		for _, placement := range []Placement{{}, {Memory: true, Base: base}, {Memory: true, Base: base, PageSize: 65536}} {
 			src := &counted{b: b}
-			if !r.Open(src, layout) {
+			if !r.Open(src, placement) {
 				continue
 			}
 			id, kind := r.BuildID()
@@ -219,41 +219,6 @@ func FuzzZip(f *testing.F) {
 		if src.reads > 100+len(b) {
 			t.Fatalf("%d reads of %d bytes", src.reads, len(b))
 		}
-	})
-}
-
-func FuzzMach(f *testing.F) {
-	for _, k := range kinds {
-		f.Add(machSynth(k.class, k.order, machCommand(k.order, LC_UUID, nil, "0123456789abcdef"), machCommand(k.order, LC_ID_DYLIB, []uint32{24, 1, 2, 3}, "name"),
-			machCommand(k.order, LC_SEGMENT_64, nil, "__TEXT"+string(make([]byte, 138))), machCommand(k.order, LC_LOAD_DYLINKER, []uint32{12}, "dyld")))
-	}
-	f.Add([]byte{0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 1, 1, 0, 0, 12, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 2})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if h, ok := ParseFatHeader(b); ok {
-			for i := 0; i < int(h.Narch)+1; i++ {
-				h.Arch(b[FatHeaderSize:], i)
-			}
-		}
-		h, ok := ParseMachHeader(b)
-		if !ok {
-			return
-		}
-		m := h.Scan(b[h.HeaderSize():])
-		if m.Commands*8 > len(b) || m.Commands > int(h.Ncmds) {
-			t.Fatalf("%d commands in %d bytes, %d stated", m.Commands, len(b), h.Ncmds)
-		}
-		inside(t, "name", m.DylibName, b)
-		inside(t, "linker", m.Dylinker, b)
-		for i := 0; ; i++ {
-			if _, ok := m.Text.Section(i); !ok {
-				break
-			}
-			if i > len(b) {
-				t.Fatal("more sections than bytes")
-			}
-		}
-		m.Text.SectionNamed("__text")
-		m.Data.SectionNamed("__go_buildinfo")
 	})
 }
 

@@ -3,7 +3,7 @@ package elf
 import "encoding/binary"
 
 // The build information that the Go linker puts in every program since Go 1.13: section .go.buildinfo, in memory at or
-// near the start of Image.Data. Layout: debug/buildinfo, type buildInfoHeader.
+// near the start of Image.Data. Placement: debug/buildinfo, type buildInfoHeader.
 const (
 	goBuildInfoMagic = "\xff Go buildinf:" // 14 bytes; then the pointer size, then the flags
 	goBuildInfoHead  = 32                  // bytes of the header; also, the strings follow it
@@ -18,7 +18,7 @@ const (
 // modules. Both are subslices of data.
 //
 // ok with a nil version means a program of Go 1.13 to 1.17, which keeps the strings elsewhere. A text that runs past
-// data is given as far as it goes: modinfo can be long. ok is false if there is no build information, or its version
+// data is returned as far as it goes: modinfo can be long. ok is false if there is no build information, or its version
 // runs past data.
 func FindGoBuildInfo(data []byte) (version, modinfo []byte, ok bool) {
 	for off := 0; off <= len(data)-goBuildInfoHead; off += goBuildInfoAlign {

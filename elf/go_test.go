@@ -42,12 +42,12 @@ func checkGo(t *testing.T, path string) {
 		}
 	}
 	r := NewReader(nil)
-	if !r.Open(&Bytes{b}, Layout{}) {
+	if !r.Open(&Bytes{b}, Placement{}) {
 		t.Fatal("Open")
 	}
 	v, m, ok := r.GoBuildInfo()
 	check("file", v, m, ok)
-	if !r.Open(&Bytes{mem}, Layout{Memory: true, Base: base}) {
+	if !r.Open(&Bytes{mem}, Placement{Memory: true, Base: base}) {
 		t.Fatal("Open")
 	}
 	v, m, ok = r.GoBuildInfo()
@@ -61,7 +61,7 @@ func checkGo(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	want := strings.TrimSpace(string(out))
-	if !r.Open(&Bytes{mem}, Layout{Memory: true, Base: base}) || string(r.GoBuildID()) != want {
+	if !r.Open(&Bytes{mem}, Placement{Memory: true, Base: base}) || string(r.GoBuildID()) != want {
 		t.Errorf("Go build id %q, want %q", r.GoBuildID(), want)
 	}
 	found := false

@@ -63,10 +63,14 @@ const (
 	ET_CORE = 4
 )
 
+// EF_MIPS_ABI2 of e_flags marks a file of the n32 ABI of MIPS.
+const EF_MIPS_ABI2 = 0x20
+
 // Machines (e_machine) that differ in something this package reads.
 const (
 	EM_386       = 3
 	EM_MIPS      = 8
+	EM_PPC       = 20
 	EM_PPC64     = 21
 	EM_S390      = 22
 	EM_ARM       = 40
@@ -127,12 +131,18 @@ type Header struct {
 	Shnum, Shstrndx  uint16 // 0 with Shoff != 0, and SHN_XINDEX: see Extended
 }
 
+// IsN32 reports whether the file is of the n32 ABI of MIPS: class 32, with registers of 64 bits. A core file of the kernel
+// may lack the flag.
+func (h *Header) IsN32() bool {
+	return h.Machine == EM_MIPS && h.Class == Class32 && h.Flags&EF_MIPS_ABI2 != 0
+}
+
 // ParseHeader reads an ELF header from the first bytes of an image: HeaderSize64 bytes are enough for both classes,
 // and HeaderSize32 for a 32-bit image. It returns false if b is too short, is not ELF, or has a class, byte order or
 // version that does not exist.
 //
 // An e_phnum of PN_XNUM (only core files have so many segments) is left as it is; ProgTableSize and Scan look at no
-// more than MaxProgTable bytes then. Extended tells the true numbers.
+// more than MaxProgTable bytes then. Extended returns the true numbers.
 func ParseHeader(b []byte) (Header, bool) {
 	var h Header
 	if len(b) < HeaderSize32 || b[0] != 0x7f || b[1] != 'E' || b[2] != 'L' || b[3] != 'F' {
@@ -273,7 +283,7 @@ func (h *Header) Section(table []byte, i int) (t Section, ok bool) {
 	return t, true
 }
 
-// fields reads the fields of a record one after the other. The caller has seen to it that b holds them all. Its methods are
+// fields reads the fields of a record one after the other. The caller has checked that b holds them all. Its methods are
 // called so often that they are not inlined.
 type fields struct {
 	b    []byte

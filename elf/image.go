@@ -29,7 +29,7 @@ const (
 type Image struct {
 	Class              Class
 	Bias               uint64 // load bias: runtime address minus link-time address, wrapping
-	Base               uint64 // as given to Scan
+	Base               uint64 // the argument of Scan
 	MinVaddr, MaxVaddr uint64 // link-time addresses of all PT_LOADs: the lowest, and the end of the highest
 	Loads              int    // number of PT_LOADs; 0 means that Bias is 0 and nothing else can be trusted
 	Notes              [MaxNotes]Range
@@ -74,7 +74,7 @@ func (im *Image) Scan(h *Header, table []byte, base uint64, pageSize uint64) {
 type scan struct {
 	im        *Image
 	page      uint64
-	first     uint64 // page-truncated p_vaddr of the PT_LOAD that tells the bias
+	first     uint64 // page-truncated p_vaddr of the PT_LOAD that determines the bias
 	maps0     bool   // that PT_LOAD maps file offset 0
 	writable  [4]Range
 	nwritable int
@@ -162,7 +162,7 @@ func (s *scan) finish() {
 
 // AddNoteSections adds to Notes the loaded note sections of an image that no PT_NOTE segment covers. The Go linker
 // makes such images: its PT_NOTE holds .note.go.buildid, and .note.gnu.build-id lies outside. But the section headers
-// lie right behind the program headers, in the first page, which is mapped. table is the section header table, at file
+// lie right after the program headers, in the first page, which is mapped. table is the section header table, at file
 // offset Shoff, as far as it was read; names are not needed.
 func (h *Header) AddNoteSections(im *Image, table []byte) {
 	first, ok := h.Section(table, 0)
@@ -195,14 +195,14 @@ func (h *Header) AddNoteSections(im *Image, table []byte) {
 const goReserve = 4096
 
 // goTail returns what lies between note segment n and the end of its page. If n holds a Go build id, the GNU build id
-// can be there, outside any segment; `strip` moves away the section headers that tell of it.
+// can be there, outside any segment; `strip` moves away the section headers that locate it.
 func goTail(n Range) Range {
 	end := n.Addr + n.Size
 	return Range{end, -end & (goReserve - 1), 4}
 }
 
 // BuildIDIn returns the build id out of b, the bytes at runtime address base, usually the first page of the module, as
-// a subslice; nil if none of Notes that lie wholly in b has one. What the Go linker puts behind its note segment is
+// a subslice; nil if none of Notes that lie wholly in b has one. What the Go linker puts after its note segment is
 // found too.
 func (im *Image) BuildIDIn(h *Header, b []byte, base uint64) []byte {
 	for _, n := range im.Notes[:im.NumNotes] {

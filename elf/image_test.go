@@ -148,7 +148,7 @@ func TestBuildIDIn(t *testing.T) {
 			if got := im.BuildIDIn(&h, b[:0xf00], 0x30000); got != nil && string(c.second) != string(gnu) {
 				t.Errorf("%s, %s: %q in bytes that do not hold it", k.name, c.name, got)
 			}
-			got, kind := NewReader(nil).mustOpen(t, &Bytes{b}, Layout{Memory: true, Base: 0x30000}).BuildID()
+			got, kind := NewReader(nil).mustOpen(t, &Bytes{b}, Placement{Memory: true, Base: 0x30000}).BuildID()
 			if string(got) != string(c.want) || (kind == IDNote) != (c.want != nil) {
 				t.Errorf("%s, %s: Reader has %q (%d), want %q", k.name, c.name, got, kind, c.want)
 			}
@@ -156,9 +156,9 @@ func TestBuildIDIn(t *testing.T) {
 	}
 }
 
-func (r *Reader) mustOpen(t *testing.T, src Source, layout Layout) *Reader {
+func (r *Reader) mustOpen(t *testing.T, src Source, placement Placement) *Reader {
 	t.Helper()
-	if !r.Open(src, layout) {
+	if !r.Open(src, placement) {
 		t.Fatal("Open")
 	}
 	return r

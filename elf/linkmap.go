@@ -9,7 +9,7 @@ type RDebug struct {
 	Brk     uint64 // r_brk: the function called at each change
 	State   uint64 // r_state: RT_CONSISTENT is 0; 1 and 2 while a module comes or goes
 	LdBase  uint64 // r_ldbase: where the dynamic linker is loaded
-	Next    uint64 // r_next of struct r_debug_extended: another namespace (dlmopen); 0 if none or not given
+	Next    uint64 // r_next of struct r_debug_extended: another namespace (dlmopen); 0 if none or not in the bytes
 }
 
 // RDebugSize returns sizeof(struct r_debug) of the class: 20 or 40 bytes. With another WordSize bytes ParseRDebug also

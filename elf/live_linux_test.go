@@ -91,7 +91,7 @@ func TestOwnVDSO(t *testing.T) {
 		want = b[i+16 : i+36]
 	}
 	r := NewReader(nil)
-	id, kind, ok := r.BuildIDOf(mem, Layout{Memory: true, Base: base})
+	id, kind, ok := r.BuildIDOf(mem, Placement{Memory: true, Base: base})
 	if !ok || kind != IDNote || len(want) == 0 || !bytes.Equal(id, want) {
 		t.Errorf("build id %x (%d), want %x", id, kind, want)
 	}
@@ -203,7 +203,7 @@ func checkLive(t *testing.T, pid, path string) {
 			t.Fatalf("link_map at %#x: %+v %v, came from %#x", addr, m, ok, prev)
 		}
 		prev, addr = addr, m.Next
-		name := string(cString(at(m.Name, 256)))
+		name := cText(at(m.Name, 256))
 		names = append(names, name)
 		if n == 0 && (m.Addr != im.Bias || m.Ld != im.Dynamic.Addr) {
 			t.Errorf("the program itself: %+v, want bias %#x, dynamic section at %#x", m, im.Bias, im.Dynamic.Addr)
@@ -221,8 +221,8 @@ func checkLive(t *testing.T, pid, path string) {
 				continue
 			}
 			compared++
-			layout := Layout{Memory: true, Base: x.lo}
-			id, kind, _ := r.BuildIDOf(&memory{f, x.lo}, layout)
+			placement := Placement{Memory: true, Base: x.lo}
+			id, kind, _ := r.BuildIDOf(&memory{f, x.lo}, placement)
 			got := fmt.Sprintf("%x", id)
 			if r.Image.Bias != m.Addr {
 				t.Errorf("%s: bias %#x, link_map says %#x", real, r.Image.Bias, m.Addr)
@@ -230,7 +230,7 @@ func checkLive(t *testing.T, pid, path string) {
 			so, _ := r.Soname()
 			gotName := string(so)
 			b := &Bytes{read(t, real)}
-			id, fileKind, _ := r.BuildIDOf(b, Layout{})
+			id, fileKind, _ := r.BuildIDOf(b, Placement{})
 			if kind != IDNone && fileKind == kind && fmt.Sprintf("%x", id) != got || fileKind == IDNote && kind != IDNote {
 				t.Errorf("%s: build id %s (%d) in memory, %x (%d) in the file", real, got, kind, id, fileKind)
 			}
@@ -248,4 +248,10 @@ func checkLive(t *testing.T, pid, path string) {
 		t.Errorf("modules: %q", names)
 	}
 	t.Logf("%s %s: %q", runtime.GOARCH, filepath.Base(path), names)
+}
+
+// cText returns b up to its first NUL.
+func cText(b []byte) string {
+	text, _, _ := strings.Cut(string(b), "\x00")
+	return text
 }

@@ -70,33 +70,3 @@ func otherAlign(align uint64) uint64 {
 	}
 	return 8
 }
-
-// BuildID returns the build id in the bytes of a PT_NOTE segment or of a .note.gnu.build-id section: the descriptor
-// of the first note "GNU" of type NT_GNU_BUILD_ID, of any length but 0, as a subslice. It is nil when there is none.
-// align is that of the segment; if nothing is found with it, the other usual alignment is tried. An id of nothing but
-// zeros is returned as it is: see IsAllZero.
-func BuildID(notes []byte, align uint64, o binary.ByteOrder) []byte {
-	if id := findNote(notes, align, o, "GNU", NT_GNU_BUILD_ID); id != nil {
-		return id
-	}
-	return findNote(notes, otherAlign(align), o, "GNU", NT_GNU_BUILD_ID)
-}
-
-// GoBuildID returns the build id that the Go linker writes (a text such as "a/b/c/d", as `go tool buildid` prints it)
-// out of the bytes of a PT_NOTE segment, as a subslice; nil when there is none, so not nil means a Go program.
-func GoBuildID(notes []byte, align uint64, o binary.ByteOrder) []byte {
-	if id := findNote(notes, align, o, "Go", NT_GO_BUILD_ID); id != nil {
-		return id
-	}
-	return findNote(notes, otherAlign(align), o, "Go", NT_GO_BUILD_ID)
-}
-
-// IsAllZero tells whether b holds no byte other than 0. A build id like that identifies nothing.
-func IsAllZero(b []byte) bool {
-	for _, c := range b {
-		if c != 0 {
-			return false
-		}
-	}
-	return true
-}

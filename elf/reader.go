@@ -1,25 +1,15 @@
 package elf
 
-// Layout says what the offsets of a Source mean to a Reader.
+// Placement states where the bytes of an image lie in a Source.
 //
 // The zero value is a file: offset 0 is the ELF header, everything lies at its file offset. With Memory set the Source
 // is a loaded image: offset 0 is the byte at runtime address Base, where the ELF header lies, and every segment is
 // where the program headers put it.
-type Layout struct {
+type Placement struct {
 	Memory   bool
-	Base     uint64 // runtime address of the ELF header; needed to tell relocated addresses
+	Base     uint64 // runtime address of the ELF header; needed to recognize relocated addresses
 	PageSize uint64 // of the target; 0 is 4096
 }
-
-// IDKind says where a build id came from.
-type IDKind uint8
-
-const (
-	IDNone     IDKind = iota
-	IDNote            // NT_GNU_BUILD_ID in a PT_NOTE segment
-	IDSection         // NT_GNU_BUILD_ID in a section of notes
-	IDTextHash        // TextHash of the code section
-)
 
 const (
 	// MinScratch is the least scratch memory of a Reader or a ZipReader in bytes.
@@ -28,19 +18,19 @@ const (
 	MaxSoname = 1024
 )
 
-// Reader looks at one image through a Source: what the batch functions can't serve, because the bytes lie further
-// off. It owns scratch memory and never allocates after NewReader.
+// Reader looks at one image through a Source: what the batch functions can't serve, because the bytes lie too far apart. It
+// owns scratch memory and never allocates after NewReader.
 //
 // Open an image, then ask. What a method returns as bytes lies in the scratch memory and is valid until the next call.
 type Reader struct {
 	Header Header // of the open image
 	Image  Image  // of the open image; for a file its addresses are relative to the start of the image
 
-	src    Source
-	layout Layout
-	table  window // program and section headers
-	data   window // notes, strings, code
-	hash   [16]byte
+	src       Source
+	placement Placement
+	table     window // program and section headers
+	data      window // notes, strings, code
+	hash      [16]byte
 }
 
 // NewReader makes a Reader with that scratch memory, or with its own if scratch is shorter than MinScratch. More
@@ -64,11 +54,11 @@ func (r *Reader) Init(scratch []byte) {
 
 // Open reads the ELF header and the program headers. It returns false if there is no ELF header at offset 0. A table
 // that can't be read, or only in part, is no failure: Image then holds what could be.
-func (r *Reader) Open(src Source, layout Layout) bool {
-	if p := layout.PageSize; p == 0 || p&(p-1) != 0 {
-		layout.PageSize = 4096
+func (r *Reader) Open(src Source, placement Placement) bool {
+	if p := placement.PageSize; p == 0 || p&(p-1) != 0 {
+		placement.PageSize = 4096
 	}
-	r.src, r.layout = src, layout
+	r.src, r.placement = src, placement
 	r.table.n, r.data.n = 0, 0
 	b := r.table.at(src, 0, HeaderSize64)
 	if b == nil {
@@ -80,11 +70,11 @@ func (r *Reader) Open(src Source, layout Layout) bool {
 		return false
 	}
 	base := uint64(0)
-	if layout.Memory {
-		base = layout.Base
+	if placement.Memory {
+		base = placement.Base
 	}
 	r.Image = Image{Class: r.Header.Class, Base: base}
-	s := newScan(&r.Image, layout.PageSize)
+	s := newScan(&r.Image, placement.PageSize)
 	for i := 0; i < r.numProgs(); i++ {
 		p, ok := r.prog(i)
 		if !ok {
@@ -118,8 +108,8 @@ func (r *Reader) prog(i int) (Prog, bool) {
 // place returns the offset in the source of a piece of the image that has the file offset off and the link-time address
 // vaddr, both from one segment or section header.
 func (r *Reader) place(off, vaddr uint64) uint64 {
-	if r.layout.Memory {
-		return (r.Image.Runtime(vaddr) - r.layout.Base) & r.Image.Class.mask()
+	if r.placement.Memory {
+		return (r.Image.Runtime(vaddr) - r.placement.Base) & r.Image.Class.mask()
 	}
 	return off
 }
@@ -127,8 +117,8 @@ func (r *Reader) place(off, vaddr uint64) uint64 {
 // placeAddr returns the offset in the source of the runtime address addr (of the image as Scan laid it out).
 func (r *Reader) placeAddr(addr uint64) (uint64, bool) {
 	mask := r.Image.Class.mask()
-	if r.layout.Memory {
-		return (addr - r.layout.Base) & mask, true
+	if r.placement.Memory {
+		return (addr - r.placement.Base) & mask, true
 	}
 	vaddr := (addr - r.Image.Bias) & mask
 	for i := 0; i < r.numProgs(); i++ {
@@ -144,12 +134,12 @@ func (r *Reader) placeAddr(addr uint64) (uint64, bool) {
 }
 
 // placeOff returns the offset in the source of the file offset off. In memory that is where a PT_LOAD maps it: whole
-// pages are mapped, so what lies behind the segment in its last page is there too, unless that was cleared for .bss.
+// pages are mapped, so what follows the segment in its last page is there too, unless that was cleared for .bss.
 func (r *Reader) placeOff(off uint64) (uint64, bool) {
-	if !r.layout.Memory {
+	if !r.placement.Memory {
 		return off, true
 	}
-	page := r.layout.PageSize
+	page := r.placement.PageSize
 	for i := 0; i < r.numProgs(); i++ {
 		p, ok := r.prog(i)
 		if !ok {
@@ -213,13 +203,13 @@ func (r *Reader) section(at uint64, i int) (Section, bool) {
 
 // placeSection returns the offset in the source of the contents of a section.
 func (r *Reader) placeSection(s *Section) (uint64, bool) {
-	if r.layout.Memory && s.Flags&SHF_ALLOC != 0 {
+	if r.placement.Memory && s.Flags&SHF_ALLOC != 0 {
 		return r.place(s.Off, s.Addr), true
 	}
 	return r.placeOff(s.Off)
 }
 
-// named tells whether the section name at offset i of the name table is that name.
+// named reports whether the section name at offset i of the name table is that name.
 func (r *Reader) named(t *sectionTable, i uint32, name string) bool {
 	if uint64(i)+uint64(len(name)) >= t.namesLen {
 		return false
@@ -249,7 +239,7 @@ func (r *Reader) findSection(name string) (Section, bool) {
 	return Section{}, false
 }
 
-// note finds a note in size bytes at off of the source, however far behind other notes, and returns its descriptor.
+// note finds a note in size bytes at off of the source, however many other notes come before it, and returns its descriptor.
 func (r *Reader) note(off, size, align uint64, name string, typ uint32) []byte {
 	for _, a := range [2]uint64{align, otherAlign(align)} {
 		at, left := off, min(size, MaxSegmentRead)
@@ -284,246 +274,4 @@ func (w *window) piece(src Source, off, size uint64) []byte {
 	}
 	w.off, w.n = off, w.fill(src, off)
 	return w.buf[:min(uint64(w.n), size)]
-}
-
-// noteOf finds a note in the PT_NOTE segments.
-func (r *Reader) noteOf(name string, typ uint32) []byte {
-	seen := 0
-	for i := 0; i < r.numProgs() && seen < MaxNotes; i++ {
-		p, ok := r.prog(i)
-		if !ok {
-			break
-		}
-		if p.Type != PT_NOTE || p.Filesz == 0 {
-			continue
-		}
-		seen++
-		if d := r.note(r.place(p.Off, p.Vaddr), p.Filesz, p.Align, name, typ); d != nil && !IsAllZero(d) {
-			return d
-		}
-	}
-	return nil
-}
-
-// goTail finds the GNU build id behind a note segment with a Go build id: see goTail.
-func (r *Reader) goTail() []byte {
-	for i, seen := 0, 0; i < r.numProgs() && seen < MaxNotes; i++ {
-		p, ok := r.prog(i)
-		if !ok {
-			break
-		}
-		if p.Type != PT_NOTE || p.Filesz == 0 || p.Filesz > MaxSegmentRead {
-			continue
-		}
-		seen++
-		at := r.place(p.Off, p.Vaddr)
-		if r.note(at, p.Filesz, p.Align, "Go", NT_GO_BUILD_ID) == nil {
-			continue
-		}
-		tail := goTail(Range{p.Vaddr, p.Filesz, p.Align})
-		if id := r.note(at+p.Filesz, tail.Size, 4, "GNU", NT_GNU_BUILD_ID); id != nil && !IsAllZero(id) {
-			return id
-		}
-	}
-	return nil
-}
-
-// BuildID returns the identity of the open image and where it was found: the build id note of a PT_NOTE segment, else
-// of a section of type SHT_NOTE, else of the section named .note.gnu.build-id, else what the Go linker put behind its
-// note segment, else TextHash of the section .text, or where none is named so of the first section that is PROGBITS,
-// ALLOC and EXECINSTR. An id of nothing but zeros counts as none, and so does code that can't be read whole. id is nil
-// and kind IDNone if there is none.
-//
-// A caller that gets IDTextHash for a memory image should ask the file, if it can, before believing it: the file's
-// build id need not be loaded, and it is what symbol files go by.
-func (r *Reader) BuildID() (id []byte, kind IDKind) {
-	if id = r.noteOf("GNU", NT_GNU_BUILD_ID); id != nil {
-		return id, IDNote
-	}
-	if t, ok := r.sections(); ok {
-		for i, seen := 1, 0; i < t.n && seen < MaxNotes; i++ {
-			s, ok := r.section(t.off, i)
-			if !ok {
-				break
-			}
-			if s.Type != SHT_NOTE || s.Flags&SHF_COMPRESSED != 0 {
-				continue
-			}
-			seen++
-			if id = r.sectionBuildID(&s); id != nil {
-				return id, IDSection
-			}
-		}
-	}
-	if s, ok := r.findSection(".note.gnu.build-id"); ok {
-		if id = r.sectionBuildID(&s); id != nil {
-			return id, IDSection
-		}
-	}
-	if id = r.goTail(); id != nil {
-		return id, IDNote
-	}
-	if r.textHash() {
-		return r.hash[:], IDTextHash
-	}
-	return nil, IDNone
-}
-
-func (r *Reader) sectionBuildID(s *Section) []byte {
-	at, ok := r.placeSection(s)
-	if !ok {
-		return nil
-	}
-	id := r.note(at, s.Size, s.Align, "GNU", NT_GNU_BUILD_ID)
-	if IsAllZero(id) {
-		return nil
-	}
-	return id
-}
-
-// textHash hashes the section named .text: a program of a C library that still makes .init has that in front of it, and
-// the writers of symbol files go by the name.
-func (r *Reader) textHash() bool {
-	if s, ok := r.findSection(".text"); ok && isCode(&s) {
-		return r.hashSection(&s)
-	}
-	t, ok := r.sections()
-	if !ok {
-		return false
-	}
-	for i := 1; i < t.n; i++ {
-		s, ok := r.section(t.off, i)
-		if !ok {
-			return false
-		}
-		if isCode(&s) {
-			return r.hashSection(&s)
-		}
-	}
-	return false
-}
-
-func isCode(s *Section) bool {
-	return s.Type == SHT_PROGBITS && s.Flags&(SHF_ALLOC|SHF_EXECINSTR) == SHF_ALLOC|SHF_EXECINSTR
-}
-
-func (r *Reader) hashSection(s *Section) bool {
-	off, ok := r.placeSection(s)
-	if !ok {
-		return false
-	}
-	b := r.data.at(r.src, off, int(min(s.Size, TextHashSize)))
-	if len(b) == 0 {
-		return false
-	}
-	r.hash = TextHash(b)
-	return !IsAllZero(r.hash[:])
-}
-
-// BuildIDOf is Open and BuildID in one.
-func (r *Reader) BuildIDOf(src Source, layout Layout) (id []byte, kind IDKind, ok bool) {
-	if !r.Open(src, layout) {
-		return nil, IDNone, false
-	}
-	id, kind = r.BuildID()
-	return id, kind, kind != IDNone
-}
-
-// GoBuildID returns the Go linker's build id out of the PT_NOTE segments of the open image, or nil.
-func (r *Reader) GoBuildID() []byte { return r.noteOf("Go", NT_GO_BUILD_ID) }
-
-// Dynamic reads the PT_DYNAMIC segment of the open image.
-func (r *Reader) Dynamic() (Dynamic, bool) {
-	for i := 0; i < r.numProgs(); i++ {
-		p, ok := r.prog(i)
-		if !ok {
-			break
-		}
-		if p.Type == PT_DYNAMIC {
-			return r.dynamic(r.place(p.Off, p.Vaddr), p.Filesz)
-		}
-	}
-	return Dynamic{}, false
-}
-
-// dynamic reads a dynamic section; false if it has no entry.
-func (r *Reader) dynamic(off, size uint64) (Dynamic, bool) {
-	var d Dynamic
-	entry := uint64(DynamicEntrySize(r.Header.Class))
-	for left := min(size, MaxSegmentRead); left >= entry && !d.HasNull; {
-		b := r.data.piece(r.src, off+d.Size, left)
-		before := d.Size
-		d.add(&r.Header, b)
-		if d.Size == before {
-			break
-		}
-		left -= d.Size - before
-	}
-	return d, d.Size != 0
-}
-
-// Soname returns DT_SONAME of the open image: by PT_DYNAMIC and DT_STRTAB, else by a section of type SHT_DYNAMIC and
-// the string table linked to it. It must not be empty, and have at most MaxSoname bytes. It is not checked to be UTF-8,
-// and can hold a slash.
-func (r *Reader) Soname() ([]byte, bool) {
-	if d, ok := r.Dynamic(); ok && d.HasSoname && d.HasStrtab {
-		if at, ok := r.placeAddr(r.Image.Rebase(d.Strtab)); ok {
-			size := d.Strsz
-			if !d.HasStrsz {
-				size = d.Soname + MaxSoname + 1
-			}
-			if s, ok := r.str(at, size, d.Soname); ok {
-				return s, true
-			}
-		}
-	}
-	t, ok := r.sections()
-	if !ok {
-		return nil, false
-	}
-	for i := 1; i < t.n; i++ {
-		s, ok := r.section(t.off, i)
-		if !ok {
-			break
-		}
-		if s.Type != SHT_DYNAMIC || int64(s.Link) >= int64(t.n) {
-			continue
-		}
-		strtab, ok := r.section(t.off, int(s.Link))
-		if !ok || strtab.Type != SHT_STRTAB {
-			break
-		}
-		off, ok1 := r.placeSection(&s)
-		str, ok2 := r.placeSection(&strtab)
-		if !ok1 || !ok2 {
-			break
-		}
-		if d, ok := r.dynamic(off, s.Size); ok && d.HasSoname {
-			return r.str(str, strtab.Size, d.Soname)
-		}
-		break
-	}
-	return nil, false
-}
-
-// str returns the NUL-terminated string at offset i of a string table of size bytes.
-func (r *Reader) str(table, size, i uint64) ([]byte, bool) {
-	if i >= size || table+i < table {
-		return nil, false
-	}
-	b := r.data.piece(r.src, table+i, min(size-i, MaxSoname+1))
-	for n, c := range b {
-		if c == 0 {
-			return b[:n:n], n > 0
-		}
-	}
-	return nil, false
-}
-
-// SonameOf is Open and Soname in one.
-func (r *Reader) SonameOf(src Source, layout Layout) ([]byte, bool) {
-	if !r.Open(src, layout) {
-		return nil, false
-	}
-	return r.Soname()
 }

@@ -16,12 +16,12 @@ func TestSectionsInMemory(t *testing.T) {
 			progs:    []Prog{{PT_LOAD, PF_R, 0, 0x10000, 0, 0x600, 0x600, 0x1000}},
 			sections: []Section{{Type: SHT_NOTE, Flags: SHF_ALLOC, Addr: 0x10500, Off: 0x500, Size: 0x24, Align: 4}},
 			body:     map[uint64][]byte{0x500: note(k.order, 4, "GNU\x00", NT_GNU_BUILD_ID, testID), 0xfff: {0}}}
-		layout := Layout{Memory: true, Base: 0x70000}
-		if id, kind := NewReader(nil).mustOpen(t, &Bytes{s.bytes()}, layout).BuildID(); !bytes.Equal(id, testID) || kind != IDSection {
+		placement := Placement{Memory: true, Base: 0x70000}
+		if id, kind := NewReader(nil).mustOpen(t, &Bytes{s.bytes()}, placement).BuildID(); !bytes.Equal(id, testID) || kind != IDSection {
 			t.Errorf("%s: %q (%d)", k.name, id, kind)
 		}
 		s.progs[0].Memsz++ // .bss: the page behind the segment is cleared in a real process
-		if id, kind := NewReader(nil).mustOpen(t, &Bytes{s.bytes()}, layout).BuildID(); kind != IDNone {
+		if id, kind := NewReader(nil).mustOpen(t, &Bytes{s.bytes()}, placement).BuildID(); kind != IDNone {
 			t.Errorf("%s: behind .bss: %q (%d)", k.name, id, kind)
 		}
 	}
@@ -37,16 +37,16 @@ func TestNoteFarBehind(t *testing.T) {
 		size := uint64(len(notes))
 		s := &synth{class: k.class, order: k.order, typ: ET_DYN, progs: []Prog{{PT_NOTE, PF_R, 0x200, 0x200, 0, size, size, 4}},
 			body: map[uint64][]byte{0x200: notes}}
-		if id, kind := NewReader(nil).mustOpen(t, &Bytes{s.bytes()}, Layout{}).BuildID(); !bytes.Equal(id, testID) || kind != IDNote {
+		if id, kind := NewReader(nil).mustOpen(t, &Bytes{s.bytes()}, Placement{}).BuildID(); !bytes.Equal(id, testID) || kind != IDNote {
 			t.Errorf("%s: %q (%d)", k.name, id, kind)
 		}
 		// A note larger than the scratch memory ends the search; more scratch finds what is behind.
 		notes = append(note(k.order, 4, "x\x00", 1, make([]byte, 9000)), note(k.order, 4, "GNU\x00", NT_GNU_BUILD_ID, testID)...)
 		s.progs[0].Filesz, s.body[0x200] = uint64(len(notes)), notes
-		if id, kind := NewReader(nil).mustOpen(t, &Bytes{s.bytes()}, Layout{}).BuildID(); kind != IDNone {
+		if id, kind := NewReader(nil).mustOpen(t, &Bytes{s.bytes()}, Placement{}).BuildID(); kind != IDNone {
 			t.Errorf("%s: behind a huge note: %q (%d)", k.name, id, kind)
 		}
-		if id, kind := NewReader(make([]byte, 64<<10)).mustOpen(t, &Bytes{s.bytes()}, Layout{}).BuildID(); !bytes.Equal(id, testID) {
+		if id, kind := NewReader(make([]byte, 64<<10)).mustOpen(t, &Bytes{s.bytes()}, Placement{}).BuildID(); !bytes.Equal(id, testID) {
 			t.Errorf("%s: with more scratch: %q (%d)", k.name, id, kind)
 		}
 	}
@@ -68,10 +68,10 @@ func TestTextHashSection(t *testing.T) {
 		for i, c := range code[:4096] {
 			want[i%16] ^= c
 		}
-		if id, kind := NewReader(nil).mustOpen(t, &Bytes{b}, Layout{}).BuildID(); !bytes.Equal(id, want[:]) || kind != IDTextHash {
+		if id, kind := NewReader(nil).mustOpen(t, &Bytes{b}, Placement{}).BuildID(); !bytes.Equal(id, want[:]) || kind != IDTextHash {
 			t.Errorf("%s: %x (%d), want %x", k.name, id, kind, want)
 		}
-		if id, kind := NewReader(nil).mustOpen(t, &Bytes{b[:0x1000+4095]}, Layout{}).BuildID(); kind != IDNone {
+		if id, kind := NewReader(nil).mustOpen(t, &Bytes{b[:0x1000+4095]}, Placement{}).BuildID(); kind != IDNone {
 			t.Errorf("%s: of cut code: %x (%d)", k.name, id, kind)
 		}
 	}
@@ -82,11 +82,11 @@ func TestSonameOutOfTable(t *testing.T) {
 	s := &synth{class: Class64, order: o, typ: ET_DYN,
 		progs: []Prog{{PT_LOAD, PF_R, 0, 0, 0, 0x400, 0x400, 0x1000}, {PT_DYNAMIC, PF_R, 0x300, 0x300, 0, 0x100, 0x100, 8}},
 		body:  map[uint64][]byte{0x200: []byte("\x00in.so\x00out.so\x00"), 0x300: dyn(Class64, o, DT_STRTAB, 0x200, DT_SONAME, 7, DT_STRSZ, 3), 0x3ff: {0}}}
-	if name, ok := NewReader(nil).SonameOf(&Bytes{s.bytes()}, Layout{}); ok {
+	if name, ok := NewReader(nil).SonameOf(&Bytes{s.bytes()}, Placement{}); ok {
 		t.Errorf("%q is outside the table", name)
 	}
 	s.body[0x300] = dyn(Class64, o, DT_STRTAB, 0x200, DT_SONAME, 7) // no DT_STRSZ: as far as a name goes
-	if name, ok := NewReader(nil).SonameOf(&Bytes{s.bytes()}, Layout{}); !ok || string(name) != "out.so" {
+	if name, ok := NewReader(nil).SonameOf(&Bytes{s.bytes()}, Placement{}); !ok || string(name) != "out.so" {
 		t.Errorf("%q %v", name, ok)
 	}
 	s.body[0x200] = append([]byte{0}, bytes.Repeat([]byte("x"), MaxSoname+1)...)
@@ -94,11 +94,11 @@ func TestSonameOutOfTable(t *testing.T) {
 	s.progs[0].Filesz, s.progs[1].Off, s.progs[1].Vaddr = 0x1000, 0x800, 0x800
 	delete(s.body, 0x300)
 	delete(s.body, 0x3ff)
-	if name, ok := NewReader(nil).SonameOf(&Bytes{s.bytes()}, Layout{}); ok {
+	if name, ok := NewReader(nil).SonameOf(&Bytes{s.bytes()}, Placement{}); ok {
 		t.Errorf("a name of %d bytes", len(name))
 	}
 	s.body[0x200][MaxSoname+1] = 0
-	if name, ok := NewReader(nil).SonameOf(&Bytes{s.bytes()}, Layout{}); !ok || len(name) != MaxSoname {
+	if name, ok := NewReader(nil).SonameOf(&Bytes{s.bytes()}, Placement{}); !ok || len(name) != MaxSoname {
 		t.Errorf("a name of %d bytes: %v", len(name), ok)
 	}
 }
@@ -116,7 +116,7 @@ func TestGoBuildInfoInSegment(t *testing.T) {
 			if at > 0x1800 {
 				s.body[0x1720] = append([]byte(goBuildInfoMagic), 8, 2) // its version is empty
 			}
-			if v, m, ok := NewReader(nil).mustOpen(t, &Bytes{s.bytes()}, Layout{}).GoBuildInfo(); !ok || string(v) != "go1.26.8" || string(m) != "path\tx/y\n" {
+			if v, m, ok := NewReader(nil).mustOpen(t, &Bytes{s.bytes()}, Placement{}).GoBuildInfo(); !ok || string(v) != "go1.26.8" || string(m) != "path\tx/y\n" {
 				t.Errorf("%s, at %#x: %q %q %v", k.name, at, v, m, ok)
 			}
 			_, im := scanOf(s, 0x10000, 4096)
@@ -139,11 +139,11 @@ func TestOddSource(t *testing.T) {
 	b := (&synth{class: Class64, order: kinds[0].order, typ: ET_DYN, progs: []Prog{{PT_NOTE, PF_R, 0x200, 0x200, 0, 0x24, 0x24, 4}},
 		body: map[uint64][]byte{0x200: note(binary.LittleEndian, 4, "GNU\x00", NT_GNU_BUILD_ID, testID)}}).bytes()
 	for _, say := range []int{-1, 0, 51} {
-		if NewReader(nil).Open(&odd{Bytes{b}, say}, Layout{}) {
+		if NewReader(nil).Open(&odd{Bytes{b}, say}, Placement{}) {
 			t.Errorf("opened although the source says %d", say)
 		}
 	}
-	if id, kind, ok := NewReader(nil).BuildIDOf(&odd{Bytes{b}, 1 << 30}, Layout{}); !ok || kind != IDNote || !bytes.Equal(id, testID) {
+	if id, kind, ok := NewReader(nil).BuildIDOf(&odd{Bytes{b}, 1 << 30}, Placement{}); !ok || kind != IDNote || !bytes.Equal(id, testID) {
 		t.Errorf("%q (%d)", id, kind)
 	}
 }

@@ -279,7 +279,7 @@ func (z *ZipReader) extra64(src Source, e *zipDirEntry, hasFull bool, off, size 
 	}
 }
 
-// entry reads the local header of e, which tells where the contents begin, and the name.
+// entry reads the local header of e, which states where the contents begin, and the name.
 func (z *ZipReader) entry(src Source, e *zipDirEntry, size uint64) (ZipEntry, bool) {
 	if int(e.nameLen) > MaxZipName {
 		return ZipEntry{}, false

@@ -62,7 +62,7 @@ type Auxv struct {
 	Complete bool   // AT_NULL was seen: the vector was not cut off
 }
 
-// Has says whether the entry at (AT_PHDR and so on) was there.
+// Has reports whether the entry at (AT_PHDR and so on) was there.
 func (a *Auxv) Has(at uint) bool { return at < 64 && a.Have&(1<<at) != 0 }
 
 // maxAuxvEntries bounds what is looked at; the kernel's own table has room for some 50 (AT_VECTOR_SIZE).

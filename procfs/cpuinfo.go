@@ -5,7 +5,7 @@ import (
 	"runtime"
 )
 
-// CPUInfo is what /proc/cpuinfo tells about the machine. The text is different on every architecture (show_cpuinfo or c_show
+// CPUInfo is what /proc/cpuinfo shows of the machine. The text is different on every architecture (show_cpuinfo or c_show
 // in the kernel's arch directories); a field that an architecture does not have is 0 or nil. Where CPUs differ (big and
 // little cores) the identity is that of the first one listed.
 //
@@ -57,7 +57,7 @@ type CPUInfo struct {
 	Features2 uint64
 }
 
-// MIDR puts the main id register of ARM together as the CPU has it, but for the architecture field (bits 16 to 19),
+// MIDR puts the main id register of ARM together as the CPU has it, except the architecture field (bits 16 to 19),
 // which is 0xf in every CPU that the text describes this way.
 func (c *CPUInfo) MIDR() uint32 {
 	return c.Implementer&0xff<<24 | c.Variant&0xf<<20 | 0xf<<16 | c.Part&0xfff<<4 | c.Revision&0xf
@@ -71,7 +71,7 @@ func ParseCPUInfo(b []byte) CPUInfo {
 	return parseCPUInfo(b, kind, line)
 }
 
-// cpuLines tells how lines are read on machines of an architecture, a GOARCH.
+// cpuLines says how lines are read on machines of an architecture, a GOARCH.
 func cpuLines(arch string) (cpuKind, func(p *cpuParser, key, v []byte)) {
 	switch arch {
 	case "386", "amd64":
@@ -128,7 +128,7 @@ func parseCPUInfo(b []byte, kind cpuKind, line func(p *cpuParser, key, v []byte)
 	return p.info
 }
 
-// cpuKind tells apart the two whose lines have the same names and mean different things.
+// cpuKind distinguishes the two whose lines have the same names and mean different things.
 type cpuKind uint8
 
 const (
@@ -165,7 +165,7 @@ const (
 	seenS390
 )
 
-// first says whether this is the first time that key comes.
+// first reports whether this is the first time that key comes.
 func (p *cpuParser) first(key uint32) bool {
 	was := p.seen & key
 	p.seen |= key
@@ -444,4 +444,40 @@ func featureBits(v []byte, names []string) (bits uint64) {
 func hasWord(v []byte, word string) bool {
 	names := [1]string{word}
 	return featureBits(v, names[:]) != 0
+}
+
+// maxCPU bounds the numbers in a CPU list; Linux is built for at most 8192 CPUs.
+const maxCPU = 1 << 16
+
+// ParseCPUList counts the CPUs of a list such as "0-3,5" (/sys/devices/system/cpu/present and possible, in the kernel's
+// bitmap list format). It is not ok when the text is malformed, empty, not ascending, or has a number of 65,536 or more.
+func ParseCPUList(b []byte) (count int, ok bool) {
+	for len(b) > 0 && b[len(b)-1] == '\n' {
+		b = b[:len(b)-1]
+	}
+	b = trimBlanks(b)
+	lowest := uint64(0)
+	for i := 0; ; i++ {
+		first, next := decimalAt(b, i)
+		if next == i || first < lowest || first >= maxCPU {
+			return 0, false
+		}
+		last := first
+		i = next
+		if i < len(b) && b[i] == '-' {
+			last, next = decimalAt(b, i+1)
+			if next == i+1 || last < first || last >= maxCPU {
+				return 0, false
+			}
+			i = next
+		}
+		count += int(last - first + 1)
+		lowest = last + 1
+		if i == len(b) {
+			return count, true
+		}
+		if b[i] != ',' {
+			return 0, false
+		}
+	}
 }

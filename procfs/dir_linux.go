@@ -45,7 +45,7 @@ func (d *Dir) Open(pid int) error {
 		return &fs.PathError{Op: "open", Path: procPath(pid), Err: ErrNoProcess}
 	}
 	n := copy(d.path[:], "/proc/")
-	n = appendDecimal(d.path[:], n, uint64(pid))
+	n = d.number(n, 10, uint64(pid))
 	d.path[n] = 0
 	fd, errno := sys.OpenBytes(sys.AT_FDCWD, d.path[:n+1], unix.O_RDONLY|unix.O_DIRECTORY)
 	if errno == unix.ENOENT {
@@ -68,6 +68,9 @@ func (d *Dir) Open(pid int) error {
 	return nil
 }
 
+// number writes v into the path that is being built, at index n, and returns the index after it.
+func (d *Dir) number(n, base int, v uint64) int { return len(strconv.AppendUint(d.path[:n], v, base)) }
+
 func procPath(pid int) string { return "/proc/" + strconv.Itoa(pid) }
 
 // Follow makes files of the process be read as those of its thread tid from now on. A process whose first thread has ended
@@ -82,7 +85,7 @@ func (d *Dir) Follow(tid int32) sys.Errno {
 		return unix.EINVAL
 	}
 	n := copy(d.path[:], "../../")
-	n = appendDecimal(d.path[:], n, uint64(tid))
+	n = d.number(n, 10, uint64(tid))
 	d.path[n] = 0
 	fd, errno := sys.OpenBytes(d.taskFd, d.path[:n+1], unix.O_RDONLY|unix.O_DIRECTORY)
 	if errno != 0 {
@@ -152,7 +155,7 @@ func ReadPath(path string, buf []byte) (n int, more bool, errno sys.Errno) {
 }
 
 // ReadFd reads from the position of fd until the end of the file or until buf is full (more is then true, and ReadFd can
-// go on into another buffer). A file of /proc gives at most about a page for each system call. n counts what was
+// go on into another buffer). A read of a file of /proc returns about a page at most. n counts what was
 // read before an error too.
 func ReadFd(fd int, buf []byte) (n int, more bool, errno sys.Errno) {
 	for n < len(buf) {
@@ -181,7 +184,7 @@ func (d *Dir) Tasks(scratch []byte, out []int32) (n int, more bool, errno sys.Er
 	return listNumbers(d.taskFd, scratch, out)
 }
 
-// NumTasks gives the number of threads of the process without listing them: the link count of task/ (proc_task_getattr in
+// NumTasks returns the number of threads of the process without listing them: the link count of task/ (proc_task_getattr in
 // the kernel's fs/proc/base.c adds it to the 2 of every directory).
 func (d *Dir) NumTasks() (n int, errno sys.Errno) {
 	if d.taskFd < 0 {
@@ -250,7 +253,7 @@ func (d *Dir) OpenTaskFile(tid int32, name string, flags int) (fd int, errno sys
 	if tid <= 0 || len(name) > 64 {
 		return -1, unix.EINVAL
 	}
-	n := appendDecimal(d.path[:], 0, uint64(tid))
+	n := d.number(0, 10, uint64(tid))
 	d.path[n] = '/'
 	n++
 	n += copy(d.path[n:], name)
@@ -258,7 +261,7 @@ func (d *Dir) OpenTaskFile(tid int32, name string, flags int) (fd int, errno sys
 }
 
 // TaskFile reads the file name (NUL-terminated, such as "stat\x00") of the thread tid by exactly three system calls: open,
-// read, close. The kernel gives a file that is one record (comm, stat, status, syscall, wchan, schedstat) in one read when
+// read, close. The kernel returns a file that is one record (comm, stat, status, syscall, wchan, schedstat) in one read when
 // buf is large enough; for a file of many records (maps, smaps) use OpenTaskFile and ReadFd.
 func (d *Dir) TaskFile(tid int32, name string, buf []byte) (n int, errno sys.Errno) {
 	fd, errno := d.OpenTaskFile(tid, name, unix.O_RDONLY)

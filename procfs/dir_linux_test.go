@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -547,6 +548,16 @@ func TestNoAllocations(t *testing.T) {
 	name := []byte(`/a\012b`)
 	stat, status := []byte("11 (a b)"+statTail), []byte(statusText)
 	osRelease, auxv := []byte(osReleaseText), make([]byte, 512)
+	pages := &Pages{Runs: make([]PageRun, 8), Scratch: make([]byte, 512)}
+	flags := &SmapsReader{Want: VMDontDump, Out: make([]FlaggedRange, 8)}
+	devices, mounts, layered, data := make([]Device, 16), make([]byte, 1<<18), []byte(mountText), new(Data)
+	n, _, _ = d.ReadMounts(mounts, st)
+	mounts = mounts[:n]
+	memfd, err := unix.MemfdCreate("x", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(memfd)
 	tests := []struct {
 		name string
 		f    func()
@@ -601,6 +612,26 @@ func TestNoAllocations(t *testing.T) {
 		{"ParseKernelVersion", func() { a, _, _ := ParseKernelVersion(stat); sink += int(a) }},
 		{"ParseBootTime", func() { a, _ := ParseBootTime(osRelease); sink += int(a) }},
 		{"ParseCPUList", func() { a, _ := ParseCPUList(stat); sink += a }},
+		{"Pages", func() {
+			var r PageRun
+			if d.OpenPages(pages) == 0 {
+				pages.Next(first.Start, first.End, 0, &r)
+				pages.how = readEntries
+				pages.Scan(first.Start, first.End, 0, 0, pages.Runs)
+				pages.how = scanWithoutGuards
+				pages.Close()
+			}
+			sink += int(r.Kind)
+		}},
+		{"ReadMounts", func() { n, _, _ := d.ReadMounts(buf, st); sink += n }},
+		{"BackingOf", func() { b, _ := BackingOf(mounts, first.Major, first.Minor); sink += int(b) }},
+		{"BackingOf layers", func() { b, _ := BackingOf(layered, 0, 43); sink += int(b) }},
+		{"MemoryDevices", func() { n, _ := MemoryDevices(devices, st); sink += n }},
+		{"ReadVMFlags", func() {
+			sink += int(d.ReadVMFlags(buf, ^uint64(0), flags))
+			sink += int(FlagsIn(flags.Out[:flags.N], 0, 1))
+		}},
+		{"Data", func() { _, _, _, errno := data.Next(memfd, 0, 1<<20); sink += int(errno) }},
 		{"FileTypeName", func() { sink += len(FileTypeName(uint32(sink))) }},
 	}
 	for _, test := range tests {
@@ -635,4 +666,38 @@ func readAll(t *testing.T, fd int) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+func TestNumTasks(t *testing.T) {
+	d, err := Open(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	stop := make(chan bool)
+	defer close(stop)
+	for range 5 { // threads of their own
+		go func() {
+			runtime.LockOSThread()
+			<-stop
+		}()
+	}
+	for range 100 { // the runtime may start or end threads meanwhile
+		out := make([]int32, 1000)
+		before, errno := d.NumTasks()
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		n, _, errno := d.Tasks(make([]byte, 32<<10), out)
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		if after, _ := d.NumTasks(); before == after {
+			if n != before || n < 2 {
+				t.Fatalf("%d threads counted, %d listed", before, n)
+			}
+			return
+		}
+	}
+	t.Fatal("never twice the same number")
 }

@@ -1,8 +1,11 @@
-// Package procfs reads what Linux tells about a process and its machine in /proc, /sys and /etc, without allocating.
+// Package procfs reads what Linux shows of a process and its machine in /proc, /sys and /etc, without allocating.
 //
-// It has two halves. The parsers (maps.go, stat.go, status.go, auxv.go and so on) are functions over bytes that build and
+// It has two halves. The parsers (maps.go, mountinfo.go, smaps.go, stat.go and so on) are functions over bytes that build and
 // run on every operating system, so that they also serve a core file or a text kept from elsewhere; none of them
 // trusts its input. The readers (the _linux.go files) fill buffers of the caller through package internal/sys.
+//
+// Pages reports which pages of a process can be read without waiting for anyone and without changing it; BackingOf, who
+// answers for the pages of a mapped file; ReadVMFlags, which mappings are marked MADV_DONTDUMP.
 //
 // # Memory
 //

@@ -2,6 +2,7 @@ package procfs
 
 import (
 	"os"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +17,9 @@ func TestEachCallFails(t *testing.T) {
 	scratch, out, buf, st := make([]byte, 512), make([]int32, 64), make([]byte, 1<<20), new(unix.Statx_t)
 	exe := []byte(self(t))
 	m := findMapping(t, d, self(t))
+	pages := &Pages{Runs: make([]PageRun, 8), Scratch: make([]byte, 512)}
+	flags := &SmapsReader{Want: VMDontDump, Out: make([]FlaggedRange, 8)}
+	devices := make([]Device, 1)
 	openFd := func(fd int, errno sys.Errno) sys.Errno {
 		if errno == 0 {
 			sys.Close(fd)
@@ -24,6 +28,7 @@ func TestEachCallFails(t *testing.T) {
 		}
 		return errno
 	}
+	withOtherWays := []string{"OpenMapped", "ReadMounts", "Pages"} // to go on
 	tests := []struct {
 		name string
 		f    func() sys.Errno
@@ -37,6 +42,17 @@ func TestEachCallFails(t *testing.T) {
 		{"FDStat", func() sys.Errno { return d.FDStat(0, st) }},
 		{"OpenRoot", func() sys.Errno { return openFd(d.OpenRoot(exe, st)) }},
 		{"OpenMapped", func() sys.Errno { return openFd(d.OpenMapped(&m, st)) }},
+		{"ReadMounts", func() sys.Errno { _, _, errno := d.ReadMounts(buf, st); return errno }},
+		{"ReadVMFlags", func() sys.Errno { return d.ReadVMFlags(buf, ^uint64(0), flags) }},
+		{"Pages", func() sys.Errno {
+			if errno := d.OpenPages(pages); errno != 0 {
+				return errno
+			}
+			defer pages.Close()
+			_, errno := pages.Next(m.Start, m.End, 0, &pages.Runs[0])
+			return errno
+		}},
+		{"MemoryDevices", func() sys.Errno { _, errno := MemoryDevices(devices, st); return errno }},
 	}
 	for _, test := range tests {
 		if errno := test.f(); errno != 0 {
@@ -57,14 +73,13 @@ func TestEachCallFails(t *testing.T) {
 					}
 					return sysCall(n, a1, a2, a3, a4, a5, a6)
 				}
-				restore := sys.Install(gate, nil)
+				restore := sys.Install(gate, gate)
 				errno := test.f()
 				restore()
 				if calls <= k {
 					break
 				}
-				// OpenMapped has other ways to go on.
-				if errno != injected && test.name != "OpenMapped" {
+				if errno != injected && !slices.Contains(withOtherWays, test.name) {
 					t.Errorf("%s: call %d (number %d) failed with %v: %v", test.name, k, hit, injected, errno)
 				}
 				if k > 10000 {

@@ -19,7 +19,7 @@ func (d *Dir) FDs(scratch []byte, out []int32) (n int, more bool, errno sys.Errn
 
 // FDLink reads what descriptor fd of the process is: a path, or a text like "pipe:[123]". n == len(buf) means that it
 // may have been cut: the kernel cuts without a word. A buffer of 4096 bytes takes all of them; of a path too
-// long for a page the kernel gives ENAMETOOLONG instead.
+// long for a page the result is ENAMETOOLONG instead.
 func (d *Dir) FDLink(fd int32, buf []byte) (n int, errno sys.Errno) {
 	if fd < 0 || len(buf) == 0 {
 		return 0, unix.EINVAL
@@ -41,7 +41,7 @@ func (d *Dir) FDStat(fd int32, st *unix.Statx_t) sys.Errno {
 // fdPath builds "fd/N" with its NUL in the Dir's own memory.
 func (d *Dir) fdPath(fd int32) []byte {
 	n := copy(d.path[:], "fd/")
-	n = appendDecimal(d.path[:], n, uint64(fd))
+	n = d.number(n, 10, uint64(fd))
 	d.path[n] = 0
 	return d.path[:n+1]
 }

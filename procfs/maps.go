@@ -23,7 +23,7 @@ type Mapping struct {
 	Perm   Perm
 
 	// Name is the text after the columns exactly as it stands in the line: "" for anonymous memory, a path (with
-	// " (deleted)" behind it when the file has no name any more, and newlines escaped, see UnescapeName), or a word in
+	// " (deleted)" after it when the file has no name any more, and newlines escaped, see UnescapeName), or a word in
 	// brackets. It points into the parsed bytes.
 	Name []byte
 }
@@ -31,7 +31,7 @@ type Mapping struct {
 // Size is the length of the mapping in bytes.
 func (m *Mapping) Size() uint64 { return m.End - m.Start }
 
-// Contains says whether addr lies in the mapping.
+// Contains reports whether addr lies in the mapping.
 func (m *Mapping) Contains(addr uint64) bool { return addr >= m.Start && addr < m.End }
 
 // ParseMapsLine reads one line, with or without its newline. It is not ok when a column is missing or malformed, the
@@ -92,7 +92,7 @@ func (r *MapsReader) Next(m *Mapping) bool {
 	}
 }
 
-// parseColumns reads "START-END PERM OFFSET MAJOR:MINOR INODE" and the blanks behind it into m, and returns the index
+// parseColumns reads "START-END PERM OFFSET MAJOR:MINOR INODE" and the blanks after it into m, and returns the index
 // of the name (the end of the line when there is none), or -1. It never looks beyond the first newline.
 func parseColumns(b []byte, m *Mapping) int {
 	start, i := hexAt(b, 0)
@@ -194,7 +194,7 @@ func UnescapeName(dst, name []byte) int {
 // deletedSuffix is what d_path adds to the path of a file without a name (fs/d_path.c).
 const deletedSuffix = " (deleted)"
 
-// Deleted says whether the name ends in " (deleted)": the file has no name any more. A file whose own name ends so
+// Deleted reports whether the name ends in " (deleted)": the file has no name any more. A file whose own name ends so
 // looks the same; its inode number at that path tells.
 func (m *Mapping) Deleted() bool { return hasSuffix(m.Name, deletedSuffix) && m.Name[0] == '/' }
 
@@ -206,21 +206,21 @@ func (m *Mapping) TrimDeleted() []byte {
 	return m.Name
 }
 
-// IsPath says whether the name is a path: it starts with a slash. That includes what has a path but no file of its own
+// IsPath reports whether the name is a path: it starts with a slash. That includes what has a path but no file of its own
 // on a disk, see SysV, IsMemfd, IsAshmem and IsDevZero.
 func (m *Mapping) IsPath() bool { return len(m.Name) > 0 && m.Name[0] == '/' }
 
-// IsVDSO says whether this is the code that the kernel puts into every process.
+// IsVDSO reports whether this is the code that the kernel puts into every process.
 func (m *Mapping) IsVDSO() bool { return string(m.Name) == "[vdso]" }
 
-// IsVsyscall says whether this is the fixed page of old x86 programs. The kernel shows it in every process (its gate
+// IsVsyscall reports whether this is the fixed page of old x86 programs. The kernel shows it in every process (its gate
 // area) although it belongs to none, and it can't be read through process_vm_readv.
 func (m *Mapping) IsVsyscall() bool { return string(m.Name) == "[vsyscall]" }
 
-// IsHeap says whether this is the area of brk(2).
+// IsHeap reports whether this is the area of brk(2).
 func (m *Mapping) IsHeap() bool { return string(m.Name) == "[heap]" }
 
-// IsStack says whether this is the main thread's stack, "[stack]", or one of a thread, "[stack:TID]" (only Linux 3.4 to
+// IsStack reports whether this is the main thread's stack, "[stack]", or one of a thread, "[stack:TID]" (only Linux 3.4 to
 // 4.4 name those; Android's C library names them "[anon:stack_and_tls:TID]", for which see StackTID).
 func (m *Mapping) IsStack() bool {
 	return string(m.Name) == "[stack]" || hasPrefix(m.Name, "[stack:") && m.StackTID() != 0
@@ -274,12 +274,12 @@ func (m *Mapping) SysV() (key uint32, ok bool) {
 	return uint32(v), true
 }
 
-// IsMemfd says whether this is a file of memfd_create(2), "/memfd:NAME (deleted)".
+// IsMemfd reports whether this is a file of memfd_create(2), "/memfd:NAME (deleted)".
 func (m *Mapping) IsMemfd() bool { return hasPrefix(m.Name, "/memfd:") }
 
-// IsAshmem says whether this is Android's named shared memory.
+// IsAshmem reports whether this is Android's named shared memory.
 func (m *Mapping) IsAshmem() bool { return hasPrefix(m.Name, "/dev/ashmem") }
 
-// IsDevZero says whether this is shared anonymous memory, which the kernel shows as "/dev/zero (deleted)", or a mapping
+// IsDevZero reports whether this is shared anonymous memory, which the kernel shows as "/dev/zero (deleted)", or a mapping
 // of the device itself.
 func (m *Mapping) IsDevZero() bool { return string(m.TrimDeleted()) == "/dev/zero" }

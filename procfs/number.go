@@ -95,34 +95,6 @@ func int32At(b []byte, i int) int32 {
 	return int32(v)
 }
 
-// appendDecimal writes v at dst[n:], which must have room for 20 bytes, and returns the index after it.
-func appendDecimal(dst []byte, n int, v uint64) int {
-	var digits [20]byte
-	i := len(digits)
-	for {
-		i--
-		digits[i] = byte('0' + v%10)
-		if v /= 10; v == 0 {
-			break
-		}
-	}
-	return n + copy(dst[n:], digits[i:])
-}
-
-// appendHex writes v in lower-case hexadecimal without leading zeros at dst[n:], which must have room for 16 bytes.
-func appendHex(dst []byte, n int, v uint64) int {
-	var digits [16]byte
-	i := len(digits)
-	for {
-		i--
-		digits[i] = "0123456789abcdef"[v&15]
-		if v >>= 4; v == 0 {
-			break
-		}
-	}
-	return n + copy(dst[n:], digits[i:])
-}
-
 // hasPrefix and hasSuffix compare bytes with a constant without converting either.
 func hasPrefix(b []byte, s string) bool { return len(b) >= len(s) && string(b[:len(s)]) == s }
 

@@ -45,11 +45,11 @@ func unquote(dst, v []byte) int {
 	return n
 }
 
-// escapable says whether a backslash escapes c inside double quotes.
+// escapable reports whether a backslash escapes c inside double quotes.
 func escapable(c byte) bool { return c == '$' || c == '`' || c == '"' || c == '\\' }
 
 // ParseBuildProp looks up key ("ro.build.version.release" and so on) in the text of Android's build.prop: KEY=VALUE
-// lines, comments behind #. The value runs to the end of the line; blanks at both ends are cut. A read-only property
+// lines, comments after #. The value runs to the end of the line; blanks at both ends are cut. A read-only property
 // keeps its first value, so the first line counts. nil: not there.
 func ParseBuildProp(b []byte, key string) []byte {
 	for len(b) > 0 {

@@ -28,7 +28,7 @@ type ProcmapQuery struct {
 	Size        uint64 // of this struct
 	QueryFlags  uint64
 	QueryAddr   uint64
-	VMAStart    uint64 // from here on filled by the kernel, but for the four fields that tell it about the buffers
+	VMAStart    uint64 // from here on filled by the kernel, except the four fields that describe the buffers
 	VMAEnd      uint64
 	VMAFlags    uint64
 	VMAPageSize uint64
@@ -71,7 +71,7 @@ func (d *Dir) QueryMapping(mapsFd int, addr uint64, flags uint64, q *Query) sys.
 	return sys.Ioctl(mapsFd, PROCMAP_QUERY, unsafe.Pointer(q))
 }
 
-// CanQuery says whether the kernel behind mapsFd knows PROCMAP_QUERY. One call is enough for the life of the
+// CanQuery reports whether the kernel behind mapsFd knows PROCMAP_QUERY. One call is enough for the life of the
 // program; it uses q.
 func (d *Dir) CanQuery(mapsFd int, q *Query) bool {
 	errno := d.QueryMapping(mapsFd, 0, PROCMAP_QUERY_COVERING_OR_NEXT_VMA, q)

@@ -11,9 +11,9 @@ import (
 // CAP_CHECKPOINT_RESTORE and CAP_SYS_ADMIN. ENOENT: no file is mapped there.
 func (d *Dir) OpenMapFile(start, end uint64) (fd int, errno sys.Errno) {
 	n := copy(d.path[:], "map_files/")
-	n = appendHex(d.path[:], n, start)
+	n = d.number(n, 16, start)
 	d.path[n] = '-'
-	n = appendHex(d.path[:], n+1, end)
+	n = d.number(n+1, 16, end)
 	d.path[n] = 0
 	return sys.OpenBytes(d.fd, d.path[:n+1], unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
 }
@@ -53,7 +53,7 @@ func (d *Dir) OpenMapped(m *Mapping, st *unix.Statx_t) (fd int, errno sys.Errno)
 	return fd, errno
 }
 
-// sameMountNamespace says whether the process and the reader see the same mounts; st is overwritten.
+// sameMountNamespace reports whether the process and the reader see the same mounts; st is overwritten.
 func (d *Dir) sameMountNamespace(st *unix.Statx_t) bool {
 	if sys.Statx(d.fd, "ns/mnt\x00", 0, unix.STATX_INO, st) != 0 {
 		return false
@@ -68,7 +68,7 @@ func (d *Dir) sameMountNamespace(st *unix.Statx_t) bool {
 // a line of maps use OpenMapped.
 //
 // On kernels without openat2 (before 5.6, or forbidden by a seccomp filter) a symbolic link in the path is not
-// followed but gives ELOOP: the paths that the kernel writes into maps have none. EINVAL: not an absolute path, or not a
+// followed: the result is ELOOP: the paths that the kernel writes into maps have none. EINVAL: not an absolute path, or not a
 // regular file (a FIFO or a device is never opened). EACCES, EPERM: the caller may not look below root.
 func (d *Dir) OpenRoot(path []byte, st *unix.Statx_t) (fd int, errno sys.Errno) {
 	if len(path) == 0 || path[0] != '/' {
@@ -171,12 +171,12 @@ func (d *Dir) reopen(handle int, m *Mapping, st *unix.Statx_t) (fd int, errno sy
 		return -1, unix.ESTALE
 	}
 	n := copy(d.path[:], "/proc/self/fd/")
-	n = appendDecimal(d.path[:], n, uint64(handle))
+	n = d.number(n, 10, uint64(handle))
 	d.path[n] = 0
 	return sys.OpenBytes(sys.AT_FDCWD, d.path[:n+1], unix.O_RDONLY|unix.O_NOCTTY)
 }
 
-// SameFile says whether st is the file that m maps: inode and device are equal. Two devices that both have major number 0
+// SameFile reports whether st is the file that m maps: inode and device are equal. Two devices that both have major number 0
 // pass for equal, because on btrfs maps shows the number of the file system and statx that of the subvolume. On
 // overlayfs before Linux 6.8 or so maps shows the file of a layer, which is never equal.
 func (m *Mapping) SameFile(st *unix.Statx_t) bool {

@@ -1,6 +1,10 @@
 package procfs
 
-import "bytes"
+import (
+	"bytes"
+
+	"minidump/internal/sys"
+)
 
 // Stat is /proc/PID/stat or /proc/PID/task/TID/stat (proc(5); do_task_stat in the kernel's fs/proc/array.c). Times are in
 // clock ticks: AT_CLKTCK of the auxiliary vector gives how many there are in a second, 100 nearly everywhere.
@@ -49,29 +53,22 @@ type Stat struct {
 func (s *Stat) Parse(b []byte) (ok bool) {
 	*s = Stat{}
 	pid, i := signedAt(b, 0)
-	if i == 0 || i+2 > len(b) || b[i] != ' ' || b[i+1] != '(' {
+	if i == 0 || int64(int32(pid)) != pid || !hasPrefix(b[i:], " (") {
 		return false
 	}
-	open := i + 1
-	end := bytes.LastIndexByte(b, ')')
-	if end <= open || end+3 > len(b) || b[end+1] != ' ' {
+	name, b, ok := sys.SplitStat(b)
+	if !ok {
 		return false
 	}
-	s.PID = int32At(b, 0)
-	if int64(s.PID) != pid {
-		s.PID = 0
-		return false
-	}
-	s.Comm = b[open+1 : end : end]
-	s.State = b[end+2]
-	i = end + 3
+	s.PID, s.Comm, s.State = int32(pid), name, b[0]
+	i = 1
 	// The numbers from field 4 on, by their number in proc(5). One is an unsigned 64-bit number or a signed one: the sign
 	// stays in the bits.
 	var f [53]uint64
 	field := 4
 	for ; field < len(f) && i < len(b) && b[i] == ' '; field++ {
 		i++
-		next := i
+		var next int
 		if i < len(b) && b[i] == '-' {
 			var v int64
 			v, next = signedAt(b, i)
@@ -117,4 +114,34 @@ func nextLine(b []byte) (line, rest []byte) {
 		return b[:i], b[i+1:]
 	}
 	return b, nil
+}
+
+// Statm is /proc/PID/statm (proc(5); proc_pid_statm in the kernel's fs/proc/array.c), in pages. Size and Data change with the
+// memory map: with every mapping that comes, goes, grows or shrinks, and with most changes of protection.
+type Statm struct {
+	Size     uint64 // of all mappings
+	Resident uint64
+	Shared   uint64 // resident pages of files and shared memory
+	Text     uint64 // of the program's code
+	Data     uint64 // of private writable mappings and stacks
+}
+
+// ParseStatm reads a statm file. It is ok when all numbers are there.
+func ParseStatm(b []byte) (s Statm, ok bool) {
+	var f [6]uint64 // the fifth, libraries, has been 0 since Linux 2.6
+	i := 0
+	for k := range f {
+		if k > 0 {
+			if i >= len(b) || b[i] != ' ' {
+				return Statm{}, false
+			}
+			i++
+		}
+		v, next := decimalAt(b, i)
+		if next == i {
+			return Statm{}, false
+		}
+		f[k], i = v, next
+	}
+	return Statm{Size: f[0], Resident: f[1], Shared: f[2], Text: f[3], Data: f[5]}, true
 }

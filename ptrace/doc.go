@@ -9,6 +9,9 @@
 //	t.Regset(th.TID, ...)                 // those whose State is Stopped
 //	t.Detach(threads)
 //
+// A caller whose program collects garbage meanwhile makes the pause shorter by AttachAll, Pin and Interrupt in place of Seize:
+// see AttachAll.
+//
 // # All threads
 //
 // Threads are born while others are being stopped, so the list is read again until nothing is new. That is not enough:
@@ -47,8 +50,9 @@
 //
 // # Rules
 //
-// Nothing allocates after New, and nothing uses the Go scheduler but PTRACE_SEIZE and sleeps of more than 100
-// microseconds, which tell it that they may take long. No wait is without a deadline but the one inside PTRACE_SEIZE (see
-// Reap), and none is for any child but the tracees. All structures that the kernel fills lie in the
-// Tracer; buffers that a caller passes must be in the heap or in mapped memory, not on a goroutine stack.
+// Nothing allocates after New. Nothing uses the Go scheduler except PTRACE_SEIZE and sleeps of more than 100
+// microseconds, which tell it that they may take long; in a pinned session (see Pin) these sleeps do so only after 5 ms.
+// Every wait has a deadline except the one inside PTRACE_SEIZE (see Reap), and none is for a child that is not traced. All
+// structures that the kernel fills lie in the Tracer; buffers that a caller passes must be in the heap or in mapped
+// memory, not on a goroutine stack.
 package ptrace

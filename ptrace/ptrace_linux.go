@@ -1,8 +1,6 @@
 package ptrace
 
 import (
-	"unsafe"
-
 	"minidump/internal/sys"
 
 	"golang.org/x/sys/unix"
@@ -31,9 +29,10 @@ const (
 	TimedOut              // it had not stopped when the deadline passed
 	Denied                // EPERM: no permission, or another tracer has it
 	Failed                // PTRACE_SEIZE failed for another reason, see Errno
+	Attached              // traced and not told to stop, see AttachAll
 )
 
-var stateNames = [...]string{"listed", "seized", "stopped", "gone", "timed out", "denied", "failed"}
+var stateNames = [...]string{"listed", "seized", "stopped", "gone", "timed out", "denied", "failed", "attached"}
 
 // String returns a short English name.
 func (s State) String() string {
@@ -59,15 +58,17 @@ const MaxLeftover = 4096
 // Tracer stops and reads the threads of one process. All calls must come from the OS thread of the first Seize.
 // It is one heap object that holds everything the kernel reads or writes.
 type Tracer struct {
-	info   [128]byte // struct siginfo; first, so that it is aligned
-	ts     unix.Timespec
-	iov    unix.Iovec
-	word   uintptr
-	pid    int32
-	status int32
-	old    bool // waitid does not know __WALL (before Linux 4.7)
-	path   [40]byte
-	stat   [256]byte
+	info     [128]byte // struct siginfo; first, so that it is aligned
+	ts       unix.Timespec
+	iov      unix.Iovec
+	word     uintptr
+	pid      int32
+	status   int32
+	old      bool  // waitid does not know __WALL (before Linux 4.7)
+	pinned   bool  // see Pin
+	pinUntil int64 // Monotonic time from which waits give the processor up
+	path     [40]byte
+	stat     [256]byte
 
 	nleft int
 	over  int // leftovers for which there was no room
@@ -91,14 +92,20 @@ func (t *Tracer) Init(pid int) {
 // Failed. No ptrace option is set: above all not PTRACE_O_EXITKILL. While another thread of the target is in execve it
 // waits for that, in rare cases for ever: see Reap.
 func (t *Tracer) Seize(th *Thread) {
-	tid := int(th.TID)
+	if t.attach(th) {
+		t.interrupt(th)
+	}
+}
+
+// attach attaches to th. The state becomes Attached, or Gone, Denied or Failed.
+func (t *Tracer) attach(th *Thread) (ok bool) {
 	*th = Thread{TID: th.TID}
-	e := sys.PtraceSeize(tid)
+	e := t.seizeCall(int(th.TID))
 	switch {
 	case e == 0:
 	case e == unix.ESRCH:
 		th.State, th.Errno = Gone, e
-		return
+		return false
 	case e == unix.EPERM && t.forget(th.TID):
 		// Left over from an earlier session: it is ours already.
 	case e == unix.EPERM:
@@ -107,19 +114,26 @@ func (t *Tracer) Seize(th *Thread) {
 		if state, _, e := t.readStat(th.TID); state == 'Z' || state == 'X' || e == unix.ENOENT || e == unix.ESRCH {
 			th.State = Gone
 		}
-		return
+		return false
 	default:
 		th.State, th.Errno = Failed, e
-		return
+		return false
 	}
+	th.State = Attached
+	return true
+}
+
+// interrupt tells an attached thread to stop.
+func (t *Tracer) interrupt(th *Thread) {
 	th.State = Seized
 	// An error here means that the thread is dying; Collect finds out. A second try costs nothing.
-	if e = sys.Ptrace(unix.PTRACE_INTERRUPT, tid, 0, 0); e != 0 {
-		e = sys.Ptrace(unix.PTRACE_INTERRUPT, tid, 0, 0)
+	e := sys.Ptrace(unix.PTRACE_INTERRUPT, int(th.TID), 0, 0)
+	if e != 0 {
+		e = sys.Ptrace(unix.PTRACE_INTERRUPT, int(th.TID), 0, 0)
 	}
 	th.Errno = e
 	if e == unix.ESRCH && th.TID != t.pid {
-		// It may have become the main thread by an execve while PTRACE_SEIZE waited, and is traced under that id.
+		// It may have become the main thread by an execve since it was attached to, and is traced under that id.
 		t.keep(t.pid)
 	}
 }
@@ -261,202 +275,6 @@ func (t *Tracer) askStop(tid int32) (signal int32, event uint8, groupStop, ok bo
 	return signal, 0, false, true
 }
 
-// stopKind takes apart the status of a stop: the signal number, and above it the ptrace event.
-func stopKind(status int32) (signal int32, event uint8, groupStop bool) {
-	signal, event = status&0x7f, uint8(status>>8)
-	if event == 0 {
-		return signal, 0, false
-	}
-	switch unix.Signal(signal) {
-	case unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU:
-		groupStop = event == PTRACE_EVENT_STOP
-	}
-	return 0, event, groupStop
-}
-
-// wait asks what has happened to tid, without consuming it (see the package comment), and without waiting. A code of
-// 0 means that nothing has.
-func (t *Tracer) wait(tid int32) (code, status int32, errno sys.Errno) {
-	options := unix.WSTOPPED | unix.WEXITED | unix.WNOHANG | unix.WNOWAIT
-	if !t.old {
-		errno = sys.Waitid(int(tid), &t.info, options|unix.WALL)
-		if errno == unix.ECHILD { // asked twice: a thread that is taken for gone would be left stopped for good
-			errno = sys.Waitid(int(tid), &t.info, options|unix.WALL)
-		}
-		if errno != unix.EINVAL {
-			return t.childInfo(errno)
-		}
-		t.old = true
-	}
-	// Before Linux 4.7 waitid sees no thread but the main one. wait4 does, but consumes what it reports.
-	if tid == t.pid {
-		return t.childInfo(sys.Waitid(int(tid), &t.info, options))
-	}
-	t.status = 0
-	r, errno := sys.Wait4(int(tid), &t.status, unix.WNOHANG|unix.WALL)
-	switch {
-	case errno != 0 || r == 0:
-		return 0, 0, errno
-	case t.status&0xff == 0x7f:
-		return cldTrapped, t.status >> 8, 0
-	default:
-		return cldExited, t.status, 0
-	}
-}
-
-// reap lets a dead thread vanish, and passes the exit of a main thread on to its parent. If the parent is this
-// process, it is left for whoever waits there.
-func (t *Tracer) reap(tid int32) bool {
-	if tid == t.pid {
-		_, ppid, e := t.readStat(tid)
-		if e != 0 {
-			return false // not known: rather leave it
-		}
-		if int(ppid) == sys.Getpid() {
-			return true
-		}
-	}
-	options := unix.WEXITED | unix.WNOHANG
-	if t.old {
-		t.status = 0
-		_, e := sys.Wait4(int(tid), &t.status, unix.WNOHANG|unix.WALL)
-		return e == 0 || e == unix.ECHILD
-	}
-	e := sys.Waitid(int(tid), &t.info, options|unix.WALL)
-	return e == 0 || e == unix.ECHILD
-}
-
-// Detach lets every thread of ths go on that Seize has attached to, in whatever state it is, with the signal that it
-// was about to take. Threads of a stopped process stay stopped. A thread that can't be let go of (see the package
-// comment) is kept for Release and counted by Leftover. All states become Listed, but for Gone, Denied and Failed.
-func (t *Tracer) Detach(ths []Thread) {
-	late := 0
-	for i := range ths {
-		th := &ths[i]
-		switch th.State {
-		case Stopped:
-			// A stopped main thread may have become another thread by its execve.
-			if th.TID != t.pid {
-				th.Errno = sys.Ptrace(unix.PTRACE_DETACH, int(th.TID), 0, uintptr(th.Signal))
-				if th.Errno == 0 {
-					th.State = Listed
-					continue
-				}
-			}
-			if t.letGo(th.TID, th.Signal) {
-				th.State = Listed
-			} else {
-				late++
-			}
-		case Seized, TimedOut:
-			th.State = Listed
-			if !t.letGo(th.TID, 0) {
-				t.keep(th.TID)
-			}
-		}
-	}
-	// A thread that was stopped and now is not has been killed, and is dead in a moment.
-	deadline := Monotonic() + killWait
-	for round := 0; late > 0 && t.giveWay(round, deadline); round++ {
-		late = 0
-		for i := range ths {
-			th := &ths[i]
-			if th.State == Stopped {
-				if t.letGo(th.TID, th.Signal) {
-					th.State = Listed
-				} else {
-					late++
-				}
-			}
-		}
-	}
-	for i := range ths {
-		if th := &ths[i]; late > 0 && th.State == Stopped {
-			th.State = Listed
-			t.keep(th.TID)
-		}
-	}
-}
-
-// letGo detaches from tid if it is in a stop, reaps it if it is dead, and reports whether it is traced no longer.
-// The signal is one that a consumed stop has reported.
-func (t *Tracer) letGo(tid, signal int32) bool {
-	for range 3 {
-		code, status, e := t.wait(tid)
-		switch {
-		case e == unix.ECHILD:
-			return true
-		case e != 0:
-			continue
-		case code == cldExited || code == cldKilled || code == cldDumped:
-			return t.reap(tid)
-		case code != 0:
-			signal, _, _ = stopKind(status)
-		case !t.old:
-			var stopped bool
-			if signal, _, _, stopped = t.askStop(tid); !stopped {
-				return false
-			}
-		}
-		if sys.Ptrace(unix.PTRACE_DETACH, int(tid), 0, uintptr(signal)) == 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// Leftover returns how many threads are still traced after Detach because they could not be stopped, and will hang
-// when they can, unless they are let go of (see the package comment).
-func (t *Tracer) Leftover() int { return t.nleft + t.over }
-
-// Release tries to let go of the threads that Detach could not, until none is left or Monotonic() has reached
-// deadline; a deadline in the past makes it try once. It returns how many are left.
-func (t *Tracer) Release(deadline int64) (left int) {
-	for round := 0; ; round++ {
-		n := 0
-		for i := range t.nleft {
-			tid := t.left[i]
-			if round%8 == 0 {
-				sys.Ptrace(unix.PTRACE_INTERRUPT, int(tid), 0, 0) // see recheck
-			}
-			if !t.letGo(tid, 0) {
-				t.left[n] = tid
-				n++
-			}
-		}
-		t.nleft = n
-		if n == 0 || !t.giveWay(round, deadline) {
-			return t.Leftover()
-		}
-	}
-}
-
-func (t *Tracer) keep(tid int32) {
-	for i := range t.nleft {
-		if t.left[i] == tid {
-			return
-		}
-	}
-	if t.nleft == len(t.left) {
-		t.over++
-		return
-	}
-	t.left[t.nleft] = tid
-	t.nleft++
-}
-
-// forget takes tid off the leftovers and reports whether it was there.
-func (t *Tracer) forget(tid int32) bool {
-	for i := range t.nleft {
-		if t.left[i] == tid {
-			t.nleft--
-			t.left[i] = t.left[t.nleft]
-			return true
-		}
-	}
-	return false
-}
-
 // How giveWay waits: first it only lets others run, since most stops take microseconds, then it sleeps.
 const (
 	yields   = 4
@@ -484,96 +302,6 @@ func (t *Tracer) giveWay(round int, deadline int64) bool {
 		sleep = minSleep << shift
 	}
 	sleep = min(sleep, rest)
-	t.ts = unix.NsecToTimespec(sleep)
-	if e := sys.Nanosleep(&t.ts, sleep > rawSleep); e != 0 && e != unix.EINTR {
-		sys.Yield()
-	}
+	t.sleep(sleep)
 	return true
-}
-
-// Regset reads the register set note (NT_PRSTATUS, NT_PRFPREG, NT_X86_XSTATE, …) of a Stopped thread into buf, and
-// returns how many bytes the kernel stored: fewer than len(buf) if the set is smaller. EINVAL means that this machine
-// has no such set, ENODEV that the thread has not used it.
-func (t *Tracer) Regset(tid int32, note uint32, buf []byte) (n int, errno sys.Errno) {
-	t.iov.Base = unsafe.SliceData(buf)
-	t.iov.SetLen(len(buf))
-	e := sys.Ptrace(unix.PTRACE_GETREGSET, int(tid), uintptr(note), uintptr(unsafe.Pointer(&t.iov)))
-	t.iov.Base = nil
-	if e != 0 {
-		return 0, e
-	}
-	return min(int(t.iov.Len), len(buf)), 0
-}
-
-// SigInfo reads the siginfo of a thread in a signal-delivery-stop into buf, in the layout of the target's machine.
-func (t *Tracer) SigInfo(tid int32, buf *[128]byte) sys.Errno {
-	return sys.Ptrace(unix.PTRACE_GETSIGINFO, int(tid), 0, uintptr(unsafe.Pointer(buf)))
-}
-
-// Peek reads memory of a Stopped thread's process word by word (PTRACE_PEEKDATA). It is slow, and meant for when
-// process_vm_readv and /proc/PID/mem both fail. It returns the bytes read before the first word that failed, and why
-// that failed.
-func (t *Tracer) Peek(tid int32, addr uint64, p []byte) (n int, errno sys.Errno) {
-	const size = uint64(unsafe.Sizeof(t.word))
-	for n < len(p) {
-		at := addr + uint64(n)
-		if at < addr || uint64(uintptr(at)) != at {
-			return n, unix.EFAULT
-		}
-		if e := sys.Ptrace(unix.PTRACE_PEEKDATA, int(tid), uintptr(at&^(size-1)), uintptr(unsafe.Pointer(&t.word))); e != 0 {
-			return n, e
-		}
-		word := unsafe.Slice((*byte)(unsafe.Pointer(&t.word)), size)
-		n += copy(p[n:], word[at&(size-1):])
-	}
-	return n, 0
-}
-
-// readStat reads the state letter and the parent's id of a thread from /proc/PID/task/TID/stat.
-func (t *Tracer) readStat(tid int32) (state byte, ppid int32, errno sys.Errno) {
-	n := copy(t.path[:], "/proc/")
-	n = t.pathNumber(n, t.pid)
-	n += copy(t.path[n:], "/task/")
-	n = t.pathNumber(n, tid)
-	n += copy(t.path[n:], "/stat\x00")
-	fd, errno := sys.OpenBytes(unix.AT_FDCWD, t.path[:n], unix.O_RDONLY)
-	if errno != 0 {
-		return 0, 0, errno
-	}
-	r, errno := sys.Read(fd, t.stat[:])
-	sys.Close(fd)
-	if errno != 0 {
-		return 0, 0, errno
-	}
-	// "TID (NAME) STATE PPID …", where NAME (up to 64 bytes) may hold anything.
-	b := t.stat[:r]
-	i := len(b) - 1
-	for i >= 0 && b[i] != ')' {
-		i--
-	}
-	if i < 0 || i+4 >= len(b) {
-		return 0, 0, unix.EINVAL
-	}
-	state = b[i+2]
-	for _, c := range b[i+4:] {
-		if c < '0' || c > '9' {
-			return state, ppid, 0
-		}
-		ppid = ppid*10 + int32(c-'0')
-	}
-	return 0, 0, unix.EINVAL
-}
-
-func (t *Tracer) pathNumber(n int, v int32) int {
-	var digits [10]byte
-	i := len(digits)
-	for {
-		i--
-		digits[i] = byte('0' + v%10)
-		v /= 10
-		if v <= 0 || i == 0 {
-			break
-		}
-	}
-	return n + copy(t.path[n:], digits[i:])
 }

@@ -9,6 +9,44 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Regset reads the register set note (NT_PRSTATUS, NT_PRFPREG, NT_X86_XSTATE, …) of a Stopped thread into buf, and
+// returns how many bytes the kernel stored: fewer than len(buf) if the set is smaller. EINVAL means that this machine
+// has no such set, ENODEV that the thread has not used it.
+func (t *Tracer) Regset(tid int32, note uint32, buf []byte) (n int, errno sys.Errno) {
+	t.iov.Base = unsafe.SliceData(buf)
+	t.iov.SetLen(len(buf))
+	e := sys.Ptrace(unix.PTRACE_GETREGSET, int(tid), uintptr(note), uintptr(unsafe.Pointer(&t.iov)))
+	t.iov.Base = nil
+	if e != 0 {
+		return 0, e
+	}
+	return min(int(t.iov.Len), len(buf)), 0
+}
+
+// SigInfo reads the siginfo of a thread in a signal-delivery-stop into buf, in the layout of the target's machine.
+func (t *Tracer) SigInfo(tid int32, buf *[128]byte) sys.Errno {
+	return sys.Ptrace(unix.PTRACE_GETSIGINFO, int(tid), 0, uintptr(unsafe.Pointer(buf)))
+}
+
+// Peek reads memory of a Stopped thread's process word by word (PTRACE_PEEKDATA). It is slow, and meant for when
+// process_vm_readv and /proc/PID/mem both fail. It returns the bytes read before the first word that failed, and why
+// that failed.
+func (t *Tracer) Peek(tid int32, addr uint64, p []byte) (n int, errno sys.Errno) {
+	const size = uint64(unsafe.Sizeof(t.word))
+	for n < len(p) {
+		at := addr + uint64(n)
+		if at < addr || uint64(uintptr(at)) != at {
+			return n, unix.EFAULT
+		}
+		if e := sys.Ptrace(unix.PTRACE_PEEKDATA, int(tid), uintptr(at&^(size-1)), uintptr(unsafe.Pointer(&t.word))); e != 0 {
+			return n, e
+		}
+		word := unsafe.Slice((*byte)(unsafe.Pointer(&t.word)), size)
+		n += copy(p[n:], word[at&(size-1):])
+	}
+	return n, 0
+}
+
 // The requests from before PTRACE_GETREGSET (Linux 2.6.34). Their numbers mean other things on some machines, and they
 // store a struct of fixed size without asking how much room there is; so each machine that has them states the size in
 // bytes, 0 where it has none.

@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"minidump/internal/victims"
 )
 
 // vforkAndWait makes a child and waits in the kernel, in state D, until the child ends, which it does when mem.Stop
@@ -60,6 +62,7 @@ func stuckVictim(t *testing.T) (v *victim, tid int32) {
 }
 
 func TestStuckThread(t *testing.T) {
+	victims.SkipEmulated(t, "it races a whole execve against a deadline")
 	patience := 200 * time.Millisecond
 	if rounds(60) < 60 {
 		patience = 2 * time.Second

@@ -40,9 +40,9 @@ const (
 // PTRACE_TRACEME and execve.
 //
 // A process that was traced by PTRACE_TRACEME can't listen to group-stops, and the kernel has no way to make it a seized
-// one but to let go of it. So it is let go of into a SIGSTOP, which only its parent (this process) is told of, seized
+// one but to let go of it. So it is let go of into a SIGSTOP, which only its parent (this process) learns of, seized
 // in there, and woken by SIGCONT, for which the first Next that reports one can be told by its sender. Afterwards it is in
-// that group-stop, out of which the caller sends it a SIGCONT and then Continues it; or in another stop, for Next to
+// that group-stop, which the caller ends by SIGCONT and then Continues it; or in another stop, for Next to
 // report, if someone else's SIGCONT has revoked that one.
 func (w *Watch) Adopt(pid int, mask *unix.Sigset_t, options int) sys.Errno {
 	if e := w.awaitStop(pid); e != 0 {
@@ -187,7 +187,7 @@ func (w *Watch) Detach(tid, signal int32) sys.Errno {
 	return sys.Ptrace(unix.PTRACE_DETACH, int(tid), 0, uintptr(signal))
 }
 
-// EventMessage gives the number that comes with a PTRACE_EVENT_* stop: the id of the new thread, the former id of the one
+// EventMessage returns the number that comes with a PTRACE_EVENT_* stop: the id of the new thread, the former id of the one
 // that has called execve, or the wait status with which a thread ends.
 func (w *Watch) EventMessage(tid int32) (uint32, sys.Errno) {
 	w.word = 0
@@ -195,7 +195,7 @@ func (w *Watch) EventMessage(tid int32) (uint32, sys.Errno) {
 	return uint32(w.word), e
 }
 
-// Supported tells whether the kernel's waitid can do what a Watch needs, and whether the calling OS thread has no
+// Supported reports whether the kernel's waitid can do what a Watch needs, and whether the calling OS thread has no
 // children. A kernel that can't do the one can't tell the other, which matters to none that sets Plain.
 func (w *Watch) Supported() (supported, childless bool) {
 	_, e := w.Next(false, false)

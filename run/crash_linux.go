@@ -13,6 +13,7 @@ import (
 
 	"minidump"
 	"minidump/context"
+	"minidump/internal/deadline"
 	"minidump/internal/sys"
 	"minidump/procfs"
 	"minidump/ptrace"
@@ -56,14 +57,20 @@ func (r *runner) remember(t *watchedThread, stop ptrace.Stop, status *procfs.Sta
 	if err != nil || !isFault(c) && !raised || !f.regs.read(r.regs, stop.TID) {
 		return
 	}
-	if raised {
-		t.abort = f // it may well come of the fault: that is kept
-	} else {
+	if len(t.caught) == maxCaught {
+		t.caught = append(t.caught[:0], t.caught[1:]...)
+	}
+	t.caught = append(t.caught, f)
+	if !raised {
 		t.fault, t.process.fault = f, f
 	}
 }
 
-// isFault tells a signal that the kernel raised for what the thread did (si_code above SI_USER).
+// maxCaught is how many of a thread's signals are remembered. A handler that writes a report may raise and repair some dozens of
+// faults on purpose, and the first one is wanted.
+const maxCaught = 64
+
+// isFault reports whether the kernel raised a signal for what the thread did (si_code above SI_USER).
 func isFault(c *context.Crash) bool { return c.Code > context.SI_USER }
 
 func sentBySelf(c *context.Crash, status *procfs.Status) bool {
@@ -73,7 +80,7 @@ func sentBySelf(c *context.Crash, status *procfs.Status) bool {
 // read reads the registers of a stopped thread.
 func (t *threadRegisters) read(from *ptrace.Tracer, tid int32) bool {
 	gp := make([]byte, max(context.Native.GPSize(), 512))
-	n, errno := from.Regset(tid, unix.NT_PRSTATUS, gp)
+	n, errno := from.Regset(tid, context.NT_PRSTATUS, gp)
 	if errno != 0 {
 		if n, errno = from.GetRegs(tid, gp); errno != 0 {
 			return false
@@ -101,10 +108,27 @@ func (t *threadRegisters) set() *context.Regsets {
 func (r *runner) dump(t *watchedThread, tid int32, d death) {
 	report := Dump{PID: int(t.process.pid), TID: int(tid), Name: taskName(t.process.pid), Signal: syscall.Signal(d.signal),
 		ExitCode: d.exitCode}
+	if r.dumping != nil {
+		r.dumping.Arm(deadline.OfDump(r.o.DumpTimeout, r.o.Dump.Mode == minidump.ModeFull), func() {
+			r.dumping.Spare()
+			r.o.OnStuck(report.PID)
+		})
+		defer r.dumping.Disarm()
+	}
 	report.Err = r.write(t, tid, d, &report)
 	r.result.Dumps = append(r.result.Dumps, report)
 	r.reports <- report
 }
+
+// hurry shortens the time of a dump that is being written to hurryTime. It is called when this process or the command is told to
+// end: whoever does that usually kills both soon. A full dump keeps its time.
+func (r *runner) hurry() {
+	if r.dumping != nil && r.o.Dump.Mode != minidump.ModeFull {
+		r.dumping.Hurry(hurryTime)
+	}
+}
+
+const hurryTime = 5 * time.Second
 
 func (r *runner) write(t *watchedThread, tid int32, d death, report *Dump) error {
 	pid := t.process.pid
@@ -128,6 +152,9 @@ func (r *runner) write(t *watchedThread, tid int32, d death, report *Dump) error
 	}
 	path, err := r.out.path(report.Name, pid, time.Now())
 	if err != nil {
+		return err
+	}
+	if err := r.out.makeRoom(); err != nil {
 		return err
 	}
 	res, err := w.DumpFile(path)
@@ -157,14 +184,8 @@ func (r *runner) crash(t *watchedThread, tid int32, d death, w *minidump.Writer)
 	if f := t.fault; fresh && f != nil && c.Code == context.SI_KERNEL && f.regs.pc == now.pc && f.regs.sp == now.sp {
 		fresh = false // the kernel found no room on the stack to call the handler of that fault
 	}
-	if !fresh && haveNow {
-		if f := t.fault; f != nil && f.lasts(&now, w) {
-			return f.crash(pid, tid, w)
-		}
-		if f := t.process.fault; f != nil && time.Since(f.when) < faultLife && w.IsGo() && callShows(f, w) {
-			return f.crash(pid, tid, w)
-		}
-		if f := t.abort; f != nil && f.lasts(&now, w) {
+	if haveNow {
+		if f := r.cause(t, &now, fresh, w); f != nil {
 			return f.crash(pid, tid, w)
 		}
 	}
@@ -179,6 +200,24 @@ func (r *runner) crash(t *watchedThread, tid int32, d death, w *minidump.Writer)
 	return c
 }
 
+// cause returns the oldest remembered signal that the thread is not done with, as it is what the others came of, or nil.
+// fresh says that what ends the process is no consequence of a handler's work.
+func (r *runner) cause(t *watchedThread, now *threadRegisters, fresh bool, w *minidump.Writer) *fault {
+	var panicked *fault // Go's handler returns, to a function that panics: often on another thread in the end
+	if f := t.process.fault; !fresh && f != nil && time.Since(f.when) < faultLife && w.IsGo() && callShows(f, w) {
+		panicked = f
+	}
+	for _, f := range t.caught {
+		if fresh && f.below(now.sp, w) || !fresh && f.lasts(now, w) {
+			if panicked != nil && panicked.when.Before(f.when) {
+				return panicked // f is the abort that ends the panic: Go raises it twice, the first time to its own handler
+			}
+			return f
+		}
+	}
+	return panicked
+}
+
 // crash makes of a remembered fault what the exception stream says.
 func (f *fault) crash(pid, tid int32, w *minidump.Writer) *context.Crash {
 	c, err := context.CrashFromSiginfo(context.Native, sys.NativeOrder, pid, tid, f.info[:])
@@ -191,7 +230,7 @@ func (f *fault) crash(pid, tid int32, w *minidump.Writer) *context.Crash {
 	return c
 }
 
-// refine lets the instruction at the fault tell what siginfo does not.
+// refine completes what siginfo lacks from the instruction at the fault.
 func refine(c *context.Crash, w *minidump.Writer) {
 	code := make([]byte, 16)
 	if c.PC != 0 {
@@ -199,29 +238,58 @@ func refine(c *context.Crash, w *minidump.Writer) {
 	}
 }
 
-// lasts tells whether a thread with these registers is still occupied with its fault: it has not come further, since the
+// lasts reports whether a thread with these registers is still occupied with its fault: it has not come further, since the
 // kernel could not even call the handler, or the handler runs.
 func (f *fault) lasts(now *threadRegisters, w *minidump.Writer) bool {
 	return f.regs.pc == now.pc && f.regs.sp == now.sp || handlerRuns(f, now.sp, w)
 }
 
-// handlerRuns tells whether the signal handler of the fault has not returned, nor been left by a jump: the frame that the
-// kernel made for it is still on the stack that the thread is on. In a frame of any architecture the PC and SP of
-// the fault lie close together, in the saved registers.
-func handlerRuns(f *fault, sp uint64, w *minidump.Writer) bool {
-	const (
-		most = 64 << 10
-		near = 512
-	)
+// below reports whether the thread is in a handler of the fault that runs on an alternate stack. Unlike a frame on the stack
+// that the fault interrupted, its frame can't be left over from a handler that has returned: each handler has its frame in the
+// same place there.
+func (f *fault) below(sp uint64, w *minidump.Writer) bool {
+	var frame context.SignalFrame
+	for range maxCaught {
+		stack := readStack(sp, w)
+		if !context.FindSignalFrame(f.regs.arch, sys.NativeOrder, stack, sp, sp, &frame) {
+			return false
+		}
+		if frame.OnAltStack && (sp < frame.StackAddr || sp-frame.StackAddr >= frame.StackSize) {
+			return false
+		}
+		if !frame.Same() && frame.PC == f.regs.pc && frame.SP == f.regs.sp {
+			return true
+		}
+		if frame.Same() && frame.SP <= sp {
+			return false
+		}
+		sp = frame.SP
+	}
+	return false
+}
+
+// readStack reads up to 64 KiB from sp on: page by page, because the mapping ends somewhere.
+func readStack(sp uint64, w *minidump.Writer) []byte {
+	const most = 64 << 10
 	stack := make([]byte, most)
 	n := 0
-	for n < most { // page by page: the mapping ends somewhere
+	for n < most {
 		step := min(4096-int((sp+uint64(n))&4095), most-n)
 		got := w.ReadMemory(sp+uint64(n), stack[n:n+step])
 		if n += got; got < step {
 			break
 		}
 	}
+	return stack[:n]
+}
+
+// handlerRuns reports whether the signal handler of the fault has not returned, nor been left by a jump: the frame that the
+// kernel made for it is still on the stack that the thread is on. In a frame of any architecture the PC and SP of
+// the fault lie close together, in the saved registers.
+func handlerRuns(f *fault, sp uint64, w *minidump.Writer) bool {
+	const near = 512
+	stack := readStack(sp, w)
+	n := len(stack)
 	word := f.regs.arch.WordSize()
 	lastPC, lastSP := -1, -1
 	for i := int(-sp & uint64(word-1)); i+word <= n; i += word {
@@ -242,7 +310,7 @@ func handlerRuns(f *fault, sp uint64, w *minidump.Writer) bool {
 	return false
 }
 
-// callShows tells whether the stack below a fault of a Go program still shows the call that Go's signal handler made
+// callShows reports whether the stack below a fault of a Go program still shows the call that Go's signal handler made
 // there, of the function that panics: the faulting PC as its return address. When a panic is recovered, the calls that
 // follow overwrite it.
 //
@@ -269,6 +337,66 @@ func callShows(f *fault, w *minidump.Writer) bool {
 	return false
 }
 
+// goPanicStatus is the exit status of a Go program that its runtime ends: of a panic, a fatal error, or a signal such as
+// SIGQUIT.
+const goPanicStatus = 2
+
+// goRuntimeExits reports whether a Go program ends because its runtime ends it. The program itself may exit with the same
+// status, as package flag does. It then calls os.Exit on the stack of a goroutine; the runtime has changed to its own
+// stack before, or is in a signal handler.
+func (r *runner) goRuntimeExits(pid, tid int32) bool {
+	w, err := minidump.NewTracedWriter(int(pid), minidump.Options{})
+	if err != nil {
+		return false
+	}
+	defer w.Close()
+	var now threadRegisters
+	if !w.IsGo() || !now.read(r.regs, tid) {
+		return false
+	}
+	word := now.arch.WordSize()
+	read := func(addr uint64, n int) []byte {
+		b := make([]byte, n*word)
+		if addr == 0 || addr%uint64(word) != 0 || w.ReadMemory(addr, b) != len(b) {
+			return nil
+		}
+		return b
+	}
+	value := func(b []byte, i int) uint64 {
+		if word == 4 {
+			return uint64(sys.NativeOrder.Uint32(b[4*i:]))
+		}
+		return sys.NativeOrder.Uint64(b[8*i:])
+	}
+	g, indirect := now.set().GoG()
+	if indirect {
+		b := read(g, 1)
+		if b == nil {
+			return false
+		}
+		g = value(b, 0)
+	}
+	if g == 0 { // x86, where registers do not lead to it
+		return true
+	}
+	// Of a g the bounds of its stack come first, and its m is the seventh word; of an m, g0 is the first. Assembly code of the
+	// runtime depends on that (runtime2.go).
+	head := read(g, 7)
+	if head == nil {
+		return false
+	}
+	m := read(value(head, 6), 1)
+	if m == nil {
+		return false
+	}
+	if value(m, 0) == g || now.sp < value(head, 0) || now.sp >= value(head, 1) {
+		return true
+	}
+	var frame context.SignalFrame
+	return context.FindSignalFrame(now.arch, sys.NativeOrder, readStack(now.sp, w), now.sp, now.sp, &frame) && frame.OnAltStack &&
+		now.sp >= frame.StackAddr && now.sp-frame.StackAddr < frame.StackSize
+}
+
 func taskName(tid int32) string {
 	b, _ := os.ReadFile(procPath(int(tid), "comm"))
 	return strings.TrimSuffix(string(b), "\n")
@@ -277,10 +405,7 @@ func taskName(tid int32) string {
 // Reason says in a few words of what the process died: "SIGSEGV (SEGV_MAPERR) at 0x8", "exit status 2 after SIGSEGV
 // (SEGV_MAPERR) at 0x0".
 func (d *Dump) Reason() string {
-	died := fmt.Sprintf("exit status %d", d.ExitCode)
-	if d.Signal != 0 {
-		died = context.SignalNameArch(context.Native, int32(d.Signal))
-	}
+	died := ending(int32(d.Signal), d.ExitCode)
 	c := d.Crash
 	if c == nil {
 		return died

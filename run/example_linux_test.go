@@ -1,9 +1,13 @@
 package run_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log"
 	"os"
+	"syscall"
+	"time"
 
 	"minidump"
 	"minidump/run"
@@ -14,7 +18,7 @@ func ExampleCommand() {
 	dir, _ := os.MkdirTemp("", "example")
 	defer os.RemoveAll(dir)
 
-	r, err := run.Command([]string{"sh", "-c", "kill -SEGV $$"}, run.Options{
+	r, err := run.Command(context.Background(), []string{"sh", "-c", "kill -SEGV $$"}, run.Options{
 		Output: dir + "/", // one file for each dump
 		Keep:   10,
 		Dump:   minidump.Options{Limit: 1 << 20},
@@ -35,4 +39,20 @@ func ExampleCommand() {
 	// Output:
 	// sh: SIGSEGV
 	// exit status: 139
+}
+
+// A command that takes too long is ended, and leaves a dump that shows where it was.
+func ExampleCommand_timeout() {
+	dir, _ := os.MkdirTemp("", "example")
+	defer os.RemoveAll(dir)
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+
+	r, err := run.Command(ctx, []string{"sleep", "60"}, run.Options{
+		Output:       dir + "/",
+		CancelSignal: syscall.SIGABRT,
+		OnStart:      func(pid int) { log.Print("process ", pid) },
+	})
+	fmt.Println(errors.Is(err, context.DeadlineExceeded), r.Signal, "dumps:", len(r.Dumps))
+	// Output: true aborted dumps: 1
 }

@@ -1,6 +1,7 @@
 package run
 
 import (
+	stdcontext "context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,12 +9,15 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"minidump"
 	"minidump/context"
+	"minidump/internal/deadline"
+	"minidump/internal/dumpfile"
 	"minidump/internal/sys"
 	"minidump/ptrace"
 )
@@ -21,18 +25,23 @@ import (
 // Options say how Command runs a command.
 type Options struct {
 	// Dump are the options of every dump. Thread and Crash are of no use here. CrashpadInfo gets the annotation
-	// "died-of" when that is another signal, or an exit status, than the exception stream tells of.
+	// "died-of" when that is another signal, or an exit status, than the exception stream has.
 	Dump minidump.Options
 
 	// Output is the file that a dump goes to, or, if it is a folder or ends with "/", the folder in which each gets a
 	// file NAME.PID.TIME.dmp. "" is the working folder. A further dump of the same run to a file gets .PID put before
 	// the file's extension. The folder is made when the first dump needs it.
 	Output string
-	// Keep is how many files of that form a folder may have after a dump; the oldest are deleted. 0: no limit.
+	// Keep is how many dumps a folder may have after a dump; the oldest are deleted. 0: no limit. Only files are
+	// counted that belong to the caller and have names of exactly that form.
 	Keep int
+	// KeepFree is how many bytes of the folder's file system dumps leave free: the oldest are deleted for it, and if
+	// that does not do, no dump is made. 0: no limit.
+	KeepFree uint64
 
 	FollowChildren bool  // dump also descendants of the command that die
 	ExitCodes      []int // dump also a process that exits with one of these statuses, 1 to 255
+	IgnorePanics   bool  // do not dump a Go program that its runtime ends with status 2: a panic, a fatal error, a signal
 
 	// StandIn is for a program that does nothing but to run the command, so that it is as if whoever started it had
 	// started the command: it forwards the signals that it gets (and the command did not get with it), is stopped
@@ -43,8 +52,23 @@ type Options struct {
 	Env   []string   // its environment, K=V; nil: that of the caller
 	Files []*os.File // its open files from 0 on; nil: 0, 1 and 2 of the caller
 
-	OnDump func(Dump)  // called after each dump or failed dump, on a goroutine of its own
-	Warn   func(error) // called if the command can't be watched, before it runs
+	// CancelSignal is sent to the command when the context of Command ends; 0: SIGKILL. SIGABRT leaves a dump of a
+	// command that takes too long, unless the command catches or ignores it.
+	CancelSignal syscall.Signal
+
+	// OnStart is called with the command's process id when it has started, before its first instruction where it is
+	// watched. The command waits for its return.
+	OnStart func(pid int)
+	OnDump  func(Dump)  // called after each dump or failed dump, on a goroutine of its own
+	Warn    func(error) // called if the command can't be watched, before it runs
+
+	// OnStuck is called, on a goroutine of its own, when a dump takes longer than DumpTimeout: a system call hangs, as
+	// a read does that a file server never answers. Nothing in this process can take that back. The process that died
+	// goes on dying when this one ends. If the dump holds the only processor, so that OnStuck can't be called, the kernel
+	// kills this process a second later. When the context ends, or with StandIn this process gets SIGTERM, dumps that are
+	// not of mode full have 5 seconds more.
+	OnStuck     func(pid int)
+	DumpTimeout time.Duration // 0: a minute, or half an hour in mode full
 }
 
 // Dump is a process that died under Command.
@@ -56,14 +80,14 @@ type Dump struct {
 	ExitCode int            // if it exited
 
 	// Crash is what the exception stream says: of the signal, or of an earlier fault that led to it. nil if the process
-	// exited without a fault. It has what the faulting instruction tells (an address that the kernel did not give, the
+	// exited without a fault. It has what the faulting instruction says (an address that the kernel did not report, the
 	// kind of access) if the program imports minidump/context/insn.
 	Crash *context.Crash
 
 	Path   string // of the dump
 	Err    error  // why there is none
 	Result minidump.Result
-	Soft   []minidump.SoftError // what is missing from it; Result can't tell that any more
+	Soft   []minidump.SoftError // what is missing from it; Result has no list any more
 
 	PruneErr error // why there are more dumps in the folder than Keep
 }
@@ -103,40 +127,52 @@ func (e *StartError) Status() int {
 	return 126
 }
 
-// Command starts a command, watches it by ptrace from its first instruction, and writes a dump when it dies of a signal
-// whose default action is to dump core (SIGSEGV, SIGABRT, SIGQUIT and so on), or exits with one of ExitCodes. It returns when
-// the command has ended. argv[0] is looked for in PATH if it has no slash. An error is a *StartError, or tells that the
-// command was lost; Result is of use without an error only.
+// Command starts a command, watches it by ptrace from its first instruction, and writes a dump when it dies of a
+// signal whose default action is to dump core (SIGSEGV, SIGABRT, SIGQUIT and so on), exits with one of ExitCodes, or is
+// a Go program that panics. It returns when the command has ended. argv[0] is looked for in PATH if it has no slash.
 //
-// When the signal is about to be delivered, and the process neither catches nor ignores it, the dump is made before that:
-// all threads are there. When the kernel kills at once (a stack overflow without an alternative signal stack, a
+// When ctx ends first, the command is sent CancelSignal; its descendants are not. Command then still waits for its
+// end, and returns the Result together with an error that wraps the cause of ctx. If ctx has ended before the command
+// is started, it is not started. Any other error is a *StartError, or says that the command was lost; then Result is
+// of no use.
+//
+// When the signal is about to be delivered, and the process neither catches nor ignores it, the dump is made before
+// that: all threads are there. When the kernel kills at once (a stack overflow without an alternative signal stack, a
 // seccomp filter), and for an exit, it is made when the last thread ends: the others are gone, their memory is not.
 //
-// A process that catches a fault and then dies of what its handler does is told by that fault, with the registers at the
-// fault: if it dies of a signal that it sends itself or that has no other cause, or exits, while the handler's signal
-// frame lies on the dying thread's stack; or, for a Go program, while the stack at the fault shows the call that the
-// runtime put there, for no more than half a minute. Any fault after which the program went on is forgotten so.
+// A process that catches a fault and then dies of what its handler does is reported with that fault, and with the
+// registers at the fault, if it dies of a signal that it sends itself or that has no other cause, or exits, while the handler's
+// signal frame lies on the dying thread's stack; or, for a Go program, while the stack at the fault shows the call
+// that the runtime put there, for no more than half a minute. A fault after which the program went on is
+// forgotten.
 //
 // The signal goes on to the process afterwards, which dies as it would have by itself. Should the calling process be
 // killed, the command goes on.
 //
 // A traced process differs in that no other debugger can attach to it, and that a program with set-user-ID bits runs
 // without them unless the caller may trace it. Where tracing is forbidden the command runs unwatched.
-func Command(argv []string, o Options) (Result, error) {
+func Command(ctx stdcontext.Context, argv []string, o Options) (Result, error) {
 	if len(argv) == 0 {
 		return Result{}, &StartError{"", fs.ErrNotExist}
+	}
+	if err := stdcontext.Cause(ctx); err != nil {
+		return Result{}, &StartError{argv[0], err}
 	}
 	path, err := lookCommand(argv[0], o.Dir, o.Env)
 	if err != nil {
 		return Result{}, &StartError{argv[0], err}
 	}
-	out, err := newDestination(o.Output, o.Keep)
+	out, err := newDestination(o.Output, dumpfile.Keep{Count: o.Keep, Free: o.KeepFree, Timed: true})
 	if err != nil {
 		return Result{}, err
 	}
 	r := &runner{o: &o, out: out, watch: ptrace.NewWatch(), regs: ptrace.New(0), self: int32(unix.Getpid()),
 		threads: map[int32]*watchedThread{}, processes: map[int32]*watchedProcess{}, reports: make(chan Dump, 64)}
 	r.reapAll = o.StandIn && r.self == 1
+	if o.OnStuck != nil {
+		r.dumping = deadline.New()
+		defer r.dumping.Close()
+	}
 	reported := make(chan struct{})
 	go func() {
 		for d := range r.reports {
@@ -152,7 +188,8 @@ func Command(argv []string, o Options) (Result, error) {
 	}
 	onOwnThread(r.watch, func(supported bool) {
 		if err = r.start(path, argv, supported); err == nil {
-			err = r.loop()
+			cancelled := r.cancelWith(ctx)
+			err = errors.Join(r.loop(), cancelled.finish(argv[0]))
 		}
 	})
 	close(r.reports)
@@ -160,8 +197,8 @@ func Command(argv []string, o Options) (Result, error) {
 	return r.result, err
 }
 
-// onOwnThread runs f on an OS thread that has no children, and that ends afterwards: then the kernel lets go of all that
-// it traces. The main thread of the program would not end.
+// onOwnThread runs f on an OS thread that has no children, and that ends afterwards: then the kernel lets go of all
+// that it traces. The main thread of the program would not end.
 func onOwnThread(w *ptrace.Watch, f func(supported bool)) {
 	done := make(chan struct{})
 	sys.OnOwnThread(func() (leave bool) {
@@ -242,7 +279,8 @@ func bareError(err error) error {
 	return err
 }
 
-// A refusal is the system's error when it does not let the command be traced, and minidump.ErrPermission too for errors.Is.
+// A refusal is the system's error when it does not let the command be traced, and minidump.ErrPermission too for
+// errors.Is.
 type refusal struct{ err error }
 
 func (e *refusal) Error() string   { return e.err.Error() }
@@ -306,7 +344,7 @@ func (r *runner) startTraced(path string, argv []string, attr *syscall.ProcAttr)
 		all.Val[i] = ^all.Val[i]
 	}
 	// The new process must not be stopped by a signal before its execve: no one would let it go on, since ForkExec
-	// waits for that. So it starts with all signals blocked, but for the SIGTRAP of execve, and Adopt gives it the mask
+	// waits for that. So it starts with all signals blocked, except the SIGTRAP of execve, and Adopt gives it the mask
 	// that it should have.
 	trap := uint(unix.SIGTRAP - 1)
 	bits := 8 * uint(unsafe.Sizeof(all.Val[0]))
@@ -316,7 +354,7 @@ func (r *runner) startTraced(path string, argv []string, attr *syscall.ProcAttr)
 	}
 	attr.Sys.Ptrace = true
 	pid, err := syscall.ForkExec(path, argv, attr)
-	unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil)
+	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil)
 	if err != nil {
 		return err
 	}
@@ -349,7 +387,11 @@ func (r *runner) started(pid int) {
 	if watched {
 		r.processes[r.main] = &watchedProcess{pid: r.main}
 	}
+	r.command.begin(pid)
 	if r.signals != nil {
-		r.signals.begin(pid, watched)
+		r.signals.begin(watched)
+	}
+	if r.o.OnStart != nil {
+		r.o.OnStart(pid)
 	}
 }

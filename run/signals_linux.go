@@ -3,7 +3,6 @@ package run
 import (
 	"os"
 	"os/signal"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -32,10 +31,9 @@ type standIn struct {
 	// When this process was last stopped and continued, together with the command.
 	stopped, continued atomic.Int64
 
-	mu    sync.Mutex
-	pid   int
-	blind bool // the command is not watched: no arrival is seen
-	alive bool // the command has not been waited for: pid is its own
+	command *liveCommand
+	hurry   func() // called when this process gets SIGTERM
+	blind   bool   // the command is not watched: no arrival is seen
 }
 
 // The times that a signal to the group may be apart here and there. A key typed at a terminal is far more often what sent
@@ -61,7 +59,8 @@ var watchedArrivals = signalSet(forwarded...) | (1<<64 - 1<<(firstRealTime-1))
 
 // standIn begins to take signals, before the command is started: none must be missed.
 func (r *runner) standIn() {
-	s := &standIn{incoming: make(chan os.Signal, 256), unread: make(chan os.Signal, 1), begun: make(chan struct{}), done: make(chan struct{})}
+	s := &standIn{incoming: make(chan os.Signal, 256), unread: make(chan os.Signal, 1), begun: make(chan struct{}),
+		done: make(chan struct{}), command: &r.command, hurry: r.hurry}
 	for _, n := range forwarded {
 		if !signal.Ignored(n) { // as nohup has it; the command inherits that
 			signal.Notify(s.incoming, n)
@@ -85,19 +84,10 @@ func (s *standIn) stop() {
 	s.quiet.End()
 }
 
-// begin tells that the command runs.
-func (s *standIn) begin(pid int, watched bool) {
-	s.mu.Lock()
-	s.pid, s.blind, s.alive = pid, !watched, true
-	s.mu.Unlock()
+// begin records that the command runs, and whether it is watched.
+func (s *standIn) begin(watched bool) {
+	s.blind = !watched
 	close(s.begun)
-}
-
-// end tells that the command is about to be waited for, after which its id can be another process's.
-func (s *standIn) end() {
-	s.mu.Lock()
-	s.alive = false
-	s.mu.Unlock()
 }
 
 // arrived notes that the command takes a signal that someone else sent.
@@ -122,8 +112,11 @@ func (s *standIn) forward() {
 	for {
 		select {
 		case got := <-s.incoming:
+			if got == unix.SIGTERM {
+				s.hurry()
+			}
 			if n, ok := got.(syscall.Signal); ok && !s.hasIt(n) {
-				s.send(n)
+				s.command.send(n)
 			}
 		case <-s.done:
 			return
@@ -131,15 +124,7 @@ func (s *standIn) forward() {
 	}
 }
 
-func (s *standIn) send(n syscall.Signal) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.alive {
-		unix.Kill(s.pid, n)
-	}
-}
-
-// hasIt tells whether a signal that came here has come to the command too.
+// hasIt reports whether a signal that came here has come to the command too.
 func (s *standIn) hasIt(n syscall.Signal) bool {
 	if int(n) >= len(s.arrivals) {
 		return false
@@ -163,7 +148,7 @@ func (s *standIn) hasIt(n syscall.Signal) bool {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	b, err := os.ReadFile(procPath(s.pid, "status"))
+	b, err := os.ReadFile(procPath(s.command.pid, "status"))
 	if err != nil {
 		return false
 	}
@@ -176,7 +161,7 @@ func (s *standIn) hasIt(n syscall.Signal) bool {
 	return (s.blind || status.SigBlk&bit != 0) && bit&fromTerminal != 0 && inForeground()
 }
 
-// inForeground tells whether this process is in the foreground group of its terminal.
+// inForeground reports whether this process is in the foreground group of its terminal.
 func inForeground() bool {
 	fd, err := unix.Open("/dev/tty", unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
 	if err != nil {

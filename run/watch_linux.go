@@ -11,12 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"minidump/context"
+	"minidump/internal/deadline"
 	"minidump/internal/sys"
 	"minidump/procfs"
 	"minidump/ptrace"
 )
 
-// A runner watches a command. All of it runs on one OS thread, but for what standIn starts.
+// A runner watches a command. All of it runs on one OS thread, except what standIn starts.
 type runner struct {
 	o     *Options
 	out   *destination
@@ -29,18 +30,20 @@ type runner struct {
 	wakeSent   bool // the SIGCONT of the start is on its way
 	threads    map[int32]*watchedThread
 	processes  map[int32]*watchedProcess
-	stopSignal int32 // this process is to be stopped too, by this signal
+	stopSignal int32 // this process must be stopped too, by this signal
 	stopLooks  int   // how often it has been looked since whether the command is stopped still
 
-	signals *standIn
+	command liveCommand
+	signals *standIn        // nil without Options.StandIn
+	dumping *deadline.Watch // over each dump; nil without Options.OnStuck
 	reports chan Dump
 	result  Result
 }
 
 type watchedThread struct {
 	process *watchedProcess
-	fault   *fault // the last one that the process caught; nil: none
-	abort   *fault // likewise, a SIGABRT that it sent to itself
+	fault   *fault   // the last one that the process caught; nil: none
+	caught  []*fault // the last ones of either kind, a SIGABRT that it sent to itself included, the oldest first
 }
 
 type watchedProcess struct {
@@ -108,9 +111,7 @@ func (r *runner) ended(stop ptrace.Stop) bool {
 		}
 		return false
 	}
-	if r.signals != nil {
-		r.signals.end()
-	}
+	r.command.end()
 	r.watch.Reap(stop.TID)
 	if stop.Kind == ptrace.KindKilled {
 		r.result.Signal = syscall.Signal(stop.Signal)
@@ -185,7 +186,7 @@ func (r *runner) stopped(stop ptrace.Stop) {
 func (r *runner) executed(t *watchedThread, tid int32) {
 	p := t.process
 	maps.DeleteFunc(r.threads, func(id int32, other *watchedThread) bool { return other.process == p && id != tid })
-	t.fault, t.abort = nil, nil
+	t.fault, t.caught = nil, nil
 	*p = watchedProcess{pid: p.pid}
 }
 
@@ -251,7 +252,9 @@ func (r *runner) exiting(t *watchedThread, tid int32) {
 		return
 	}
 	d := death{signal: int32(code & 0x7f), exitCode: int(code >> 8 & 0xff)}
-	if d.signal != 0 && signalBit(d.signal)&coreSignals == 0 || d.signal == 0 && !r.wantsExit(d.exitCode) {
+	wanted := r.wantsExit(d.exitCode)
+	maybePanic := d.signal == 0 && !wanted && d.exitCode == goPanicStatus && !r.o.IgnorePanics
+	if d.signal != 0 && signalBit(d.signal)&coreSignals == 0 || d.signal == 0 && !wanted && !maybePanic {
 		return
 	}
 	if d.signal != 0 && d.signal == t.process.lostThread {
@@ -263,6 +266,10 @@ func (r *runner) exiting(t *watchedThread, tid int32) {
 	}
 	if tid = r.blame(ending, d); r.threads[tid] != nil {
 		t = r.threads[tid]
+	}
+	if maybePanic && !r.goRuntimeExits(t.process.pid, tid) {
+		t.process.dumped = true // its other threads come here too, when the one that says so is gone
+		return
 	}
 	if ends {
 		t.process.dumped = true
@@ -356,6 +363,8 @@ func exitGroup(a context.Arch) int64 {
 		return 248
 	case a == context.MIPS:
 		return 4246
+	case a == context.PPC:
+		return 234
 	}
 	return -1
 }

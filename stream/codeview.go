@@ -33,17 +33,28 @@ func (e *Encoder) CVPDB70(id *GUID, age uint32, name []byte) {
 // CVPDB70Size is the number of bytes that Encoder.CVPDB70 puts.
 func CVPDB70Size(name []byte) uint64 { return 4 + GUIDSize + 4 + uint64(len(name)) + 1 }
 
-// BuildID is the GNU build id in a CodeView record, or nil if it is one of another kind.
+// BuildID is the GNU build id in a CodeView record, or nil if it is one of another kind. An id that is empty or all zeros
+// is none: Breakpad writes such a one for a module that it could not identify.
 func BuildID(codeView []byte, o binary.ByteOrder) []byte {
-	if len(codeView) < 4 || o.Uint32(codeView) != CVELF {
+	if len(codeView) < 4 || o.Uint32(codeView) != CVELF || allZero(codeView[4:]) {
 		return nil
 	}
 	return codeView[4:]
 }
 
+func allZero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // DebugID is the identifier under which Breakpad's tools look for the symbols of a module, for example
 // "33221100554477668899AABBCCDDEEFF0": a GUID and the age, in hexadecimal. Of a build id the first 16 bytes are taken
-// for a GUID, missing ones being 0, with age 0. It is "" if the record says nothing.
+// for a GUID, missing ones being 0, with age 0. It is "" if the record says nothing: has another
+// signature, is cut short, or has nothing but zeros.
 func DebugID(codeView []byte, o binary.ByteOrder) string {
 	if len(codeView) < 4 {
 		return ""
@@ -51,7 +62,7 @@ func DebugID(codeView []byte, o binary.ByteOrder) string {
 	var id GUID
 	switch o.Uint32(codeView) {
 	case CVELF:
-		if len(codeView) == 4 {
+		if allZero(codeView[4:]) {
 			return ""
 		}
 		var b [GUIDSize]byte
@@ -59,7 +70,7 @@ func DebugID(codeView []byte, o binary.ByteOrder) string {
 		id.Get(b[:], o)
 		return id.hex() + "0"
 	case CVPDB70:
-		if len(codeView) < 24 {
+		if len(codeView) < 24 || allZero(codeView[4:24]) {
 			return ""
 		}
 		id.Get(codeView[4:], o)
@@ -81,7 +92,7 @@ func CodeID(m *Module, codeView []byte, platform uint32, o binary.ByteOrder) str
 	}
 	switch platform {
 	case MD_OS_MAC_OS_X, MD_OS_IOS:
-		if len(codeView) >= 24 && o.Uint32(codeView) == CVPDB70 {
+		if len(codeView) >= 24 && o.Uint32(codeView) == CVPDB70 && !allZero(codeView[4:20]) {
 			var id GUID
 			id.Get(codeView[4:], o)
 			return id.hex()

@@ -7,21 +7,21 @@ import (
 	"unicode/utf8"
 )
 
-// MinBuffer is the least size in bytes of an Encoder's buffer. No record or CPU context is larger.
+// MinBuffer is the smallest size of an Encoder's buffer in bytes. No record or CPU context is larger.
 const MinBuffer = 4096
 
-// MaxString is the number of bytes of UTF-8 that Encoder.String and Encoder.UTF8String write at most; what a text has
-// beyond them is left out.
+// MaxString is the most bytes of UTF-8 that Encoder.String and Encoder.UTF8String write. They leave the rest of a text
+// out.
 const MaxString = 1 << 20
 
 var errWriteCount = errors.New("stream: the writer returned an impossible count")
 
-// Encoder puts bytes, records and strings one after the other into an io.Writer, which need not seek, through one
-// buffer. It allocates nothing.
+// Encoder writes bytes, records and strings one after the other to an io.Writer, which need not seek, through one buffer.
+// It allocates nothing.
 //
-// Without a writer it only counts: so the same code can first measure a file and then write it.
+// Without a writer it only counts, so the same code can first measure a file and then write it.
 //
-// The first error of the writer stays, and from then on the Encoder only counts.
+// It keeps the first error of the writer, and only counts from then on.
 type Encoder struct {
 	buf   []byte
 	n     int    // bytes of buf that are filled
@@ -43,14 +43,14 @@ func NewEncoder(buf []byte) *Encoder {
 	return e
 }
 
-// Init makes of e what NewEncoder returns, for an Encoder that is part of something larger. It panics if buf is shorter than
+// Init initializes e as NewEncoder does, for an Encoder that is part of something larger. It panics if buf is shorter than
 // MinBuffer.
 func (e *Encoder) Init(buf []byte) {
 	_ = buf[MinBuffer-1]
 	*e = Encoder{buf: buf, order: binary.LittleEndian}
 }
 
-// Reset starts a new file at offset 0: what the buffer holds and the error are dropped. If w is nil the Encoder only
+// Reset starts a new file at offset 0, and drops the error and what the buffer holds. If w is nil the Encoder only
 // counts.
 func (e *Encoder) Reset(w io.Writer, o binary.ByteOrder) {
 	e.n, e.base, e.w, e.order, e.err = 0, 0, w, o, nil
@@ -58,7 +58,7 @@ func (e *Encoder) Reset(w io.Writer, o binary.ByteOrder) {
 	e.big = o.Uint16(e.buf) == 1
 }
 
-// counting is whether nothing that is put goes anywhere.
+// counting reports whether nothing is written: there is no writer, or it has failed.
 func (e *Encoder) counting() bool { return e.w == nil || e.err != nil }
 
 // skip counts n bytes.
@@ -76,6 +76,13 @@ func (e *Encoder) Offset() uint64 { return e.base + uint64(e.n) }
 // Err is the first error of the writer, or nil.
 func (e *Encoder) Err() error { return e.err }
 
+// Fail makes the encoder write nothing more: err is its error from then on, unless there is one already.
+func (e *Encoder) Fail(err error) {
+	if e.err == nil {
+		e.err = err
+	}
+}
+
 // Flush writes what is in the buffer and returns Err.
 func (e *Encoder) Flush() error {
 	e.write(e.buf[:e.n])
@@ -84,7 +91,7 @@ func (e *Encoder) Flush() error {
 	return e.err
 }
 
-// write hands all of p to the writer, unless the Encoder only counts.
+// write writes all of p to the writer, unless the Encoder only counts.
 func (e *Encoder) write(p []byte) {
 	for len(p) > 0 && !e.counting() {
 		n, err := e.w.Write(p)
@@ -120,7 +127,7 @@ func (e *Encoder) Raw(n int) []byte {
 	return b
 }
 
-// Bytes puts a copy of p. What is not smaller than the buffer goes to the writer directly.
+// Bytes puts a copy of p. If p is at least as large as the buffer it goes to the writer directly.
 func (e *Encoder) Bytes(p []byte) {
 	if e.counting() {
 		e.skip(uint64(len(p)))

@@ -24,17 +24,17 @@ var (
 // maxUTF16 is the longest MINIDUMP_STRING that is read, in bytes: what Encoder.String can write at most.
 const maxUTF16 = 2 * MaxString
 
-// File is an open minidump. Its methods read what they are asked for and keep nothing but the list of memory ranges;
-// they may be called from several goroutines at once.
+// File is an open minidump. Its methods read from the file at each call and keep only the list of memory ranges. They may
+// be called from several goroutines at once.
 //
-// Nothing in the file is believed: whatever it holds, no method panics, loops, or allocates more than a small multiple
-// of the file's size.
+// Nothing in the file is trusted: whatever it holds, no method panics, loops, or allocates more than a small multiple of
+// the file's size.
 //
-// The methods that return a list return as much of it as could be read, also together with an error: a string that
-// can't be read is "" in its entry, and the error is the first that occurred.
+// A method that returns a list returns as much of it as could be read, also together with an error. A string that can't
+// be read is "" in its entry, and the error is the first that occurred.
 type File struct {
 	Header    Header
-	Order     binary.ByteOrder // of the file, told by its signature
+	Order     binary.ByteOrder // of the file, from its signature
 	Directory []Directory      // in the file's order, unused entries included
 
 	r      io.ReaderAt
@@ -67,8 +67,8 @@ func OpenFile(file interface {
 	return f, nil
 }
 
-// Open reads the header and the directory of the minidump in the first size bytes of r. The byte order is told by the
-// signature. Its errors wrap ErrFormat, ErrTruncated or what r returned.
+// Open reads the header and the directory of the minidump in the first size bytes of r. The signature has
+// the byte order. Its errors wrap ErrFormat, ErrTruncated or what r returned.
 func Open(r io.ReaderAt, size int64) (*File, error) {
 	f := &File{r: r, size: uint64(max(size, 0)), Order: binary.LittleEndian}
 	b, err := f.read(0, HeaderSize)
@@ -108,7 +108,7 @@ func (f *File) Close() error {
 // Size is the size of the file in bytes.
 func (f *File) Size() uint64 { return f.size }
 
-// inside is whether the file holds size bytes at rva.
+// inside reports whether the file has size bytes at rva.
 func (f *File) inside(rva, size uint64) bool { return rva <= f.size && size <= f.size-rva }
 
 // read returns the size bytes at rva.
@@ -120,7 +120,7 @@ func (f *File) read(rva, size uint64) ([]byte, error) {
 		return nil, errtext.Wrap(errors.ErrUnsupported, size, " bytes at ", errtext.Hex(rva),
 			" are too many for this machine")
 	}
-	// The reader may hold less than it was said to: so a large piece is not allocated before there are bytes for it.
+	// The reader may have fewer bytes than size promised, so a large piece is not allocated before its bytes arrive.
 	const step = 1 << 20
 	b := make([]byte, min(size, step))
 	for done := uint64(0); ; {
@@ -195,7 +195,7 @@ func (f *File) list(t Type, size uint64) (entries []byte, count int, err error) 
 	return fit(t, b, n, size)
 }
 
-// extensible splits the entries of a stream whose head of at least least bytes tells its own size, the size of an entry
+// extensible splits the entries of a stream whose head, of at least least bytes, holds its own size, the size of an entry
 // and the number of entries. An entry has at least size bytes.
 func (f *File) extensible(t Type, b []byte, head, entry, least, size uint32, n uint64) ([]byte, int, error) {
 	if head < least || entry < size {
@@ -216,9 +216,9 @@ func fit(t Type, b []byte, n, size uint64) ([]byte, int, error) {
 	return b[:n*size], int(n), nil
 }
 
-// pieces reads the strings and other small pieces that the records of one list point to. What it reads is counted, and
-// can't be more than the file has: records that point to the same bytes again and again would cost memory and time
-// without bound. The same string asked for again is free.
+// pieces reads the strings and other small pieces that the records of one list point to. It reads no more bytes in all
+// than the file has: otherwise records that point to the same bytes again and again would cost memory and time without
+// bound. Reading the same string again is free.
 type pieces struct {
 	f     *File
 	left  uint64
@@ -298,7 +298,7 @@ func (p *pieces) utf8(rva uint64) string {
 	return text
 }
 
-// array returns the entries of size bytes behind the uint32 count at loc; none if loc is empty.
+// array returns the entries of size bytes that follow the uint32 count at loc; none if loc is empty.
 func (p *pieces) array(loc Location, size uint64) ([]byte, int) {
 	if loc.DataSize == 0 {
 		return nil, 0

@@ -107,3 +107,144 @@ func (r *HandleDescriptor2) Get(b []byte, o binary.ByteOrder) {
 	r.HandleDescriptor.Get(b, o)
 	r.ObjectInfoRVA = o.Uint32(b[32:])
 }
+
+// HandleObjectInformationSize is the size of a HandleObjectInformation in bytes.
+const HandleObjectInformationSize = 12
+
+// Values of HandleObjectInformation.InfoType (MINIDUMP_HANDLE_OBJECT_INFORMATION_TYPE). What the data holds is not
+// documented.
+const (
+	MiniHandleObjectInformationNone = iota
+	MiniThreadInformation1
+	MiniMutantInformation1
+	MiniMutantInformation2
+	MiniProcessInformation1
+	MiniProcessInformation2
+	MiniEventInformation1
+	MiniSectionInformation1
+	MiniSemaphoreInformation1
+)
+
+// HandleObjectInformation is MINIDUMP_HANDLE_OBJECT_INFORMATION, an element of the list that HandleDescriptor2 starts.
+// Data follows it.
+//
+//	0 uint32 NextInfoRva
+//	4 uint32 InfoType
+//	8 uint32 SizeOfInfo
+type HandleObjectInformation struct {
+	NextInfoRVA uint32 // of the next element; 0 in the last one
+	InfoType    uint32 // Mini…Information…
+	SizeOfInfo  uint32 // bytes of the element, this head included
+}
+
+// Put writes the HandleObjectInformationSize bytes of r to b.
+func (r *HandleObjectInformation) Put(b []byte, o binary.ByteOrder) {
+	_ = b[HandleObjectInformationSize-1]
+	o.PutUint32(b[0:], r.NextInfoRVA)
+	o.PutUint32(b[4:], r.InfoType)
+	o.PutUint32(b[8:], r.SizeOfInfo)
+}
+
+// Get reads r from the first HandleObjectInformationSize bytes of b.
+func (r *HandleObjectInformation) Get(b []byte, o binary.ByteOrder) {
+	_ = b[HandleObjectInformationSize-1]
+	r.NextInfoRVA = o.Uint32(b[0:])
+	r.InfoType = o.Uint32(b[4:])
+	r.SizeOfInfo = o.Uint32(b[8:])
+}
+
+// HandleOperationListHeadSize is the size of a HandleOperationListHead in bytes.
+const HandleOperationListHeadSize = 16
+
+// HandleOperationListHead is the head of MINIDUMP_HANDLE_OPERATION_LIST; the operations follow it.
+//
+//	 0 uint32 SizeOfHeader
+//	 4 uint32 SizeOfEntry
+//	 8 uint32 NumberOfEntries
+//	12 uint32 Reserved
+type HandleOperationListHead struct {
+	SizeOfHeader    uint32 // HandleOperationListHeadSize
+	SizeOfEntry     uint32 // HandleOperationSize
+	NumberOfEntries uint32
+}
+
+// Put writes the HandleOperationListHeadSize bytes of r to b.
+func (r *HandleOperationListHead) Put(b []byte, o binary.ByteOrder) {
+	_ = b[HandleOperationListHeadSize-1]
+	o.PutUint32(b[0:], r.SizeOfHeader)
+	o.PutUint32(b[4:], r.SizeOfEntry)
+	o.PutUint32(b[8:], r.NumberOfEntries)
+	o.PutUint32(b[12:], 0)
+}
+
+// Get reads r from the first HandleOperationListHeadSize bytes of b.
+func (r *HandleOperationListHead) Get(b []byte, o binary.ByteOrder) {
+	_ = b[HandleOperationListHeadSize-1]
+	r.SizeOfHeader = o.Uint32(b[0:])
+	r.SizeOfEntry = o.Uint32(b[4:])
+	r.NumberOfEntries = o.Uint32(b[8:])
+}
+
+// Values of HandleOperation.OperationType (eHANDLE_TRACE_OPERATIONS of avrfsdk.h).
+const (
+	OperationDbUnused = iota
+	OperationDbOPEN
+	OperationDbCLOSE
+	OperationDbBADREF
+)
+
+// AVRF_MAX_TRACES is the number of HandleOperation.ReturnAddresses.
+const AVRF_MAX_TRACES = 32
+
+// HandleOperationSize is the size of a HandleOperation in bytes.
+const HandleOperationSize = 288
+
+// HandleOperation is AVRF_HANDLE_OPERATION of avrfsdk.h: what a thread once did with a handle, and from where, as
+// Application Verifier recorded it.
+//
+//	 0 uint64     Handle
+//	 8 uint32     ProcessId
+//	12 uint32     ThreadId
+//	16 uint32     OperationType
+//	20 uint32     Spare0
+//	24 uint32     BackTraceInformation.Depth
+//	28 uint32     BackTraceInformation.Index
+//	32 uint64[32] BackTraceInformation.ReturnAddresses
+type HandleOperation struct {
+	Handle          uint64
+	ProcessID       uint32
+	ThreadID        uint32
+	OperationType   uint32 // OperationDb…
+	Depth           uint32 // entries of ReturnAddresses that mean something
+	Index           uint32
+	ReturnAddresses [AVRF_MAX_TRACES]uint64
+}
+
+// Put writes the HandleOperationSize bytes of r to b.
+func (r *HandleOperation) Put(b []byte, o binary.ByteOrder) {
+	_ = b[HandleOperationSize-1]
+	o.PutUint64(b[0:], r.Handle)
+	o.PutUint32(b[8:], r.ProcessID)
+	o.PutUint32(b[12:], r.ThreadID)
+	o.PutUint32(b[16:], r.OperationType)
+	o.PutUint32(b[20:], 0)
+	o.PutUint32(b[24:], r.Depth)
+	o.PutUint32(b[28:], r.Index)
+	for i := range r.ReturnAddresses {
+		o.PutUint64(b[32+8*i:], r.ReturnAddresses[i])
+	}
+}
+
+// Get reads r from the first HandleOperationSize bytes of b.
+func (r *HandleOperation) Get(b []byte, o binary.ByteOrder) {
+	_ = b[HandleOperationSize-1]
+	r.Handle = o.Uint64(b[0:])
+	r.ProcessID = o.Uint32(b[8:])
+	r.ThreadID = o.Uint32(b[12:])
+	r.OperationType = o.Uint32(b[16:])
+	r.Depth = o.Uint32(b[24:])
+	r.Index = o.Uint32(b[28:])
+	for i := range r.ReturnAddresses {
+		r.ReturnAddresses[i] = o.Uint64(b[32+8*i:])
+	}
+}

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"errors"
 
 	"minidump/internal/errtext"
 )
@@ -197,6 +198,54 @@ func (f *File) Handles() ([]HandleInfo, error) {
 	return list, p.err
 }
 
+// HandleObject is a HandleObjectInformation with the data that follows it.
+type HandleObject struct {
+	HandleObjectInformation
+	Data []byte
+}
+
+// HandleObjects returns the list that starts at rva, which is HandleInfo.ObjectInfoRVA; none if that is 0.
+func (f *File) HandleObjects(rva uint32) ([]HandleObject, error) {
+	p := f.pieces(nil)
+	var list []HandleObject
+	// A list that leads back to itself ends when its elements have more bytes than the file.
+	for rva != 0 {
+		var r HandleObject
+		b, err := f.read(uint64(rva), HandleObjectInformationSize)
+		if err != nil {
+			return list, errtext.Wrap(err, "object information of a handle")
+		}
+		r.Get(b, f.Order)
+		if r.SizeOfInfo < HandleObjectInformationSize {
+			return list, errtext.Wrap(ErrFormat, "object information of ", r.SizeOfInfo, " bytes at ", errtext.Hex(rva))
+		}
+		if b = p.bytes(uint64(rva), uint64(r.SizeOfInfo)); b == nil {
+			return list, p.err
+		}
+		r.Data = b[HandleObjectInformationSize:]
+		list = append(list, r)
+		rva = r.NextInfoRVA
+	}
+	return list, nil
+}
+
+// HandleOperations returns the entries of the HandleOperationList stream.
+func (f *File) HandleOperations() ([]HandleOperation, error) {
+	b, err := f.fixed(HandleOperationList, HandleOperationListHeadSize)
+	if err != nil {
+		return nil, err
+	}
+	var h HandleOperationListHead
+	h.Get(b, f.Order)
+	b, n, err := f.extensible(HandleOperationList, b, h.SizeOfHeader, h.SizeOfEntry, HandleOperationListHeadSize,
+		HandleOperationSize, uint64(h.NumberOfEntries))
+	list := make([]HandleOperation, n)
+	for i := range list {
+		list[i].Get(b[i*int(h.SizeOfEntry):], f.Order)
+	}
+	return list, err
+}
+
 // LinkMapInfo is a link map of a 64-bit or, widened, of a 32-bit process with its name.
 type LinkMapInfo struct {
 	LinkMap64
@@ -210,45 +259,80 @@ type DSODebugInfo struct {
 	DynamicSection []byte // of the program, as it was in memory
 }
 
-// DSODebug returns the LinuxDSODebug stream. Nothing in it tells whether it has 32-bit addresses; the architecture in
-// SystemInfo does. Breakpad itself, on 64-bit machines, writes DSODebug64 and LinkMap64 as its compiler lays the C
-// structs out, with 4 bytes of padding before Brk and before Ld; that form is read as well.
+// DSODebug returns the LinuxDSODebug stream. Nothing in the stream says whether it has 32-bit addresses; the architecture
+// in SystemInfo does. In a 64-bit dump the records have padding, as Breakpad's header defines them, or are packed, as
+// some writers write them; packedDSO has the rule.
 func (f *File) DSODebug() (DSODebugInfo, error) {
-	var r DSODebugInfo
-	wide := true
-	if system, _, err := f.SystemInfo(); err == nil {
-		wide = !arch32(system.ProcessorArchitecture)
-	}
-	if !wide {
+	if system, _, err := f.SystemInfo(); err == nil && arch32(system.ProcessorArchitecture) {
 		return f.dsoDebug32()
 	}
-	b, err := f.fixed(LinuxDSODebug, DSODebug64Size)
+	var r DSODebugInfo
+	b, err := f.fixed(LinuxDSODebug, packedDSODebug64Size)
 	if err != nil {
 		return r, err
 	}
-	// An Elf64_Dyn has 16 bytes, so the length of the dynamic section, if it is there, tells if there is padding.
-	const padding = 4
-	padded := 0
-	if len(b) >= DSODebug64Size+padding && (len(b)-DSODebug64Size-padding)%16 == 0 {
-		padded = padding
-		copy(b[12:], b[16:40])
+	packed := f.packedDSO(b)
+	if packed {
+		r.getPacked(b, f.Order)
+		r.DynamicSection = b[packedDSODebug64Size:]
+	} else {
+		r.Get(b, f.Order)
+		r.DynamicSection = b[DSODebug64Size:]
 	}
-	r.Get(b, f.Order)
-	r.DynamicSection = b[DSODebug64Size+padded:]
-	if r.MapRVA == NoLinkMaps || r.DSOCount == 0 {
-		return r, nil
+	r.LinkMaps, err = f.linkMaps64(r.MapRVA, r.DSOCount, packed)
+	return r, err
+}
+
+// packedDSO reports whether the records of the LinuxDSODebug stream b, of a 64-bit dump, have no padding. The link maps
+// decide: the form counts that finds more of their names in the file. The first name has the same place in both, so with
+// fewer than two link maps the size of the stream decides: an Elf64_Dyn has 16 bytes, and only one form leaves a whole
+// number of them.
+func (f *File) packedDSO(b []byte) bool {
+	if len(b) < DSODebug64Size {
+		return true
+	}
+	rva, count := f.Order.Uint32(b[4:]), f.Order.Uint32(b[8:])
+	padded, _ := f.linkMaps64(rva, count, false)
+	packed, _ := f.linkMaps64(rva, count, true)
+	if n, m := f.namedMaps(packed), f.namedMaps(padded); n != m {
+		return n > m
+	}
+	const dynSize = 16
+	return len(b)%dynSize == packedDSODebug64Size%dynSize
+}
+
+// linkMaps64 reads count link maps at rva, which have no padding if packed.
+func (f *File) linkMaps64(rva, count uint32, packed bool) ([]LinkMapInfo, error) {
+	if rva == NoLinkMaps || count == 0 {
+		return nil, nil
+	}
+	size, get := LinkMap64Size, (*LinkMap64).Get
+	if packed {
+		size, get = packedLinkMap64Size, (*LinkMap64).getPacked
 	}
 	p := f.pieces(nil)
-	size := LinkMap64Size + padded
-	b = p.bytes(uint64(r.MapRVA), uint64(r.DSOCount)*uint64(size))
-	r.LinkMaps = make([]LinkMapInfo, len(b)/size)
-	for i := range r.LinkMaps {
-		m := &r.LinkMaps[i]
-		m.Get(b[i*size:], f.Order)
-		m.Ld = f.Order.Uint64(b[i*size+12+padded:])
-		m.Name = p.utf16(uint64(m.NameRVA))
+	b := p.bytes(uint64(rva), uint64(count)*uint64(size))
+	list := make([]LinkMapInfo, len(b)/size)
+	for i := range list {
+		get(&list[i].LinkMap64, b[i*size:], f.Order)
+		list[i].Name = p.utf16(uint64(list[i].NameRVA))
 	}
-	return r, p.err
+	return list, p.err
+}
+
+// namedMaps counts the link maps whose name lies in the file: a length that is even and not longer than the file.
+func (f *File) namedMaps(list []LinkMapInfo) int {
+	n := 0
+	for i := range list {
+		b, err := f.read(uint64(list[i].NameRVA), 4)
+		if err != nil || list[i].NameRVA == 0 {
+			continue
+		}
+		if length := uint64(f.Order.Uint32(b)); length%2 == 0 && f.inside(uint64(list[i].NameRVA)+4, length) {
+			n++
+		}
+	}
+	return n
 }
 
 // dsoDebug32 is DSODebug of a 32-bit process.
@@ -396,6 +480,20 @@ func (f *File) RegisterSets() ([]RegisterSet, error) {
 // Text returns the bytes of a stream that is plain text, such as LinuxMaps, as they are.
 func (f *File) Text(t Type) (string, error) {
 	b, err := f.Stream(t)
+	return string(b), err
+}
+
+// Comment returns the text of CommentStreamW, or of CommentStreamA, whose bytes it returns as they are, up to the first
+// NUL.
+func (f *File) Comment() (string, error) {
+	b, err := f.Stream(CommentStreamW)
+	if err == nil {
+		return utf16Text(beforeNUL(b), f.Order), nil
+	}
+	if errors.Is(err, ErrNoStream) {
+		b, err = f.Stream(CommentStreamA)
+	}
+	b, _, _ = bytes.Cut(b, []byte{0})
 	return string(b), err
 }
 

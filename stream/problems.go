@@ -9,10 +9,10 @@ import (
 	"minidump/internal/errtext"
 )
 
-// maxProblems is how many problems are told at most: a hostile file could have one for each of its words.
+// maxProblems is the most problems that are reported: a hostile file could have one for each of its words.
 const maxProblems = 1000
 
-// maxName is how many bytes of a name are told.
+// maxName is how many bytes of a name are reported.
 const maxName = 256
 
 // Problems says in plain words what is wrong with a minidump: what lies outside of the file or can't be read, streams
@@ -41,29 +41,29 @@ func (c *checker) add(parts ...any) {
 	}
 }
 
-// quoted is a name from the file. It is put in quotes only when a problem is told.
+// quoted is a name from the file. It is put in quotes only when a problem is reported.
 type quoted string
 
 func (q quoted) String() string { return strconv.Quote(string(q)) }
 
-// failed adds err, unless there is none or the stream is just not there.
+// failed adds err, unless it is nil or the stream is absent.
 func (c *checker) failed(err error) {
 	if err != nil && !errors.Is(err, ErrNoStream) {
 		c.add(err)
 	}
 }
 
-// location adds a problem if loc is not inside of the file. It returns whether loc is.
+// location adds a problem if loc is not inside the file, and reports whether it is.
 func (c *checker) location(loc Location, what ...any) bool {
 	if c.f.inside(uint64(loc.RVA), uint64(loc.DataSize)) {
 		return true
 	}
 	c.add(errtext.Join(what...), ": ", loc.DataSize, " bytes at ", errtext.Hex(loc.RVA),
-		" are not inside of the file of ", c.f.size)
+		" are not inside the file of ", c.f.size)
 	return false
 }
 
-// streams checks the directory: where streams are, and that nothing is there twice.
+// streams checks the directory: that streams lie in the file, don't overlap, and are there once.
 func (c *checker) streams() {
 	type piece struct {
 		start, end uint64
@@ -158,7 +158,7 @@ func (c *checker) threads() {
 	}
 }
 
-// touching makes one range of those that touch. Their Offset means nothing.
+// touching joins ranges that touch. The Offset of the result means nothing.
 func touching(ranges []MemoryRange) []MemoryRange {
 	var runs []MemoryRange
 	for _, m := range ranges {
@@ -171,7 +171,7 @@ func touching(ranges []MemoryRange) []MemoryRange {
 	return runs
 }
 
-// holds is whether all of m's addresses are in one of ranges, which are sorted and don't overlap.
+// holds reports whether all addresses of m are in one of ranges, which are sorted and don't overlap.
 func holds(ranges []MemoryRange, m MemoryRange) bool {
 	i, _ := slices.BinarySearchFunc(ranges, m.Addr, func(r MemoryRange, addr uint64) int {
 		return cmp.Compare(r.last(), addr)
@@ -210,6 +210,10 @@ func (c *checker) modules() {
 	slices.SortStableFunc(byBase, func(a, b ModuleInfo) int { return cmp.Compare(a.BaseOfImage, b.BaseOfImage) })
 	for i := 1; i < len(byBase); i++ {
 		a, b := &byBase[i-1], &byBase[i]
+		if a.BaseOfImage == b.BaseOfImage && a.SizeOfImage == b.SizeOfImage && a.Name == b.Name {
+			c.add("module ", quoted(a.Name), " at ", errtext.Hex(a.BaseOfImage), " is listed twice")
+			continue
+		}
 		if b.BaseOfImage-a.BaseOfImage < uint64(a.SizeOfImage) {
 			c.add("modules ", quoted(a.Name), " at ", errtext.Hex(a.BaseOfImage), " and ", quoted(b.Name), " at ",
 				errtext.Hex(b.BaseOfImage), " overlap")
@@ -237,9 +241,13 @@ func (c *checker) memory() {
 	c.failed(err)
 }
 
-// others checks that the streams can be read that nothing else refers to.
+// others checks that the remaining streams can be read.
 func (c *checker) others() {
-	_, err := c.f.Handles()
+	c.handles()
+	c.windows()
+	_, err := c.f.MacosCrashInfo()
+	c.failed(err)
+	_, err = c.f.MacosBootargs()
 	c.failed(err)
 	_, err = c.f.MiscInfo()
 	c.failed(err)
@@ -262,4 +270,42 @@ func (c *checker) others() {
 			c.add("annotations of module ", index, " of ", len(modules))
 		}
 	}
+}
+
+// handles checks the handles and what their object information points to.
+func (c *checker) handles() {
+	list, err := c.f.Handles()
+	c.failed(err)
+	left := c.f.size // lists of many handles can share their elements
+	for i := range list {
+		if list[i].ObjectInfoRVA == 0 {
+			continue
+		}
+		objects, err := c.f.HandleObjects(list[i].ObjectInfoRVA)
+		c.failed(err)
+		used := uint64(HandleObjectInformationSize)
+		for k := range objects {
+			used += uint64(objects[k].SizeOfInfo)
+		}
+		if used > left {
+			return
+		}
+		left -= used
+	}
+	_, err = c.f.HandleOperations()
+	c.failed(err)
+}
+
+// windows checks the streams of Windows that are not about handles.
+func (c *checker) windows() {
+	_, err := c.f.Tokens()
+	c.failed(err)
+	_, err = c.f.FunctionTables()
+	c.failed(err)
+	_, err = c.f.SystemMemoryInfo()
+	c.failed(err)
+	_, err = c.f.ProcessVMCounters()
+	c.failed(err)
+	_, err = c.f.Assertion()
+	c.failed(err)
 }

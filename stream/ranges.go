@@ -10,8 +10,8 @@ import (
 	"minidump/internal/errtext"
 )
 
-// MemoryRange is a piece of the process's memory that the file holds. It does not reach over the end of the address
-// space: Addr+Size is at most 1<<64, which then is 0.
+// MemoryRange is a piece of the process's memory that the file holds. It ends at the latest with the address space, where
+// Addr+Size is 0.
 type MemoryRange struct {
 	Addr   uint64 // in the process
 	Size   uint64 // bytes, at least 1
@@ -24,10 +24,10 @@ func (m *MemoryRange) last() uint64 { return m.Addr + m.Size - 1 }
 // ErrNoMemory is returned by ReadMemory where the file does not hold the byte at the address.
 var ErrNoMemory = errors.New("the minidump does not hold this memory")
 
-// MemoryRanges returns the memory of MemoryListStream and Memory64ListStream, sorted by address, without overlaps: of
-// bytes that are held twice the range that starts first in memory counts. Of a range that does not lie wholly in the
-// file, the part that does is in the list, and the error says so. There is no error if the file has neither stream.
-// The list belongs to the File; don't change it.
+// MemoryRanges returns the memory of MemoryListStream and Memory64ListStream, sorted by address, without overlaps: bytes
+// that the file has twice belong to the range with the lower start. A range that lies only partly in the file is cut,
+// and the error says so. There is no error if the file has neither stream.
+// The caller must not change the list.
 func (f *File) MemoryRanges() ([]MemoryRange, error) {
 	f.ranges.Do(func() {
 		list, err := f.rawRanges()

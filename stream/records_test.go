@@ -6,20 +6,14 @@ import (
 	"encoding/hex"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
 
-var orders = []binary.ByteOrder{binary.LittleEndian, binary.BigEndian}
-
-type record interface {
-	Put(b []byte, o binary.ByteOrder)
-	Get(b []byte, o binary.ByteOrder)
-}
-
 // recordTests holds the bytes of every record whose fields are filled with the bytes 01, 02, 03 … in their order: so
 // each field has a value of its own and each byte its place. A group is a field, in big-endian order; "=" marks bytes
-// that no order turns round, and dots a reserved field, which is 0.
+// that no order turns round, and dots a reserved field, which is 0. "70*4" is 70 fields of 4 bytes.
 var recordTests = []struct {
 	name   string
 	zero   record
@@ -93,12 +87,12 @@ var recordTests = []struct {
 		`0102030405060708 090a0b0c 0d0e0f10 11121314 15161718 191a1b1c 1d1e1f20 21222324 ........`},
 	{"BreakpadInfo", &BreakpadInfo{}, BreakpadInfoSize, 12,
 		`01020304 05060708 090a0b0c`},
-	{"DSODebug64", &DSODebug64{}, DSODebug64Size, 36,
-		`01020304 05060708 090a0b0c 0d0e0f1011121314 15161718191a1b1c 1d1e1f2021222324`},
+	{"DSODebug64", &DSODebug64{}, DSODebug64Size, 40,
+		`01020304 05060708 090a0b0c ........ 0d0e0f1011121314 15161718191a1b1c 1d1e1f2021222324`},
 	{"DSODebug32", &DSODebug32{}, DSODebug32Size, 24,
 		`01020304 05060708 090a0b0c 0d0e0f10 11121314 15161718`},
-	{"LinkMap64", &LinkMap64{}, LinkMap64Size, 20,
-		`0102030405060708 090a0b0c 0d0e0f1011121314`},
+	{"LinkMap64", &LinkMap64{}, LinkMap64Size, 24,
+		`0102030405060708 090a0b0c ........ 0d0e0f1011121314`},
 	{"LinkMap32", &LinkMap32{}, LinkMap32Size, 12,
 		`01020304 05060708 090a0b0c`},
 	{"CrashpadInfo", &CrashpadInfo{}, CrashpadInfoSize, 52,
@@ -117,13 +111,94 @@ var recordTests = []struct {
 	{"RegisterSets", &RegisterSets{}, RegisterSetsSize, 8,
 		`01020304 05060708`},
 	{"RegisterSet", &RegisterSet{}, RegisterSetSize, 16,
-		`01020304 05060708 090a0b0c 0d0e0f10`}}
+		`01020304 05060708 090a0b0c 0d0e0f10`},
+	{"GoroutineListHeader", &GoroutineListHeader{}, GoroutineListHeaderSize, 136,
+		`01020304 05060708 090a0b0c 0d0e0f10 11121314 15161718 191a1b1c 1d1e1f20 21222324 25262728 292a2b2c
+			2d2e2f30 3132333435363738 393a3b3c3d3e3f40 41424344 45464748 494a4b4c 4d4e4f50 51525354 55565758
+			595a5b5c 5d5e5f60 61626364 65666768 696a6b6c 6d6e6f70 71727374 75767778 797a7b7c 7d7e7f80 81828384
+			85868788`},
+	{"GoTable", &GoTable{}, GoTableSize, 8,
+		`01020304 05060708`},
+	{"GoroutineRecord", &GoroutineRecord{}, GoroutineRecordSize, 88,
+		`0102030405060708 090a0b0c0d0e0f10 1112131415161718 191a1b1c1d1e1f20 2122232425262728
+			292a2b2c2d2e2f30 31323334 35363738 393a 3b3c 3d3e3f40 41424344 45464748 494a4b4c 4d4e4f50 51525354
+			55565758`},
+	{"GoStack", &GoStack{}, GoStackSize, 12,
+		`01020304 05060708 090a0b0c`},
+	{"GoFrame", &GoFrame{}, GoFrameSize, 32,
+		`0102030405060708 090a0b0c 0d0e0f10 11121314 15161718 191a1b1c 1d1e1f20`},
+	{"GoLabel", &GoLabel{}, GoLabelSize, 8,
+		`01020304 05060708`},
+	{"GoPanic", &GoPanic{}, GoPanicSize, 16,
+		`01020304 05060708 090a0b0c 0d0e0f10`},
+	{"GoThread", &GoThread{}, GoThreadSize, 56,
+		`01020304 05060708 090a0b0c 0d0e0f10 1112131415161718 191a1b1c1d1e1f20 2122232425262728
+			292a2b2c2d2e2f30 3132333435363738`},
+	{"HandleObjectInformation", &HandleObjectInformation{}, HandleObjectInformationSize, 12,
+		`01020304 05060708 090a0b0c`},
+	{"HandleOperationListHead", &HandleOperationListHead{}, HandleOperationListHeadSize, 16,
+		`01020304 05060708 090a0b0c ........`},
+	{"HandleOperation", &HandleOperation{}, HandleOperationSize, 288,
+		`0102030405060708 090a0b0c 0d0e0f10 11121314 ........ 15161718 191a1b1c 32*8`},
+	{"TokenInfoList", &TokenInfoList{}, TokenInfoListSize, 16,
+		`01020304 05060708 090a0b0c 0d0e0f10`},
+	{"TokenInfo", &TokenInfo{}, TokenInfoSize, 16,
+		`01020304 05060708 090a0b0c0d0e0f10`},
+	{"FunctionTableList", &FunctionTableList{}, FunctionTableListSize, 24,
+		`01020304 05060708 090a0b0c 0d0e0f10 11121314 15161718`},
+	{"FunctionTable", &FunctionTable{}, FunctionTableSize, 32,
+		`0102030405060708 090a0b0c0d0e0f10 1112131415161718 191a1b1c 1d1e1f20`},
+	{"SystemMemoryInfo", &SystemMemoryInfo{}, SystemMemoryInfo2Size, 524,
+		`0102 0304 6*4 3*8 1*4 2*8 1*4 4*8 2*4 4*8 4*8 70*4 4*8 4*8`},
+	{"SystemBasicInformation", &SystemBasicInformation{}, SystemBasicInformationSize, 52,
+		`6*4 3*8 1*4`},
+	{"SystemFileCacheInformation", &SystemFileCacheInformation{}, SystemFileCacheInformationSize, 60,
+		`2*8 1*4 4*8 2*4`},
+	{"SystemBasicPerformanceInformation", &SystemBasicPerformanceInformation{}, SystemBasicPerformanceInformationSize, 32,
+		`4*8`},
+	{"SystemPerformanceInformation", &SystemPerformanceInformation{}, SystemPerformanceInformationSize, 344,
+		`4*8 70*4 4*8`},
+	{"ProcessVMCounters", &ProcessVMCounters{}, ProcessVMCountersSize, 152,
+		`0102 0304 05060708 18*8`},
+	{"AssertionInfo", &AssertionInfo{}, AssertionInfoSize, 776,
+		`384*2 2*4`},
+	{"SystemTime", &SystemTime{}, SystemTimeSize, 16,
+		`0102 0304 0506 0708 090a 0b0c 0d0e 0f10`},
+	{"XStateConfig", &XStateConfig{}, XStateConfigSize, 528,
+		`01020304 05060708 090a0b0c0d0e0f10 128*4`},
+	{"MacosCrashInfo", &MacosCrashInfo{}, MacosCrashInfoSize, 172,
+		`01020304 05060708 090a0b0c 40*4`},
+	{"MacosCrashInfoRecord", &MacosCrashInfoRecord{}, MacosCrashInfoRecordSize, 40,
+		`5*8`},
+	{"MacosBootargs", &MacosBootargs{}, MacosBootargsSize, 12,
+		`01020304 05060708090a0b0c`}}
+
+// minSizes are those of the records whose older forms, which are shorter, are read too.
+var minSizes = map[string]int{"ModuleCrashpadInfo": ModuleCrashpadInfoMinSize, "SystemMemoryInfo": SystemMemoryInfoSize,
+	"ProcessVMCounters": ProcessVMCounters1Size, "MacosCrashInfoRecord": MacosCrashInfoRecordMinSize}
 
 // image is the bytes that fields describes, with fill in the reserved ones.
 func image(t *testing.T, fields string, o binary.ByteOrder, fill string) []byte {
 	t.Helper()
 	var image []byte
+	next := byte(1)
 	for _, group := range strings.Fields(fields) {
+		if count, size, many := strings.Cut(group, "*"); many {
+			n, _ := strconv.Atoi(count)
+			for range n {
+				field := make([]byte, size[0]-'0')
+				for i := range field {
+					field[i] = next
+					next++
+				}
+				if o == binary.LittleEndian {
+					slices.Reverse(field)
+				}
+				image = append(image, field...)
+			}
+			continue
+		}
+		next += byte(len(strings.Trim(group, "=.")) / 2)
 		raw := strings.HasPrefix(group, "=")
 		group = strings.ReplaceAll(strings.TrimPrefix(group, "="), "..", fill)
 		b, err := hex.DecodeString(group)
@@ -154,6 +229,10 @@ func fill(v reflect.Value, next *byte) {
 		for range v.Type().Size() {
 			n = n<<8 | uint64(*next)
 			*next++
+		}
+		if v.CanInt() {
+			v.SetInt(int64(n))
+			break
 		}
 		v.SetUint(n)
 	}
@@ -200,8 +279,8 @@ func TestRecordsShort(t *testing.T) {
 		if !panics(func() { test.zero.Put(b, binary.LittleEndian) }) {
 			t.Errorf("%s.Put takes a slice that is too short", test.name)
 		}
-		if test.name == "ModuleCrashpadInfo" { // an older form is shorter
-			b = b[:ModuleCrashpadInfoMinSize-1]
+		if least, ok := minSizes[test.name]; ok {
+			b = b[:least-1]
 		}
 		if !panics(func() { test.zero.Get(b, binary.LittleEndian) }) {
 			t.Errorf("%s.Get takes a slice that is too short", test.name)
@@ -249,54 +328,125 @@ func TestModuleCrashpadInfoOld(t *testing.T) {
 	}
 }
 
-// TestMiscInfo5 reads every form, each with its last field and without those of the next.
-func TestMiscInfo5(t *testing.T) {
+// TestSystemMemoryInfoForms reads both forms; the shorter one leaves the last fields 0.
+func TestSystemMemoryInfoForms(t *testing.T) {
+	var full SystemMemoryInfo
+	next := byte(1)
+	fill(reflect.ValueOf(&full).Elem(), &next)
+	b := make([]byte, SystemMemoryInfo2Size)
+	full.Put(b, binary.LittleEndian)
+	short := full
+	short.MdlPagesAllocated, short.PfnDatabaseCommittedPages = 0, 0
+	short.SystemPageTableCommittedPages, short.ContiguousPagesAllocated = 0, 0
+	for size, want := range map[int]SystemMemoryInfo{SystemMemoryInfoSize: short, SystemMemoryInfo2Size - 1: short,
+		SystemMemoryInfo2Size: full} {
+		got := full
+		if got.Get(b[:size], binary.LittleEndian); got != want {
+			t.Errorf("%d bytes:\n got %+v\nwant %+v", size, got, want)
+		}
+	}
+}
+
+// TestProcessVMCounters1 reads the form without Flags, in which PrivateUsage has another place.
+func TestProcessVMCounters1(t *testing.T) {
 	for _, o := range orders {
-		b := make([]byte, MiscInfo5Size)
-		text := func(at int, s string) {
-			for i := range len(s) {
-				o.PutUint16(b[at+2*i:], uint16(s[i]))
+		b := make([]byte, ProcessVMCountersSize)
+		o.PutUint16(b, 1)
+		o.PutUint16(b[2:], 99) // padding
+		o.PutUint32(b[4:], 4)
+		for i := range uint64(18) {
+			o.PutUint64(b[8+8*i:], i)
+		}
+		want := ProcessVMCounters{Revision: 1, PageFaultCount: 4, PeakWorkingSetSize: 0, WorkingSetSize: 1,
+			QuotaPeakPagedPoolUsage: 2, QuotaPagedPoolUsage: 3, QuotaPeakNonPagedPoolUsage: 4, QuotaNonPagedPoolUsage: 5,
+			PagefileUsage: 6, PeakPagefileUsage: 7, PrivateUsage: 8}
+		for _, size := range []int{ProcessVMCounters1Size, ProcessVMCountersSize} {
+			var got ProcessVMCounters
+			if got.Get(b[:size], o); got != want {
+				t.Errorf("%v, %d bytes:\n got %+v\nwant %+v", o, size, got, want)
 			}
 		}
-		o.PutUint32(b[20:], 20)
-		o.PutUint32(b[40:], 40)
-		o.PutUint32(b[44:], 44)
-		o.PutUint32(b[48:], 48)
-		o.PutUint32(b[52:], 52)
-		o.PutUint32(b[56:], 56)
-		o.PutUint32(b[60:], -60&0xffffffff)
-		text(64, "CET")
-		text(148, "Central European Summer Time 1234") // one more than there is room for
-		text(232, "build")
-		text(752, "dbg")
-		o.PutUint32(b[1360:], 1360)
+	}
+}
+
+// TestMacosCrashInfoRecordForms reads the records of all versions.
+func TestMacosCrashInfoRecordForms(t *testing.T) {
+	b := make([]byte, MacosCrashInfoRecordSize)
+	(&MacosCrashInfoRecord{1, 2, 3, 4, 5}).Put(b, binary.BigEndian)
+	for size, want := range map[int]MacosCrashInfoRecord{16: {1, 2, 0, 0, 0}, 31: {1, 2, 0, 0, 0}, 32: {1, 2, 3, 4, 0},
+		39: {1, 2, 3, 4, 0}, 40: {1, 2, 3, 4, 5}} {
+		got := MacosCrashInfoRecord{9, 9, 9, 9, 9}
+		if got.Get(b[:size], binary.BigEndian); got != want {
+			t.Errorf("%d bytes: %+v, want %+v", size, got, want)
+		}
+	}
+}
+
+// TestMiscInfo5 writes and reads every form: each has its last field, and none of the next.
+func TestMiscInfo5(t *testing.T) {
+	for _, o := range orders {
+		full := MiscInfo5{ProcessIntegrityLevel: 44, ProcessExecuteFlags: 48, ProtectedProcess: 52, TimeZoneID: 56,
+			TimeZoneBias: -60, TimeZoneStandardName: "CET", TimeZoneStandardDate: SystemTime{Month: 10, Day: 5, Hour: 3},
+			TimeZoneStandardBias: 144, TimeZoneDaylightName: "Central European Summer Time 123",
+			TimeZoneDaylightDate: SystemTime{Month: 3, Day: 5, Hour: 2}, TimeZoneDaylightBias: -228,
+			BuildString: "build 𝄞", DbgBldStr: "dbg", XStateData: XStateConfig{SizeOfInfo: 528, EnabledFeatures: 7,
+				Features: [MAXIMUM_XSTATE_FEATURES]XStateFeature{63: {1, 2}}}, ProcessCookie: 1360}
+		full.ProcessKernelTime, full.ProcessorCurrentIdleState = 20, 40
 		for _, size := range []int{MiscInfoSize, MiscInfo2Size, MiscInfo3Size, MiscInfo4Size, MiscInfo5Size} {
-			want := MiscInfo5{}
-			want.SizeOfInfo, want.ProcessKernelTime = uint32(size), 20
-			if size >= 44 {
-				want.ProcessorCurrentIdleState = 40
+			want := miscInfoForm(full, size)
+			full.SizeOfInfo = uint32(size)
+			b := bytes.Repeat([]byte{0xaa}, size+8)
+			full.Put(b, o)
+			if !bytes.Equal(b[size:], bytes.Repeat([]byte{0xaa}, 8)) {
+				t.Errorf("%v, size %d: wrote after its end", o, size)
 			}
-			if size >= 232 {
-				want.ProcessIntegrityLevel, want.ProcessExecuteFlags, want.ProtectedProcess = 44, 48, 52
-				want.TimeZoneID, want.TimeZoneBias = 56, -60
-				want.TimeZoneStandardName, want.TimeZoneDaylightName = "CET", "Central European Summer Time 123"
-			}
-			if size >= 832 {
-				want.BuildString, want.DbgBldStr = "build", "dbg"
-			}
-			if size >= 1364 {
-				want.ProcessCookie = 1360
-			}
-			o.PutUint32(b, uint32(size))
-			var told, cut MiscInfo5
-			if told.Get(b, o); told != want {
-				t.Errorf("size %d:\n got %+v\nwant %+v", size, told, want)
+			testMiscInfoBytes(t, b[:size], o)
+			var got, cut MiscInfo5
+			if got.Get(b, o); got != want {
+				t.Errorf("size %d:\n got %+v\nwant %+v", size, got, want)
 			}
 			o.PutUint32(b, 0xffffffff)
 			want.SizeOfInfo = 0xffffffff
 			if cut.Get(b[:size], o); cut != want {
 				t.Errorf("%d bytes:\n got %+v\nwant %+v", size, cut, want)
 			}
+		}
+	}
+}
+
+// miscInfoForm is what a form of size bytes has of full.
+func miscInfoForm(full MiscInfo5, size int) MiscInfo5 {
+	r := full
+	if size < MiscInfo5Size {
+		r.XStateData, r.ProcessCookie = XStateConfig{}, 0
+	}
+	if size < MiscInfo4Size {
+		r.BuildString, r.DbgBldStr = "", ""
+	}
+	if size < MiscInfo3Size {
+		r = MiscInfo5{MiscInfo2: full.MiscInfo2}
+	}
+	if size < MiscInfo2Size {
+		r.MiscInfo2 = MiscInfo2{MiscInfo: full.MiscInfo}
+	}
+	r.SizeOfInfo = uint32(size)
+	// One character more than there is room for.
+	r.TimeZoneDaylightName = strings.TrimSuffix(r.TimeZoneDaylightName, "3")
+	return r
+}
+
+// testMiscInfoBytes looks at the places of fields.
+func testMiscInfoBytes(t *testing.T, b []byte, o binary.ByteOrder) {
+	for at, want := range map[int]uint32{20: 20, 40: 40, 44: 44, 48: 48, 52: 52, 56: 56, 60: -60 & 0xffffffff, 144: 144,
+		228: -228 & 0xffffffff, 832: 528, 1360: 1360} {
+		if at < len(b) && o.Uint32(b[at:]) != want {
+			t.Errorf("%v, %d bytes: %#x at %d, want %#x", o, len(b), o.Uint32(b[at:]), at, want)
+		}
+	}
+	for at, want := range map[int]uint16{64: 'C', 130: 10, 134: 5, 136: 3, 148: 'C', 208: '2', 210: 0, 214: 3, 218: 5, 220: 2,
+		232: 'b', 244: 0xd834, 246: 0xdd1e, 248: 0, 752: 'd'} {
+		if at < len(b) && o.Uint16(b[at:]) != want {
+			t.Errorf("%v, %d bytes: %#x at %d, want %#x", o, len(b), o.Uint16(b[at:]), at, want)
 		}
 	}
 }
@@ -338,6 +488,10 @@ func TestIdentifiers(t *testing.T) {
 			"332211000044000000000000000000000", "0011223344"},
 		{"big-endian", "4270454c" + bytes16, true, MD_OS_LINUX, "00112233445566778899AABBCCDDEEFF0", bytes16},
 		{"no build id", "4c457042", false, MD_OS_LINUX, "", ""},
+		{"build id of zeros", "4c457042" + "00000000000000000000000000000000", false, MD_OS_LINUX, "", ""},
+		{"UUID of zeros", "52534453" + "00000000000000000000000000000000" + "00000000" + "00", false, MD_OS_MAC_OS_X, "", ""},
+		{"GUID of zeros", "52534453" + "00000000000000000000000000000000" + "01000000" + "00", false, MD_OS_WIN32_NT,
+			"000000000000000000000000000000001", "4CA3B58A1a000"},
 		{"PDB 7.0", "52534453" + bytes16 + "1a000000" + "612e70646200", false, MD_OS_WIN32_NT,
 			"33221100554477668899AABBCCDDEEFF1a", "4CA3B58A1a000"},
 		{"UUID", "52534453" + bytes16 + "00000000" + "00", false, MD_OS_MAC_OS_X,

@@ -13,7 +13,7 @@ const RegisterSetsSize = 8
 //	0 uint32 Version
 //	4 uint32 Count
 type RegisterSets struct {
-	Version uint32 // RegisterSetsVersion; a reader must not go on if it is another
+	Version uint32 // RegisterSetsVersion; a reader must stop if it is another
 	Count   uint32 // entries
 }
 
@@ -34,7 +34,7 @@ func (r *RegisterSets) Get(b []byte, o binary.ByteOrder) {
 // RegisterSetSize is the size of a RegisterSet in bytes.
 const RegisterSetSize = 16
 
-// RegisterSet is one set of registers of one thread, byte for byte as PTRACE_GETREGSET or a core file's note gives it.
+// RegisterSet is one set of registers of one thread, byte for byte as PTRACE_GETREGSET returns it or a core file's note has it.
 //
 //	0 uint32   ThreadId
 //	4 uint32   NoteType

@@ -19,7 +19,7 @@ type Thread struct {
 	SuspendCount  uint32 // Windows; else 0
 	PriorityClass uint32 // Windows; else 0
 	Priority      uint32 // Windows; else 0
-	Teb           uint64 // address of the thread environment block (Windows); else 0
+	Teb           uint64 // address of the thread environment block (Windows); else the thread pointer, 0 if not known
 	Stack         MemoryDescriptor
 	Context       Location // a CPU context of the architecture in SystemInfo; none if the registers are not known
 }

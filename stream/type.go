@@ -61,7 +61,7 @@ const (
 // Streams of this writer. Their range is 0x676f0000 to 0x676fffff, 0x676f being "go"; no other writer is known to
 // use it.
 const (
-	GoroutineListStream Type = 0x676f0001 // the goroutines of a Go program
+	GoroutineListStream Type = 0x676f0001 // GoroutineListHeader and its tables: the goroutines of a Go program
 	RegisterSetsStream  Type = 0x676f0002 // RegisterSets, RegisterSet…: registers that a CPU context has no room for
 )
 

@@ -37,3 +37,24 @@ func beforeNUL(b []byte) []byte {
 	}
 	return b
 }
+
+// putUTF16 fills b with text in UTF-16 and NULs, at least one of them. A text that is too long is cut between characters.
+func putUTF16(b []byte, text string, o binary.ByteOrder) {
+	clear(b)
+	for _, c := range text {
+		units := 1
+		if c >= 0x10000 {
+			units = 2
+		}
+		if len(b) < 2*(units+1) {
+			return
+		}
+		if units == 2 {
+			high, low := utf16.EncodeRune(c)
+			o.PutUint16(b, uint16(high))
+			b, c = b[2:], low
+		}
+		o.PutUint16(b, uint16(c))
+		b = b[2:]
+	}
+}

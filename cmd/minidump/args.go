@@ -7,8 +7,8 @@ import (
 )
 
 // A flagSet is the flags of a subcommand. They are written as GNU programs have them: --name VALUE, --name=VALUE, -o
-// VALUE and -oVALUE, before and after the other arguments; "--" ends them. (Package flag stops at the first argument
-// that is none, and does not tell -o from --o.)
+// VALUE and -oVALUE, before and after the other arguments; "--" ends them. (Package flag stops at the first other
+// argument, and does not distinguish -o from --o.)
 type flagSet struct {
 	command string
 	args    string // what the help text says of the other arguments
@@ -24,9 +24,10 @@ type flagDef struct {
 	short byte
 	long  string
 	value string // what the help text calls its value; "" if it takes none
-	// optional is for a flag that may stand without its value: set is then given "". The value can only be given as
+	// optional marks a flag that may stand without its value; set then receives "". The value must be written as
 	// --name=VALUE.
 	optional bool
+	choices  []string // values to offer for completion; nil if the value is free text or a file name
 	help     string
 	set      func(value string) error
 }
@@ -35,6 +36,9 @@ type flagDef struct {
 func (s *flagSet) add(long, value, help string, set func(string) error) {
 	s.flags = append(s.flags, flagDef{long: long, value: value, help: help, set: set})
 }
+
+// choices sets the values to offer for the flag that was added last.
+func (s *flagSet) choices(values ...string) { s.flags[len(s.flags)-1].choices = values }
 
 // addBool adds a flag without a value.
 func (s *flagSet) addBool(short byte, long, help string, to *bool) {
@@ -137,12 +141,26 @@ func (f *flagDef) usage() string {
 	return t
 }
 
+// all returns the flags with --help, which every subcommand has.
+func (s *flagSet) all() []flagDef {
+	return append(s.flags[:len(s.flags):len(s.flags)], flagDef{short: 'h', long: "help", help: "show this text"})
+}
+
+// isFile reports whether the flag's value names a file or a folder.
+func (f *flagDef) isFile() bool {
+	return strings.Contains(f.value, "FILE") || strings.Contains(f.value, "DIR")
+}
+
 // help is the help text.
 func (s *flagSet) help() string {
 	const column, width = 28, 80
 	var b strings.Builder
-	fmt.Fprintf(&b, "Usage: minidump %s [FLAGS] %s\n\n%s\n\n", s.command, s.args, wrap(s.about, 0, width))
-	all := append(s.flags[:len(s.flags):len(s.flags)], flagDef{short: 'h', long: "help", help: "show this text"})
+	usage := "Usage: minidump " + s.command
+	if len(s.flags) > 0 {
+		usage += " [FLAGS]"
+	}
+	fmt.Fprintf(&b, "%s\n\n%s\n\n", strings.TrimSpace(usage+" "+s.args), wrap(s.about, 0, width))
+	all := s.all()
 	for i := range all {
 		usage := "  " + all[i].usage()
 		if len(usage) > column-2 {
@@ -154,7 +172,8 @@ func (s *flagSet) help() string {
 	return b.String()
 }
 
-// wrap breaks text into lines of at most width columns, all but the first indented. A word that is longer stands alone.
+// wrap breaks text into lines of at most width columns, and indents all except the first. A longer word has a line of
+// its own.
 func wrap(text string, indent, width int) string {
 	var b strings.Builder
 	at := indent

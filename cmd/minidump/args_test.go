@@ -96,16 +96,6 @@ func TestExitStatus(t *testing.T) {
 	}
 }
 
-func TestSafeName(t *testing.T) {
-	for name, want := range map[string]string{"sleep": "sleep", "": "process", "../x": "_._x", "a b/c": "a_b_c",
-		"-rf": "_rf", "kworker/0:1": "kworker_0_1", "x\n\x1b[2J": "x___2J", "\xff\xfe": "__", "größe": "größe",
-		"g++-13.2_x": "g++-13.2_x"} {
-		if got := safeName(name); got != want {
-			t.Errorf("%q: %q, want %q", name, got, want)
-		}
-	}
-}
-
 func TestWrap(t *testing.T) {
 	if got := wrap("one two  three four", 2, 10); got != "one two\n  three\n  four" {
 		t.Errorf("%q", got)

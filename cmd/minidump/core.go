@@ -6,15 +6,16 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"unicode"
 
 	"minidump"
+	"minidump/internal/dumpfile"
 )
 
 var coreCommand = subcommand{
 	name:    "core",
 	args:    "FILE",
 	summary: "make a dump of an ELF core file",
+	flags:   func() *flagSet { s, _ := coreFlagSet(nil); return s },
 	run:     runCore,
 }
 
@@ -25,21 +26,22 @@ type coreFlags struct {
 	install   bool
 	uninstall bool
 	force     bool
-	settings  bool // it is about --install or --uninstall
+	settings  bool // args have --install or --uninstall
 
-	// The flags about what goes into a dump, as they were given: --install puts them into core_pattern.
+	// The flags that choose the dump's content, as the user wrote them: --install puts them into core_pattern.
 	given []string
 }
 
 func (c *coreFlags) register(s *flagSet) {
 	c.writerFlags.register(s)
+	c.registerKeep(s, 0)
 	for i := range s.flags {
 		f := &s.flags[i]
 		switch f.long {
 		case "output":
 			f.value = "FILE|DIR"
-			f.help = "where the dump goes: a file, or a folder, which exists or ends with / and gets a file NAME.PID.dmp; - is " +
-				"standard output; default NAME.PID.dmp in this folder"
+			f.help = "where the dump goes: a file, or with / at the end a folder, which gets a file NAME.PID.dmp; - is standard " +
+				"output; default NAME.PID.dmp in this folder"
 			continue
 		case "thread", "crash-context":
 			continue
@@ -54,8 +56,8 @@ func (c *coreFlags) register(s *flagSet) {
 			return set(v)
 		}
 	}
-	s.add("pid", "PID", "with - for FILE: the process of which the kernel is writing this core (%P in core_pattern): its "+
-		"memory is read, not the core's", func(v string) (err error) {
+	s.add("pid", "PID", "with - for FILE: the process whose core the kernel is writing (%P in core_pattern); its memory is "+
+		"read, not the core's", func(v string) (err error) {
 		c.pid, err = parseID(v)
 		return err
 	})
@@ -66,8 +68,17 @@ func (c *coreFlags) register(s *flagSet) {
 		}
 		return logTo(v)
 	})
+	s.add("config", "FILE", "take further flags from this file: one in each line, as --mode=full", configFile(s))
+	s.addBool(0, "install", "have the kernel start this program for each crash on the machine, with these flags: sets "+
+		"core_pattern and core_pipe_limit. -o is the folder for the dumps, or a core_pattern; default /var/crash", &c.install)
+	s.addBool(0, "uninstall", "put back what core_pattern and core_pipe_limit were before --install", &c.uninstall)
+	s.addBool(0, "force", "install also in a container, which shares the setting with its host", &c.force)
+}
+
+// configFile returns the set of a flag that names a file with further flags of s.
+func configFile(s *flagSet) func(string) error {
 	inside := false
-	s.add("config", "FILE", "take further flags from this file: one in each line, as --mode=full", func(v string) error {
+	return func(v string) error {
 		if inside { // it could be the same one
 			return errors.New("a file of flags can't name another one")
 		}
@@ -88,19 +99,21 @@ func (c *coreFlags) register(s *flagSet) {
 			err = fmt.Errorf("%q in %s is no flag", rest[0], v)
 		}
 		return err
-	})
-	s.addBool(0, "install", "have the kernel start this program for each crash on the machine, with these flags: sets "+
-		"core_pattern and core_pipe_limit. -o is the folder for the dumps, or a core_pattern; default /var/crash", &c.install)
-	s.addBool(0, "uninstall", "put back what core_pattern and core_pipe_limit were before --install", &c.uninstall)
-	s.addBool(0, "force", "install also in a container, which shares the setting with its host", &c.force)
+	}
+}
+
+// coreFlagSet returns the flags. Some mean something else if args have --install or --uninstall.
+func coreFlagSet(args []string) (*flagSet, *coreFlags) {
+	s := &flagSet{command: "core", args: "FILE",
+		about: "Writes a minidump of what the ELF core file FILE holds: of the Linux kernel or of gdb's gcore, of any " +
+			"architecture. - is standard input. Flags about a live process are accepted and have no effect."}
+	c := &coreFlags{settings: slices.Contains(args, "--install") || slices.Contains(args, "--uninstall")}
+	c.register(s)
+	return s, c
 }
 
 func runCore(args []string) (err error) {
-	s := flagSet{command: "core", args: "FILE",
-		about: "Writes a minidump of what the ELF core file FILE holds: of the Linux kernel or of gdb's gcore, of any " +
-			"architecture. - is standard input. Flags about a live process are accepted and have no effect."}
-	c := coreFlags{settings: slices.Contains(args, "--install") || slices.Contains(args, "--uninstall")}
-	c.register(&s)
+	s, c := coreFlagSet(args)
 	rest, err := s.parse(args)
 	if c.pid != 0 {
 		defer func() { toKernelLog(err) }()
@@ -143,7 +156,7 @@ func runCore(args []string) (err error) {
 		return err
 	}
 	defer writer.Close()
-	return c.write(writer, c.path(writer))
+	return c.writeKept(writer)
 }
 
 // dumpStream dumps the core that in holds or the kernel writes there.
@@ -154,7 +167,7 @@ func (c *coreFlags) dumpStream(in *os.File) error {
 			return err
 		}
 		defer writer.Close()
-		return c.write(writer, c.path(writer))
+		return c.writeKept(writer)
 	}
 	if c.crashContext == "-" {
 		return errors.New("--crash-context - and the core can't both be standard input")
@@ -170,14 +183,11 @@ func (c *coreFlags) dumpStream(in *os.File) error {
 	// Only now may the process end: all of it has been read.
 	defer in.Close()
 	c.replaceLinks = c.pid != 0 // the kernel has started this, as root
-	return c.write(writer, c.path(writer))
+	return c.writeKept(writer)
 }
 
 // folder is where the dump goes.
 func (c *coreFlags) folder() string {
-	if isFolder(c.output) {
-		return c.output
-	}
 	if i := strings.LastIndexByte(c.output, '/'); i >= 0 {
 		return c.output[:i+1]
 	}
@@ -185,29 +195,32 @@ func (c *coreFlags) folder() string {
 }
 
 func (c *coreFlags) path(w *minidump.Writer) string {
-	if c.output != "" && !isFolder(c.output) {
-		if c.pid != 0 { // %e is what a thread called itself, with ! for /
-			i := strings.LastIndexByte(c.output, '/') + 1
-			return c.output[:i] + strings.Map(func(r rune) rune {
-				if unicode.IsControl(r) {
-					return '_'
-				}
-				return r
-			}, c.output[i:])
-		}
+	if c.output == "" || isFolder(c.output) {
+		pid, name := w.Process()
+		return c.output + dumpfile.Name(name, pid)
+	}
+	if c.pid == 0 {
 		return c.output
 	}
-	pid, name := w.Process()
-	return joinFolder(c.output, dumpName(name, pid))
+	i := strings.LastIndexByte(c.output, '/') + 1
+	return c.output[:i] + dumpfile.SafeName(c.output[i:]) // %e is what a thread called itself
 }
 
-func isFolder(path string) bool {
-	if strings.HasSuffix(path, "/") {
-		return true
+// writeKept is write, and keeps the number and size of the dumps in the folder within bounds.
+func (c *coreFlags) writeKept(w *minidump.Writer) error {
+	path := c.path(w)
+	if path == "-" {
+		return c.write(w, path)
 	}
-	info, err := os.Stat(path)
-	return path != "" && err == nil && info.IsDir()
+	if err := c.keep.Make(c.folder()); err != nil {
+		return err
+	}
+	err := c.write(w, path)
+	return errors.Join(err, c.keep.Prune(c.folder(), path[strings.LastIndexByte(path, '/')+1:]))
 }
+
+// isFolder reports whether path means a folder: what exists does not count, as another user may have put it there.
+func isFolder(path string) bool { return strings.HasSuffix(path, "/") }
 
 func joinFolder(dir, name string) string {
 	if dir == "" || strings.HasSuffix(dir, "/") {

@@ -34,12 +34,22 @@ type savedSetting struct {
 	Installed string `json:"installed"`       // what --install made of core_pattern
 }
 
+// report prints what --install has set, and what was before. config is the text of coreConfig, "" if there is none.
+func (saved *savedSetting) report(config string) {
+	fmt.Fprintf(os.Stderr, "core_pattern is now %s\ncore_pipe_limit is now %s\n", saved.Installed, ourPipeLimit)
+	if config != "" {
+		fmt.Fprintf(os.Stderr, "further flags are in %s\n", coreConfig)
+	}
+	fmt.Fprintf(os.Stderr, "it was %q and %s; 'minidump core --uninstall' puts that back (from %s)\n", saved.Pattern,
+		saved.PipeLimit, savedPattern)
+}
+
 func readSetting(path string) (string, error) {
 	b, err := os.ReadFile(path)
 	return strings.TrimSuffix(string(b), "\n"), err
 }
 
-// writeSetting sets one and makes sure that the kernel has taken all of it.
+// writeSetting writes a setting and checks that the kernel has taken all of it.
 func writeSetting(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
@@ -59,7 +69,18 @@ func writeSetting(path, text string) error {
 	return nil
 }
 
+// needsRoot is the error of an ordinary user who wants to change the kernel's settings.
+func needsRoot(flag string) error {
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s takes root: it sets %s", flag, corePattern)
+}
+
 func (c *coreFlags) installPattern() error {
+	if err := needsRoot("--install"); err != nil {
+		return err
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		return err
@@ -111,24 +132,19 @@ func (c *coreFlags) installPattern() error {
 		fmt.Fprintf(os.Stderr, "core_pattern is already %s\n", pattern)
 		return nil
 	}
-	fmt.Fprintf(os.Stderr, "core_pattern is now %s\ncore_pipe_limit is now %s\n", pattern, ourPipeLimit)
-	if config != "" {
-		fmt.Fprintf(os.Stderr, "further flags are in %s\n", coreConfig)
-	}
-	fmt.Fprintf(os.Stderr, "it was %q and %s; 'minidump core --uninstall' puts that back (from %s)\n", saved.Pattern,
-		saved.PipeLimit, savedPattern)
+	saved.report(config)
 	return nil
 }
 
-// pattern makes the core_pattern, and if it would be too long, or a flag has a blank, at which the kernel would split it,
-// the text of a file with the flags.
+// pattern returns the core_pattern. If it would be too long, or a flag has a blank, where the kernel would split it, pattern
+// also returns the text of a file with the flags.
 func (c *coreFlags) pattern(exe string) (pattern, config string, err error) {
 	output := c.output
 	switch {
 	case output == "":
 		output = "/var/crash/"
 	case output == "-":
-		return "", "", errors.New("-o -: the kernel gives the program no standard output")
+		return "", "", errors.New("-o -: the kernel starts the program without a standard output")
 	case !filepath.IsAbs(output):
 		if output, err = filepath.Abs(output); err != nil {
 			return "", "", err
@@ -141,10 +157,13 @@ func (c *coreFlags) pattern(exe string) (pattern, config string, err error) {
 	if !strings.Contains(name, "%") { // a folder
 		dir, name = joinFolder(output, ""), "%e-%P.dmp"
 	}
+	if c.keep.Count > 0 && !strings.HasSuffix(name, "-%P.dmp") && !strings.HasSuffix(name, ".%P.dmp") {
+		return "", "", fmt.Errorf("--keep knows dumps by names that end with -%%P.dmp or .%%P.dmp, and %s is none", name)
+	}
 	if strings.Contains(dir, "%") {
 		return "", "", fmt.Errorf("%s: a folder with %% in its name can't stand in core_pattern", dir)
 	}
-	if err := os.MkdirAll(dir, 0755); err != nil {
+	if err := newfile.MakeFolder(dir, 0o755); err != nil {
 		return "", "", err
 	}
 	words := []string{exe, "core", "--pid=%P", "--thread=%I"}
@@ -171,6 +190,9 @@ func (c *coreFlags) pattern(exe string) (pattern, config string, err error) {
 }
 
 func (c *coreFlags) uninstallPattern() error {
+	if err := needsRoot("--uninstall"); err != nil {
+		return err
+	}
 	saved, err := readSaved()
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("not installed: there is no %s", savedPattern)
@@ -232,8 +254,8 @@ func writeWhole(path string, text []byte) error {
 	return err
 }
 
-// sharedKernel tells why core_pattern, of which a machine has only one, is not this program's to set: the kernel starts
-// what it names in the first namespaces and looks for the program below their root. "" if nothing speaks against it.
+// sharedKernel returns why this program must not set core_pattern, or "" if it may. A machine has only one core_pattern:
+// the kernel starts the program in the first namespaces, and looks for it below their root.
 func sharedKernel(exe string) string {
 	// The number of the first pid namespace is fixed (PROC_PID_INIT_INO, 0xEFFFFFFC, in the kernel's proc_ns.h).
 	const firstPIDs = "pid:[4026531836]"

@@ -17,42 +17,6 @@ import (
 	"minidump/internal/victims"
 )
 
-// streamCore is a core file of the kernel's making: a thread with registers, and its stack.
-func streamCore() []byte {
-	o := binary.LittleEndian
-	const head, status, stack = 64 + 2*56, 20 + 336, 4096
-	b := make([]byte, head+status+stack)
-	copy(b, "\x7fELF\x02\x01\x01")
-	o.PutUint16(b[16:], 4)  // ET_CORE
-	o.PutUint16(b[18:], 62) // EM_X86_64
-	o.PutUint32(b[20:], 1)
-	o.PutUint64(b[32:], 64)
-	o.PutUint16(b[52:], 64)
-	o.PutUint16(b[54:], 56)
-	o.PutUint16(b[56:], 2)
-	prog := func(at int, typ, flags uint32, off, addr, size uint64) {
-		o.PutUint32(b[at:], typ)
-		o.PutUint32(b[at+4:], flags)
-		o.PutUint64(b[at+8:], off)
-		o.PutUint64(b[at+16:], addr)
-		o.PutUint64(b[at+32:], size)
-		o.PutUint64(b[at+40:], size)
-	}
-	prog(64, 4, 0, head, 0, status)
-	prog(64+56, 1, 6, head+status, 0x7000, stack)
-	n := b[head:]
-	o.PutUint32(n, 5)
-	o.PutUint32(n[4:], 336)
-	o.PutUint32(n[8:], 1) // NT_PRSTATUS
-	copy(n[12:], "CORE")
-	desc := n[20:]
-	o.PutUint16(desc[12:], 11)
-	o.PutUint32(desc[32:], 4321)
-	o.PutUint64(desc[112+16*8:], 0x401234) // rip
-	o.PutUint64(desc[112+19*8:], 0x7800)   // rsp
-	return b
-}
-
 // A core on standard input, in a file or through a pipe.
 func TestCoreStream(t *testing.T) {
 	dir := t.TempDir()
@@ -89,7 +53,8 @@ func TestCoreStream(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "d"), 0755); err != nil {
 		t.Fatal(err)
 	}
-	runWith(t, command(t, dir, "core", "-o", "d", "-"), pipe()).want(t, 0, "wrote d/process.4321.dmp")
+	runWith(t, command(t, dir, "core", "-o", "d/", "-"), pipe()).want(t, 0, "wrote d/process.4321.dmp")
+	runWith(t, command(t, dir, "core", "-o", "d", "-"), pipe()).want(t, 1, "write d: it is a folder")
 	same("d/process.4321.dmp")
 	config := filepath.Join(dir, "config")
 	os.WriteFile(config, []byte("# a comment\n\n--output="+dir+"/e.dmp\r\n--annotation=key=a value\n"), 0600)
@@ -118,7 +83,13 @@ func TestCoreStream(t *testing.T) {
 		{"core --pid x -", "is no id"},
 		{"core --install --uninstall", "exclude each other"},
 		{"core --install core", "no FILE is expected"},
-		{"serve /tmp/x", "--coredump is missing"},
+		{"serve", "no SOCKET given"},
+		{"serve a b", "not also"},
+		{"serve --coredump --any-user x", "not for --coredump"},
+		{"serve --breakpad-fd 3 x", "no SOCKET is expected"},
+		{"serve --breakpad-fd 1", "is no descriptor"},
+		{"crashpad-handler --initial-client-fd=3", "--database is missing"},
+		{"crashpad-handler --database=x", "is needed"},
 		{"serve --coredump", "no SOCKET given"},
 		{"serve --coredump -o none x", "none is no folder"},
 	} {
@@ -137,12 +108,20 @@ func TestCoreInstallInContainer(t *testing.T) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
 	runWith(t, cmd, nil).want(t, 1, "this is a container: its process ids are not those of the machine; --force does it")
 	cmd = command(t, t.TempDir(), "core", "--install")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}}
 	if o := runWith(t, cmd, nil); o.status != 1 || !strings.Contains(o.err, "this is a container") {
 		t.Errorf("%+v", o)
 	}
 	if after, err := readSetting(corePattern); after != before {
 		t.Errorf("core_pattern is %q: %v", after, err)
+	}
+}
+
+// An ordinary user reads that it takes root, and nothing of containers.
+func TestCoreInstallAsUser(t *testing.T) {
+	for _, flag := range []string{"--install", "--uninstall"} {
+		runWith(t, asNobody(t, "core", flag), nil).want(t, 1, "minidump: "+flag+" takes root: it sets "+corePattern+"\n")
 	}
 }
 
@@ -161,7 +140,7 @@ func TestCorePattern(t *testing.T) {
 			"--annotation=a=b c\n--log=/x%y\n--output=" + dir + "/\n"},
 		{"/usr/b in/minidump", dir, nil, "", "has a blank"},
 		{"/usr/bin/" + strings.Repeat("x", 100), dir, nil, "", "too long"},
-		{"/usr/bin/minidump", "-", nil, "", "no standard output"},
+		{"/usr/bin/minidump", "-", nil, "", "without a standard output"},
 		{"/usr/bin/minidump", dir, []string{"--annotation=a=" + strings.Repeat("\n", 100)}, "", "line break"},
 	} {
 		f := coreFlags{given: c.given}

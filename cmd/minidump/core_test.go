@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"minidump/internal/scratch"
 	"os"
@@ -9,58 +8,6 @@ import (
 	"strings"
 	"testing"
 )
-
-// tinyCore is a core file of an arm64 process 4321 named "some/app" whose only thread died of SIGSEGV at 0x5150, with a
-// page of stack.
-func tinyCore() []byte {
-	le := binary.LittleEndian
-	var notes []byte
-	note := func(typ uint32, desc []byte) {
-		for _, v := range []uint32{5, uint32(len(desc)), typ} {
-			notes = le.AppendUint32(notes, v)
-		}
-		notes = append(append(notes, "CORE\x00\x00\x00\x00"...), desc...)
-	}
-	status := make([]byte, 392) // struct elf_prstatus
-	le.PutUint16(status[12:], 11)
-	le.PutUint32(status[32:], 4321)
-	le.PutUint64(status[112+31*8:], 0x700010) // sp
-	le.PutUint64(status[112+32*8:], 0x401000) // pc
-	note(1, status)
-	info := make([]byte, 136) // struct elf_prpsinfo
-	le.PutUint32(info[24:], 4321)
-	copy(info[40:], "some/app")
-	copy(info[56:], "some/app --flag ")
-	note(3, info)
-	siginfo := make([]byte, 128)
-	le.PutUint32(siginfo, 11)
-	le.PutUint32(siginfo[8:], 2)
-	le.PutUint64(siginfo[16:], 0x5150)
-	note(0x53494749, siginfo)
-
-	b := append([]byte("\x7fELF\x02\x01\x01"), make([]byte, 9)...)
-	b = le.AppendUint16(b, 4)   // ET_CORE
-	b = le.AppendUint16(b, 183) // EM_AARCH64
-	b = le.AppendUint32(b, 1)
-	for _, v := range []uint64{0, 64, 0} {
-		b = le.AppendUint64(b, v)
-	}
-	b = le.AppendUint32(b, 0)
-	for _, v := range []uint16{64, 56, 2, 64, 0, 0} {
-		b = le.AppendUint16(b, v)
-	}
-	at := uint64(64 + 2*56)
-	for _, p := range [][8]uint64{
-		{4, 0, at, 0, 0, uint64(len(notes)), 0, 4},
-		{1, 6, at + uint64(len(notes)), 0x700000, 0, 4096, 4096, 4096},
-	} {
-		b = le.AppendUint32(le.AppendUint32(b, uint32(p[0])), uint32(p[1]))
-		for _, v := range p[2:] {
-			b = le.AppendUint64(b, v)
-		}
-	}
-	return append(append(b, notes...), make([]byte, 4096)...)
-}
 
 func TestCore(t *testing.T) {
 	dir := scratch.Dir(t)

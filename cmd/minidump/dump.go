@@ -4,25 +4,41 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"runtime"
 	"strings"
 	"syscall"
-	"unicode"
 
 	"minidump"
+	"minidump/internal/dumpfile"
 )
 
 var dumpCommand = subcommand{
 	name:    "dump",
-	args:    "PID",
+	args:    "PID|NAME",
 	summary: "dump a live process, which goes on afterwards",
+	flags:   func() *flagSet { s, _ := dumpFlags(); return s },
 	run:     runDump,
 }
 
+type dumpCall struct {
+	writerFlags
+	all bool
+}
+
+func dumpFlags() (*flagSet, *dumpCall) {
+	s := &flagSet{command: "dump", args: "PID|NAME",
+		about: "Writes a minidump of the live process PID, which is stopped for a moment and then goes on. PID may be the id of one of\n" +
+			"its threads, which the dump is then about. NAME is that of the one process that has it (Linux)."}
+	d := new(dumpCall)
+	d.register(s)
+	s.addBool(0, "all", "dump all processes named NAME", &d.all)
+	d.platform.register(s)
+	return s, d
+}
+
 func runDump(args []string) error {
-	s := flagSet{command: "dump", args: "PID",
-		about: "Writes a minidump of the live process PID, which is stopped for a moment and then goes on."}
-	var w writerFlags
-	w.register(&s)
+	s, d := dumpFlags()
 	rest, err := s.parse(args)
 	if err != nil {
 		return err
@@ -33,13 +49,77 @@ func runDump(args []string) error {
 	case len(rest) > 1:
 		return s.wrong("one PID is expected, not also %q", rest[1])
 	}
-	pid, err := parseID(rest[0])
+	pids, err := d.targets(s, rest[0])
 	if err != nil {
-		return s.wrong("PID: %v", err)
-	}
-	if err := w.load(); err != nil {
 		return err
 	}
+	if err := d.load(); err != nil {
+		return err
+	}
+	if len(pids) == 1 {
+		return d.dump(pids[0])
+	}
+	var failed []error
+	for _, pid := range pids {
+		if err := d.dump(pid); err != nil {
+			failed = append(failed, fmt.Errorf("process %d: %w", pid, err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// process is a process that has the name which was asked for.
+type process struct {
+	pid     int
+	command string
+}
+
+// targets returns the processes that an argument means: a PID, or a name.
+func (d *dumpCall) targets(s *flagSet, arg string) (pids []int, err error) {
+	if pid, err := parseID(arg); err == nil {
+		if d.all {
+			return nil, s.wrong("--all takes a name, not the PID %d", pid)
+		}
+		return []int{pid}, nil
+	}
+	if strings.Trim(arg, "-0123456789") == "" || runtime.GOOS != "linux" {
+		_, err := parseID(arg)
+		return nil, s.wrong("PID: %v", err)
+	}
+	list, err := named(arg)
+	if err != nil {
+		return nil, fmt.Errorf("look for processes named %q: %w", arg, err)
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("no process is named %q", arg)
+	}
+	if len(list) > 1 && !d.all {
+		for _, p := range list {
+			command := []rune(printable(p.command))
+			if len(command) > 100 {
+				command = append(command[:99], '…')
+			}
+			fmt.Fprintf(os.Stderr, "%7d  %s\n", p.pid, string(command))
+		}
+		return nil, fmt.Errorf("%d processes are named %q: choose one of these PIDs, or --all", len(list), arg)
+	}
+	if len(list) > 1 && d.output != "" {
+		return nil, s.wrong("-o is for one dump; %d processes are named %q", len(list), arg)
+	}
+	for _, p := range list {
+		pids = append(pids, p.pid)
+	}
+	return pids, nil
+}
+
+// dump dumps one process.
+func (d *dumpCall) dump(pid int) error {
+	w := &d.writerFlags
+	if done, err := w.platform.dump(pid, w); done {
+		return explain(err, pid)
+	}
+	w.dog = startWatchdog(&w.options)
+	defer w.dog.stop()
 	writer, err := newWriter(pid, w.options)
 	switch {
 	case errors.Is(err, minidump.ErrNoProcess) && errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ESRCH):
@@ -48,11 +128,23 @@ func runDump(args []string) error {
 		return explain(err, pid)
 	}
 	defer writer.Close()
+	if err := w.platform.crash(writer, pid, &w.options); err != nil {
+		return err
+	}
 	path := w.output
 	if path == "" {
-		path = dumpName(processName(pid), pid)
+		path = nameFor(writer)
 	}
 	return explain(w.write(writer, path), pid)
+}
+
+// nameFor is the name of a dump of w where none is given.
+func nameFor(w *minidump.Writer) string {
+	pid, process := w.Process()
+	if n := len(process) - len(".exe"); runtime.GOOS == "windows" && n > 0 && strings.EqualFold(process[n:], ".exe") {
+		process = process[:n]
+	}
+	return dumpfile.Name(process, pid)
 }
 
 // explain says more plainly what the commonest obstacle is.
@@ -61,27 +153,4 @@ func explain(err error, pid int) error {
 		return fmt.Errorf("no permission to look into PID %d: that takes its owner, or root, or CAP_SYS_PTRACE", pid)
 	}
 	return err
-}
-
-// dumpName is the name of a dump where none is given.
-func dumpName(process string, pid int) string {
-	return fmt.Sprintf("%s.%d.dmp", safeName(process), pid)
-}
-
-// safeName makes of what a process calls itself a part of a file name that neither hides the file nor troubles a
-// shell or another system.
-func safeName(name string) string {
-	name = strings.Map(func(r rune) rune {
-		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._+-", r) || r == unicode.ReplacementChar {
-			return '_'
-		}
-		return r
-	}, name)
-	switch {
-	case name == "":
-		return "process"
-	case name[0] == '.' || name[0] == '-':
-		return "_" + name[1:]
-	}
-	return name
 }

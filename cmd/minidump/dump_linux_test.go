@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -18,59 +17,6 @@ import (
 	"minidump/internal/victims"
 	"minidump/stream"
 )
-
-// files lists a folder, hidden files too.
-func files(t *testing.T, dir string) []string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	return names
-}
-
-// goVictim starts a Go program that waits.
-func goVictim(t *testing.T) (pid string, p *victims.Proc) {
-	t.Helper()
-	p = victims.Start(t, victims.Go(t, "gosleep"), "3")
-	return strconv.Itoa(p.PID), p
-}
-
-// shown is what show --json says of a dump.
-func shown(t *testing.T, path string) *dumpInfo {
-	t.Helper()
-	o := run(t, "", "show", "--json", path)
-	o.want(t, 0, "")
-	var d dumpInfo
-	if err := json.Unmarshal([]byte(o.out), &d); err != nil {
-		t.Fatalf("%v in %q", err, o.out)
-	}
-	return &d
-}
-
-// UnmarshalText is the reverse of MarshalText.
-func (h *hex) UnmarshalText(b []byte) error {
-	n, err := strconv.ParseUint(string(b), 0, 64)
-	*h = hex(n)
-	return err
-}
-
-// UnmarshalJSON is the reverse of MarshalJSON, but for the order.
-func (r *registers) UnmarshalJSON(b []byte) error {
-	var m map[string]hex
-	err := json.Unmarshal(b, &m)
-	for name, v := range m {
-		*r = append(*r, struct {
-			Name  string
-			Value uint64
-		}{name, uint64(v)})
-	}
-	return err
-}
 
 func TestDumpDefault(t *testing.T) {
 	pid, p := goVictim(t)
@@ -154,6 +100,9 @@ func TestDumpJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(o.out), &r); err != nil {
 		t.Fatalf("%v in %q", err, o.out)
 	}
+	if problems := validate(t, "result.schema.json", []byte(o.out)); len(problems) > 0 {
+		t.Errorf("not as its schema says: %q", problems)
+	}
 	info, err := os.Stat(filepath.Join(dir, "x.dmp"))
 	if err != nil {
 		t.Fatal(err)
@@ -216,26 +165,6 @@ func TestDumpOptions(t *testing.T) {
 	}
 }
 
-// crashContext is a crash_context::CrashContext of x86_64: a write to 0x45 by the instruction at ip.
-func crashContext(pid, tid int, ip, sp uint64) []byte {
-	const ucontext, fp, siginfo = 968, 512, 128
-	b := make([]byte, ucontext+fp+siginfo+8)
-	o := binary.LittleEndian
-	registers := b[40:] // struct sigcontext_64
-	o.PutUint64(registers[15*8:], sp)
-	o.PutUint64(registers[16*8:], ip)
-	o.PutUint64(registers[19*8:], 6)  // error code: a write by the user
-	o.PutUint64(registers[20*8:], 14) // page fault
-	o.PutUint64(registers[22*8:], 0x45)
-	info := b[ucontext+fp:]
-	o.PutUint32(info, uint32(syscall.SIGSEGV))
-	o.PutUint32(info[8:], 1) // SEGV_MAPERR
-	o.PutUint64(info[16:], 0x45)
-	o.PutUint32(info[siginfo:], uint32(pid))
-	o.PutUint32(info[siginfo+4:], uint32(tid))
-	return b
-}
-
 func TestDumpCrashContext(t *testing.T) {
 	pid, p := goVictim(t)
 	dir := t.TempDir()
@@ -253,7 +182,7 @@ func TestDumpCrashContext(t *testing.T) {
 	check := func() {
 		t.Helper()
 		text := run(t, dir, "show", path)
-		for _, want := range []string{"\nReason    SIGSEGV / SEGV_MAPERR, write of 0x45\n",
+		for _, want := range []string{"\nReason    SIGSEGV / SEGV_MAPERR, write of 0x45, null pointer\n",
 			"\nThread    " + pid + " \"gosleep\" at gosleep+0x1234\n", fmt.Sprintf("rip %016x", ip)} {
 			if !strings.Contains(text.out, want) {
 				t.Errorf("no %q in %s", want, text.out)
@@ -284,7 +213,7 @@ func TestDumpErrors(t *testing.T) {
 		{"no process", fmt.Sprintf("minidump: no process has the PID %d\n", gone.Process.Pid),
 			[]string{strconv.Itoa(gone.Process.Pid)}},
 		{"full disk", "minidump: write /dev/full: no space left on device\n", []string{pid, "-o", "/dev/full"}},
-		{"no folder", "minidump: create none/x.dmp: no such file or directory\n", []string{pid, "-o", "none/x.dmp"}},
+		{"no folder", "minidump: write none/x.dmp: no such file or directory\n", []string{pid, "-o", "none/x.dmp"}},
 		{"forbidden folder", "minidump: create /proc/x.dmp: ", []string{pid, "-o", "/proc/x.dmp"}},
 		{"a folder", "minidump: write .: it is a folder\n", []string{pid, "-o", "."}},
 		{"below a file", "minidump: write /proc/version/x: not a directory\n", []string{pid, "-o", "/proc/version/x"}},
@@ -311,33 +240,10 @@ func TestDumpErrors(t *testing.T) {
 
 // Without permission there is no dump, and no file.
 func TestDumpForbidden(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root, to become another user")
-	}
 	pid, p := goVictim(t)
-	dir, err := os.MkdirTemp("/tmp", "minidump-test-") // t.TempDir is closed to others
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0777); err != nil {
-		t.Fatal(err)
-	}
-	cmd := command(t, dir, "dump", pid)
-	program, err := os.ReadFile(cmd.Path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	syscall.ForkLock.RLock()
-	err = os.WriteFile(filepath.Join(dir, "program"), program, 0755)
-	syscall.ForkLock.RUnlock()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Path = filepath.Join(dir, "program")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	cmd := asNobody(t, "dump", pid)
 	runWith(t, cmd, nil).want(t, 1, "minidump: no permission to look into PID "+pid+": ")
-	if got := files(t, dir); !slices.Equal(got, []string{"program"}) {
+	if got := files(t, cmd.Dir); !slices.Equal(got, []string{"program"}) {
 		t.Errorf("files %q are left", got)
 	}
 	if !p.Alive() {
@@ -359,17 +265,6 @@ func TestDumpFileTooLarge(t *testing.T) {
 	if got := files(t, dir); len(got) != 0 {
 		t.Errorf("files %q are left", got)
 	}
-}
-
-// newFileOf is the file in dir that pid has open, by /proc; "" if there is none.
-func newFileOf(pid int, dir string) string {
-	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
-	for _, fd := range fds {
-		if name, err := os.Readlink(fd); err == nil && strings.HasPrefix(name, dir+"/") {
-			return name
-		}
-	}
-	return ""
 }
 
 // A signal in the middle of a dump leaves no file, and the process goes on.
@@ -502,4 +397,94 @@ func TestShowVictim(t *testing.T) {
 	cmd := command(t, dir, "show", "v.dmp")
 	cmd.Stdout = full
 	runWith(t, cmd, nil).want(t, 1, "minidump: write: no space left on device\n")
+}
+
+// A dump for a standard output that is closed is an error, and not written to the null device.
+func TestDumpToClosedOutput(t *testing.T) {
+	pid, _ := goVictim(t)
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for redirect, status := range map[string]int{">&-": 1, ">/dev/null": 0} {
+		cmd := command(t, t.TempDir())
+		cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", `exec "$0" dump -o - "$1" ` + redirect, exe, pid}
+		o := runWith(t, cmd, nil)
+		if status != 0 {
+			o.want(t, status, "minidump: standard output is closed")
+		} else if o.want(t, status, "wrote dump to standard output"); o.out != "" {
+			t.Errorf("%q", o.out)
+		}
+	}
+}
+
+// TestDumpByThread dumps the process of a thread whose id is given, about that thread, unless another is named.
+func TestDumpByThread(t *testing.T) {
+	pid, p := goVictim(t)
+	entries, err := os.ReadDir("/proc/" + pid + "/task")
+	if err != nil || len(entries) < 2 {
+		t.Fatalf("%d threads: %v", len(entries), err)
+	}
+	last := entries[len(entries)-1].Name()
+	for _, c := range []struct {
+		args []string
+		want string
+	}{{[]string{last}, last}, {[]string{"--thread", pid, last}, pid}} {
+		dir := t.TempDir()
+		run(t, dir, append([]string{"dump"}, c.args...)...).want(t, 0, "")
+		name := "gosleep." + pid + ".dmp"
+		if got := files(t, dir); !slices.Equal(got, []string{name}) {
+			t.Fatalf("files %q", got)
+		}
+		f, err := openDump(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if misc, err := f.MiscInfo(); err != nil || misc.ProcessID != uint32(p.PID) {
+			t.Errorf("%v: process %d: %v", c.args, misc.ProcessID, err)
+		}
+		if e, err := f.Exception(); err != nil || strconv.Itoa(int(e.ThreadID)) != c.want {
+			t.Errorf("%v: about thread %d: %v", c.args, e.ThreadID, err)
+		}
+		if threads, err := f.Threads(); err != nil || len(threads) < len(entries) {
+			t.Errorf("%v: %d threads, of %d: %v", c.args, len(threads), len(entries), err)
+		}
+	}
+}
+
+// TestDumpByName dumps the process that has a name, and with --all each of several.
+func TestDumpByName(t *testing.T) {
+	const name = "dump-by-name" // no other program has it
+	program := filepath.Join(t.TempDir(), name)
+	if err := os.Rename(victims.Go(t, "gosleep"), program); err != nil {
+		t.Fatal(err)
+	}
+	first := strconv.Itoa(victims.Start(t, program, "1").PID)
+	dir := t.TempDir()
+	run(t, dir, "dump", name).want(t, 0, "")
+	if got := files(t, dir); !slices.Equal(got, []string{name + "." + first + ".dmp"}) {
+		t.Errorf("files %q", got)
+	}
+	second := strconv.Itoa(victims.Start(t, program, "2").PID)
+	dir = t.TempDir()
+	o := run(t, dir, "dump", name)
+	if o.status != 1 || !strings.Contains(o.err, `2 processes are named "`+name+`"`) || !strings.Contains(o.err, first+"  ") ||
+		!strings.Contains(o.err, second+"  ") {
+		t.Errorf("of two: status %d, %s", o.status, o.err)
+	}
+	if got := files(t, dir); len(got) != 0 {
+		t.Errorf("of two: files %q", got)
+	}
+	run(t, dir, "dump", "--all", "-o", "x.dmp", name).want(t, 2, "")
+	run(t, dir, "dump", "--all", name).want(t, 0, "")
+	want := []string{name + "." + first + ".dmp", name + "." + second + ".dmp"}
+	slices.Sort(want)
+	if got := files(t, dir); !slices.Equal(got, want) {
+		t.Errorf("files %q, want %q", got, want)
+	}
+	if o := run(t, dir, "dump", "no-such-program"); o.status != 1 || !strings.Contains(o.err, `no process is named "no-such-program"`) {
+		t.Errorf("of none: status %d, %s", o.status, o.err)
+	}
+	run(t, dir, "dump", "--all", first).want(t, 2, "")
 }

@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !darwin && !windows
 
 package main
 
@@ -12,5 +12,3 @@ import (
 func newWriter(int, minidump.Options) (*minidump.Writer, error) {
 	return nil, fmt.Errorf("dump of a live process is %w yet (this is %s)", minidump.ErrUnsupported, runtime.GOOS)
 }
-
-func processName(int) string { return "" }

@@ -13,19 +13,33 @@ import (
 
 	"minidump"
 	"minidump/context"
+	"minidump/internal/dumpfile"
 )
 
-// writerFlags are the flags that all subcommands share which write a dump.
+// writerFlags are the flags of all subcommands that write a dump.
 type writerFlags struct {
 	output       string // "" if not given
 	json         bool
 	crashContext string
-	replaceLinks bool // see openOutput
+	replaceLinks bool          // see openOutput
+	keep         dumpfile.Keep // of core, serve and run
+	dog          *watchdog     // of dump
 	options      minidump.Options
+	platform     platformFlags // of dump
 }
 
 // register adds the flags to s.
 func (w *writerFlags) register(s *flagSet) {
+	w.registerOutput(s)
+	w.registerMemory(s)
+	w.registerPrivacy(s)
+	w.registerContent(s)
+	s.addBool(0, "json", "print the result as one JSON object on standard output (on standard error if the dump goes "+
+		"to standard output); docs/result.schema.json describes it", &w.json)
+}
+
+// registerOutput adds the flags that say where the dump goes, which thread it is about, and how long to wait.
+func (w *writerFlags) registerOutput(s *flagSet) {
 	o := &w.options
 	s.flags = append(s.flags, flagDef{short: 'o', long: "output", value: "FILE",
 		help: "where the dump goes; - is standard output; default NAME.PID.dmp in this folder",
@@ -41,6 +55,47 @@ func (w *writerFlags) register(s *flagSet) {
 			o.Thread, err = parseID(v)
 			return err
 		})
+	s.add("timeout", "DURATION", "how long to wait for all threads to stop, as 100ms (default) or 2s",
+		func(v string) error {
+			d, err := time.ParseDuration(v)
+			if err != nil || d <= 0 {
+				return fmt.Errorf("%q is no duration such as 100ms or 2s", v)
+			}
+			o.StopTimeout = d
+			return nil
+		})
+	s.add("max-pause", "DURATION", "how long a process may stay stopped until its full dump is written, as 30s or 2m "+
+		"(default 1m); then it goes on and the dump fails", func(v string) error {
+		d, err := time.ParseDuration(v)
+		if err != nil || d <= 0 {
+			return fmt.Errorf("%q is no duration such as 30s or 2m", v)
+		}
+		o.MaxPause = d
+		return nil
+	})
+}
+
+// registerKeep adds the flags that bound what the dumps in a folder take. count is how many are kept without a flag.
+func (w *writerFlags) registerKeep(s *flagSet, count int) {
+	w.keep.Count = count
+	by := "all"
+	if count != 0 {
+		by = strconv.Itoa(count)
+	}
+	s.add("keep", "N", "how many dumps to keep in the folder, the oldest are deleted; 0 for all (default "+by+")",
+		func(v string) (err error) {
+			if w.keep.Count, err = strconv.Atoi(v); err != nil || w.keep.Count < 0 {
+				return fmt.Errorf("%q is no number from 0", v)
+			}
+			return nil
+		})
+	s.add("keep-free", "SIZE", "leave this much of the folder's file system free, as 500M or 2G: the oldest dumps are deleted for "+
+		"it, and if that does not do, no dump is made", sizeTo(&w.keep.Free))
+}
+
+// registerMemory adds the flags that say how much memory goes into the dump.
+func (w *writerFlags) registerMemory(s *flagSet) {
+	o := &w.options
 	s.add("mode", "MODE", "how much memory: stack (default), indirect (also what the blamed thread's registers and "+
 		"stack point to) or full (all that can be read; the process is stopped until it is written)",
 		func(v string) error {
@@ -56,9 +111,23 @@ func (w *writerFlags) register(s *flagSet) {
 			}
 			return nil
 		})
+	s.choices("stack", "indirect", "full")
 	s.add("stack-limit", "SIZE", "most bytes of a thread's stack, as 64K or 1M (default 32K, and 256K of the blamed "+
 		"thread's)", sizeTo(&o.StackLimit))
 	s.add("limit", "SIZE", "most bytes of the whole dump (default: no limit)", sizeTo(&o.Limit))
+	s.addBool(0, "include-dontdump", "also take memory that the process has marked to be in no dump (MADV_DONTDUMP)",
+		&o.IncludeDontDump)
+	s.add("app-memory", "ADDR+LEN", "also this memory of the process, as 0x7f0012340000+4K; may be repeated",
+		func(v string) error {
+			m, err := parseRange(v)
+			o.AppMemory = append(o.AppMemory, m)
+			return err
+		})
+}
+
+// registerPrivacy adds the flags that keep things out of the dump.
+func (w *writerFlags) registerPrivacy(s *flagSet) {
+	o := &w.options
 	s.flags = append(s.flags, flagDef{long: "sanitize", value: "WHAT", optional: true,
 		help: "replace what is no pointer: in stacks, or with --sanitize=all in all memory",
 		set: func(v string) error {
@@ -87,22 +156,13 @@ func (w *writerFlags) register(s *flagSet) {
 		}
 		return nil
 	})
-	s.add("timeout", "DURATION", "how long to wait for all threads to stop, as 100ms (default) or 2s",
-		func(v string) error {
-			d, err := time.ParseDuration(v)
-			if err != nil || d <= 0 {
-				return fmt.Errorf("%q is no duration such as 100ms or 2s", v)
-			}
-			o.StopTimeout = d
-			return nil
-		})
-	s.add("app-memory", "ADDR+LEN", "also this memory of the process, as 0x7f0012340000+4K; may be given again",
-		func(v string) error {
-			m, err := parseRange(v)
-			o.AppMemory = append(o.AppMemory, m)
-			return err
-		})
-	s.add("annotation", "KEY=VALUE", "store this text in the dump; may be given again", func(v string) error {
+	s.choices("environ", "cmdline", "handles")
+}
+
+// registerContent adds the flags that add to the dump.
+func (w *writerFlags) registerContent(s *flagSet) {
+	o := &w.options
+	s.add("annotation", "KEY=VALUE", "store this text in the dump; may be repeated", func(v string) error {
 		key, value, ok := strings.Cut(v, "=")
 		if !ok || key == "" {
 			return fmt.Errorf("%q is not KEY=VALUE", v)
@@ -117,8 +177,6 @@ func (w *writerFlags) register(s *flagSet) {
 	})
 	s.addBool(0, "register-sets", "also store registers that have no place in the format (AVX, SVE, VSX and others)",
 		&o.RegisterSets)
-	s.addBool(0, "json", "print the result as one JSON object on standard output (on standard error if the dump goes "+
-		"to standard output)", &w.json)
 }
 
 // load reads the files that flags name.
@@ -126,7 +184,7 @@ func (w *writerFlags) load() error {
 	if w.crashContext == "" {
 		return nil
 	}
-	// A crash context has some kilobytes. Of a file that is something else not all is read.
+	// A crash context has some kilobytes. A file that is something else is not read to its end.
 	const most = 1 << 20
 	in := io.Reader(os.Stdin)
 	if w.crashContext != "-" {
@@ -156,7 +214,7 @@ func parseID(v string) (int, error) {
 	return int(n), nil
 }
 
-// sizeTo is the set of a flag with a size.
+// sizeTo returns the set function of a flag with a size.
 func sizeTo(to *uint64) func(string) error {
 	return func(v string) (err error) {
 		if *to, err = parseSize(v); err == nil && *to == 0 {

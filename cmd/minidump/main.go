@@ -2,13 +2,19 @@
 //
 //	minidump dump [flags] PID     dump a live process, which goes on afterwards
 //	minidump core [flags] FILE    make a dump of an ELF core file
-//	minidump serve --coredump [flags] SOCKET
-//	                              dump each process whose core the kernel sends there
+//	minidump serve [flags] SOCKET dump each process that asks for it when it crashes, or whose
+//	                              core the kernel sends there
+//	minidump crashpad-handler [flags]
+//	                              take the place of Crashpad's handler
 //	minidump run  [flags] -- COMMAND [ARG...]
 //	                              run a command, and dump it if it dies of a signal
 //	minidump show [flags] FILE    what a dump holds
+//	minidump list [DIR...]        the dumps in a folder
+//	minidump completion SHELL     a completion script
+//	minidump man [SUBCOMMAND]     a manual page
+//	minidump version              the version
 //
-// Each subcommand tells its flags with --help. Messages go to standard error. The exit status is 0 if all went well,
+// Each subcommand lists its flags with --help. Messages go to standard error. The exit status is 0 if all went well,
 // also where pieces of a dump are missing (they are warnings), 1 if not, and 2 for wrong usage.
 package main
 
@@ -16,24 +22,33 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
-	_ "minidump/context/insn" // run tells what the faulting instruction was about
+	_ "minidump/context/insn" // lets run and show read the faulting instruction
+	_ "minidump/goroutines"   // dumps of Go programs list their goroutines
 )
 
-// A subcommand is what the first argument can name. Its run is given the arguments after that. A usageError makes the
+// A subcommand is what the first argument can name. Its run receives the arguments after that. A usageError makes the
 // exit status 2, an exitStatus makes it that, silently, and any other error makes it 1.
 type subcommand struct {
 	name    string
 	args    string
 	summary string
+	flags   func() *flagSet // the table that its help, its manual page and the completions come from
 	run     func(args []string) error
 }
 
-// subcommands are all there are, in the order of the help text.
-var subcommands = []subcommand{dumpCommand, coreCommand, serveCommand, runCommand, showCommand}
+// subcommands returns all there are, in the order of the help text.
+func subcommands() []subcommand {
+	return []subcommand{dumpCommand, coreCommand, serveCommand, crashpadCommand, runCommand, showCommand, listCommand,
+		{"completion", "bash|zsh|fish", "print a completion script for a shell", completionFlags, runCompletion},
+		{"man", "[SUBCOMMAND]", "print a manual page", manFlags, runMan},
+		{"version", "", "print the version of this program", versionFlags, runVersion},
+	}
+}
 
-// usageError says that the command line is wrong: in which way, and of which subcommand ("" if of none).
+// usageError says what is wrong with the command line, and of which subcommand ("" if of none).
 type usageError struct {
 	command, text string
 }
@@ -45,10 +60,13 @@ type exitStatus int
 
 func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
-// errHelp says that the help text was asked for, and printed.
+// errHelp says that the help text was printed, as asked.
 var errHelp = errors.New("help printed")
 
 func main() {
+	if filepath.Base(os.Args[0]) == crashpadName { // a link, or a copy in its place
+		os.Exit(statusOf(runCrashpadHandler(os.Args[1:])))
+	}
 	os.Exit(statusOf(dispatch(os.Args[1:])))
 }
 
@@ -61,6 +79,8 @@ func dispatch(args []string) error {
 	case "-h", "--help", "-help":
 		fmt.Print(usage())
 		return nil
+	case "--version", "-version":
+		return runVersion(nil)
 	case "help":
 		if len(args) == 1 {
 			fmt.Print(usage())
@@ -68,7 +88,7 @@ func dispatch(args []string) error {
 		}
 		name, args = args[1], []string{name, "--help"}
 	}
-	for _, c := range subcommands {
+	for _, c := range subcommands() {
 		if c.name == name {
 			return c.run(args[1:])
 		}
@@ -79,15 +99,29 @@ func dispatch(args []string) error {
 func usage() string {
 	var b strings.Builder
 	b.WriteString("Usage: minidump SUBCOMMAND [FLAGS] ...\n\nWrites minidumps of processes, and shows what is in one.\n\n")
-	for _, c := range subcommands {
-		fmt.Fprintf(&b, "  minidump %-20s  %s\n", c.name+" [FLAGS] "+c.args, c.summary)
+	for _, c := range subcommands() {
+		const column = 22
+		text := c.invocation()
+		if len(text) > column {
+			text += "\n" + strings.Repeat(" ", len("  minidump ")+column)
+		}
+		fmt.Fprintf(&b, "  minidump %-*s  %s\n", column, text, c.summary)
 	}
-	b.WriteString("\n'minidump SUBCOMMAND --help' tells the flags. Exit status: 0 done (missing\n" +
+	b.WriteString("\n'minidump SUBCOMMAND --help' lists the flags. Exit status: 0 done (missing\n" +
 		"pieces of a dump are warnings), 1 not done, 2 wrong usage.\n")
 	return b.String()
 }
 
-// statusOf prints err and gives the exit status.
+// invocation is how the subcommand is written in a synopsis, without the program's name.
+func (c *subcommand) invocation() string {
+	text := c.name
+	if len(c.flags().flags) > 0 {
+		text += " [FLAGS]"
+	}
+	return strings.TrimSpace(text + " " + c.args)
+}
+
+// statusOf prints err and returns the exit status.
 func statusOf(err error) int {
 	var wrong *usageError
 	var status exitStatus
@@ -98,7 +132,7 @@ func statusOf(err error) int {
 		return int(status)
 	case errors.As(err, &wrong):
 		command := strings.TrimSpace("minidump " + wrong.command)
-		fmt.Fprintf(os.Stderr, "%s: %s\nTry '%s --help'.\n", command, wrong.text, command)
+		fmt.Fprintf(os.Stderr, "%s: %s\nTry '%s --help'.\n", command, oneLine(wrong.text), command)
 		return 2
 	}
 	// The library's errors begin with its name already.

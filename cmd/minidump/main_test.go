@@ -1,81 +1,11 @@
 package main
 
 import (
-	"bytes"
-	"errors"
-	"io"
-	"os"
-	"os/exec"
-	"os/signal"
 	"strings"
-	"syscall"
 	"testing"
 
 	"minidump/internal/scratch"
 )
-
-// asCommand makes this test binary the command.
-const asCommand = "MINIDUMP_TEST_AS_COMMAND"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(asCommand) != "" {
-		main()
-	}
-	// A script's background jobs ignore SIGINT, and those of nohup SIGHUP. What is caught here starts with the default.
-	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM} {
-		if signal.Ignored(s) {
-			signal.Notify(make(chan os.Signal, 1), s)
-		}
-	}
-	os.Exit(m.Run())
-}
-
-// outcome is how a run of the command ended.
-type outcome struct {
-	out, err string
-	status   int
-}
-
-func command(t testing.TB, dir string, args ...string) *exec.Cmd {
-	t.Helper()
-	program, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(program, args...)
-	cmd.Env = append(os.Environ(), asCommand+"=1")
-	cmd.Dir = dir
-	return cmd
-}
-
-// run runs the command in dir.
-func run(t testing.TB, dir string, args ...string) outcome {
-	t.Helper()
-	return runWith(t, command(t, dir, args...), nil)
-}
-
-func runWith(t testing.TB, cmd *exec.Cmd, stdin io.Reader) outcome {
-	t.Helper()
-	var out, errOut bytes.Buffer
-	cmd.Stdin, cmd.Stderr = stdin, &errOut
-	if cmd.Stdout == nil {
-		cmd.Stdout = &out
-	}
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	return outcome{out.String(), errOut.String(), cmd.ProcessState.ExitCode()}
-}
-
-// want fails the test unless the run ended with status, and its messages hold text.
-func (o outcome) want(t *testing.T, status int, text string) {
-	t.Helper()
-	if o.status != status || !strings.Contains(o.err, text) {
-		t.Errorf("status %d, messages %q; want %d and %q\noutput %q", o.status, o.err, status, text, o.out)
-	}
-}
 
 func TestWrongUsage(t *testing.T) {
 	for _, c := range []struct {
@@ -84,7 +14,6 @@ func TestWrongUsage(t *testing.T) {
 		{"", "minidump: no subcommand given\nTry 'minidump --help'.\n"},
 		{"frob", "minidump: unknown subcommand \"frob\"\nTry 'minidump --help'.\n"},
 		{"dump", "minidump dump: no PID given\nTry 'minidump dump --help'.\n"},
-		{"dump x", "minidump dump: PID: \"x\" is no id\n"},
 		{"dump 0", "minidump dump: PID: \"0\" is no id\n"},
 		{"dump -7", "minidump dump: unknown flag -7\n"},
 		{"dump -- -7", "minidump dump: PID: \"-7\" is no id\n"},
@@ -133,7 +62,7 @@ func TestHelp(t *testing.T) {
 		{"-h", "minidump show [FLAGS] FILE"},
 		{"help", "2 wrong usage"},
 		{"help dump", "--app-memory ADDR+LEN"},
-		{"dump --help", "Usage: minidump dump [FLAGS] PID\n"},
+		{"dump --help", "Usage: minidump dump [FLAGS] PID|NAME\n"},
 		{"dump 1 -h", "-o, --output FILE"},
 		{"show -h", "Usage: minidump show [FLAGS] FILE\n"},
 	} {

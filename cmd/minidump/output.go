@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -23,7 +22,8 @@ type output struct {
 	replaceLinks bool
 	written      atomic.Uint64
 	file         outputFile
-	err          error // of the first write that failed
+	err          error  // of the first write that failed
+	begins       func() // called before the first write; nil: nothing is
 
 	mu   sync.Mutex    // held while the new file comes and gets its name, so that a signal finds it or finds none
 	made *newfile.File // file, if that is a new one
@@ -39,9 +39,12 @@ type outputFile interface {
 	Sync() error
 }
 
-// openOutput makes ready to write to path; "-" is standard output. With replaceLinks a symbolic link or a FIFO there is
+// openOutput prepares to write to path; "-" is standard output. With replaceLinks a symbolic link or a FIFO there is
 // replaced, not followed or opened: in a folder that others can write to, they may have put it there.
 func openOutput(path string, replaceLinks bool) (*output, error) {
+	if path == "-" && standardOutputClosed() {
+		return nil, errors.New("standard output is closed")
+	}
 	o := &output{path: path, replaceLinks: replaceLinks, signals: make(chan os.Signal, 1), progress: make(chan struct{})}
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		if !signal.Ignored(s) { // as nohup has it
@@ -66,42 +69,37 @@ func (o *output) open() error {
 		o.file = os.Stdout
 		return nil
 	}
-	target := o.path
-	var info fs.FileInfo
-	var err error
-	if o.replaceLinks {
-		info, err = os.Lstat(o.path)
-	} else {
-		// A link is followed, as by a program that just opens its output file.
-		if resolved, err := filepath.EvalSymlinks(o.path); err == nil {
-			target = resolved
-		}
-		info, err = os.Stat(o.path)
-	}
-	switch {
-	case err == nil && info.IsDir():
-		return fmt.Errorf("write %s: it is a folder", o.path)
-	case err == nil && o.replaceLinks && info.Mode()&(fs.ModeSymlink|fs.ModeNamedPipe|fs.ModeSocket) != 0:
-	case err == nil && !info.Mode().IsRegular():
-		file, err := os.OpenFile(o.path, os.O_WRONLY, 0)
-		if o.file = file; err != nil {
-			return fmt.Errorf("write %s: %w", o.path, bare(err))
-		}
-		return nil
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
+	// A link is followed, as by a program that just opens its output file, but not one that another user may have made.
+	place, err := newfile.Find(o.path, !o.replaceLinks)
+	if err != nil {
 		return fmt.Errorf("write %s: %w", o.path, bare(err))
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.made, err = newfile.Create(target); err != nil {
-		return fmt.Errorf("create %s: %w", o.path, bare(err))
+	switch {
+	case place.Mode.IsDir():
+		place.Close()
+		return fmt.Errorf("write %s: it is a folder", o.path)
+	case place.Mode.IsRegular(), o.replaceLinks && place.Mode&(fs.ModeSymlink|fs.ModeNamedPipe|fs.ModeSocket) != 0:
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.made, err = place.Create(); err != nil {
+			return fmt.Errorf("create %s: %w", o.path, bare(err))
+		}
+		o.file = o.made
+		return nil
 	}
-	o.file = o.made
+	if o.file, err = place.Open(); err != nil {
+		place.Close()
+		return fmt.Errorf("write %s: %w", o.path, bare(err))
+	}
 	return nil
 }
 
-// Write writes and counts.
+// Write writes to the file and counts the bytes.
 func (o *output) Write(p []byte) (int, error) {
+	if o.begins != nil {
+		o.begins()
+		o.begins = nil
+	}
 	n, err := o.file.Write(p)
 	o.written.Add(uint64(n))
 	if err != nil {
@@ -111,8 +109,8 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// close ends the output: with no error the file gets its name, else nothing of it stays. It returns err, or what else
-// failed.
+// close ends the output. Without an error the file appears under its name, otherwise it is removed. It returns err, or
+// the error of closing.
 func (o *output) close(err error) error {
 	close(o.progress)
 	o.shown.Wait()
@@ -144,17 +142,14 @@ func (o *output) close(err error) error {
 	return err
 }
 
-// dieCleanly ends the command at a signal, and leaves no part of a file. The kernel lets a traced process go on when its
+// dieCleanly ends the command at a signal, and removes the unfinished file. The kernel resumes a traced process when its
 // tracer ends.
 func (o *output) dieCleanly() {
 	s, ok := <-o.signals
 	if !ok {
 		return
 	}
-	o.mu.Lock() // for ever
-	if o.made != nil {
-		o.made.Abort()
-	}
+	o.abandon()
 	status := 1
 	if n, ok := s.(syscall.Signal); ok {
 		status = 128 + int(n)
@@ -162,8 +157,16 @@ func (o *output) dieCleanly() {
 	os.Exit(status)
 }
 
-// showProgress says on the terminal how much is written. It runs beside the dump, so that a terminal that does not take
-// the text (its reader may be the very process that is stopped) holds nothing up.
+// abandon removes the unfinished file. Nothing can be done with the output afterwards.
+func (o *output) abandon() {
+	o.mu.Lock() // for ever
+	if o.made != nil {
+		o.made.Abort()
+	}
+}
+
+// showProgress prints on the terminal how much is written. It runs beside the dump, so that a terminal that blocks (its
+// reader may be the very process that is stopped) delays nothing.
 func (o *output) showProgress() {
 	defer o.shown.Done()
 	const clear = "\r\x1b[K"
@@ -187,13 +190,13 @@ func (o *output) showProgress() {
 	}
 }
 
-// isTerminal is whether f is a terminal, or a device that does not mind what is written to it.
+// isTerminal reports whether f is a terminal, or another character device.
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&fs.ModeCharDevice != 0
 }
 
-// bare takes the operation and the path, which is that of a temporary file, off a system's error.
+// bare returns a system's error without the operation and the path, which is that of a temporary file.
 func bare(err error) error {
 	var p *fs.PathError
 	var l *os.LinkError

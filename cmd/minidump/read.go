@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,257 +15,7 @@ import (
 	"minidump/stream"
 )
 
-// dumpInfo is all that show tells of a dump: read once, and rendered as text or as JSON. What the dump does not have is
-// empty, or nil.
-type dumpInfo struct {
-	File      string       `json:"file"`
-	Size      uint64       `json:"size"`
-	ByteOrder string       `json:"byte_order"`
-	Created   *time.Time   `json:"created,omitempty"`
-	Version   hex          `json:"version"`
-	Flags     hex          `json:"flags"`
-	Streams   []streamInfo `json:"streams"`
-
-	Process processInfo   `json:"process"`
-	System  *systemInfo   `json:"system,omitempty"`
-	Reason  *reason       `json:"reason,omitempty"`
-	Asked   *breakpadInfo `json:"breakpad,omitempty"`
-
-	Threads  []threadInfo     `json:"threads"`
-	Modules  []moduleInfo     `json:"modules"`
-	Unloaded []unloadedModule `json:"unloaded_modules"`
-	Memory   []memoryRange    `json:"memory_ranges"`
-	Mappings []mapping        `json:"mappings"`
-	Handles  []handle         `json:"handles"`
-
-	Annotations       []annotation        `json:"annotations"`
-	ReportID          string              `json:"report_id,omitempty"`
-	ClientID          string              `json:"client_id,omitempty"`
-	ModuleAnnotations []moduleAnnotations `json:"module_annotations,omitempty"`
-
-	RegisterSets []registerSet `json:"register_sets,omitempty"`
-	DSO          *dsoInfo      `json:"dso_debug,omitempty"`
-	Auxv         []auxEntry    `json:"auxv,omitempty"`
-	Misc         *miscInfo     `json:"misc,omitempty"`
-
-	SoftErrors json.RawMessage   `json:"soft_errors,omitempty"` // as it is in the dump; a string if it is no JSON, or a deep one
-	Texts      map[string]string `json:"texts,omitempty"`       // streams of plain text by their names
-	Problems   []string          `json:"problems"`
-
-	byBase []*moduleInfo
-	soft   string
-	budget uint64 // see text
-}
-
-// text gives s, or the start of it if it is long and the long texts together are already longer than any real dump's:
-// in a small file, thousands of records can have the same long name.
-func (d *dumpInfo) text(s string) string {
-	const free = 256
-	if len(s) <= free {
-		return s
-	}
-	if uint64(len(s)) > d.budget {
-		return s[:free] + "…"
-	}
-	d.budget -= uint64(len(s))
-	return s
-}
-
-type streamInfo struct {
-	Type   hex    `json:"type"`
-	Name   string `json:"name"`
-	Offset uint32 `json:"offset"`
-	Size   uint32 `json:"size"`
-}
-
-type processInfo struct {
-	Name        string     `json:"name,omitempty"`
-	PID         uint32     `json:"pid,omitempty"`
-	Started     *time.Time `json:"started,omitempty"`
-	UserTime    *uint32    `json:"user_seconds,omitempty"`
-	KernelTime  *uint32    `json:"kernel_seconds,omitempty"`
-	CommandLine []string   `json:"command_line,omitempty"`
-}
-
-type systemInfo struct {
-	OS           string `json:"os"`
-	PlatformID   hex    `json:"platform_id"`
-	Version      string `json:"version"`
-	Build        string `json:"build,omitempty"`        // CSDVersion: uname, a service pack, a build number
-	Distribution string `json:"distribution,omitempty"` // of Linux
-	CPU          string `json:"cpu"`
-	CPUID        hex    `json:"processor_architecture"`
-	CPUName      string `json:"cpu_name,omitempty"`
-	CPUVendor    string `json:"cpu_vendor,omitempty"`
-	CPULevel     uint16 `json:"cpu_level"`
-	CPURevision  hex    `json:"cpu_revision"`
-	CPUBytes     string `json:"cpu_information"` // the union of SystemInfo, in hexadecimal
-	CPUs         uint8  `json:"cpus"`
-
-	arch context.Arch
-}
-
-type breakpadInfo struct {
-	DumpThread       *uint32 `json:"dump_thread,omitempty"`
-	RequestingThread *uint32 `json:"requesting_thread,omitempty"`
-}
-
-// place is an address and the module that it lies in.
-type place struct {
-	Address hex    `json:"address"`
-	Module  string `json:"module,omitempty"`
-	Offset  hex    `json:"offset,omitempty"`
-}
-
-func (p *place) String() string {
-	if p.Module == "" {
-		return p.Address.String()
-	}
-	return printable(baseName(p.Module)) + "+" + p.Offset.String()
-}
-
-// registers has the order of the architecture's table, in JSON too.
-type registers []context.Register
-
-// MarshalJSON makes an object of it.
-func (r registers) MarshalJSON() ([]byte, error) {
-	b := []byte{'{'}
-	for i, x := range r {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = fmt.Appendf(b, "%q:\"%#x\"", x.Name, x.Value)
-	}
-	return append(b, '}'), nil
-}
-
-type threadInfo struct {
-	ID           uint32    `json:"id"`
-	Name         string    `json:"name,omitempty"`
-	IP           *place    `json:"ip,omitempty"`
-	SP           hex       `json:"sp,omitempty"`
-	StackStart   hex       `json:"stack_start"`
-	StackSize    uint32    `json:"stack_size"`
-	Suspended    uint32    `json:"suspend_count,omitempty"`
-	Class        uint32    `json:"priority_class,omitempty"`
-	Priority     uint32    `json:"priority,omitempty"`
-	TEB          hex       `json:"teb,omitempty"`
-	StartAddress *place    `json:"start_address,omitempty"`
-	UserTime     uint64    `json:"user_100ns,omitempty"`
-	KernelTime   uint64    `json:"kernel_100ns,omitempty"`
-	Registers    registers `json:"registers,omitempty"`
-
-	cpu *context.CPU
-}
-
-type moduleInfo struct {
-	Base      hex    `json:"base"`
-	Size      uint32 `json:"size"`
-	Name      string `json:"name"`
-	Version   string `json:"version,omitempty"`
-	DebugID   string `json:"debug_id,omitempty"`
-	CodeID    string `json:"code_id,omitempty"`
-	BuildID   string `json:"build_id,omitempty"`
-	DebugFile string `json:"debug_file,omitempty"`
-	Timestamp hex    `json:"timestamp,omitempty"`
-	Checksum  hex    `json:"checksum,omitempty"`
-}
-
-type unloadedModule struct {
-	Base      hex    `json:"base"`
-	Size      uint32 `json:"size"`
-	Name      string `json:"name"`
-	Timestamp hex    `json:"timestamp,omitempty"`
-	Checksum  hex    `json:"checksum,omitempty"`
-}
-
-type memoryRange struct {
-	Address hex    `json:"address"`
-	Size    uint64 `json:"size"`
-	Offset  uint64 `json:"offset"`
-}
-
-type mapping struct {
-	Address           hex    `json:"address"`
-	Size              hex    `json:"size"`
-	AllocationBase    hex    `json:"allocation_base"`
-	AllocationProtect hex    `json:"allocation_protect"`
-	State             hex    `json:"state"`
-	Protect           hex    `json:"protect"`
-	Type              hex    `json:"type"`
-	Access            string `json:"access"` // "r-x", or "free", "reserved"
-}
-
-type handle struct {
-	Handle     uint64 `json:"handle"`
-	Type       string `json:"type,omitempty"`
-	Name       string `json:"name,omitempty"`
-	Attributes hex    `json:"attributes"` // Linux: st_mode
-	Access     hex    `json:"granted_access"`
-	Handles    uint32 `json:"handle_count"`
-	Pointers   uint32 `json:"pointer_count"`
-}
-
-type annotation struct {
-	Key   string `json:"key"`
-	Value string `json:"value"`
-}
-
-type moduleAnnotations struct {
-	Module  string             `json:"module"`
-	List    []string           `json:"list,omitempty"`
-	Simple  []annotation       `json:"simple,omitempty"`
-	Objects []annotationObject `json:"objects,omitempty"`
-}
-
-type annotationObject struct {
-	Name  string `json:"name"`
-	Type  uint16 `json:"type"`
-	Value string `json:"value"` // in hexadecimal if it is no text
-}
-
-type registerSet struct {
-	Thread uint32 `json:"thread"`
-	Type   hex    `json:"note_type"`
-	Offset uint32 `json:"offset"`
-	Size   uint32 `json:"size"`
-}
-
-type dsoInfo struct {
-	Version  uint32    `json:"version"`
-	Break    hex       `json:"brk"`
-	Loader   hex       `json:"ldbase"`
-	Dynamic  hex       `json:"dynamic"`
-	LinkMaps []linkMap `json:"link_maps"`
-}
-
-type linkMap struct {
-	Bias    hex    `json:"addr"`
-	Dynamic hex    `json:"ld"`
-	Name    string `json:"name"`
-}
-
-type auxEntry struct {
-	Type  uint64 `json:"type"`
-	Value hex    `json:"value"`
-}
-
-type miscInfo struct {
-	Size         uint32 `json:"size"`
-	Flags        hex    `json:"flags"`
-	MaxMHz       uint32 `json:"processor_max_mhz,omitempty"`
-	CurrentMHz   uint32 `json:"processor_current_mhz,omitempty"`
-	LimitMHz     uint32 `json:"processor_mhz_limit,omitempty"`
-	Integrity    hex    `json:"integrity_level,omitempty"`
-	ExecuteFlags hex    `json:"execute_flags,omitempty"`
-	Protected    uint32 `json:"protected_process,omitempty"`
-	TimeZone     string `json:"time_zone,omitempty"`
-	Bias         int32  `json:"time_zone_bias_minutes,omitempty"`
-	Build        string `json:"build,omitempty"`
-	DebugBuild   string `json:"debug_build,omitempty"`
-}
-
-// readDump reads everything. What can't be read is among the problems.
+// readDump reads the whole dump. What can't be read is among the problems.
 func readDump(f *stream.File, path string) *dumpInfo {
 	d := &dumpInfo{File: path, Size: f.Size(), ByteOrder: "little", Version: hex(f.Header.Version),
 		Flags: hex(f.Header.Flags), Texts: map[string]string{}, budget: 4*f.Size() + 1<<20}
@@ -286,6 +37,7 @@ func readDump(f *stream.File, path string) *dumpInfo {
 		}
 	}
 	d.readSystem(f)
+	d.narrow = d.System != nil && d.System.arch.WordSize() == 4
 	d.readModules(f)
 	d.readThreads(f)
 	d.readReason(f)
@@ -293,7 +45,11 @@ func readDump(f *stream.File, path string) *dumpInfo {
 	d.readMemory(f)
 	d.readHandles(f)
 	d.readAnnotations(f)
+	d.readGoroutines(f)
 	d.readRest(f)
+	d.readMemoryCounters(f)
+	d.readWindows(f)
+	d.readMacos(f)
 	d.Problems = []string{}
 	for _, problem := range stream.Problems(f) {
 		d.Problems = append(d.Problems, d.text(problem))
@@ -315,8 +71,7 @@ var platforms = map[uint32]string{
 
 // processors are names of those that package context does not know.
 var processors = map[uint16]string{
-	stream.MD_CPU_ARCHITECTURE_PPC: "ppc", stream.MD_CPU_ARCHITECTURE_SPARC: "sparc",
-	stream.MD_CPU_ARCHITECTURE_RISCV: "riscv32",
+	stream.MD_CPU_ARCHITECTURE_SPARC: "sparc", stream.MD_CPU_ARCHITECTURE_RISCV: "riscv32",
 }
 
 func (d *dumpInfo) readSystem(f *stream.File) {
@@ -383,7 +138,7 @@ func (d *dumpInfo) readModules(f *stream.File) {
 	}
 	for i := range list {
 		m := &list[i]
-		d.Modules[i] = moduleInfo{Base: hex(m.BaseOfImage), Size: m.SizeOfImage, Name: d.text(m.Name),
+		d.Modules[i] = moduleInfo{Base: d.hex(m.BaseOfImage), Size: m.SizeOfImage, Name: d.text(m.Name),
 			Version: moduleVersion(&m.VersionInfo, platform), DebugID: m.DebugID, CodeID: m.CodeID, BuildID: m.BuildID,
 			DebugFile: d.text(debugFile(f, m.CodeView)), Timestamp: hex(m.TimeDateStamp), Checksum: hex(m.CheckSum)}
 		d.byBase = append(d.byBase, &d.Modules[i])
@@ -401,12 +156,12 @@ func (d *dumpInfo) readModules(f *stream.File) {
 	d.Unloaded = make([]unloadedModule, len(unloaded))
 	for i := range unloaded {
 		m := &unloaded[i]
-		d.Unloaded[i] = unloadedModule{hex(m.BaseOfImage), m.SizeOfImage, d.text(m.Name), hex(m.TimeDateStamp), hex(m.CheckSum)}
+		d.Unloaded[i] = unloadedModule{d.hex(m.BaseOfImage), m.SizeOfImage, d.text(m.Name), hex(m.TimeDateStamp), hex(m.CheckSum)}
 	}
 }
 
-// moduleVersion renders the version of a module, which each platform's writers put into the record their own way; "" if
-// there is none.
+// moduleVersion is the version of a module, "" if there is none. The writers of each platform fill the record in their own
+// way.
 func moduleVersion(v *stream.FixedFileInfo, platform uint32) string {
 	if v.Signature != stream.VS_FFI_SIGNATURE {
 		return ""
@@ -458,8 +213,9 @@ func debugFile(f *stream.File, codeView []byte) string {
 	return name
 }
 
-// at finds the module of an address.
+// at returns the address with the module that it lies in.
 func (d *dumpInfo) at(address uint64) *place {
+	address = uint64(d.hex(address))
 	p := &place{Address: hex(address)}
 	i := sort.Search(len(d.byBase), func(i int) bool { return uint64(d.byBase[i].Base) > address }) - 1
 	if i >= 0 && address-uint64(d.byBase[i].Base) < uint64(d.byBase[i].Size) {
@@ -468,22 +224,67 @@ func (d *dumpInfo) at(address uint64) *place {
 	return p
 }
 
-// cpu decodes a CPU context.
-func (d *dumpInfo) cpu(f *stream.File, loc stream.Location) *context.CPU {
+// hex is an address of the process. Writers on Windows extend the sign of 32-bit ones.
+func (d *dumpInfo) hex(address uint64) hex {
+	if d.narrow {
+		address &= 0xffffffff
+	}
+	return hex(address)
+}
+
+// memory reads up to len(b) bytes of the process's memory and returns how many the dump has.
+func (d *dumpInfo) memory(f *stream.File, address uint64, b []byte) int {
+	n, _ := f.ReadMemory(address, b)
+	if extended := uint64(int64(int32(address))); n == 0 && d.narrow && extended != address {
+		n, _ = f.ReadMemory(extended, b)
+	}
+	return n
+}
+
+// cpu decodes a CPU context. It also returns its record, and a note if the file has less of it than the architecture's
+// record. Of such a context only those registers are in the result that lie in the bytes that are there.
+func (d *dumpInfo) cpu(f *stream.File, loc stream.Location) (cpu *context.CPU, rec []byte, note string) {
 	if d.System == nil || loc.DataSize == 0 {
-		return nil
+		return nil, nil, ""
 	}
 	// No record is nearly as long; the XSAVE area of Windows comes after it.
-	loc.DataSize = min(loc.DataSize, 16<<10)
-	b, err := f.Context(loc)
+	const most = 16 << 10
+	loc.DataSize = min(loc.DataSize, most)
+	rec, err := f.Context(loc)
 	if err != nil {
-		return nil
+		return nil, nil, ""
 	}
-	cpu, err := context.Decode(d.System.arch, b, f.Order)
-	if err != nil {
-		return nil
+	cpu, err = context.Decode(d.System.arch, rec, f.Order)
+	if err == nil {
+		if known := cpu.Known(); len(known) == 0 { // a record that stands for one that is not known
+			return nil, nil, ""
+		} else if len(known) < len(cpu.Registers) {
+			cpu.Registers = known
+		}
+		return cpu, rec, ""
 	}
-	return cpu
+	if len(rec) >= context.MaxContextSize {
+		return nil, nil, ""
+	}
+	// A register that the padding changes is not in the record.
+	zeros := append(rec[:len(rec):len(rec)], make([]byte, context.MaxContextSize-len(rec))...)
+	ones := append(rec[:len(rec):len(rec)], bytes.Repeat([]byte{0xff}, context.MaxContextSize-len(rec))...)
+	cpu, err = context.Decode(d.System.arch, zeros, f.Order)
+	other, err2 := context.Decode(d.System.arch, ones, f.Order)
+	if err != nil || err2 != nil || cpu.Flags != other.Flags || cpu.PC != other.PC {
+		return nil, nil, ""
+	}
+	var whole registers
+	for i := range cpu.Registers {
+		if cpu.Registers[i] == other.Registers[i] {
+			whole = append(whole, cpu.Registers[i])
+		}
+	}
+	if cpu.SP != other.SP {
+		cpu.SP = 0
+	}
+	cpu.Registers = whole
+	return cpu, zeros, fmt.Sprintf("the context has %d bytes, less than the record of %v", len(rec), d.System.arch)
 }
 
 func (d *dumpInfo) readThreads(f *stream.File) {
@@ -497,18 +298,21 @@ func (d *dumpInfo) readThreads(f *stream.File) {
 	d.Threads = make([]threadInfo, len(list))
 	for i := range list {
 		r, t := &list[i], &d.Threads[i]
-		*t = threadInfo{ID: r.ThreadID, Name: d.text(names[r.ThreadID]), StackStart: hex(r.Stack.Start),
+		*t = threadInfo{ID: r.ThreadID, Name: d.text(names[r.ThreadID]), StackStart: d.hex(r.Stack.Start),
 			StackSize: r.Stack.Memory.DataSize, Suspended: r.SuspendCount, Class: r.PriorityClass, Priority: r.Priority,
-			TEB: hex(r.Teb), cpu: d.cpu(f, r.Context)}
+			TEB: d.hex(r.Teb)}
+		t.cpu, _, t.ContextNote = d.cpu(f, r.Context)
 		if t.cpu != nil {
-			t.IP, t.SP, t.Registers = d.at(t.cpu.PC), hex(t.cpu.SP), t.cpu.Registers
+			t.IP, t.SP, t.Registers = d.at(t.cpu.PC), d.hex(t.cpu.SP), t.cpu.Registers
 		}
 		if info := byID[t.ID]; info != nil {
 			t.UserTime, t.KernelTime = info.UserTime, info.KernelTime
+			t.ExitStatus, t.Affinity, t.InfoFlags = info.ExitStatus, hex(info.Affinity), hex(info.DumpFlags)
 			if info.StartAddress != 0 {
 				t.StartAddress = d.at(info.StartAddress)
 			}
 		}
+		t.LastError = d.lastError(f, r.Teb)
 	}
 }
 
@@ -541,11 +345,27 @@ func (d *dumpInfo) readReason(f *stream.File) {
 	if d.System != nil {
 		platform, arch = uint32(d.System.PlatformID), d.System.arch
 	}
-	d.Reason = reasonOf(&e, platform, arch)
-	d.Reason.cpu = d.cpu(f, e.Context)
-	if t := d.thread(e.ThreadID); d.Reason.cpu == nil && t != nil {
-		d.Reason.cpu = t.cpu
+	if d.narrow {
+		e.Address &= 0xffffffff
+		e.Record &= 0xffffffff
+		for i := range e.Information {
+			e.Information[i] &= 0xffffffff
+		}
 	}
+	d.Reason = reasonOf(&e, platform, arch)
+	var rec []byte
+	d.Reason.cpu, rec, d.Reason.ContextNote = d.cpu(f, e.Context)
+	if t := d.thread(e.ThreadID); d.Reason.cpu == nil && t != nil {
+		d.Reason.cpu, d.Reason.ContextNote = t.cpu, t.ContextNote
+		if threads, err := f.Threads(); err == nil {
+			for i := range threads {
+				if threads[i].ThreadID == e.ThreadID {
+					_, rec, _ = d.cpu(f, threads[i].Context)
+				}
+			}
+		}
+	}
+	d.readInstruction(f, rec)
 	if d.Reason.cpu != nil {
 		d.Reason.IP, d.Reason.Registers = d.at(d.Reason.cpu.PC), d.Reason.cpu.Registers
 	}
@@ -577,11 +397,12 @@ func (d *dumpInfo) readProcess(f *stream.File) {
 		}
 		d.Misc = &miscInfo{misc.SizeOfInfo, hex(misc.Flags1), misc.ProcessorMaxMHz, misc.ProcessorCurrentMHz,
 			misc.ProcessorMHzLimit, hex(misc.ProcessIntegrityLevel), hex(misc.ProcessExecuteFlags),
-			misc.ProtectedProcess, misc.TimeZoneStandardName, misc.TimeZoneBias, misc.BuildString, misc.DbgBldStr}
+			misc.ProtectedProcess, misc.TimeZoneStandardName, misc.TimeZoneBias, misc.BuildString, misc.DbgBldStr,
+			hex(misc.ProcessCookie), hex(misc.XStateData.EnabledFeatures)}
 	}
-	// Breakpad has no MiscInfo on Linux, and a status that is of the crashed thread.
+	// Breakpad has no MiscInfo on Linux, and a status that is of the crashed thread: its Pid is the thread's id.
 	if p.PID == 0 {
-		pid, _ := strconv.ParseUint(field(d.Texts["LinuxProcStatus"], ":", "Tgid"), 10, 32)
+		pid, _ := strconv.ParseUint(field(d.Texts["LinuxProcStatus"], ":", "Tgid", "Pid"), 10, 32)
 		p.PID = uint32(pid)
 	}
 	if line := strings.TrimRight(d.Texts["LinuxCmdLine"], "\x00"); line != "" {
@@ -601,17 +422,17 @@ func (d *dumpInfo) readMemory(f *stream.File) {
 	ranges, _ := f.MemoryRanges()
 	d.Memory = make([]memoryRange, len(ranges))
 	for i, r := range ranges {
-		d.Memory[i] = memoryRange{hex(r.Addr), r.Size, r.Offset}
+		d.Memory[i] = memoryRange{d.hex(r.Addr), r.Size, r.Offset}
 	}
 	infos, _ := f.MemoryInfo()
 	d.Mappings = make([]mapping, len(infos))
 	for i, r := range infos {
-		d.Mappings[i] = mapping{hex(r.BaseAddress), hex(r.RegionSize), hex(r.AllocationBase), hex(r.AllocationProtect),
+		d.Mappings[i] = mapping{d.hex(r.BaseAddress), hex(r.RegionSize), d.hex(r.AllocationBase), hex(r.AllocationProtect),
 			hex(r.State), hex(r.Protect), hex(r.Type), accessText(r.State, r.Protect)}
 	}
 }
 
-// accessText says what a mapping may be used for.
+// accessText is how a mapping may be used.
 func accessText(state, protect uint32) string {
 	switch state {
 	case stream.MEM_FREE:
@@ -641,10 +462,20 @@ func accessText(state, protect uint32) string {
 func (d *dumpInfo) readHandles(f *stream.File) {
 	list, _ := f.Handles()
 	d.Handles = make([]handle, len(list))
+	budget := int(min(f.Size(), 1<<24)) // lists of many handles can share their elements
 	for i := range list {
 		h := &list[i]
 		d.Handles[i] = handle{h.Handle, d.text(h.TypeName), d.text(h.ObjectName), hex(h.Attributes), hex(h.GrantedAccess),
-			h.HandleCount, h.PointerCount}
+			h.HandleCount, h.PointerCount, nil}
+		if h.ObjectInfoRVA != 0 && budget > 0 {
+			objects, _ := f.HandleObjects(h.ObjectInfoRVA)
+			for k := range objects {
+				o := &objects[k]
+				budget -= int(o.SizeOfInfo)
+				d.Handles[i].Objects = append(d.Handles[i].Objects, object{o.InfoType, fmt.Sprintf("%x", o.Data)})
+			}
+			budget -= stream.HandleObjectInformationSize
+		}
 	}
 }
 
@@ -702,6 +533,7 @@ func (d *dumpInfo) readRest(f *stream.File) {
 	}
 	d.readAuxv(f)
 	if soft, err := f.SoftErrors(); err == nil {
+		soft = strings.ToValidUTF8(soft, "\ufffd") // package json accepts other bytes, and copies them
 		d.soft = soft
 		// Each level is a longer indent of every line.
 		const deepest = 16
@@ -711,7 +543,7 @@ func (d *dumpInfo) readRest(f *stream.File) {
 	}
 }
 
-// nesting is how deep the arrays and objects of a JSON text lie in each other.
+// nesting is how deep the arrays and objects of a JSON text are nested.
 func nesting(text string) (most int) {
 	depth, quoted := 0, false
 	for i := 0; i < len(text); i++ {

@@ -10,22 +10,28 @@ import (
 
 // reason is why the dump was made: the exception, in the terms of the system that it happened on.
 type reason struct {
-	Thread     uint32    `json:"thread"`
-	Code       hex       `json:"code"`  // Linux: the signal; macOS: the Mach exception
-	Flags      hex       `json:"flags"` // Linux: si_code; macOS: the first code of the exception
-	Address    hex       `json:"address"`
-	Record     hex       `json:"record"`
-	Parameters []hex     `json:"parameters"`
-	Name       string    `json:"name"`                    // "SIGSEGV", "EXCEPTION_ACCESS_VIOLATION"; "" if not known
-	CodeName   string    `json:"code_name,omitempty"`     // "SEGV_MAPERR"
-	Access     string    `json:"access,omitempty"`        // "read", "write", "execute"
-	Fault      *hex      `json:"fault_address,omitempty"` // the memory that could not be used
-	Sender     *sender   `json:"sender,omitempty"`        // of a signal
-	Registers  registers `json:"registers,omitempty"`
-	IP         *place    `json:"ip,omitempty"`
+	Thread      uint32    `json:"thread"`
+	Code        hex       `json:"code"`  // Linux: the signal; macOS: the Mach exception
+	Flags       hex       `json:"flags"` // Linux: si_code; macOS: the first code of the exception
+	Address     hex       `json:"address"`
+	Record      hex       `json:"record"`
+	Parameters  []hex     `json:"parameters"`
+	Name        string    `json:"name"`                    // "SIGSEGV", "EXCEPTION_ACCESS_VIOLATION"; "" if not known
+	CodeName    string    `json:"code_name,omitempty"`     // "SEGV_MAPERR"
+	Access      string    `json:"access,omitempty"`        // "read", "write", "execute"
+	Fault       *hex      `json:"fault_address,omitempty"` // the memory that could not be used
+	Sender      *sender   `json:"sender,omitempty"`        // of a signal
+	AddressKind string    `json:"address_kind,omitempty"`  // "null pointer", "non-canonical address"
+	Instruction string    `json:"instruction,omitempty"`   // at IP
+	ContextNote string    `json:"context_note,omitempty"`
+	Registers   registers `json:"registers,omitempty"`
+	IP          *place    `json:"ip,omitempty"`
 
-	cpu  *context.CPU
-	note string // what else is to be said
+	cpu        *context.CPU
+	note       string // further text
+	memory     bool   // a fault of memory
+	protection bool   // the processor reported a protection fault, which has no address
+	noCode     bool   // the writer did not store si_code, so it is open if Address means something
 }
 
 // sender is who sent a signal.
@@ -34,7 +40,7 @@ type sender struct {
 	UID uint64 `json:"uid"`
 }
 
-// Exception codes that Crashpad gives to a dump that no crash caused.
+// Exception codes of Crashpad for a dump without a crash.
 const (
 	crashpadSimulatedWindows = 0x0517a7ed // kSimulatedExceptionCode
 	crashpadTriggeredWindows = 0x0cca11ed // kTriggeredExceptionCode
@@ -57,7 +63,7 @@ func reasonOf(e *stream.Exception, platform uint32, arch context.Arch) *reason {
 	case stream.MD_OS_MAC_OS_X, stream.MD_OS_IOS:
 		r.mach(e, arch)
 	case stream.MD_OS_WIN32_NT:
-		r.windows(e)
+		r.windows(e, arch)
 	}
 	return r
 }
@@ -67,7 +73,7 @@ func (r *reason) fault(address uint64) {
 	r.Fault = &h
 }
 
-// accessOf takes the word by which EXCEPTION_ACCESS_VIOLATION, and we on Linux, tell the kind of access.
+// accessOf is the kind of access in the first parameter of EXCEPTION_ACCESS_VIOLATION, and of our dumps of Linux.
 func accessOf(v hex) string {
 	switch v {
 	case 0:
@@ -88,6 +94,7 @@ func (r *reason) linux(e *stream.Exception, arch context.Arch) {
 	signo, code := int32(e.Code), int32(e.Flags)
 	r.Name, r.CodeName = context.SignalNameArch(arch, signo), context.CodeNameArch(arch, signo, code)
 	memory := r.Name == "SIGSEGV" || r.Name == "SIGBUS"
+	r.memory = memory
 	if memory && len(r.Parameters) == 2 && uint64(r.Parameters[1]) == e.Address && code > 0 {
 		if r.Access = accessOf(r.Parameters[0]); r.Access != "" {
 			r.fault(e.Address)
@@ -100,12 +107,12 @@ func (r *reason) linux(e *stream.Exception, arch context.Arch) {
 		case len(r.Parameters) >= 2:
 			r.Sender = &sender{uint64(r.Parameters[0]), uint64(r.Parameters[1])}
 		case memory: // an old Breakpad, which does not store si_code
-			r.note = "address " + r.Address.String()
+			r.note, r.noCode = "address "+r.Address.String(), true
 		}
 		return
 	case "SI_KERNEL":
 		if memory {
-			r.note = "the address is not known"
+			r.note, r.protection = "the address is not known", true
 		}
 		return
 	}
@@ -140,6 +147,7 @@ func (r *reason) mach(e *stream.Exception, arch context.Arch) {
 	r.CodeName = strconv.FormatInt(int64(int32(e.Flags)), 10)
 	switch {
 	case r.Name == "EXC_BAD_ACCESS":
+		r.memory = true
 		switch e.Flags { // <mach/kern_return.h>, <mach/i386/exception.h>, <mach/arm/exception.h>
 		case 1:
 			r.CodeName = "KERN_INVALID_ADDRESS"
@@ -148,7 +156,7 @@ func (r *reason) mach(e *stream.Exception, arch context.Arch) {
 		case 13:
 			if x86 {
 				r.CodeName = "EXC_I386_GPFLT"
-				r.note = "the address is not known"
+				r.note, r.protection = "the address is not known", true
 				return
 			}
 		case 0x101:
@@ -170,8 +178,8 @@ func (r *reason) mach(e *stream.Exception, arch context.Arch) {
 	}
 }
 
-// windowsExceptions are the names of minwinbase.h, and of ntstatus.h where that has none. The last ones are known by
-// what raises them.
+// windowsExceptions are the names of minwinbase.h, and of ntstatus.h where that has none. The last three are named after
+// the runtime that raises them.
 var windowsExceptions = map[uint32]string{
 	0x40010005: "DBG_CONTROL_C",
 	0x80000001: "EXCEPTION_GUARD_PAGE",
@@ -219,7 +227,7 @@ var fastFails = map[hex]string{
 	10: "FAST_FAIL_GUARD_ICALL_CHECK_FAILURE",
 }
 
-func (r *reason) windows(e *stream.Exception) {
+func (r *reason) windows(e *stream.Exception, arch context.Arch) {
 	switch e.Code {
 	case crashpadSimulatedWindows, crashpadTriggeredWindows, 0:
 		r.Name = "DUMP_REQUESTED"
@@ -228,7 +236,10 @@ func (r *reason) windows(e *stream.Exception) {
 	r.Name = windowsExceptions[e.Code]
 	switch e.Code {
 	case 0xc0000005, 0xc0000006:
+		r.memory = true
 		if len(r.Parameters) >= 2 {
+			// Of a protection fault Windows says that it is a read of the last address.
+			r.protection = e.Code == 0xc0000005 && arch == context.AMD64 && r.Parameters[1] == 1<<64-1
 			r.Access = accessOf(r.Parameters[0])
 			r.fault(uint64(r.Parameters[1]))
 		}
@@ -245,7 +256,7 @@ func (r *reason) windows(e *stream.Exception) {
 	}
 }
 
-// text says it in one line.
+// text is the reason in one line.
 func (r *reason) text() string {
 	if r.Name == "DUMP_REQUESTED" {
 		return "dump requested, no crash"
@@ -265,6 +276,9 @@ func (r *reason) text() string {
 			access += " of"
 		}
 		t += ", " + access + " " + r.Fault.String()
+	}
+	if r.AddressKind != "" {
+		t += ", " + r.AddressKind
 	}
 	if r.Sender != nil {
 		t += fmt.Sprintf(", sent by PID %d, UID %d", r.Sender.PID, r.Sender.UID)

@@ -2,9 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +20,9 @@ func (w *writerFlags) write(writer *minidump.Writer, path string) error {
 	if err != nil {
 		return err
 	}
+	out.begins = func() { w.dog.writing(&w.options, out) }
 	result, err := writer.Dump(out)
+	w.dog.stop()
 	soft := result.SoftErrors()
 	if err = out.close(err); err != nil {
 		return err
@@ -27,13 +32,49 @@ func (w *writerFlags) write(writer *minidump.Writer, path string) error {
 		if path == "-" {
 			to = os.Stderr
 		}
-		return reportJSON(to, path, &result, soft)
+		if err := reportJSON(to, path, &result, soft); err != nil {
+			return err
+		}
+	} else {
+		reportText(os.Stderr, path, &result, soft)
 	}
-	reportText(os.Stderr, path, &result, soft)
+	return w.incomplete(&result, soft)
+}
+
+// incomplete returns an error if no thread has registers in the dump, which is of little use then. The file is kept.
+func (w *writerFlags) incomplete(r *minidump.Result, soft []minidump.SoftError) error {
+	if r.Threads > 0 && r.Stopped == 0 {
+		return fmt.Errorf("the dump is incomplete: %s", w.whyNotStopped(r.Threads, soft))
+	}
 	return nil
 }
 
-// reportText tells a person what was written and what is missing.
+// lateOp is what a SoftError names a thread by that was too slow to stop.
+const lateOp = "stop in time"
+
+// whyNotStopped says in plain words why threads could not be stopped.
+func (w *writerFlags) whyNotStopped(threads int, soft []minidump.SoftError) string {
+	late, timeout := 0, w.options.StopTimeout
+	if timeout == 0 {
+		timeout = minidump.DefaultStopTimeout
+	}
+	for i := range soft {
+		switch {
+		case soft[i].Op == lateOp:
+			late++
+		case strings.Contains(soft[i].Op, "another tracer"):
+			return "another debugger has the process"
+		case soft[i].Op == "attach" && errors.Is(soft[i].Err, fs.ErrPermission):
+			return "no permission to stop the process"
+		}
+	}
+	if late > 0 {
+		return fmt.Sprintf("%d of %s did not stop within %v", late, count(threads, "thread"), timeout)
+	}
+	return "no thread has registers in it"
+}
+
+// reportText prints for people what was written and what is missing.
 func reportText(to io.Writer, path string, r *minidump.Result, soft []minidump.SoftError) {
 	const most = 10
 	if path == "-" {
@@ -47,6 +88,16 @@ func reportText(to io.Writer, path string, r *minidump.Result, soft []minidump.S
 		line += fmt.Sprintf("; %s", milliseconds(r.Total))
 	}
 	fmt.Fprintln(to, line)
+	late := 0
+	for i := range soft {
+		if soft[i].Op == lateOp {
+			late++
+		}
+	}
+	if late > 1 { // one line for all
+		soft = slices.DeleteFunc(slices.Clone(soft), func(e minidump.SoftError) bool { return e.Op == lateOp })
+		fmt.Fprintf(to, "warning: %d of %s did not stop in time\n", late, count(r.Threads, "thread"))
+	}
 	for i := range soft {
 		if i == most && len(soft) > most+1 {
 			fmt.Fprintf(to, "warning: and %d more\n", len(soft)-most)
@@ -95,7 +146,7 @@ func reportJSON(to io.Writer, path string, r *minidump.Result, soft []minidump.S
 	return encoder.Encode(&j)
 }
 
-// hex is a number that JSON has as a string "0x…": most readers of JSON keep no more than 53 bits of a number.
+// hex is a number that is a string "0x…" in JSON, because most readers of JSON keep only 53 bits of a number.
 type hex uint64
 
 func (h hex) String() string { return fmt.Sprintf("%#x", uint64(h)) }
@@ -139,7 +190,7 @@ func milliseconds(d time.Duration) string {
 	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
-// oneLine is text without what would begin a new line or move the cursor of a terminal.
+// oneLine is text without characters that begin a new line or move the cursor of a terminal.
 func oneLine(text string) string {
 	return printable(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
 }

@@ -11,20 +11,21 @@ var runCommand = subcommand{
 	name:    "run",
 	args:    "-- COMMAND...",
 	summary: "run COMMAND, and dump it if it crashes",
+	flags:   func() *flagSet { s, _ := runFlagSet(); return s },
 	run:     runRun,
 }
 
 // runFlags are the flags of run besides those of the writer.
 type runFlags struct {
 	writerFlags
-	keep           int
-	followChildren bool
+	followChildren string // "", "yes", "no"
 	exitCodes      []int
+	ignorePanics   bool
 }
 
 func (r *runFlags) register(s *flagSet) {
 	r.writerFlags.register(s)
-	// Which thread and what crash a dump is about is found out.
+	// run finds out the thread and the crash by itself.
 	s.flags = slices.DeleteFunc(s.flags, func(f flagDef) bool { return f.long == "thread" || f.long == "crash-context" })
 	for i := range s.flags {
 		switch f := &s.flags[i]; f.long {
@@ -33,20 +34,23 @@ func (r *runFlags) register(s *flagSet) {
 			f.help = "where dumps go: a folder, which exists or ends with / and gets a file NAME.PID.TIME.dmp of each, or " +
 				"a file (default: this folder)"
 		case "json":
-			f.help = "tell of each dump in JSON, one line to standard error"
+			f.help = "report each dump in JSON, one line on standard error"
 		}
 	}
-	r.keep = 10
-	s.add("keep", "N", "how many dumps to keep in the folder, the oldest are deleted; 0 for all (default 10)",
-		func(v string) (err error) {
-			if r.keep, err = strconv.Atoi(v); err != nil || r.keep < 0 {
-				return fmt.Errorf("%q is no number from 0", v)
-			}
-			return nil
-		})
-	s.addBool(0, "follow-children", "dump also processes that COMMAND starts", &r.followChildren)
-	s.add("also-exit-codes", "LIST", "dump also a process that exits with one of these statuses, as 2 or 2,134: a Go "+
-		"program that panics exits with 2", func(v string) error {
+	r.registerKeep(s, 10)
+	s.add("follow-children", "yes|no", "dump also processes that COMMAND starts (default: if COMMAND is a shell or a script, and "+
+		"as process 1)", func(v string) error {
+		if r.followChildren = v; v == "" {
+			r.followChildren = "yes"
+		} else if v != "yes" && v != "no" {
+			return fmt.Errorf("%q is neither yes nor no", v)
+		}
+		return nil
+	})
+	s.flags[len(s.flags)-1].optional = true
+	s.choices("yes", "no")
+	s.addBool(0, "ignore-panics", "no dump of a Go program that panics, which ends with status 2", &r.ignorePanics)
+	s.add("also-exit-codes", "LIST", "dump also a process that exits with one of these statuses, as 3 or 3,134", func(v string) error {
 		for _, part := range strings.Split(v, ",") {
 			n, err := strconv.Atoi(part)
 			if err != nil || n < 1 || n > 255 {
@@ -58,13 +62,18 @@ func (r *runFlags) register(s *flagSet) {
 	})
 }
 
-func runRun(args []string) error {
-	s := flagSet{command: "run", args: "-- COMMAND [ARG...]", literal: true,
+func runFlagSet() (*flagSet, *runFlags) {
+	s := &flagSet{command: "run", args: "-- COMMAND [ARG...]", literal: true,
 		about: "Runs COMMAND and, if it dies of a signal such as SIGSEGV or SIGABRT, writes a minidump of it. Input, " +
 			"output, signals, job control and the exit status (128 and more for a signal) are those of COMMAND, and " +
 			"nothing is printed unless a dump is made. As process 1 of a container it also reaps orphans."}
-	var r runFlags
-	r.register(&s)
+	r := new(runFlags)
+	r.register(s)
+	return s, r
+}
+
+func runRun(args []string) error {
+	s, r := runFlagSet()
 	rest, err := s.parse(args)
 	if err != nil {
 		return err

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,11 +12,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"minidump"
 	"minidump/internal/victims"
+	runner "minidump/run"
 )
 
 func TestRunPassesThrough(t *testing.T) {
@@ -70,63 +68,6 @@ func TestRunReports(t *testing.T) {
 	}
 	o = run(t, dir, "run", "-o", "/proc/no-such/", program, "null")
 	o.want(t, 139, "no dump: ")
-}
-
-// lines reads the output of a command line by line.
-type lines struct {
-	t  *testing.T
-	ch chan string
-}
-
-func readLines(t *testing.T, r io.Reader) *lines {
-	l := &lines{t, make(chan string, 1000)}
-	go func() {
-		defer close(l.ch)
-		for s := bufio.NewScanner(r); s.Scan(); {
-			l.ch <- s.Text()
-		}
-	}()
-	return l
-}
-
-// next returns the next line, "" if none comes within the time.
-func (l *lines) next(d time.Duration) string {
-	select {
-	case s := <-l.ch:
-		return s
-	case <-time.After(d):
-		return ""
-	}
-}
-
-const long = 20 * time.Second
-
-// startWatched starts watched, which tells what signals it gets, in a process group of its own.
-func startWatched(t *testing.T, mode string) (*exec.Cmd, *lines) {
-	t.Helper()
-	program := victims.C(t, "watched.c")
-	cmd := command(t, t.TempDir(), "run", "--", program, mode)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Kill(-cmd.Process.Pid, unix.SIGKILL) })
-	return cmd, readLines(t, out)
-}
-
-// startSignals is startWatched, and returns when the command is ready.
-func startSignals(t *testing.T, mode string) (cmd *exec.Cmd, pid int, l *lines) {
-	t.Helper()
-	cmd, l = startWatched(t, mode)
-	if _, err := fmt.Sscanf(l.next(long), "ready %d", &pid); err != nil {
-		t.Fatal(err)
-	}
-	return cmd, pid, l
 }
 
 func TestRunForwardsSignals(t *testing.T) {
@@ -307,173 +248,10 @@ func TestRunAsInit(t *testing.T) {
 	}
 }
 
-// terminal is the master side of a pseudo-terminal.
-type terminal struct {
-	*os.File
-	slave string
-}
-
-func openTerminal(t *testing.T) *terminal {
-	t.Helper()
-	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		t.Skip(err)
-	}
-	unlock := 0
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, unlock); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	master := os.NewFile(uintptr(fd), "ptmx")
-	t.Cleanup(func() { master.Close() })
-	return &terminal{master, fmt.Sprintf("/dev/pts/%d", n)}
-}
-
-// session is a shell with job control on a terminal.
-type session struct {
-	t      *testing.T
-	term   *terminal
-	chunks chan []byte
-	seen   bytes.Buffer
-}
-
-// startSession starts the shell, with a command line in its variable RUN.
-func startSession(t *testing.T, inner *exec.Cmd) *session {
-	t.Helper()
-	if _, err := exec.LookPath("bash"); err != nil {
-		t.Skip("no bash")
-	}
-	s := &session{t: t, term: openTerminal(t), chunks: make(chan []byte, 100)}
-	slave, err := os.OpenFile(s.term.slave, os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	shell := exec.Command("bash", "--norc", "--noprofile", "--noediting", "-i")
-	shell.Env = append(inner.Env, "PS1=$ ", "HISTFILE=", "RUN="+strings.Join(inner.Args, " "))
-	shell.Dir = t.TempDir()
-	shell.Stdin, shell.Stdout, shell.Stderr = slave, slave, slave
-	shell.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := shell.Start(); err != nil {
-		t.Fatal(err)
-	}
-	slave.Close()
-	t.Cleanup(func() { shell.Process.Kill(); shell.Wait() })
-	go func() {
-		defer close(s.chunks)
-		for {
-			b := make([]byte, 4096)
-			n, err := s.term.Read(b)
-			if n > 0 {
-				s.chunks <- b[:n]
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	return s
-}
-
-func (s *session) typed(text string) { s.term.WriteString(text) }
-
-// expect waits for output that matches what, and returns its last group.
-func (s *session) expect(what string) string {
-	s.t.Helper()
-	re := regexp.MustCompile(what)
-	end := time.After(long)
-	for {
-		if m := re.FindStringSubmatchIndex(s.seen.String()); m != nil {
-			found := s.seen.String()[m[len(m)-2]:m[len(m)-1]]
-			s.seen.Next(m[1])
-			return found
-		}
-		select {
-		case b, ok := <-s.chunks:
-			if !ok {
-				s.t.Fatalf("the shell ended; seen %q", s.seen.String())
-			}
-			s.seen.Write(b)
-		case <-end:
-			s.t.Fatalf("no %q in %q", what, s.seen.String())
-		}
-	}
-}
-
-// pending gives the output that has come and was not expected yet.
-func (s *session) pending() string {
-	for {
-		select {
-		case b, ok := <-s.chunks:
-			if !ok {
-				return s.seen.String()
-			}
-			s.seen.Write(b)
-		default:
-			return s.seen.String()
-		}
-	}
-}
-
 // A shell with job control on a terminal runs run, which runs a program: ^C, ^Z, fg and bg do what they do without run.
 func TestRunJobControl(t *testing.T) {
 	for _, mode := range []string{"signals", "leaderless"} {
 		t.Run(mode, func(t *testing.T) { checkJobControl(t, mode) })
-	}
-}
-
-func checkJobControl(t *testing.T, mode string) {
-	program := victims.C(t, "watched.c")
-	s := startSession(t, command(t, "", "run", "--", program, mode))
-	typed, expect := s.typed, s.expect
-	// The state of the newest thread: the first one may have ended.
-	stateOf := func(pid string) string {
-		tids, _ := os.ReadDir("/proc/" + pid + "/task")
-		if len(tids) == 0 {
-			return ""
-		}
-		b, _ := os.ReadFile("/proc/" + pid + "/task/" + tids[len(tids)-1].Name() + "/stat")
-		_, rest, _ := strings.Cut(string(b), ") ")
-		return rest[:min(1, len(rest))]
-	}
-
-	typed("$RUN\n")
-	pid := expect(`ready (\d+)`)
-	typed("\x03")
-	expect(`got 2\r`)
-	typed("\x1a")
-	expect(`Stopped`)
-	if s := stateOf(pid); s != "t" && s != "T" {
-		t.Errorf("state %q of the stopped command", s)
-	}
-	typed("fg\n")
-	expect(`got 18\r`)
-	typed("\x03")
-	expect(`got 2\r`)
-	typed("\x1a")
-	expect(`Stopped`)
-	typed("bg\n")
-	expect(`got 18\r`)
-	typed("kill -USR1 %1\n")
-	expect(`got 10\r`)
-	typed("kill -STOP %1; sleep 0.2; jobs; kill -CONT %1\n")
-	expect(`Stopped`)
-	expect(`got 18\r`)
-	typed("fg\n")
-	time.Sleep(100 * time.Millisecond)
-	typed("\x1c")
-	expect(`got 3\r`)
-	time.Sleep(500 * time.Millisecond) // longer than run waits before it forwards
-	if strings.Contains(s.pending(), "got ") {
-		t.Errorf("signals came twice: %q", s.seen.String())
-	}
-	unix.Kill(atoi(t, pid), unix.SIGTERM)
-	expect(`got 15\r`)
-	typed("echo status=$?\n")
-	if got := expect(`status=(\d+)`); got != "42" {
-		t.Errorf("exit status %s", got)
 	}
 }
 
@@ -527,38 +305,103 @@ func TestRunUnwatched(t *testing.T) {
 	}
 }
 
-// noPtrace names the environment variable that makes ptrace fail with its error number in the command.
-const noPtrace = "MINIDUMP_TEST_NO_PTRACE"
-
-func init() {
-	errno, err := strconv.Atoi(os.Getenv(noPtrace))
-	if err != nil {
-		return
-	}
-	// The number of the system call is the first word of struct seccomp_data (linux/seccomp.h).
-	filter := []unix.SockFilter{
-		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS},
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: unix.SYS_PTRACE},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
-	}
-	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	// On all threads: the runtime has some by now.
-	_, _, e := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
-	if e == unix.EACCES { // not root
-		unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-		_, _, e = unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
-	}
-	if e != 0 {
-		panic(e)
+// TestRunReportsIncomplete holds the line about a dump without one thread's registers.
+func TestRunReportsIncomplete(t *testing.T) {
+	for _, asJSON := range []bool{false, true} {
+		path := filepath.Join(t.TempDir(), "messages")
+		file, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := runFlags{}
+		f.json = asJSON
+		before := os.Stderr
+		os.Stderr = file
+		f.report(runner.Dump{PID: 7, Path: "x.dmp", Result: minidump.Result{Threads: 2},
+			Soft: []minidump.SoftError{{Op: lateOp, Thread: 7}, {Op: lateOp, Thread: 8}}})
+		os.Stderr = before
+		file.Close()
+		b, err := os.ReadFile(path)
+		if want := "the dump is incomplete: 2 of 2 threads did not stop within 100ms\n"; err != nil || !strings.HasSuffix(string(b), want) {
+			t.Errorf("json %v: %q, %v", asJSON, b, err)
+		}
 	}
 }
 
-func atoi(t *testing.T, s string) int {
-	t.Helper()
-	n, err := strconv.Atoi(s)
-	if err != nil {
+// By default the processes that a shell or a script starts are watched, and those of another command are not.
+func TestRunFollowsByDefault(t *testing.T) {
+	dir := t.TempDir()
+	script := filepath.Join(dir, "start")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\nexit\n"), 0700); err != nil {
 		t.Fatal(err)
 	}
-	return n
+	program := filepath.Join(dir, "program")
+	if err := os.WriteFile(program, []byte("\x7fELF"), 0700); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		flag, command string
+		want          bool
+	}{
+		{"", "sh", true}, {"", "/bin/sh", true}, {"", script, true}, {"", program, false}, {"", filepath.Join(dir, "missing"), false},
+		{"no", "/bin/sh", false}, {"yes", program, true},
+	} {
+		if got := (&runFlags{followChildren: c.flag}).follows(c.command); got != c.want {
+			t.Errorf("--follow-children=%s %s: %v", c.flag, c.command, got)
+		}
+	}
+}
+
+// A Go program that panics leaves a dump, and show prints what its goroutines did, as text and as JSON.
+func TestRunGoPanic(t *testing.T) {
+	program, dir := victims.Go(t, "gocrash"), t.TempDir()
+	ran := run(t, dir, "run", "-o", "x.dmp", "--", "/bin/sh", "-c", `"$0" nil; exit 7`, program)
+	if !regexp.MustCompile(`minidump: gocrash \(process \d+, thread \d+\): exit status 2 after SIGSEGV .*: wrote .*x.dmp`).MatchString(ran.err) || ran.status != 7 {
+		t.Fatalf("%+v", ran)
+	}
+	text := run(t, dir, "show", "x.dmp").out
+	for _, want := range []string{"\nGoroutines (", "\npanic: runtime error: invalid memory address or nil pointer dereference\ngoroutine 1 [running]:\nmain.level3(...)\n\t",
+		"main.go:", "\nmain.main(...)\n", " of the runtime not shown (--goroutines=all shows all)\n", " on its system stack:\nruntime.exit(...)\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if all := run(t, dir, "show", "--goroutines=all", "x.dmp").out; !strings.Contains(all, "\nruntime.gopark(...)\n") || strings.Contains(all, "not shown") {
+		t.Errorf("all goroutines:\n%s", all)
+	}
+	o := run(t, dir, "show", "--json", "x.dmp")
+	if problems := validate(t, "show.schema.json", []byte(o.out)); len(problems) > 0 {
+		t.Errorf("%q", problems)
+	}
+	var d struct {
+		Goroutines struct {
+			List []struct {
+				ID     uint64
+				Stack  *int
+				Panics []goPanic
+			}
+			Stacks [][]struct {
+				Function string
+				Line     int
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(o.out), &d); err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range d.Goroutines.List {
+		if g.ID != 1 {
+			continue
+		}
+		if g.Stack == nil || len(g.Panics) != 1 {
+			t.Fatalf("%+v", g)
+		}
+		for _, c := range d.Goroutines.Stacks[*g.Stack] {
+			if c.Function == "main.level3" && c.Line != 0 {
+				return
+			}
+		}
+		t.Errorf("no main.level3 in %+v", d.Goroutines.Stacks[*g.Stack])
+	}
+	t.Error("no goroutine 1 in it")
 }

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"slices"
+	"strconv"
 )
 
 var serveCommand = subcommand{
 	name:    "serve",
-	args:    "--coredump SOCKET",
+	args:    "SOCKET",
 	summary: "dump each process that crashes",
+	flags:   func() *flagSet { s, _ := serveFlagSet(); return s },
 	run:     runServe,
 }
 
@@ -15,34 +19,72 @@ var serveCommand = subcommand{
 type serveFlags struct {
 	writerFlags
 	coredump bool
+	clients  clientFlags
 }
 
-func runServe(args []string) error {
-	s := flagSet{command: "serve", args: "--coredump SOCKET",
-		about: "Listens at the unix socket SOCKET, as /run/minidump.sock, and writes a minidump of each process of which the " +
-			"kernel sends a core there. That takes Linux 6.16 and @@/run/minidump.sock, or with one @, in " +
+// clientFlags are the flags of serve for crash clients.
+type clientFlags struct {
+	anyUser    bool
+	breakpadFD int // -1: not given
+}
+
+func serveFlagSet() (*flagSet, *serveFlags) {
+	s := &flagSet{command: "serve", args: "SOCKET",
+		about: "Listens at the unix socket SOCKET, as /run/minidump.sock, or with @ before a name in the abstract namespace, and " +
+			"writes a minidump of each process that asks for one of itself as clients of minidumper (the Rust crate) and Breakpad do " +
+			"when they crash. With --coredump it serves the kernel instead, and writes a minidump of each process whose core the " +
+			"kernel sends there. That takes Linux 6.16 and @@/run/minidump.sock, or with one @, in " +
 			"/proc/sys/kernel/core_pattern. It ends, and removes the socket, at SIGINT and SIGTERM."}
-	var f serveFlags
-	f.register(&s)
-	// Which thread and what crash a dump is about is found out.
+	f := &serveFlags{clients: clientFlags{breakpadFD: -1}}
+	f.register(s)
+	f.registerKeep(s, 0)
+	// serve finds out the thread and the crash by itself.
 	s.flags = slices.DeleteFunc(s.flags, func(f flagDef) bool { return f.long == "thread" || f.long == "crash-context" })
 	for i := range s.flags {
 		switch d := &s.flags[i]; d.long {
 		case "output":
 			d.value = "DIR"
-			d.help = "folder for the dumps, each NAME.PID.dmp (default: this folder)"
+			d.help = "folder for the dumps, each NAME.PID.dmp, of crash clients NAME.PID.TIME.dmp (default: this folder)"
 		case "json":
-			d.help = "tell of each dump in JSON, one line to standard output"
+			d.help = "report each dump in JSON, one line on standard output"
 		}
 	}
-	s.addBool(0, "coredump", "serve the kernel's coredump socket; there is no other service", &f.coredump)
+	s.addBool(0, "coredump", "serve the kernel's coredump socket, not crash clients", &f.coredump)
+	f.clients.register(s)
+	return s, f
+}
+
+func (c *clientFlags) register(s *flagSet) {
+	s.addBool(0, "any-user", "serve crash clients of every user, not only one's own; the socket then has mode 0666", &c.anyUser)
+	s.add("breakpad-fd", "FD", "instead of SOCKET: the inherited end of the socket pair that Breakpad's "+
+		"CrashGenerationServer::CreateReportChannel makes; it ends with the last client", func(v string) (err error) {
+		c.breakpadFD, err = parseFD(v)
+		return err
+	})
+}
+
+// parseFD reads the number of an inherited descriptor.
+func parseFD(v string) (int, error) {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 3 {
+		return -1, fmt.Errorf("%q is no descriptor from 3 on", v)
+	}
+	return n, nil
+}
+
+func runServe(args []string) error {
+	s, f := serveFlagSet()
 	rest, err := s.parse(args)
 	if err != nil {
 		return err
 	}
+	c := &f.clients
 	switch {
-	case !f.coredump:
-		return s.wrong("--coredump is missing")
+	case f.coredump && (c.anyUser || c.breakpadFD >= 0):
+		return s.wrong("--any-user and --breakpad-fd are not for --coredump")
+	case c.breakpadFD >= 0 && len(rest) > 0:
+		return s.wrong("no SOCKET is expected with --breakpad-fd")
+	case c.breakpadFD >= 0:
 	case len(rest) == 0:
 		return s.wrong("no SOCKET given")
 	case len(rest) > 1:
@@ -51,8 +93,14 @@ func runServe(args []string) error {
 	if f.output == "" {
 		f.output = "."
 	}
-	if !isFolder(f.output) {
+	if info, err := os.Stat(f.output); err != nil || !info.IsDir() {
 		return s.wrong("--output: %s is no folder", f.output)
 	}
-	return f.serve(rest[0])
+	switch {
+	case f.coredump:
+		return f.serve(rest[0])
+	case c.breakpadFD >= 0:
+		return f.serveBreakpad(c.breakpadFD)
+	}
+	return f.serveClients(rest[0])
 }

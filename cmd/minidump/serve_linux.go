@@ -2,11 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -19,10 +19,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"minidump"
+	"minidump/internal/dumpfile"
+	"minidump/internal/unixsocket"
 )
 
-// The protocol of the coredump socket (include/uapi/linux/coredump.h). With @@ the kernel first sends a coredump_req (size,
-// size_ack, mask), wants a coredump_ack (size, spare, mask) and says by a mark whether it takes that.
+// The protocol of the coredump socket (include/uapi/linux/coredump.h). With @@ the kernel first sends a coredump_req
+// (size, size_ack, mask), expects a coredump_ack (size, spare, mask) and answers with a mark whether it accepts that.
 const (
 	coredumpKernel = 1 << 0 // COREDUMP_KERNEL: the kernel writes the core
 	coredumpWait   = 1 << 3 // COREDUMP_WAIT: and keeps the process until we hang up
@@ -35,14 +37,20 @@ const (
 const (
 	serveAtOnce = 4           // crashes; further ones wait
 	serveTime   = time.Minute // for one, from its first byte on; half an hour in mode full
+
+	// Clients that have connected. The kernel sends at once and then without a break, unless it waits for memory
+	// itself. Who sends nothing for serveIdle is no kernel, and may not keep a crash from being dumped.
+	serveClients = 64
+	serveIdle    = 5 * time.Second
 )
 
-// server serves the coredump socket.
-type server struct {
+// coredumpServer serves the coredump socket.
+type coredumpServer struct {
 	*serveFlags
 	mu      sync.Mutex // for messages
 	running sync.WaitGroup
-	places  chan struct{}
+	clients chan struct{}
+	places  chan struct{} // taken when the first bytes of a core have come
 }
 
 func (f *serveFlags) serve(path string) error {
@@ -50,16 +58,11 @@ func (f *serveFlags) serve(path string) error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("PR_SET_DUMPABLE: %w", err)
 	}
-	// Nor shall it end because nobody reads its messages any more.
+	// It must also not end because nobody reads its messages any more.
 	signal.Ignore(syscall.SIGPIPE)
-	if err := removeStale(path); err != nil {
-		return err
-	}
-	old := syscall.Umask(0177) // the socket is its owner's only
-	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	syscall.Umask(old)
+	listener, err := coredumpListener(path)
 	if err != nil {
-		return fmt.Errorf("listen at %s: %w", path, bare(err))
+		return err
 	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -67,7 +70,7 @@ func (f *serveFlags) serve(path string) error {
 	go func() {
 		<-signals
 		close(stopped)
-		listener.Close() // which removes the socket
+		listener.Close()
 	}()
 	fmt.Fprintf(os.Stderr, "listening at %s\n", printable(path))
 	if full, err := filepath.Abs(path); err == nil {
@@ -75,10 +78,34 @@ func (f *serveFlags) serve(path string) error {
 			fmt.Fprintf(os.Stderr, "the kernel comes here once core_pattern is @@%s; it is %q\n", printable(full), now)
 		}
 	}
-	s := &server{serveFlags: f, places: make(chan struct{}, serveAtOnce)}
+	s := &coredumpServer{serveFlags: f, clients: make(chan struct{}, serveClients), places: make(chan struct{}, serveAtOnce)}
+	return s.accept(listener, stopped)
+}
+
+// coredumpListener is the service manager's socket, or a new one.
+func coredumpListener(path string) (l *unixsocket.Listener, err error) {
+	file, err := unixsocket.Passed(path)
+	switch {
+	case err != nil:
+	case file != nil:
+		l = &unixsocket.Listener{File: file}
+	default:
+		if err := unixsocket.RemoveStale(path, unix.SOCK_STREAM); err != nil {
+			return nil, err
+		}
+		l, err = unixsocket.Listen(path, unix.SOCK_STREAM, nil)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen at %s: %w", path, err)
+	}
+	return l, nil
+}
+
+// accept serves one connection after the other, some at a time, until stopped is closed.
+func (s *coredumpServer) accept(listener *unixsocket.Listener, stopped <-chan struct{}) error {
 	for {
-		s.places <- struct{}{}
-		conn, err := listener.AcceptUnix()
+		s.clients <- struct{}{}
+		conn, err := listener.Accept()
 		if err != nil {
 			select {
 			case <-stopped:
@@ -86,8 +113,8 @@ func (f *serveFlags) serve(path string) error {
 				return nil
 			default:
 			}
-			<-s.places
-			if errors.Is(err, net.ErrClosed) {
+			<-s.clients
+			if errors.Is(err, os.ErrClosed) {
 				return err
 			}
 			s.message("accept: %v", err)
@@ -97,7 +124,7 @@ func (f *serveFlags) serve(path string) error {
 		s.running.Add(1)
 		go func() {
 			defer s.running.Done()
-			defer func() { <-s.places }()
+			defer func() { <-s.clients }()
 			defer conn.Close()
 			if err := s.handle(conn); err != nil {
 				s.message("%s", oneLine(strings.TrimPrefix(err.Error(), "minidump: ")))
@@ -107,7 +134,7 @@ func (f *serveFlags) serve(path string) error {
 }
 
 // finish waits for the dumps that are being made, for a while.
-func (s *server) finish() {
+func (s *coredumpServer) finish() {
 	done := make(chan struct{})
 	go func() {
 		s.running.Wait()
@@ -119,37 +146,19 @@ func (s *server) finish() {
 	}
 }
 
-func (s *server) message(format string, args ...any) {
+func (s *coredumpServer) message(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fmt.Fprintf(os.Stderr, "minidump: "+format+"\n", args...)
 }
 
-// removeStale removes the socket of a server that is gone.
-func removeStale(path string) error {
-	info, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil
-	case err != nil:
-		return err
-	case info.Mode()&os.ModeSocket == 0:
-		return fmt.Errorf("%s is there already and is no socket", path)
-	}
-	if conn, err := net.Dial("unix", path); err == nil {
-		conn.Close()
-		return fmt.Errorf("%s is another server's that runs", path)
-	}
-	return os.Remove(path)
-}
-
 // handle dumps the process at the other end of conn.
-func (s *server) handle(conn *net.UnixConn) error {
+func (s *coredumpServer) handle(conn *os.File) error {
 	most := serveTime
 	if s.options.Mode == minidump.ModeFull {
 		most *= 30
 	}
-	conn.SetDeadline(time.Now().Add(most))
+	client := &client{File: conn}
 	pid, pidfd, err := peer(conn)
 	if err != nil {
 		return fmt.Errorf("who connects: %w", err)
@@ -157,13 +166,21 @@ func (s *server) handle(conn *net.UnixConn) error {
 	if pidfd >= 0 {
 		defer unix.Close(pidfd)
 	}
-	r, err := negotiate(conn)
+	r, err := negotiate(client)
 	if err == io.EOF { // somebody looked whether this server runs
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("process %d: %w", pid, err)
 	}
+	first := make([]byte, 4)
+	if _, err := io.ReadFull(r, first); err != nil {
+		return fmt.Errorf("process %d: %w", pid, err)
+	}
+	r = io.MultiReader(bytes.NewReader(first), r)
+	s.places <- struct{}{}
+	defer func() { <-s.places }()
+	client.until = time.Now().Add(most)
 	writer, err := minidump.OpenCorePipe(r, pid, s.output, s.options)
 	if err != nil {
 		return fmt.Errorf("process %d: %w", pid, err)
@@ -173,25 +190,58 @@ func (s *server) handle(conn *net.UnixConn) error {
 	if pidfd >= 0 && unix.PidfdSendSignal(pidfd, 0, nil, 0) == unix.ESRCH {
 		return fmt.Errorf("process %d has gone before it was dumped", pid)
 	}
-	_, name := writer.Process()
-	path := joinFolder(s.output, dumpName(name, pid))
-	result, err := writer.DumpFile(path)
-	if err != nil {
+	if err := s.save(writer, pid); err != nil {
 		return fmt.Errorf("process %d: %w", pid, err)
 	}
-	soft := result.SoftErrors()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.json {
-		return reportJSON(os.Stdout, path, &result, soft)
-	}
-	reportText(os.Stderr, path, &result, soft)
 	return nil
 }
 
-// peer finds the process that has connected: by a descriptor of it, which means no other process ever (Linux 6.5), and its
-// number. pidfd is -1 without one.
-func peer(conn *net.UnixConn) (pid, pidfd int, err error) {
+// save writes the dump of process pid, and reports it.
+func (s *coredumpServer) save(writer *minidump.Writer, pid int) error {
+	_, name := writer.Process()
+	file := dumpfile.Name(name, pid)
+	path := joinFolder(s.output, file)
+	folder := cmp.Or(s.output, ".")
+	if err := s.keep.Make(folder); err != nil {
+		return err
+	}
+	result, err := writer.DumpFile(path)
+	if err != nil {
+		return err
+	}
+	soft := result.SoftErrors()
+	pruned := s.keep.Prune(folder, file)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.json {
+		err = reportJSON(os.Stdout, path, &result, soft)
+	} else {
+		reportText(os.Stderr, path, &result, soft)
+	}
+	return errors.Join(err, s.incomplete(&result, soft), pruned)
+}
+
+// client is a connection that may not be silent for long.
+type client struct {
+	*os.File
+	until time.Time // of all that it sends; zero: no limit yet
+}
+
+// Read waits for serveIdle at most, and not after until.
+func (c *client) Read(p []byte) (int, error) {
+	idle := time.Now().Add(serveIdle)
+	if !c.until.IsZero() && c.until.Before(idle) {
+		idle = c.until
+	}
+	if err := c.SetDeadline(idle); err != nil {
+		return 0, err
+	}
+	return c.File.Read(p)
+}
+
+// peer finds the process that has connected: by a descriptor of it, which means no other process ever (Linux 6.5), and
+// its number. pidfd is -1 without one.
+func peer(conn *os.File) (pid, pidfd int, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return 0, -1, err
@@ -224,8 +274,8 @@ func pidOf(pidfd int) (int, error) {
 	return parseID(string(line))
 }
 
-// negotiate answers the kernel's request, if there is one, and returns what the core is to be read from.
-func negotiate(conn *net.UnixConn) (io.Reader, error) {
+// negotiate answers the kernel's request, if there is one, and returns the reader of the core.
+func negotiate(conn io.ReadWriter) (io.Reader, error) {
 	order := binary.NativeEndian
 	head := make([]byte, coredumpSize)
 	if _, err := io.ReadFull(conn, head[:4]); err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	stdhex "encoding/hex"
 	"encoding/json"
 	"errors"
@@ -19,23 +18,46 @@ var showCommand = subcommand{
 	name:    "show",
 	args:    "FILE",
 	summary: "what a dump holds",
+	flags:   func() *flagSet { s, _ := showFlagSet(); return s },
 	run:     runShow,
 }
 
-func runShow(args []string) error {
-	s := flagSet{command: "show", args: "FILE",
-		about: "Tells what the minidump FILE holds, whichever program wrote it. FILE may be - for standard input."}
-	var text textOptions
-	var asJSON, verbose bool
-	name := ""
-	s.addBool('v', "verbose", "list everything: streams, memory, mappings, handles, whole paths", &verbose)
-	s.addBool(0, "memory", "list the memory ranges", &text.memory)
-	s.addBool(0, "json", "print all records as one JSON object", &asJSON)
-	s.add("stream", "NAME", "print one stream as it is, or as a hex dump if it is no text; NAME is as in the list of "+
-		"streams that -v gives, or the stream's number", func(v string) error {
-		name = v
+// showFlags are the flags of show.
+type showFlags struct {
+	text   textOptions
+	json   bool
+	brief  bool
+	stream string // "" if not given
+}
+
+func showFlagSet() (*flagSet, *showFlags) {
+	s := &flagSet{command: "show", args: "FILE",
+		about: "Prints what the minidump FILE holds, whichever program wrote it. FILE may be - for standard input, and may be " +
+			"compressed with gzip."}
+	f := new(showFlags)
+	s.addBool('v', "verbose", "list everything: streams, memory, mappings, handles, whole paths", &f.text.all)
+	s.addBool('b', "brief", "print one line: the process, why it was dumped, and where it was", &f.brief)
+	s.addBool(0, "memory", "list the memory ranges", &f.text.memory)
+	s.add("goroutines", "all", "print every goroutine of a Go program by itself, also those of its runtime; by default those that do "+
+		"the same are printed once", func(v string) error {
+		if v != "all" {
+			return fmt.Errorf("%q is not all", v)
+		}
+		f.text.allGoroutines = true
 		return nil
 	})
+	s.choices("all")
+	s.addBool(0, "json", "print all records as one JSON object; docs/show.schema.json describes it", &f.json)
+	s.add("stream", "NAME", "print one stream as it is, or as a hex dump if it is no text; NAME is as in the list of "+
+		"streams that -v prints, or the stream's number", func(v string) error {
+		f.stream = v
+		return nil
+	})
+	return s, f
+}
+
+func runShow(args []string) error {
+	s, flags := showFlagSet()
 	rest, err := s.parse(args)
 	switch {
 	case err != nil:
@@ -44,8 +66,10 @@ func runShow(args []string) error {
 		return s.wrong("no FILE given")
 	case len(rest) > 1:
 		return s.wrong("one FILE is expected, not also %q", rest[1])
-	case name != "" && asJSON:
+	case flags.stream != "" && flags.json:
 		return s.wrong("--stream and --json exclude each other")
+	case flags.brief && (flags.json || flags.stream != "" || flags.text.all || flags.text.memory):
+		return s.wrong("--brief excludes all other flags")
 	}
 	f, err := openDump(rest[0])
 	if err != nil {
@@ -53,46 +77,30 @@ func runShow(args []string) error {
 	}
 	defer f.Close()
 	out := bufio.NewWriter(os.Stdout)
-	switch {
-	case name != "":
-		err = printStream(out, f, name)
-	case asJSON:
-		encoder := json.NewEncoder(out)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(readDump(f, rest[0]))
-	default:
-		text.all = verbose
-		text.memory = text.memory || verbose
-		printText(out, readDump(f, rest[0]), text)
-	}
+	err = flags.print(out, f, rest[0])
 	if e := out.Flush(); err == nil && e != nil {
 		err = fmt.Errorf("write: %w", bare(e))
 	}
 	return err
 }
 
-func openDump(path string) (*stream.File, error) {
-	if path != "-" {
-		file, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		f, err := stream.OpenFile(file)
-		if err != nil {
-			err = fmt.Errorf("%s: %w", path, err)
-		}
-		return f, err
+// print prints the dump f, whose name is path, in the form that the flags ask for.
+func (flags *showFlags) print(out io.Writer, f *stream.File, path string) error {
+	switch {
+	case flags.stream != "":
+		return printStream(out, f, flags.stream, isTerminal(os.Stdout))
+	case flags.json:
+		encoder := json.NewEncoder(out)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(readDump(f, path))
+	case flags.brief:
+		fmt.Fprintln(out, readDump(f, path).brief())
+	default:
+		flags.text.memory = flags.text.memory || flags.text.all
+		printText(out, readDump(f, path), flags.text)
 	}
-	b, err := io.ReadAll(os.Stdin)
-	if err != nil {
-		return nil, fmt.Errorf("read standard input: %w", bare(err))
-	}
-	f, err := stream.Open(bytes.NewReader(b), int64(len(b)))
-	if err != nil {
-		err = fmt.Errorf("standard input: %w", err)
-	}
-	return f, err
+	return nil
 }
 
 // texts are the streams that are plain text in UTF-8 or something near it.
@@ -108,7 +116,8 @@ func isText(t stream.Type) bool {
 	return false
 }
 
-func printStream(out io.Writer, f *stream.File, name string) error {
+// printStream prints a stream: text as it is, or escaped for a terminal, and what is no text as a hex dump.
+func printStream(out io.Writer, f *stream.File, name string, terminal bool) error {
 	t, err := findStream(f, name)
 	if err != nil {
 		return err
@@ -117,18 +126,39 @@ func printStream(out io.Writer, f *stream.File, name string) error {
 	if err != nil {
 		return err
 	}
-	if isText(t) {
+	switch {
+	case !isText(t):
+		dumper := stdhex.Dumper(out)
+		defer dumper.Close()
+		_, err = dumper.Write(b)
+	case terminal:
+		_, err = io.WriteString(out, printableLines(string(b)))
+	default:
 		_, err = out.Write(b)
-		return err
 	}
-	dumper := stdhex.Dumper(out)
-	defer dumper.Close()
-	_, err = dumper.Write(b)
 	return err
 }
 
-// findStream gives the type of the stream that name names: by its number, or by its name, where case does not matter,
-// nor whether "Stream" stands at its end, or "Linux" or "Moz" at its start.
+// printableLines is printable for each line of a text; tabs stay.
+func printableLines(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		body, ended := strings.CutSuffix(line, "\n")
+		for i, cell := range strings.Split(body, "\t") {
+			if i > 0 {
+				b.WriteByte('\t')
+			}
+			b.WriteString(printable(cell))
+		}
+		if ended {
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+// findStream returns the type of the stream that name names: by its number, or by its name. Case does not matter, nor
+// "Stream" at the end of the name, nor "Linux" or "Moz" at its start.
 func findStream(f *stream.File, name string) (stream.Type, error) {
 	if n, err := strconv.ParseUint(name, 0, 32); err == nil {
 		return stream.Type(n), nil

@@ -12,10 +12,12 @@ import (
 	"unicode/utf8"
 )
 
-// textOptions say how much printText lists.
+// textOptions choose how much printText lists.
 type textOptions struct {
 	all    bool // everything
 	memory bool // the memory ranges
+
+	allGoroutines bool // those of the runtime too, each by itself
 }
 
 // Widths of the text: of a plain terminal, and of the names at the left of the first part.
@@ -36,9 +38,11 @@ func printText(w io.Writer, d *dumpInfo, o textOptions) {
 	p.summary()
 	p.registers()
 	p.threads()
+	p.goroutines()
 	p.modules()
 	p.memoryRanges()
 	p.handles()
+	p.traces()
 	p.annotations()
 	p.softErrors()
 	p.problems()
@@ -56,7 +60,7 @@ func (p *page) entry(label, text string) {
 	p.line("%-*s%s", labelWidth, label, wrap(text, labelWidth, textWidth))
 }
 
-// some gives how many of n entries of a list are to be printed.
+// some is how many of n entries of a list are printed.
 func (p *page) some(n int) int {
 	const most = 50
 	if p.all || n <= most {
@@ -65,7 +69,7 @@ func (p *page) some(n int) int {
 	return most
 }
 
-// rest says how many of n entries of a list were not printed.
+// rest prints how many of n entries of a list were not printed.
 func (p *page) rest(n int) {
 	if shown := p.some(n); shown < n {
 		p.line("  … and %d more (-v shows all)", n-shown)
@@ -83,21 +87,41 @@ func (p *page) summary() {
 	p.process()
 	p.system()
 	p.reason()
+	p.said()
+}
+
+// brief is the dump in one line.
+func (d *dumpInfo) brief() string {
+	text := d.Process.text()
+	if d.Reason != nil {
+		text += ": " + d.Reason.text()
+	}
+	if thread := d.blamedText(); thread != "" {
+		text += ", thread " + thread
+	}
+	if d.File != "" {
+		text = d.File + ": " + text
+	}
+	return printable(text)
+}
+
+// text is "name (PID 12)", of what is known.
+func (r *processInfo) text() string {
+	text := printable(r.Name)
+	switch {
+	case r.PID != 0 && text != "":
+		return fmt.Sprintf("%s (PID %d)", text, r.PID)
+	case r.PID != 0:
+		return fmt.Sprintf("PID %d", r.PID)
+	case text != "":
+		return text + ", PID not known"
+	}
+	return "not known"
 }
 
 func (p *page) process() {
 	d, r := p.d, &p.d.Process
-	text := printable(r.Name)
-	switch {
-	case r.PID != 0 && text != "":
-		text += fmt.Sprintf(" (PID %d)", r.PID)
-	case r.PID != 0:
-		text = fmt.Sprintf("PID %d", r.PID)
-	case text != "":
-		text += ", PID not known"
-	default:
-		text = "not known"
-	}
+	text := r.text()
 	if r.Started != nil {
 		text += ", started " + timeText(r.Started)
 	}
@@ -166,6 +190,31 @@ func (p *page) reason() {
 	if !ok {
 		return
 	}
+	t := d.thread(id)
+	p.entry("Thread", d.blamedText())
+	if d.Reason != nil && d.Reason.Instruction != "" {
+		p.entry("Code", printable(d.Reason.Instruction))
+	}
+	if t != nil && t.LastError != nil {
+		p.entry("", "last error "+lastErrorText(*t.LastError))
+	}
+	note := ""
+	if d.Reason != nil {
+		note = d.Reason.ContextNote
+	} else if t != nil {
+		note = t.ContextNote
+	}
+	if note != "" {
+		p.entry("", note)
+	}
+}
+
+// blamedText is the thread that the dump is about and where it was; "" if the dump does not say.
+func (d *dumpInfo) blamedText() string {
+	id, ok := d.blamed()
+	if !ok {
+		return ""
+	}
 	text := strconv.FormatUint(uint64(id), 10)
 	t := d.thread(id)
 	switch {
@@ -179,10 +228,53 @@ func (p *page) reason() {
 	} else if t != nil && t.IP != nil {
 		text += " at " + t.IP.String()
 	}
-	p.entry("Thread", text)
+	return text
 }
 
-// statusRegisters are no addresses and short: they come last, in one line.
+// said prints what the program or its writer left as text: a failed assertion, a comment, what macOS keeps of a crash.
+func (p *page) said() {
+	d := p.d
+	if a := d.Assertion; a != nil {
+		p.entry("Assertion", printable(a.text()))
+	}
+	if d.Comment != "" {
+		p.entry("Comment", printable(d.Comment))
+	}
+	for i := range d.CrashInfo {
+		c := &d.CrashInfo[i]
+		for _, text := range []string{c.Message, c.Message2, c.Signature, c.Backtrace} {
+			if text = strings.TrimSpace(text); text != "" {
+				p.entry("Message", printable(baseName(c.Module)+": "+text))
+			}
+		}
+	}
+	if d.BootArgs != "" {
+		p.entry("Boot", printable(d.BootArgs))
+	}
+}
+
+// text is "p != NULL in f, a.c:7 (invalid parameter)", of what is there.
+func (a *assertion) text() string {
+	text := a.Expression
+	if text == "" {
+		text = "failed"
+	}
+	if a.Function != "" {
+		text += " in " + a.Function
+	}
+	if a.File != "" {
+		text += ", " + a.File
+		if a.Line != 0 {
+			text += ":" + strconv.FormatUint(uint64(a.Line), 10)
+		}
+	}
+	if a.Type != "" {
+		text += " (" + a.Type + ")"
+	}
+	return text
+}
+
+// statusRegisters are short and hold no addresses. They come last, in one line.
 var statusRegisters = map[string]bool{"eflags": true, "cs": true, "ss": true, "ds": true, "es": true, "fs": true,
 	"gs": true, "cpsr": true, "cr": true, "xer": true}
 
@@ -235,7 +327,7 @@ func (p *page) threads() {
 	p.line("\nThreads (%d)", len(list))
 	shown := list[:p.some(len(list))]
 	id, ok := p.d.blamed()
-	// The thread that it is about is shown even if it is not among the first.
+	// The thread that the dump is about is shown even if it is not among the first.
 	if t := p.d.thread(id); ok && t != nil && len(shown) < len(list) {
 		among := false
 		for i := range shown {
@@ -323,7 +415,7 @@ func (p *page) modules() {
 	}
 }
 
-// hint says how to see the entries of a list that is only counted.
+// hint is how to see the entries of a list that is only counted.
 func (p *page) hint() string {
 	if p.all {
 		return ""
@@ -349,6 +441,7 @@ func (p *page) memoryRanges() {
 			p.line("  %012x-%012x  %6s  %s", uint64(r.Address), uint64(r.Address)+r.Size, bytesText(r.Size), held[i])
 		}
 	}
+	p.memoryCounters()
 	if n := len(d.Mappings); n > 0 {
 		p.entry("Mappings", fmt.Sprintf("%d%s", n, p.hint()))
 		if p.all {
@@ -364,7 +457,27 @@ func (p *page) memoryRanges() {
 	}
 }
 
-// heldBy says of each memory range what it is: the stack of a thread, or a piece of a module.
+// memoryCounters prints how Windows accounted for the memory of the process and of the machine.
+func (p *page) memoryCounters() {
+	if v := p.d.VM; v != nil {
+		text := fmt.Sprintf("process: working set %s, peak %s, pagefile %s", bytesText(v.WorkingSet),
+			bytesText(v.PeakWorkingSet), bytesText(v.Pagefile))
+		if v.Private != nil {
+			text += ", private " + bytesText(*v.Private)
+		}
+		if v.VirtualSize != nil {
+			text += ", virtual " + bytesText(*v.VirtualSize)
+		}
+		p.entry("", text)
+	}
+	if m := p.d.SystemMemory; m != nil {
+		pages := func(n uint64) string { return bytesText(n * uint64(m.PageSize)) }
+		p.entry("", fmt.Sprintf("machine: %s, %s available, committed %s of %s", pages(uint64(m.Physical)),
+			pages(m.Available), pages(m.Committed), pages(m.CommitLimit)))
+	}
+}
+
+// heldBy returns what each memory range is: the stack of a thread, or a piece of a module.
 func (d *dumpInfo) heldBy() []string {
 	out := make([]string, len(d.Memory))
 	index := func(address uint64) int {
@@ -408,6 +521,42 @@ func (p *page) handles() {
 			p.line("  %6d  %-16s  %s", h.Handle, printable(h.Type), printable(h.Name))
 		}
 	}
+}
+
+// traces prints the streams of Windows that few dumps have: handle operations, tokens, tables of functions.
+func (p *page) traces() {
+	d := p.d
+	if n := len(d.HandleOps); n > 0 {
+		p.entry("Handle", fmt.Sprintf("operations: %d%s", n, p.hint()))
+		for i := range d.HandleOps[:p.listed(n)] {
+			o := &d.HandleOps[i]
+			at := ""
+			if len(o.Stack) > 0 {
+				at = " at " + o.Stack[0].String()
+			}
+			p.line("  %s of handle %v by thread %d%s", o.Op, o.Handle, o.Thread, at)
+		}
+	}
+	if n := len(d.Tokens); n > 0 {
+		p.entry("Tokens", fmt.Sprintf("%d%s", n, p.hint()))
+		for _, t := range d.Tokens[:p.listed(n)] {
+			p.line("  handle %v of process or thread %d, %s", t.Handle, t.ID, bytesText(uint64(t.Size)))
+		}
+	}
+	if n := len(d.Functions); n > 0 {
+		p.entry("Functions", fmt.Sprintf("made at run time: %s%s", count(n, "table"), p.hint()))
+		for _, t := range d.Functions[:p.listed(n)] {
+			p.line("  %012x-%012x  %s", uint64(t.Start), uint64(t.End), count(int(t.Entries), "function"))
+		}
+	}
+}
+
+// listed is how many of n entries of a list are printed that is only counted without -v.
+func (p *page) listed(n int) int {
+	if p.all {
+		return n
+	}
+	return 0
 }
 
 func (p *page) annotations() {
@@ -462,8 +611,8 @@ func (p *page) softErrors() {
 	p.rest(len(lines))
 }
 
-// softLines makes lines for people of the JSON text of the soft errors. It has the form of a tree of which each writer
-// makes its own use: names as strings, {"name": details}, {"name": [more of these]}.
+// softLines turns the JSON text of the soft errors into lines for people. Each writer fills the tree in its own way: names
+// as strings, {"name": details}, {"name": [more of these]}.
 func softLines(text string) []string {
 	var root any
 	if json.Unmarshal([]byte(text), &root) != nil {
@@ -558,8 +707,8 @@ func commandText(args []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// printable is text with all that is no visible character in it escaped, as \x1b: what comes from a dump must not
-// reach a terminal as it is.
+// printable is text with everything except visible characters escaped, as \x1b: text from a dump must not control the
+// terminal.
 func printable(text string) string {
 	clean := utf8.ValidString(text)
 	for _, r := range text {

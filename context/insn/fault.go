@@ -1,13 +1,3 @@
-// Package insn reads instruction bytes: what memory a faulting instruction was about, and whether there is a call.
-//
-// It stands apart from package context because the disassemblers of golang.org/x/arch bring tables of more than a megabyte
-// along, which a program that only writes dumps can do without. A program that imports it, if only for its effect,
-//
-//	import _ "minidump/context/insn"
-//
-// has Crash.Refine of package context work.
-//
-// It is pure data transformation, as package context is: architecture and byte order are values.
 package insn
 
 import (
@@ -21,14 +11,14 @@ func init() { context.RegisterRefiner(Refine) }
 // Operand is the memory operand of an instruction.
 type Operand struct {
 	Address    uint64 // the effective address; of an indirect branch through a register, where it leads
-	HasAddress bool   // false where the address can't be told: relative to the base of FS or GS, or the target of a return
-	Size       int    // in bytes, 0 where the instruction does not tell
+	HasAddress bool   // false where the address is unknown: relative to the base of FS or GS, or the target of a return
+	Size       int    // in bytes, 0 where the instruction does not state it
 
 	Access context.Access // read-modify-write is a write, as the hardware reports it
 	Text   string         // the instruction in GNU syntax; "" where there is no disassembler (MIPS, Thumb)
 
-	// NonCanonical is set on amd64 for an address of which bits 47 to 63 are not all the same. Such an address gives a
-	// general protection fault, of which Linux does not report the address.
+	// NonCanonical is set on amd64 for an address whose bits 47 to 63 are not all the same. Such an address raises a
+	// general protection fault, and Linux does not report its address.
 	NonCanonical bool
 }
 
@@ -61,25 +51,25 @@ func (i *instruction) addUnknown(size int, access context.Access) {
 	i.ops = append(i.ops, memOp{0, false, size, access})
 }
 
-// nonCanonical says that no AMD64 process with 48-bit addresses can have a. (A processor with 57-bit addresses may have it,
+// nonCanonical reports that no AMD64 process with 48-bit addresses can have a. (A processor with 57-bit addresses may have it,
 // but then it makes no general protection fault.)
 func nonCanonical(a context.Arch, addr uint64) bool {
 	return a == context.AMD64 && uint64(int64(addr<<16)>>16) != addr
 }
 
-// unreachableMIPS says whether a program gets an address error for addr: it is outside of the user segment, of which no
-// CPU with registers of 64 bits has less than 40 bits (MIPS64 PRA, SEGBITS).
+// unreachableMIPS reports whether a program gets an address error for addr: it is outside of the user segment, which has
+// at least 40 bits on every CPU with registers of 64 bits (MIPS64 PRA, SEGBITS).
 func unreachableMIPS(a context.Arch, addr uint64) bool {
 	return a == context.MIPS && addr>>31 != 0 || a == context.MIPS64 && addr>>40 != 0
 }
 
-// Decode decodes the instruction at pc, of which code has the bytes from pc on (16 are enough for any architecture; fewer
+// Decode decodes the instruction at pc; code has the bytes from pc on (16 are enough for any architecture; fewer
 // do if the instruction is that short), and computes its memory operand out of the registers in rec, a CPU context
 // record in byte order o (nil is little-endian).
 //
-// Of more than one operand it gives the one that can't be right: a non-canonical address on amd64, then one that is not
+// Of more than one operand it returns the one that can't be right: a non-canonical address on amd64, then one that is not
 // aligned to its size of 16 bytes or more; else the first that the instruction names, else the one it implies. An
-// instruction without any gives false, as do bytes that are no instruction and a rec that context.Decode refuses. If pc
+// instruction without any yields false, as do bytes that are no instruction and a rec that context.Decode refuses. If pc
 // itself is not canonical the operand is pc, and the access to execute.
 //
 // It allocates, and is for use before or after the hot path. It never panics, whatever the bytes.
@@ -99,7 +89,7 @@ func Decode(a context.Arch, o binary.ByteOrder, code []byte, pc uint64, rec []by
 	return Operand{op.addr, op.known, op.size, op.access, inst.text, op.known && nonCanonical(a, op.addr)}, true
 }
 
-// suspect gives the index of the operand that can't be right, -1 if there is none.
+// suspect returns the index of the operand that can't be right, -1 if there is none.
 func (i *instruction) suspect(a context.Arch) int {
 	if a == context.AMD64 {
 		for n, op := range i.ops {
@@ -159,7 +149,7 @@ func decodeInstruction(a context.Arch, o binary.ByteOrder, code []byte, pc uint6
 		inst = decodeARM64(code, pc, regs)
 	case context.MIPS, context.MIPS64:
 		inst = decodeMIPS(code, regs, o)
-	case context.PPC64:
+	case context.PPC, context.PPC64:
 		inst = decodePPC64(code, pc, regs, o)
 	case context.RISCV64:
 		inst = decodeRISCV64(code, pc, regs)
@@ -176,7 +166,7 @@ func decodeInstruction(a context.Arch, o binary.ByteOrder, code []byte, pc uint6
 	return inst
 }
 
-// Refine adds what the instruction at c.PC tells of a memory fault, of which code has the bytes from there on (see Decode);
+// Refine adds what the instruction at c.PC reveals about a memory fault; code has the bytes from there on (see Decode);
 // c needs its registers. The Refine of context.Crash ends here.
 //
 //   - A general protection fault of x86 and amd64 (SI_KERNEL, no address): Address and Access of the operand that can't be
@@ -185,7 +175,7 @@ func decodeInstruction(a context.Arch, o binary.ByteOrder, code []byte, pc uint6
 //     has another reason (a privileged instruction, a selector) and c stays as it is.
 //   - An address error of MIPS (SIGBUS with SI_KERNEL and no address): likewise, of the operand that is outside of the user
 //     segment or not aligned.
-//   - Any other fault of which Access is not known: the Access of the operand that Address lies in. On s390x, where the
+//   - Any other fault whose Access is not known: the Access of the operand that Address lies in. On s390x, where the
 //     hardware reports no more than the page, Address is made exact too.
 //
 // Params follow. Refine allocates.
@@ -222,12 +212,12 @@ func Refine(c *context.Crash, code []byte) {
 	}
 }
 
-// sameAddress says whether the fault address lies in the operand.
+// sameAddress reports whether the fault address lies in the operand.
 func sameAddress(c *context.Crash, op memOp) bool {
 	addr, start := c.Address, op.addr
 	switch c.Arch {
 	case context.S390X:
-		// The kernel gives the page, with flags of its own in the low bits. An operand may reach into the next page.
+		// The kernel reports the page, with flags of its own in the low bits. An operand may reach into the next page.
 		page := addr &^ 0xfff
 		return page == start&^0xfff || page == (start+uint64(max(op.size, 1))-1)&^0xfff
 	case context.ARM64:
@@ -242,7 +232,7 @@ func sameAddress(c *context.Crash, op memOp) bool {
 	return addr-start < size
 }
 
-// refineProtection is Refine for a fault of which the kernel says no more than that.
+// refineProtection is Refine for a fault about which the kernel says no more than that.
 func refineProtection(c *context.Crash, code []byte) {
 	if nonCanonical(c.Arch, c.PC) || unreachableMIPS(c.Arch, c.PC) {
 		c.Address, c.HasAddress, c.Access = c.PC, true, context.AccessExecute
@@ -261,7 +251,7 @@ func refineProtection(c *context.Crash, code []byte) {
 	}
 }
 
-// IsCall says whether before, the bytes of code right before an address, end in a call, so that the address may be a return
+// IsCall reports whether before, the bytes of code right before an address, end in a call, so that the address may be a return
 // address; 16 bytes are enough for any architecture. It is a check, not a proof: on x86 and amd64 an instruction may be a
 // call read from its middle. On ARM bytes that are a call in either A32 or T32 count; on MIPS the call is the instruction
 // before the delay slot. It never panics.
@@ -285,7 +275,7 @@ func IsCall(a context.Arch, o binary.ByteOrder, before []byte) (call bool) {
 		return isCallARM64(before)
 	case context.MIPS, context.MIPS64:
 		return isCallMIPS(before, o)
-	case context.PPC64:
+	case context.PPC, context.PPC64:
 		return isCallPPC64(before, o)
 	case context.RISCV64:
 		return isCallRISCV64(before)

@@ -19,6 +19,7 @@ const (
 	ARM64   = context.ARM64
 	MIPS    = context.MIPS
 	MIPS64  = context.MIPS64
+	PPC     = context.PPC
 	PPC64   = context.PPC64
 	RISCV64 = context.RISCV64
 	S390X   = context.S390X
@@ -49,6 +50,7 @@ var gpLayout = map[context.Arch]struct {
 	ARM64:   {32, inOrder(0, 32)}, // number 31 is sp
 	MIPS:    {40, inOrder(6, 32)},
 	MIPS64:  {34, inOrder(0, 32)},
+	PPC:     {32, inOrder(0, 32)},
 	PPC64:   {32, inOrder(0, 32)},
 	RISCV64: {0, inOrder(0, 32)}, // x0 is none: the pc is in its place
 	S390X:   {1, inOrder(2, 16)},
@@ -211,6 +213,13 @@ var faultCases = []struct {
 	{MIPS64, "00a00008" + "00000000", "-", r(5), 0, AccessExecute},
 	{MIPS, "8c820008", "-", r(4) + 8, 4, AccessRead},
 
+	{PPC, "80640008", "lwz r3,8(r4)", r(4) + 8, 4, AccessRead},
+	{PPC, "9421ffd0", "stwu r1,-48(r1)", r(1) - 48, 4, AccessWrite},
+	{PPC, "8060fffc", "lwz r3,-4(0)", 0xfffffffc, 4, AccessRead},
+	{PPC, "7c6428ae", "lbzx r3,r4,r5", r(4) + r(5), 1, AccessRead},
+	{PPC, "d8240008", "stfd f1,8(r4)", r(4) + 8, 8, AccessWrite},
+	{PPC, "bbc1fff8", "lmw r30,-8(r1)", r(1) - 8, 0, AccessRead},
+
 	{PPC64, "080064e8", "ld r3,8(r4)", r(4) + 8, 8, AccessRead},
 	{PPC64, "f8ff64f8", "std r3,-8(r4)", r(4) - 8, 8, AccessWrite},
 	{PPC64, "04006080", "lwz r3,4(0)", 4, 4, AccessRead},
@@ -302,7 +311,7 @@ func order(big bool) binary.ByteOrder {
 
 // testOrder is the byte order that the bytes of an architecture's cases are in.
 func testOrder(a context.Arch) binary.ByteOrder {
-	return order(a == S390X || a == MIPS || a == MIPS64)
+	return order(a == S390X || a == MIPS || a == MIPS64 || a == PPC)
 }
 
 func TestDecode(t *testing.T) {
@@ -537,6 +546,7 @@ func TestIsCall(t *testing.T) {
 		{MIPS64, "03e0000800000000", false}, {MIPS64, "0c000400", false},
 		{PPC64, "41000048", true}, {PPC64, "2104804e", true}, {PPC64, "2000804e", false}, {PPC64, "2004804e", false},
 		{PPC64, "2100804e", true}, {PPC64, "05009f42", false},
+		{PPC, "48000041", true}, {PPC, "4e800421", true}, {PPC, "4e800020", false}, {PPC, "429f0005", false},
 		{RISCV64, "ef000004", true}, {RISCV64, "e7804500", true}, {RISCV64, "6f000004", false}, {RISCV64, "67800000", false},
 		{RISCV64, "8295", true}, {RISCV64, "8285", false}, {RISCV64, "0290", false},
 		{S390X, "c0e500000020", true}, {S390X, "a7e50020", true}, {S390X, "0de1", true}, {S390X, "07fe", false}, {S390X, "0de0", false},

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"path"
 	"strconv"
 	"syscall"
@@ -58,7 +57,7 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	return f.all("write", p, func(p []byte, done int) (int, error) { return unix.Pwrite(f.fd, p, off+int64(done)) })
 }
 
-// ReadAt reads all of p from off on; io.EOF tells that the file ends before.
+// ReadAt reads all of p from off on; io.EOF means that the file ends before.
 func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	return f.all("read", p, func(p []byte, done int) (int, error) { return unix.Pread(f.fd, p, off+int64(done)) })
 }
@@ -94,6 +93,9 @@ func (f *file) Close() error {
 	return f.fail("close", err)
 }
 
+// Fd returns the descriptor, which Close closes.
+func (f *file) Fd() int { return f.fd }
+
 func split(name string) (dir, base string) {
 	if dir, base = path.Split(name); dir == "" {
 		dir = "."
@@ -110,35 +112,25 @@ func tempDir() string {
 	return "/tmp"
 }
 
-func remove(name string) error { return unix.Unlink(name) }
+func (d *folder) remove(name string) error { return unix.Unlinkat(d.fd, name, 0) }
 
-func rename(from, to string) error {
-	if err := unix.Rename(from, to); err != nil {
-		return &fs.PathError{Op: "rename", Path: to, Err: err}
+func (d *folder) rename(from, to string) error {
+	if err := unix.Renameat(d.fd, from, d.fd, to); err != nil {
+		return &fs.PathError{Op: "rename", Path: join(d.name, to), Err: err}
 	}
 	return nil
 }
 
-// openUnnamed opens a file in dir that has no name (O_TMPFILE of open(2), Linux 3.11); false where that can't be, as on
+// openUnnamed opens a file in the folder that has no name (O_TMPFILE of open(2), Linux 3.11); false where that can't be, as on
 // NFS.
-func (f *File) openUnnamed(dir string) bool {
-	fd, err := open(dir, unix.O_TMPFILE|unix.O_RDWR)
-	f.file = file{fd, dir}
+func (f *File) openUnnamed() bool {
+	fd, err := f.dir.open(".", unix.O_TMPFILE|unix.O_RDWR)
+	f.file = file{fd, f.dir.name}
 	return err == nil
 }
 
-func open(name string, flags int) (int, error) {
-	return again(func() (int, error) { return unix.Open(name, flags|unix.O_CLOEXEC, 0o600) })
-}
-
-// beside is the name of a temporary file: that of the file, with a dot before it, so that `ls` does not show it, and a
-// number that another one is not likely to have.
-func (f *File) beside() string {
-	dir, name := split(f.path)
-	if dir == "." {
-		dir = ""
-	}
-	return dir + "." + name + "." + strconv.FormatUint(rand.Uint64(), 36) + ".tmp"
+func (d *folder) open(name string, flags int) (int, error) {
+	return again(func() (int, error) { return unix.Openat(d.fd, name, flags|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600) })
 }
 
 // tries bounds how many names of temporary files are tried.
@@ -148,12 +140,12 @@ func (f *File) createTemp() error {
 	var err error
 	for range tries {
 		name := f.beside()
-		fd, e := open(name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR)
+		fd, e := f.dir.open(name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR)
 		if e == nil {
-			f.file, f.temp = file{fd, name}, name
+			f.file, f.temp = file{fd, join(f.dir.name, name)}, name
 			return nil
 		}
-		if err = (&fs.PathError{Op: "open", Path: name, Err: e}); e != unix.EEXIST {
+		if err = (&fs.PathError{Op: "open", Path: join(f.dir.name, name), Err: e}); e != unix.EEXIST {
 			break
 		}
 	}
@@ -165,9 +157,9 @@ func (f *File) createTemp() error {
 func (f *File) link() error {
 	self := "/proc/self/fd/" + strconv.Itoa(f.fd)
 	link := func(name string) error {
-		return unix.Linkat(unix.AT_FDCWD, self, unix.AT_FDCWD, name, unix.AT_SYMLINK_FOLLOW)
+		return unix.Linkat(unix.AT_FDCWD, self, f.dir.fd, name, unix.AT_SYMLINK_FOLLOW)
 	}
-	err := link(f.path)
+	err := link(f.base)
 	for try := 0; errors.Is(err, unix.EEXIST) && try < tries; try++ {
 		temp := f.beside()
 		if err = link(temp); err == nil {

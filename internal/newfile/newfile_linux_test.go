@@ -11,11 +11,15 @@ import (
 // Where a file can be without a name, it is.
 func TestUnnamed(t *testing.T) {
 	dir := scratch.Dir(t)
-	var probe File
-	if !probe.openUnnamed(dir) {
+	d, err := openFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	probe := File{dir: d}
+	if !probe.openUnnamed() {
 		t.Skip("this file system has no O_TMPFILE")
 	}
-	probe.Close()
+	probe.Abort()
 	f := create(t, filepath.Join(dir, "x"), "text")
 	if n := names(t, dir); len(n) != 0 {
 		t.Errorf("files %q before Commit", n)
@@ -47,7 +51,11 @@ func TestCopy(t *testing.T) {
 // Where it can't, it is a temporary file.
 func TestTemporary(t *testing.T) {
 	dir := scratch.Dir(t)
-	f := &File{path: filepath.Join(dir, "x")}
+	d, err := openFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &File{dir: d, base: "x"}
 	if err := f.createTemp(); err != nil {
 		t.Fatal(err)
 	}

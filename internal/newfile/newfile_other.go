@@ -16,16 +16,18 @@ func split(path string) (dir, name string) {
 	return dir, name
 }
 
-func join(dir, name string) string      { return filepath.Join(dir, name) }
-func tempDir() string                   { return os.TempDir() }
-func rename(from, to string) error      { return os.Rename(from, to) }
-func remove(path string) error          { return os.Remove(path) }
-func (f *File) openUnnamed(string) bool { return false }
-func (f *File) link() error             { panic("newfile: a file without a name") }
+func join(dir, name string) string { return filepath.Join(dir, name) }
+func tempDir() string              { return os.TempDir() }
+func (f *File) openUnnamed() bool  { return false }
+func (f *File) link() error        { panic("newfile: a file without a name") }
+
+func (d *folder) rename(from, to string) error { return os.Rename(from, join(d.name, to)) }
+func (d *folder) remove(path string) error     { return os.Remove(path) }
 
 func (f *File) createTemp() (err error) {
-	dir, name := split(f.path)
-	if f.File, err = os.CreateTemp(dir, "."+name+".*.tmp"); err == nil { // O_EXCL, mode 0600
+	const random = 30 // bytes that CreateTemp adds at most, and ours
+	name := Cut(f.base, nameMost-random)
+	if f.File, err = os.CreateTemp(f.dir.name, "."+name+".*.tmp"); err == nil { // O_EXCL, mode 0600
 		f.temp = f.File.Name()
 	}
 	return err

@@ -16,36 +16,32 @@ func Wait4(tid int, status *int32, options int) (int, Errno) {
 	return int(r), 0
 }
 
-// Nanosleep sleeps for the relative time ts, or less when a signal arrives. Short sleeps (some ten microseconds) may
-// stay on the raw gate; longer ones tell the Go scheduler.
-func Nanosleep(ts *unix.Timespec, long bool) Errno {
-	f := raw
-	if long {
-		f = blocking
-	}
-	return nanosleep(f, uintptr(unsafe.Pointer(ts)))
-}
-
-//go:uintptrescapes
-func nanosleep(f Gate, ts uintptr) Errno {
-	_, e := f(unix.SYS_NANOSLEEP, ts, 0, 0, 0, 0, 0)
-	return e
-}
-
-// Getpid returns the id of the calling process, asked of the kernel each time: it differs in a forked child.
-func Getpid() int {
-	r, _ := Raw(unix.SYS_GETPID, 0, 0, 0, 0, 0, 0)
-	return int(r)
-}
-
-// Gettid returns the id of the calling thread.
-func Gettid() int {
-	r, _ := Raw(unix.SYS_GETTID, 0, 0, 0, 0, 0, 0)
-	return int(r)
-}
-
 // PtraceSeize is PTRACE_SEIZE through the blocking gate: the kernel waits in it while the target executes a program.
 func PtraceSeize(tid int) Errno {
 	_, e := blocking(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(tid), 0, 0, 0, 0)
+	return e
+}
+
+// Ptrace performs the raw ptrace system call (which for PEEK requests stores the word at data).
+//
+//go:uintptrescapes
+func Ptrace(request, tid int, addr, data uintptr) Errno {
+	_, e := raw(unix.SYS_PTRACE, uintptr(request), uintptr(tid), addr, data, 0, 0)
+	return e
+}
+
+// Waitid waits for a change of the child or tracee tid (P_PID) and fills the kernel's siginfo_t (128 bytes) at info.
+// Options with WNOHANG never block; others go through the blocking gate.
+func Waitid(tid int, info *[128]byte, options int) Errno {
+	f := raw
+	if options&unix.WNOHANG == 0 {
+		f = blocking
+	}
+	return waitid(f, uintptr(unix.P_PID), uintptr(tid), uintptr(unsafe.Pointer(info)), uintptr(options))
+}
+
+//go:uintptrescapes
+func waitid(f Gate, idtype, id, info, options uintptr) Errno {
+	_, e := f(unix.SYS_WAITID, idtype, id, info, options, 0, 0)
 	return e
 }

@@ -25,7 +25,7 @@ func SigsetSize() uintptr {
 
 const saNoCldStop = 1 // SA_NOCLDSTOP, the same everywhere
 
-// addFlag sets a flag and says whether that changed anything.
+// addFlag sets a flag and reports whether that changed anything.
 func (a *SigAction) addFlag(flag uint32) bool {
 	if MIPS {
 		p := (*uint32)(unsafe.Pointer(a))

@@ -1,16 +1,8 @@
-// Package sys holds the Linux system calls of the hot path, as thin typed wrappers over one gate.
-//
-// Every call goes through the gate, so that the root package can put its own assembly stub there and a test can make
-// any call fail. A wrapper never allocates and returns a bare errno (0 is success): boxing it in an error is the
-// caller's business, later.
-//
-// Pointers handed to a wrapper escape: what they point to must have been allocated by a constructor (or lie in mapped
-// memory), because a goroutine stack can move while the kernel holds an address in it.
-//
-// Paths are NUL-terminated byte sequences: a constant such as "maps\x00", or bytes in an arena.
 package sys
 
 import (
+	"encoding/binary"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -51,6 +43,10 @@ func Install(newRaw, newBlocking Gate) (restore func()) {
 	}
 	return func() { raw, blocking = r, b }
 }
+
+// EnterFork makes every call of this package go through the raw gate. A forked child, which has no Go scheduler, calls it
+// first.
+func EnterFork() { blocking = raw }
 
 // Raw performs a system call through the raw gate.
 //
@@ -98,6 +94,20 @@ func Close(fd int) Errno {
 func Read(fd int, p []byte) (int, Errno) {
 	for {
 		r, e := Raw(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
+		if e == unix.EINTR {
+			continue
+		}
+		if e != 0 {
+			return 0, e
+		}
+		return int(r), 0
+	}
+}
+
+// ReadLong is Read through the blocking gate, for a file that the kernel may take milliseconds to make.
+func ReadLong(fd int, p []byte) (int, Errno) {
+	for {
+		r, e := Blocking(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
 		if e == unix.EINTR {
 			continue
 		}
@@ -162,6 +172,21 @@ func Ioctl(fd int, req uintptr, arg unsafe.Pointer) Errno {
 	return e
 }
 
+// IoctlResult is Ioctl for a request whose result is a number.
+func IoctlResult(fd int, req uintptr, arg unsafe.Pointer) (int, Errno) {
+	r, e := Raw(unix.SYS_IOCTL, uintptr(fd), req, uintptr(arg), 0, 0, 0)
+	if e != 0 {
+		return 0, e
+	}
+	return int(r), 0
+}
+
+// MemfdCreate creates a file in memory. name is NUL-terminated.
+func MemfdCreate(name string, flags uintptr) (fd int, errno Errno) {
+	r, e := Raw(unix.SYS_MEMFD_CREATE, uintptr(unsafe.Pointer(unsafe.StringData(name))), flags, 0, 0, 0, 0)
+	return int(r), e
+}
+
 // ProcessVMReadv copies from the remote ranges of process pid to the local ones. It returns the bytes copied: fewer
 // than asked for when a remote page could not be read, at the granularity that process_vm_readv(2) describes.
 func ProcessVMReadv(pid int, local, remote []unix.RemoteIovec) (int, Errno) {
@@ -174,41 +199,46 @@ func ProcessVMReadv(pid int, local, remote []unix.RemoteIovec) (int, Errno) {
 	return int(r), 0
 }
 
-// Ptrace performs the raw ptrace system call (which for PEEK requests stores the word at data).
-//
-//go:uintptrescapes
-func Ptrace(request, tid int, addr, data uintptr) Errno {
-	_, e := raw(unix.SYS_PTRACE, uintptr(request), uintptr(tid), addr, data, 0, 0)
-	return e
-}
-
-// Waitid waits for a change of the child or tracee tid (P_PID) and fills the kernel's siginfo_t (128 bytes) at info.
-// Options with WNOHANG never block; others go through the blocking gate.
-func Waitid(tid int, info *[128]byte, options int) Errno {
-	f := raw
-	if options&unix.WNOHANG == 0 {
-		f = blocking
-	}
-	return waitid(f, uintptr(unix.P_PID), uintptr(tid), uintptr(unsafe.Pointer(info)), uintptr(options))
-}
-
-//go:uintptrescapes
-func waitid(f Gate, idtype, id, info, options uintptr) Errno {
-	_, e := f(unix.SYS_WAITID, idtype, id, info, options, 0, 0)
-	return e
-}
-
 // Mprotect changes the protection of the pages at addr.
 func Mprotect(addr unsafe.Pointer, size uintptr, prot int) Errno {
 	_, e := Raw(unix.SYS_MPROTECT, uintptr(addr), size, uintptr(prot), 0, 0, 0)
 	return e
 }
 
-// Yield lets another runnable thread use this CPU.
-func Yield() { Raw(unix.SYS_SCHED_YIELD, 0, 0, 0, 0, 0, 0) }
-
-// Tgkill sends sig to one thread.
-func Tgkill(pid, tid int, sig int) Errno {
-	_, e := Raw(unix.SYS_TGKILL, uintptr(pid), uintptr(tid), uintptr(sig), 0, 0, 0)
+// Rewind sets the position of fd to its start, so that a directory can be listed again.
+func Rewind(fd int) Errno {
+	_, e := Raw(unix.SYS_LSEEK, uintptr(fd), 0, unix.SEEK_SET, 0, 0, 0)
 	return e
+}
+
+// Openat2 opens path (NUL-terminated bytes) relative to dirfd as how says (Linux 5.6), again after EINTR. Unlike Open it
+// adds no flag of its own. After ForbidOpenat2 it returns ENOSYS.
+func Openat2(dirfd int, path []byte, how *unix.OpenHow) (fd int, errno Errno) {
+	if noOpenat2.Load() {
+		return -1, unix.ENOSYS
+	}
+	for {
+		r, e := Raw(unix.SYS_OPENAT2, uintptr(dirfd), uintptr(unsafe.Pointer(unsafe.SliceData(path))),
+			uintptr(unsafe.Pointer(how)), unix.SizeofOpenHow, 0, 0)
+		if e == unix.EINTR {
+			continue
+		}
+		return int(r), e
+	}
+}
+
+var noOpenat2 atomic.Bool
+
+// ForbidOpenat2 makes Openat2 act like an old kernel's, or undoes that. Android's seccomp filter for applications does not
+// refuse what it does not know: it kills, and openat2 is not in the filters of most versions.
+func ForbidOpenat2(forbid bool) { noOpenat2.Store(forbid) }
+
+// NativeOrder is the byte order of this program, and so of what the kernel returns about a live process.
+// It is one of the two values that can be compared, which binary.NativeEndian is not.
+var NativeOrder binary.ByteOrder = binary.LittleEndian
+
+func init() {
+	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
+		NativeOrder = binary.BigEndian
+	}
 }

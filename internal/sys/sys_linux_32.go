@@ -37,3 +37,11 @@ func Pread(fd int, p []byte, off int64) (int, Errno) {
 		return int(r), 0
 	}
 }
+
+// Seek sets the position of fd, and stores the new one at result, which must not be on a goroutine stack. whence may also
+// be SEEK_DATA or SEEK_HOLE.
+func Seek(fd int, off int64, whence int, result *int64) Errno {
+	_, e := Raw(unix.SYS__LLSEEK, uintptr(fd), uintptr(uint32(off>>32)), uintptr(uint32(off)), uintptr(unsafe.Pointer(result)),
+		uintptr(whence), 0)
+	return e
+}

@@ -21,3 +21,13 @@ func Pread(fd int, p []byte, off int64) (int, Errno) {
 		return int(r), 0
 	}
 }
+
+// Seek sets the position of fd, and stores the new one at result, which must not be on a goroutine stack. whence may also
+// be SEEK_DATA or SEEK_HOLE.
+func Seek(fd int, off int64, whence int, result *int64) Errno {
+	r, e := Raw(unix.SYS_LSEEK, uintptr(fd), uintptr(off), uintptr(whence), 0, 0, 0)
+	if e == 0 {
+		*result = int64(r)
+	}
+	return e
+}

@@ -35,27 +35,7 @@ func CorePattern(t testing.TB, shared bool) (release func()) {
 	if !shared && os.Getuid() != 0 {
 		t.Skip("only root can set core_pattern")
 	}
-	// Not with O_CREATE if it exists: fs.protected_regular forbids that in /tmp for files of others.
-	lock, err := os.OpenFile(coreLock, os.O_RDONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		lock, err = os.OpenFile(coreLock, os.O_RDONLY|os.O_CREATE, 0644)
-	}
-	if err != nil {
-		t.Fatalf("victims: %v", err)
-	}
-	how := syscall.LOCK_EX
-	if shared {
-		how = syscall.LOCK_SH
-	}
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		if err = syscall.Flock(int(lock.Fd()), how|syscall.LOCK_NB); err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			lock.Close()
-			t.Fatalf("victims: another test has had core_pattern for five minutes: %v", err)
-		}
-	}
+	lock := lockCorePattern(t, shared)
 	var once sync.Once
 	if shared {
 		release = func() { once.Do(func() { lock.Close() }) }
@@ -91,6 +71,33 @@ func CorePattern(t testing.TB, shared bool) (release func()) {
 	}
 	t.Cleanup(release)
 	return release
+}
+
+// lockCorePattern waits until no other test has core_pattern, or none has changed it.
+func lockCorePattern(t testing.TB, shared bool) *os.File {
+	t.Helper()
+	// Not with O_CREATE if it exists: fs.protected_regular forbids that in /tmp for files of others.
+	lock, err := os.OpenFile(coreLock, os.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		lock, err = os.OpenFile(coreLock, os.O_RDONLY|os.O_CREATE, 0644)
+	}
+	if err != nil {
+		t.Fatalf("victims: %v", err)
+	}
+	how := syscall.LOCK_EX
+	if shared {
+		how = syscall.LOCK_SH
+	}
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		if err = syscall.Flock(int(lock.Fd()), how|syscall.LOCK_NB); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			lock.Close()
+			t.Fatalf("victims: another test has had core_pattern for five minutes: %v", err)
+		}
+	}
+	return lock
 }
 
 // SetCorePattern sets core_pattern for a test that has it by CorePattern.

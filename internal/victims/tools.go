@@ -22,7 +22,7 @@ func ToolFolders() []string {
 	}
 }
 
-// Tool finds a program that no one here wrote. Without it the test is skipped, and fails when CI=true; but for in a
+// Tool finds a program that no one here wrote. Without it the test is skipped, and fails when CI=true. It never fails in a
 // virtual machine, which has nothing but what was built for it beforehand.
 func Tool(t testing.TB, name string) string {
 	t.Helper()

@@ -58,16 +58,22 @@ func C(t testing.TB, source string, flags ...string) string {
 	return Compile(t, compiler, source, flags...)
 }
 
-// crossCompilers are Debian's, by GOARCH. Debian 12 has none for loong64.
+// crossCompilers are Debian's, by GOARCH. Debian 12 has none for loong64. Two names are no GOARCH: ppc is 32-bit powerpc, which
+// a ppc64 kernel runs, and mips64n32 is the ABI of mips64 with pointers of 32 bits.
 var crossCompilers = map[string]string{
-	"386":      "i686-linux-gnu-gcc",
-	"arm":      "arm-linux-gnueabihf-gcc",
-	"arm64":    "aarch64-linux-gnu-gcc",
-	"mips64le": "mips64el-linux-gnuabi64-gcc",
-	"mipsle":   "mipsel-linux-gnu-gcc",
-	"ppc64le":  "powerpc64le-linux-gnu-gcc",
-	"riscv64":  "riscv64-linux-gnu-gcc",
-	"s390x":    "s390x-linux-gnu-gcc",
+	"386":       "i686-linux-gnu-gcc",
+	"arm":       "arm-linux-gnueabihf-gcc",
+	"arm64":     "aarch64-linux-gnu-gcc",
+	"mips":      "mips-linux-gnu-gcc",
+	"mips64":    "mips64-linux-gnuabi64-gcc",
+	"mips64le":  "mips64el-linux-gnuabi64-gcc",
+	"mips64n32": "mips64-linux-gnuabi64-gcc -mabi=n32",
+	"mipsle":    "mipsel-linux-gnu-gcc",
+	"ppc":       "powerpc-linux-gnu-gcc",
+	"ppc64":     "powerpc64-linux-gnu-gcc",
+	"ppc64le":   "powerpc64le-linux-gnu-gcc",
+	"riscv64":   "riscv64-linux-gnu-gcc",
+	"s390x":     "s390x-linux-gnu-gcc",
 }
 
 // CrossC is C for another architecture. The program is static, so that it runs on a machine with nothing but a kernel.
@@ -77,11 +83,20 @@ func CrossC(t testing.TB, goarch, source string, flags ...string) string {
 	if goarch == "amd64" && runtime.GOARCH == "amd64" {
 		return Compile(t, "gcc", source, append([]string{"-static"}, flags...)...)
 	}
-	compiler := crossCompilers[goarch]
+	compiler, static := crossCompiler(goarch)
 	if compiler == "" {
 		t.Skipf("victims: Debian 12 has no C compiler for %s", goarch)
 	}
-	return Compile(t, compiler, source, append([]string{"-static"}, flags...)...)
+	return Compile(t, compiler, source, append(static, flags...)...)
+}
+
+// crossCompiler returns the compiler for goarch, "" if there is none, and the flags that make a static program.
+func crossCompiler(goarch string) (compiler string, flags []string) {
+	compiler, abi, ok := strings.Cut(crossCompilers[goarch], " ")
+	if ok {
+		flags = append(flags, abi)
+	}
+	return compiler, append(flags, "-static")
 }
 
 // Compile is C with a named compiler, such as "musl-gcc".
@@ -174,6 +189,11 @@ func Go(t testing.TB, name string, env ...string) string {
 	if _, err := exec.LookPath("go"); err != nil {
 		missing(t, "go")
 	}
+	if slices.Contains(env, "CGO_ENABLED=1") {
+		if _, err := exec.LookPath("gcc"); err != nil {
+			missing(t, "gcc")
+		}
+	}
 	program := filepath.Join(t.TempDir(), name)
 	if err := BuildGo(name, program, runtime.GOARCH, env...); err != nil {
 		t.Fatalf("victims: %v", err)
@@ -181,9 +201,18 @@ func Go(t testing.TB, name string, env ...string) string {
 	return program
 }
 
+// victimsElsewhere are Go programs that only the tests of one package start.
+var victimsElsewhere = map[string]string{
+	"goreporter": "minidump/crash/testdata/goreporter", // reports its own crash
+}
+
 // BuildGo is Go outside of a test: it writes the executable file program.
 func BuildGo(name, program, goarch string, env ...string) error {
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", program, "minidump/internal/victims/"+name)
+	pkg := "minidump/internal/victims/" + name
+	if p, ok := victimsElsewhere[name]; ok {
+		pkg = p
+	}
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", program, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+runtime.GOOS, "GOARCH="+goarch)
 	cmd.Env = append(cmd.Env, env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -193,28 +222,66 @@ func BuildGo(name, program, goarch string, env ...string) error {
 }
 
 // Prebuild fills dir with all programs for goarch, for MINIDUMP_VICTIMS: static C programs, if there is a compiler for
-// goarch at all, and the Go programs.
+// goarch at all, and the Go programs, if Go has a port to it. The folder of the module must be the current one, and dir
+// absolute.
 func Prebuild(goarch, dir string) error {
 	if err := os.MkdirAll(dir, 0755); err != nil {
 		return err
 	}
-	if compiler := crossCompilers[goarch]; compiler != "" {
-		for _, source := range []string{"victim.c", "crasher.c"} {
-			built, err := Build(compiler, source, "-static")
-			if err != nil {
-				return err
-			}
-			if err := copyFile(filepath.Join(dir, strings.TrimSuffix(source, ".c")), built); err != nil {
-				return err
-			}
+	if err := prebuildC(goarch, dir, ""); err != nil {
+		return err
+	}
+	if goarch == "mips64" {
+		if err := prebuildC("mips64n32", dir, suffixN32); err != nil {
+			return err
 		}
 	}
-	for _, name := range []string{"gocrowd", "gocrash", "gosleep", "golinker"} {
+	if goarch == "ppc" {
+		return nil
+	}
+	for _, name := range []string{"gocrowd", "gocrash", "gosleep", "golinker", "goreporter"} {
 		if err := BuildGo(name, filepath.Join(dir, name), goarch); err != nil {
 			return err
 		}
 	}
+	// A module of its own, because it is built with old releases of Go too.
+	cmd := exec.Command("go", "build", "-C", "internal/goruntime/testdata/crowd", "-buildvcs=false",
+		"-o", filepath.Join(dir, "crowd"), ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+runtime.GOOS, "GOARCH="+goarch)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build crowd: %w\n%s", err, out)
+	}
 	return nil
+}
+
+// prebuildC is Prebuild for the C programs, whose names get a suffix.
+func prebuildC(goarch, dir, suffix string) error {
+	compiler, static := crossCompiler(goarch)
+	if compiler == "" {
+		return nil
+	}
+	for _, source := range []string{"victim.c", "crasher.c"} {
+		built, err := Build(compiler, source, static...)
+		if err != nil {
+			return err
+		}
+		if err := copyFile(filepath.Join(dir, strings.TrimSuffix(source, ".c")+suffix), built); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// suffixN32 ends the names of the n32 programs beside those of mips64.
+const suffixN32 = "-n32"
+
+// N32 is C for the n32 ABI of mips64. Programs of it run on a kernel of mips64 alone: elsewhere the test is skipped.
+func N32(t testing.TB, source string) string {
+	t.Helper()
+	if runtime.GOARCH != "mips64" || prebuilt == "" {
+		t.Skip("victims: n32 programs run in the mips64 machine")
+	}
+	return copyPrebuilt(t, strings.TrimSuffix(source, ".c")+suffixN32)
 }
 
 func copyPrebuilt(t testing.TB, name string) string {
@@ -416,7 +483,7 @@ func (p *Proc) reap() {
 	})
 }
 
-// Alive says whether the victim has not ended yet.
+// Alive reports whether the victim has not ended yet.
 func (p *Proc) Alive() bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Cmd.Process.Pid))
 	i := bytes.LastIndexByte(b, ')')

@@ -300,6 +300,7 @@ func TestCrossCompilers(t *testing.T) {
 	}
 	machines := map[string]elf.Machine{
 		"386": elf.EM_386, "arm": elf.EM_ARM, "arm64": elf.EM_AARCH64, "mips64le": elf.EM_MIPS, "mipsle": elf.EM_MIPS,
+		"mips64": elf.EM_MIPS, "mips": elf.EM_MIPS, "mips64n32": elf.EM_MIPS, "ppc64": elf.EM_PPC64, "ppc": elf.EM_PPC,
 		"ppc64le": elf.EM_PPC64, "riscv64": elf.EM_RISCV, "s390x": elf.EM_S390, "amd64": elf.EM_X86_64,
 	}
 	for goarch, machine := range machines {

@@ -42,6 +42,17 @@ const (
 	ExitSignal     = 128 // plus the number of the signal that killed the binary
 )
 
+// SuiteMark begins the lines of internal/vm/suite between the output of test binaries; the rest is a SuiteEvent as JSON.
+const SuiteMark = "\x1esuite "
+
+// SuiteEvent says that the test binary of a package was started or has ended.
+type SuiteEvent struct {
+	Package string
+	Event   string  // EventStart or EventExit
+	Exit    int     // exit status, as of a Report
+	Seconds float64 // how long it ran
+}
+
 // Report is what guestinit tells govm.
 type Report struct {
 	Event  string

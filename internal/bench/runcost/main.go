@@ -10,6 +10,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	_ "embed"
 	"fmt"
 	"log"
@@ -35,7 +36,7 @@ func main() {
 		return
 	}
 	if len(os.Args) > 2 && os.Args[1] == "--run" { // as the command minidump run does
-		r, err := run.Command(os.Args[2:], run.Options{StandIn: true})
+		r, err := run.Command(context.Background(), os.Args[2:], run.Options{StandIn: true})
 		if err != nil {
 			log.Fatal(err)
 		}

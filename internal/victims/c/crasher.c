@@ -131,7 +131,7 @@ __attribute__((noinline)) static void undefined_instruction(void) {
   __asm__ volatile(".inst 0xe7f000f0"); // udf #0
 #elif defined __s390x__
   __asm__ volatile(".short 0");
-#elif defined __powerpc64__ || defined __riscv
+#elif defined __powerpc__ || defined __riscv
   __asm__ volatile(".long 0");
 #else
   raise(SIGILL);
@@ -147,7 +147,7 @@ __attribute__((noinline)) static void breakpoint(void) {
   __asm__ volatile(".inst.n 0xde01"); // what the kernel takes for a breakpoint
 #elif defined __arm__
   __asm__ volatile(".inst 0xe7f001f0"); // what the kernel takes for a breakpoint
-#elif defined __powerpc64__
+#elif defined __powerpc__
   __asm__ volatile("trap");
 #elif defined __riscv
   __asm__ volatile("ebreak");

@@ -10,6 +10,7 @@
 //	recovered  nil dereference a thousand times, recovered each time: "recovered 1000", exit status 0
 //	panic      panic with a value: exit status 2
 //	exit       os.Exit(3)
+//	exit2      os.Exit(2), which is the status of a panic, too
 //	leave      the same on a thread other than that of main
 //
 // It prints "ready PID" first; with --wait it then waits for a byte on standard input.
@@ -33,7 +34,7 @@ func main() {
 		args = args[1:]
 	}
 	if len(args) != 1 {
-		fmt.Fprintln(os.Stderr, "usage: gocrash [--wait] nil|goroutine|recovered|panic|exit|leave")
+		fmt.Fprintln(os.Stderr, "usage: gocrash [--wait] nil|goroutine|recovered|panic|exit|exit2|leave")
 		os.Exit(4)
 	}
 	allowTracers()
@@ -60,6 +61,8 @@ func main() {
 		panic("gocrash")
 	case "exit":
 		os.Exit(3)
+	case "exit2":
+		os.Exit(2)
 	case "leave":
 		runtime.LockOSThread()
 		go func() {

@@ -6,8 +6,8 @@
 //
 // Without that argument there is nothing to read, and the test is skipped.
 //
-// There are kernels in packages for arm64, arm, riscv64, ppc64le, mips64le, mipsle, s390x and loong64. For mips, mips64 and
-// ppc64 there is none: their big-endian records are tested byte by byte in package context, and whole dumps of them through
-// core files in the root package. minidump-stackwalk has no CPU context for riscv64, s390x, loong64 and our form
-// of mips64: there it tells threads, modules and streams, without frames.
+// The tests run on kernels of arm64, arm, riscv64, ppc64, ppc64le, mips64, mips64le, mips, mipsle, s390x and loong64; those of
+// arm64, ppc64, mips64 and mips64le also run programs of arm, of 32-bit powerpc, of mips and of mipsle. minidump-stackwalk
+// reads dumps in both byte orders. It has no CPU context for riscv64, s390x, loong64 and our form of mips64: of those it
+// shows threads, modules and streams, without frames.
 package archtest

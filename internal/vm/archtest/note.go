@@ -1,7 +1,9 @@
 package archtest
 
 import (
+	"compress/gzip"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -30,26 +32,75 @@ func Leave(t testing.TB, name string, dump []byte, n Note) {
 	if dir == "" {
 		return
 	}
-	if n.GOARCH == "" {
-		n.GOARCH = runtime.GOARCH
-	}
-	var program []byte
-	var err error
-	if n.Functions != nil {
-		n.Program = filepath.Join(n.GOARCH, filepath.Base(n.File)) // symbols are found by its own name
-		os.Mkdir(filepath.Join(dir, n.GOARCH), 0755)
-		if program, err = os.ReadFile(n.File); err == nil {
-			err = os.WriteFile(filepath.Join(dir, n.Program), program, 0644)
-		}
-	}
-	b, _ := json.Marshal(n)
+	err := leaveNote(dir, name, &n)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, name+".dmp"), dump, 0644)
-	}
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, name+".json"), b, 0644)
 	}
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// LeaveCore is Leave for a core file, of which the host makes the dump.
+func LeaveCore(t testing.TB, name, core string, n Note) {
+	t.Helper()
+	dir := os.Getenv("MINIDUMP_DUMPS")
+	if dir == "" {
+		return
+	}
+	err := leaveNote(dir, name, &n)
+	if err == nil {
+		err = compress(filepath.Join(dir, name+".core.gz"), core)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func leaveNote(dir, name string, n *Note) error {
+	if n.GOARCH == "" {
+		n.GOARCH = runtime.GOARCH
+	}
+	if n.Functions != nil {
+		n.Program = filepath.Join(n.GOARCH, filepath.Base(n.File)) // symbols are found by its own name
+		if err := os.MkdirAll(filepath.Join(dir, n.GOARCH), 0755); err != nil {
+			return err
+		}
+		program, err := os.ReadFile(n.File)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, n.Program), program, 0644); err != nil {
+			return err
+		}
+	}
+	b, err := json.Marshal(n)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, name+".json"), b, 0644)
+}
+
+// compress writes a copy of a file: nearly all of a core are zeros of stacks that were never touched.
+func compress(to, from string) error {
+	r, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	f, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	w, err := gzip.NewWriterLevel(f, gzip.BestSpeed)
+	if err == nil {
+		_, err = io.Copy(w, r)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	return err
 }

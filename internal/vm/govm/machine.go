@@ -26,10 +26,19 @@ var machines = map[string]machine{
 		"-M", "pseries,x-vof=on,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off",
 		"-cpu", "POWER9", "-vga", "none"},
 		console: "hvc0", serial: "virtio-serial-pci", mem: 1024, smp: 2},
+	"ppc64": {qemu: "qemu-system-ppc64", args: []string{
+		"-M", "pseries,x-vof=on,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off",
+		"-cpu", "POWER9", "-vga", "none"},
+		console: "hvc0", serial: "virtio-serial-pci", mem: 1024, smp: 2},
 	"mips64le": {qemu: "qemu-system-mips64el", args: []string{"-M", "malta", "-cpu", "MIPS64R2-generic"},
 		console: "ttyS0", serial: "virtio-serial-pci", mem: 1024, smp: 1},
+	// All tests, 86 MB, do not fit into the tmpfs that these kernels take for the root. A ramfs has no limit.
 	"mipsle": {qemu: "qemu-system-mipsel", args: []string{"-M", "malta", "-cpu", "24Kf"},
-		console: "ttyS0", serial: "virtio-serial-pci", mem: 512, smp: 1},
+		console: "ttyS0", serial: "virtio-serial-pci", mem: 512, smp: 1, append: "rootfstype=ramfs"},
+	"mips64": {qemu: "qemu-system-mips64", args: []string{"-M", "malta", "-cpu", "MIPS64R2-generic"},
+		console: "ttyS0", serial: "virtio-serial-pci", mem: 1024, smp: 1},
+	"mips": {qemu: "qemu-system-mips", args: []string{"-M", "malta", "-cpu", "24Kf"},
+		console: "ttyS0", serial: "virtio-serial-pci", mem: 512, smp: 1, append: "rootfstype=ramfs"},
 	"s390x": {qemu: "qemu-system-s390x", args: []string{"-M", "s390-ccw-virtio", "-cpu", "max"},
 		console: "ttysclp0", serial: "virtio-serial-ccw", mem: 1024, smp: 2},
 	// The probe for a keyboard that is not there hangs the boot.

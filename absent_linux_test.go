@@ -1,0 +1,357 @@
+//go:build linux
+
+package minidump
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"minidump/stream"
+
+	"minidump/internal/snapshot"
+	"minidump/internal/victims"
+	"minidump/ptrace"
+)
+
+// absent starts a victim with memory that is not there (internal/victims/c/absent.c).
+func absent(t *testing.T, kind string, args ...string) *victims.Proc {
+	t.Helper()
+	if kind != "sparse" && kind != "dontdump" && os.Getuid() != 0 {
+		t.Skip("needs root: for a userfaultfd, or to mount")
+	}
+	dir := t.TempDir()
+	if _, err := os.Stat("/dev/fuse"); err != nil && (kind == "fuse" || kind == "deadlock") {
+		t.Skip(err)
+	}
+	return victims.Start(t, victims.C(t, "absent.c", "-pthread"), append([]string{kind, dir}, args...)...)
+}
+
+// inTime makes a dump that must come within a time far above what it takes, and checks that the victim runs afterwards.
+func inTime(t *testing.T, v *victims.Proc, o Options) (b []byte, f *stream.File, soft []SoftError) {
+	t.Helper()
+	type outcome struct {
+		soft []SoftError
+		err  error
+	}
+	var out bytes.Buffer
+	done := make(chan outcome, 1)
+	go func() {
+		w, err := NewWriter(v.PID, o)
+		if err != nil {
+			done <- outcome{nil, err}
+			return
+		}
+		defer w.Close()
+		r, err := w.Dump(&out)
+		done <- outcome{r.SoftErrors(), err}
+	}()
+	select {
+	case r := <-done:
+		if r.err != nil {
+			t.Fatal(r.err)
+		}
+		soft = r.soft
+	case <-time.After(15 * time.Second):
+		v.Cmd.Process.Kill()
+		t.Fatal("the dump hangs")
+	}
+	if what := bound(v.PID); what != "" {
+		t.Error(what)
+	}
+	f, err := stream.Open(bytes.NewReader(out.Bytes()), int64(out.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range stream.Problems(f) {
+		t.Errorf("problem: %s", p)
+	}
+	return out.Bytes(), f, soft
+}
+
+// recorded reports whether one of the soft errors is of an operation.
+func recorded(soft []SoftError, ops ...snapshot.Op) bool {
+	return slices.ContainsFunc(soft, func(e SoftError) bool {
+		return slices.ContainsFunc(ops, func(op snapshot.Op) bool { return op.What() == e.Op })
+	})
+}
+
+var allModes = []struct {
+	name string
+	mode Mode
+}{{"stack", ModeStack}, {"indirect", ModeIndirect}, {"full", ModeFull}}
+
+// TestAbsentMemory dumps processes whose memory a userfaultfd or a file server has not delivered and never will: no
+// dump waits for it, and what is missing is recorded.
+func TestAbsentMemory(t *testing.T) {
+	victims.SkipEmulated(t, "it was not tried there yet")
+	for _, kind := range []string{"heap", "stack", "fuse", "deadlock"} {
+		for _, m := range allModes {
+			t.Run(kind+" "+m.name, func(t *testing.T) {
+				v := absent(t, kind)
+				_, f, soft := inTime(t, v, patient(Options{Mode: m.mode}))
+				switch {
+				case kind == "stack" || kind == "heap" && m.mode != ModeStack:
+					if !recorded(soft, snapshot.OpAbsent) {
+						t.Errorf("not recorded: %v", soft)
+					}
+				case kind == "heap":
+					if len(soft) > 0 {
+						t.Errorf("soft errors %v", soft)
+					}
+				default: // the file is mapped like a library
+					if !recorded(soft, snapshot.OpModule, snapshot.OpModuleID) || m.mode == ModeFull && !recorded(soft, snapshot.OpAbsent) {
+						t.Errorf("not recorded: %v", soft)
+					}
+				}
+				threads, err := f.Threads()
+				if err != nil || len(threads) == 0 || threads[0].Stack.Memory.DataSize == 0 {
+					t.Errorf("%d threads, %v", len(threads), err)
+				}
+			})
+		}
+	}
+	t.Run("application memory", func(t *testing.T) {
+		v := absent(t, "heap")
+		at := mappingOf(t, v.PID, 1<<20)
+		_, _, soft := inTime(t, v, patient(Options{AppMemory: []AppMemory{{at, 1 << 20}}}))
+		if !recorded(soft, snapshot.OpAppMemory) || !recorded(soft, snapshot.OpAbsent) {
+			t.Errorf("not recorded: %v", soft)
+		}
+	})
+}
+
+// mappingOf returns the start of the last mapping without a name of at least size bytes.
+func mappingOf(t *testing.T, pid int, size uint64) (at uint64) {
+	t.Helper()
+	for l := range strings.Lines(readText(t, fmt.Sprintf("/proc/%d/maps", pid))) {
+		var lo, hi uint64
+		if fields := strings.Fields(l); len(fields) == 5 {
+			if fmt.Sscanf(fields[0], "%x-%x", &lo, &hi); hi-lo >= size {
+				at = lo
+			}
+		}
+	}
+	if at == 0 {
+		t.Fatal("there is no such mapping")
+	}
+	return at
+}
+
+// costOf returns what a process costs, in KB: resident memory of all kinds, and page tables.
+func costOf(t *testing.T, pid int) (rss, tables int) {
+	t.Helper()
+	for l := range strings.Lines(readText(t, fmt.Sprintf("/proc/%d/status", pid))) {
+		f := strings.Fields(l)
+		if len(f) < 2 {
+			continue
+		}
+		n, _ := strconv.Atoi(f[1])
+		switch f[0] {
+		case "VmRSS:":
+			rss = n
+		case "VmPTE:":
+			tables = n
+		}
+	}
+	return rss, tables
+}
+
+// TestFullLeavesTargetAsItIs makes full dumps of a process that maps two gigabytes and has used three pages: the dump
+// has these, and the process is no larger afterwards.
+func TestFullLeavesTargetAsItIs(t *testing.T) {
+	victims.SkipEmulated(t, "it was not tried there yet")
+	v := absent(t, "sparse")
+	rss, tables := costOf(t, v.PID)
+	b, f, soft := inTime(t, v, patient(Options{Mode: ModeFull}))
+	rssAfter, tablesAfter := costOf(t, v.PID)
+	if rssAfter-rss > 1024 || tablesAfter-tables > 1024 {
+		t.Errorf("resident %d KB, then %d; page tables %d KB, then %d", rss, rssAfter, tables, tablesAfter)
+	}
+	if used := shmemOf(t, v.PID); used > 1024 {
+		t.Errorf("the memfd has %d KB", used)
+	}
+	if len(b) > 64<<20 {
+		t.Errorf("%d bytes", len(b))
+	}
+	for _, text := range []string{"here 1", "here 2", "here 3"} {
+		if !bytes.Contains(b, []byte(text)) && (text != "here 3" || os.Getuid() == 0) {
+			t.Errorf("%q is not in the dump", text)
+		}
+	}
+	if len(soft) > 0 {
+		t.Errorf("soft errors %v", soft)
+	}
+	if f.Header.Flags == 0 {
+		t.Error("no flags")
+	}
+}
+
+// shmemOf returns how many KB the memfd of the victim has.
+func shmemOf(t *testing.T, pid int) int64 {
+	t.Helper()
+	for fd := 3; fd < 10; fd++ {
+		path := fmt.Sprintf("/proc/%d/fd/%d", pid, fd)
+		if link, _ := os.Readlink(path); strings.Contains(link, "memfd:pool") {
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return info.Sys().(*syscall.Stat_t).Blocks / 2
+		}
+	}
+	t.Fatal("no memfd")
+	return 0
+}
+
+// TestDontDump dumps a process with a secret in memory that is marked MADV_DONTDUMP, to which its stack points.
+func TestDontDump(t *testing.T) {
+	victims.SkipEmulated(t, "it was not tried there yet")
+	secret := []byte("TOPSECRET")
+	for _, m := range allModes {
+		t.Run(m.name, func(t *testing.T) {
+			v := absent(t, "dontdump")
+			b, _, soft := inTime(t, v, patient(Options{Mode: m.mode}))
+			if bytes.Contains(b, secret) || len(soft) > 0 {
+				t.Errorf("the secret is in the dump: %v; soft errors %v", bytes.Contains(b, secret), soft)
+			}
+			b, _, _ = inTime(t, v, patient(Options{Mode: m.mode, IncludeDontDump: true}))
+			if bytes.Contains(b, secret) != (m.mode != ModeStack) {
+				t.Error("IncludeDontDump makes no difference")
+			}
+		})
+	}
+}
+
+// TestOmit searches whole files for what Options.Omit must keep out.
+func TestOmit(t *testing.T) {
+	victims.SkipEmulated(t, "it was not tried there yet")
+	const argument, variable = "an-argument-of-its-own", "A_VARIABLE=of its own"
+	program := victims.C(t, "absent.c", "-pthread")
+	for _, m := range allModes {
+		for _, o := range []Omit{0, OmitEnviron, OmitCmdline, OmitEnviron | OmitCmdline} {
+			t.Run(fmt.Sprintf("%s %d", m.name, o), func(t *testing.T) {
+				cmd := exec.Command(program, "", argument)
+				cmd.Env = append(os.Environ(), variable)
+				v := victims.StartCmd(t, cmd)
+				b, _, soft := inTime(t, v, patient(Options{Mode: m.mode, Omit: o, StackLimit: 1 << 20}))
+				if got := bytes.Contains(b, []byte(argument)); got != (o&OmitCmdline == 0) {
+					t.Errorf("the argument is in the dump: %v", got)
+				}
+				if got := bytes.Contains(b, []byte(variable)); got != (o&OmitEnviron == 0) {
+					t.Errorf("the variable is in the dump: %v", got)
+				}
+				if len(soft) > 0 {
+					t.Errorf("soft errors %v", soft)
+				}
+			})
+		}
+	}
+}
+
+// stallingWriter takes some bytes, and no more until it is released.
+type stallingWriter struct {
+	left    int
+	stalled chan bool
+	release chan bool
+}
+
+func (s *stallingWriter) Write(p []byte) (int, error) {
+	if s.left -= len(p); s.left < 0 {
+		select {
+		case s.stalled <- true:
+		default:
+		}
+		<-s.release
+	}
+	return len(p), nil
+}
+
+// TestMaxPause writes a full dump to someone who stops taking it: the process goes on after MaxPause, while the write
+// still hangs, and the dump ends with ErrPause.
+func TestMaxPause(t *testing.T) {
+	victims.SkipEmulated(t, "it was not tried there yet")
+	v := startCounter(t, "C", 3, time.Millisecond)
+	w, err := NewWriter(v.PID, Options{Mode: ModeFull, StopTimeout: 5 * time.Second, MaxPause: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	out := &stallingWriter{left: 100 << 10, stalled: make(chan bool, 1), release: make(chan bool)}
+	done := make(chan error)
+	go func() {
+		_, err := w.Dump(out)
+		done <- err
+	}()
+	<-out.stalled
+	time.Sleep(5100 * time.Millisecond)
+	v.runs(t)
+	v.free(t)
+	close(out.release)
+	if err := <-done; !errors.Is(err, ErrPause) {
+		t.Errorf("%v", err)
+	}
+	w.snap.Want.MaxPause = time.Minute
+	if _, r := quietDump(t, w); r.Pause == 0 || r.Soft > 0 {
+		t.Errorf("the next dump: %v, %v", r.Pause, r.SoftErrors())
+	}
+	v.free(t)
+	v.runs(t)
+}
+
+// hold traces all threads of a process on a thread of its own, until release is closed.
+func hold(t *testing.T, pid int) (release chan bool) {
+	t.Helper()
+	release = make(chan bool)
+	held := make(chan bool)
+	go func() {
+		runtime.LockOSThread()
+		tracer := ptrace.New(pid)
+		ths := []ptrace.Thread{{TID: int32(pid)}}
+		tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+		for _, e := range tasks {
+			if tid, _ := strconv.Atoi(e.Name()); tid != pid {
+				ths = append(ths, ptrace.Thread{TID: int32(tid)})
+			}
+		}
+		tracer.AttachAll(ths)
+		close(held)
+		<-release
+		tracer.Detach(ths)
+	}()
+	<-held
+	return release
+}
+
+// TestOtherTracer dumps a process that another tracer has: for a moment, which is waited for, and for good, which is
+// recorded.
+func TestOtherTracer(t *testing.T) {
+	victims.SkipEmulated(t, "it was not tried there yet")
+	v := absent(t, "sparse")
+	w, err := NewWriter(v.PID, Options{StopTimeout: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	release := hold(t, v.PID)
+	time.AfterFunc(100*time.Millisecond, func() { close(release) })
+	if _, r := quietDump(t, w); r.Stopped == 0 || r.Stopped != r.Threads || r.Soft > 0 {
+		t.Errorf("%d of %d threads stopped, %v", r.Stopped, r.Threads, r.SoftErrors())
+	}
+	w.snap.Want.StopTimeout = 50 * time.Millisecond
+	release = hold(t, v.PID)
+	_, r := quietDump(t, w)
+	if r.Stopped != 0 || r.Threads == 0 || !recorded(r.SoftErrors(), snapshot.OpOtherTracer, snapshot.OpSeize) {
+		t.Errorf("%d of %d threads stopped, %v", r.Stopped, r.Threads, r.SoftErrors())
+	}
+	close(release)
+}

@@ -1,0 +1,7 @@
+package main
+
+import "minidump"
+
+func newWriter(pid int, o minidump.Options) (*minidump.Writer, error) {
+	return minidump.NewWriter(pid, o)
+}

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"minidump/stream"
+)
+
+// goroutineList is what a dump of a Go program has about its goroutines. Goroutines with the same frames refer to one
+// stack.
+type goroutineList struct {
+	GoVersion string      `json:"go_version,omitempty"`
+	BuildInfo string      `json:"build_info,omitempty"`
+	Total     uint64      `json:"total"`   // those that have ended included
+	Dead      uint32      `json:"dead"`    // have ended
+	Omitted   uint32      `json:"omitted"` // were not read, because of a limit
+	Torn      uint32      `json:"torn"`    // made no sense
+	List      []goroutine `json:"list"`
+	Stacks    [][]goCall  `json:"stacks"`
+	Threads   []goThread  `json:"threads"`
+	parsed    *stream.GoroutineList
+}
+
+type goroutine struct {
+	ID        uint64       `json:"id"`
+	Parent    uint64       `json:"parent,omitempty"`
+	State     string       `json:"state"`
+	Waited    uint64       `json:"waited_ns,omitempty"`
+	Thread    uint32       `json:"thread,omitempty"`
+	System    bool         `json:"system,omitempty"` // one of the runtime itself
+	Locked    bool         `json:"locked_to_thread,omitempty"`
+	StackLo   hex          `json:"stack_start"`
+	StackSize uint32       `json:"stack_size"`
+	Stack     *int         `json:"stack,omitempty"` // index in stacks
+	Cut       bool         `json:"stack_cut,omitempty"`
+	Creator   *goCall      `json:"creator,omitempty"`
+	Labels    []annotation `json:"labels,omitempty"`
+	Panics    []goPanic    `json:"panics,omitempty"`
+}
+
+type goCall struct {
+	PC       hex    `json:"pc"`
+	Function string `json:"function,omitempty"`
+	File     string `json:"file,omitempty"`
+	Line     uint32 `json:"line,omitempty"`
+	Inlined  bool   `json:"inlined,omitempty"`
+}
+
+type goPanic struct {
+	Type      string `json:"type,omitempty"`
+	Value     string `json:"value,omitempty"`
+	Recovered bool   `json:"recovered,omitempty"`
+}
+
+// goThread is a thread that runs Go code.
+type goThread struct {
+	ID        uint32  `json:"id"`
+	On        string  `json:"on,omitempty"` // which stack: "goroutine", "system", "signal"
+	Goroutine *uint64 `json:"goroutine,omitempty"`
+	Stack     *int    `json:"stack,omitempty"` // index in stacks, of its system or signal stack
+}
+
+// maxGoFrames bounds the frames of all stacks that are printed as JSON: stacks may share them in a crafted file.
+const maxGoFrames = 1 << 20
+
+func (d *dumpInfo) readGoroutines(f *stream.File) {
+	l, err := f.Goroutines()
+	if l == nil {
+		return
+	}
+	if err != nil && len(l.Goroutines) == 0 && l.GoVersion == "" {
+		return
+	}
+	h := &l.Header
+	out := &goroutineList{GoVersion: d.text(l.GoVersion), BuildInfo: d.text(l.BuildInfo), Total: h.Total, Dead: h.Dead, Omitted: h.Omitted,
+		Torn: h.Torn, List: make([]goroutine, len(l.Goroutines)), Stacks: [][]goCall{}, Threads: make([]goThread, len(l.Threads)), parsed: l}
+	known, frames := map[uint32]int{}, 0
+	call := func(c *stream.GoCall) goCall {
+		return goCall{PC: d.hex(c.PC), Function: d.text(c.Function), File: d.text(c.File), Line: c.Line, Inlined: c.Inlined}
+	}
+	stack := func(index uint32, calls []stream.GoCall) *int {
+		at, ok := known[index]
+		if !ok {
+			if frames += len(calls); len(calls) == 0 || frames > maxGoFrames {
+				return nil
+			}
+			list := make([]goCall, len(calls))
+			for i := range calls {
+				list[i] = call(&calls[i])
+			}
+			at = len(out.Stacks)
+			known[index] = at
+			out.Stacks = append(out.Stacks, list)
+		}
+		return &at
+	}
+	for i := range l.Goroutines {
+		g := &l.Goroutines[i]
+		o := &out.List[i]
+		*o = goroutine{ID: g.ID, Parent: g.ParentID, State: d.text(g.State()), Waited: l.Waited(g), Thread: g.ThreadID,
+			System: g.Flags&stream.GoSystem != 0, Locked: g.Flags&stream.GoLocked != 0, StackLo: d.hex(g.StackLo), StackSize: g.StackSize,
+			Stack: stack(g.Stack, g.Frames), Cut: g.FrameFlags&stream.GoStackCut != 0}
+		if g.Creator != nil {
+			c := call(g.Creator)
+			o.Creator = &c
+		}
+		for _, x := range g.Labels {
+			o.Labels = append(o.Labels, annotation{d.text(x.Key), d.text(x.Value)})
+		}
+		for _, x := range g.Panics {
+			o.Panics = append(o.Panics, goPanic{d.text(x.Type), d.text(x.Value), x.Flags&stream.GoPanicRecovered != 0})
+		}
+	}
+	for i := range l.Threads {
+		t := &l.Threads[i]
+		o := &out.Threads[i]
+		*o = goThread{ID: t.ThreadID, Stack: stack(t.GoThread.Stack, t.Frames)}
+		switch t.On {
+		case stream.GoOnGoroutine:
+			o.On = "goroutine"
+		case stream.GoOnSystem:
+			o.On = "system"
+		case stream.GoOnSignal:
+			o.On = "signal"
+		}
+		if uint64(t.Goroutine) < uint64(len(l.Goroutines)) {
+			o.Goroutine = &l.Goroutines[t.Goroutine].ID
+		}
+	}
+	d.Goroutines = out
+}
+
+// goroutines prints them as the Go runtime does when a program crashes; those that do the same once, with their number.
+func (p *page) goroutines() {
+	list := p.d.Goroutines
+	if list == nil {
+		return
+	}
+	l := list.parsed
+	head := "\nGoroutines (" + strconv.Itoa(len(l.Goroutines))
+	if list.GoVersion != "" {
+		head += ", " + printable(list.GoVersion)
+	}
+	p.line("%s)", head)
+	groups := l.Groups(p.allGoroutines)
+	system := 0
+	for i := range l.Goroutines {
+		if l.Goroutines[i].Flags&stream.GoSystem != 0 {
+			system++
+		}
+	}
+	if p.allGoroutines { // each by itself
+		single := make([]stream.GoroutineGroup, 0, len(l.Goroutines))
+		for _, g := range groups {
+			for i := range g.Goroutines {
+				single = append(single, stream.GoroutineGroup{Goroutines: g.Goroutines[i : i+1]})
+			}
+		}
+		groups = single
+	}
+	shown := len(groups)
+	if !p.allGoroutines {
+		shown = p.some(shown)
+	}
+	for _, group := range groups[:shown] {
+		p.goroutineGroup(l, &group)
+	}
+	if shown < len(groups) {
+		p.line("\n  … and %d more stacks (--goroutines=all shows all)", len(groups)-shown)
+	}
+	if !p.allGoroutines && system > 0 {
+		p.line("\n  %s of the runtime not shown (--goroutines=all shows all)", count(system, "goroutine"))
+	}
+	if list.Omitted > 0 {
+		p.line("\n  %s not in the dump", count(int(list.Omitted), "goroutine"))
+	}
+	p.systemStacks(l)
+}
+
+func (p *page) goroutineGroup(l *stream.GoroutineList, group *stream.GoroutineGroup) {
+	g := group.Goroutines[0]
+	p.line("")
+	for i := len(g.Panics) - 1; i >= 0; i-- { // the outermost first, as the runtime has them
+		text := "panic: " + printable(g.Panics[i].Value)
+		if t := g.Panics[i].Type; t != "" && t != "string" { // the runtime makes a string of an error's value before it ends
+			text += " (" + printable(t) + ")"
+		}
+		if g.Panics[i].Flags&stream.GoPanicRecovered != 0 {
+			text += " [recovered]"
+		}
+		p.line("%s", text)
+	}
+	if n := len(group.Goroutines); n > 1 {
+		const most = 8
+		var ids []string
+		for _, x := range group.Goroutines[:min(n, most)] {
+			ids = append(ids, strconv.FormatUint(x.ID, 10))
+		}
+		if n > most {
+			ids = append(ids, "…")
+		}
+		text := strconv.Itoa(n) + " goroutines do this: " + strings.Join(ids, ", ")
+		if group.MaxWaited > 0 {
+			text += ", waiting for up to " + (time.Duration(group.MaxWaited) / time.Second * time.Second).String()
+		}
+		p.line("%s", text)
+	}
+	text := l.AppendTraceback(nil, g, stream.Traceback{All: p.allGoroutines, Labels: true})
+	p.line("%s", strings.TrimSuffix(printableLines(string(text)), "\n"))
+}
+
+// systemStacks prints the frames of the thread that the dump is about, if it is on a stack of the runtime itself.
+func (p *page) systemStacks(l *stream.GoroutineList) {
+	id, ok := p.d.blamed()
+	for i := range l.Threads {
+		t := &l.Threads[i]
+		if len(t.Frames) == 0 || !p.allGoroutines && (!ok || t.ThreadID != id) {
+			continue
+		}
+		on := "system"
+		if t.On == stream.GoOnSignal {
+			on = "signal"
+		}
+		p.line("\nthread %d on its %s stack:", t.ThreadID, on)
+		p.line("%s", strings.TrimSuffix(printableLines(string(stream.AppendFrames(nil, t.Frames))), "\n"))
+	}
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+
+	"minidump/stream"
+)
+
+// maxUnpacked is the most that a compressed dump may have in bytes: it is held in memory.
+const maxUnpacked = 4 << 30
+
+// compressions are formats that dumps are kept in, by the bytes that files start with, and what unpacks them.
+var compressions = []struct{ magic, name, tool string }{
+	{"\x28\xb5\x2f\xfd", "zstd", "zstd -d"},
+	{"\xfd7zXZ\x00", "xz", "xz -d"},
+	{"\x04\x22\x4d\x18", "lz4", "lz4 -d"},
+	{"BZh", "bzip2", "bzip2 -d"},
+	{"PK\x03\x04", "zip", "unzip"},
+}
+
+// openDump opens the dump in the file path, which may be compressed with gzip; - is standard input.
+func openDump(path string) (*stream.File, error) {
+	file, name := os.Stdin, "standard input"
+	if path != "-" {
+		var err error
+		if file, err = os.Open(path); err != nil {
+			return nil, err
+		}
+		name = path
+	}
+	f, err := openDumpFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, bare(err))
+	}
+	return f, nil
+}
+
+// openDumpFile opens the dump that starts where file is read next. What can't be read at any offset, as a pipe, is read
+// into memory first.
+func openDumpFile(file *os.File) (*stream.File, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	start, err := file.Seek(0, io.SeekCurrent)
+	if err != nil || !info.Mode().IsRegular() {
+		defer file.Close()
+		return openReader(file, math.MaxInt64)
+	}
+	var magic [8]byte
+	n, err := file.ReadAt(magic[:], start)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	if isCompressed(magic[:n]) {
+		defer file.Close()
+		return openReader(file, math.MaxInt64)
+	}
+	return stream.OpenFile(&tail{io.NewSectionReader(file, start, info.Size()-start), file})
+}
+
+// tail is the rest of a file.
+type tail struct {
+	*io.SectionReader
+	file *os.File
+}
+
+// Close closes the file.
+func (t *tail) Close() error { return t.file.Close() }
+
+// Stat is that of the file, with the size of the rest.
+func (t *tail) Stat() (fs.FileInfo, error) {
+	info, err := t.file.Stat()
+	return tailInfo{info, t.Size()}, err
+}
+
+type tailInfo struct {
+	fs.FileInfo
+	size int64
+}
+
+// Size is the size of the rest in bytes.
+func (t tailInfo) Size() int64 { return t.size }
+
+// isCompressed reports whether a file that starts with b is compressed.
+func isCompressed(b []byte) bool {
+	return bytes.HasPrefix(b, []byte("\x1f\x8b")) || compression(b) != nil
+}
+
+// compression is the error about a format that can't be unpacked here; nil if b is the start of none.
+func compression(b []byte) error {
+	for _, c := range compressions {
+		if bytes.HasPrefix(b, []byte(c.magic)) {
+			return fmt.Errorf("compressed with %s, which is not supported: unpack it with '%s' first", c.name, c.tool)
+		}
+	}
+	return nil
+}
+
+// openReader reads the dump in r, at most limit bytes of it, into memory.
+func openReader(r io.Reader, limit int64) (*stream.File, error) {
+	var held chunks
+	if err := held.read(r, 1, limit); err != nil {
+		return nil, err
+	}
+	start := held.start()
+	if err := compression(start); err != nil {
+		return nil, err
+	}
+	if bytes.HasPrefix(start, []byte("\x1f\x8b")) {
+		z, err := gzip.NewReader(io.MultiReader(io.NewSectionReader(&held, 0, held.size), r))
+		if err != nil {
+			return nil, fmt.Errorf("gzip: %w", err)
+		}
+		var unpacked chunks
+		if err := unpacked.read(z, 0, maxUnpacked); err != nil {
+			return nil, fmt.Errorf("gzip: %w", err)
+		}
+		return stream.Open(&unpacked, unpacked.size)
+	}
+	if err := held.read(r, 0, limit); err != nil {
+		return nil, err
+	}
+	return stream.Open(&held, held.size)
+}
+
+// chunkSize is the size of the pieces of chunks in bytes.
+const chunkSize = 1 << 20
+
+// chunks holds bytes in pieces of chunkSize; the last may be shorter. Unlike a slice that grows, it never holds anything
+// twice.
+type chunks struct {
+	list [][]byte
+	size int64
+}
+
+var errTooLarge = errors.New("too large to be read through a pipe or unpacked: use a file")
+
+// read appends what r has, up to most pieces if that is not 0, and at most limit bytes in all.
+func (c *chunks) read(r io.Reader, most int, limit int64) error {
+	for n := 0; most == 0 || n < most; n++ {
+		b := make([]byte, chunkSize)
+		k, err := fill(r, b)
+		if k > 0 {
+			c.list = append(c.list, b[:k])
+			c.size += int64(k)
+		}
+		switch {
+		case c.size > limit:
+			return errTooLarge
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return bare(err)
+		}
+	}
+	return nil
+}
+
+// fill reads into b until it is full or r returns an error. Unlike io.ReadFull it distinguishes the end of r
+// from io.ErrUnexpectedEOF, which gzip returns for a file that is cut short.
+func fill(r io.Reader, b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		var k int
+		k, err = r.Read(b[n:])
+		n += k
+	}
+	return n, err
+}
+
+// start is the first piece.
+func (c *chunks) start() []byte {
+	if len(c.list) == 0 {
+		return nil
+	}
+	return c.list[0]
+}
+
+// ReadAt is that of io.ReaderAt.
+func (c *chunks) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, fs.ErrInvalid
+	}
+	done := 0
+	for done < len(p) && off < c.size {
+		n := copy(p[done:], c.list[off/chunkSize][off%chunkSize:])
+		done += n
+		off += int64(n)
+	}
+	if done < len(p) {
+		return done, io.EOF
+	}
+	return done, nil
+}

@@ -1,0 +1,45 @@
+//go:build !linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+
+	"minidump"
+)
+
+func logTo(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0600)
+	if err == nil {
+		os.Stderr = f
+	}
+	return err
+}
+
+func toKernelLog(error) {}
+
+func endInTime(minidump.Mode) func() { return func() {} }
+
+func (c *coreFlags) installPattern() error {
+	return fmt.Errorf("core_pattern is a setting of Linux: %w (this is %s)", minidump.ErrUnsupported, runtime.GOOS)
+}
+
+func (c *coreFlags) uninstallPattern() error { return c.installPattern() }
+
+func (r *runFlags) watch([]string) error {
+	return fmt.Errorf("run is %w yet (this is %s)", minidump.ErrUnsupported, runtime.GOOS)
+}
+
+func (f *serveFlags) serve(string) error {
+	return fmt.Errorf("only the kernel of Linux sends cores: %w (this is %s)", minidump.ErrUnsupported, runtime.GOOS)
+}
+
+func (f *serveFlags) serveClients(string) error {
+	return fmt.Errorf("serve is %w yet (this is %s)", minidump.ErrUnsupported, runtime.GOOS)
+}
+
+func (f *serveFlags) serveBreakpad(int) error { return f.serveClients("") }
+
+func (f *crashpadFlags) serve() error { return (*serveFlags)(nil).serveClients("") }

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"minidump/internal/unixsocket"
+	"minidump/server"
+)
+
+// clientService reports what a server for crash clients does.
+type clientService struct {
+	*writerFlags
+	mu sync.Mutex // for messages
+}
+
+func (s *clientService) options() server.Options {
+	return server.Options{Dir: s.output, Dump: s.writerFlags.options, OnDump: s.dumped, OnError: s.failed,
+		OnStuck: s.stuck, DumpTimeout: hangTimeForTest}
+}
+
+func (s *clientService) dumped(d server.Dump) {
+	if d.Err != nil {
+		s.failed(d.Peer, d.Err)
+		return
+	}
+	soft := d.Result.SoftErrors()
+	if err := s.incomplete(&d.Result, soft); err != nil {
+		s.failed(d.Peer, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.json {
+		_ = reportJSON(os.Stdout, d.Path, &d.Result, soft) // nobody may read it any more
+		return
+	}
+	reportText(os.Stderr, d.Path, &d.Result, soft)
+}
+
+func (s *clientService) failed(p server.Peer, err error) {
+	text := oneLine(strings.TrimPrefix(err.Error(), "minidump: "))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprintf(os.Stderr, "minidump: process %d: %s\n", p.PID, text)
+}
+
+// stuck ends the server, so that a client whose dump hangs goes on. Whoever started the server starts it again.
+func (s *clientService) stuck(p server.Peer) {
+	endHanging("the dump of process %d hangs: the server ends, so that the process goes on", p.PID)
+}
+
+// untilSignal ends v at SIGINT and SIGTERM, when the dumps that are being made are done, or after 10 seconds. finished
+// must be called when v has ended by itself or by the signal: it waits for the latter.
+func untilSignal(v *server.Server) (finished func()) {
+	signal.Ignore(syscall.SIGPIPE) // nobody may read the messages any more
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if _, ok := <-signals; !ok {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		_ = v.Shutdown(ctx)
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(signals)
+		<-done
+	}
+}
+
+// newService makes the server for crash clients.
+func (f *serveFlags) newService() (*server.Server, error) {
+	s := &clientService{writerFlags: &f.writerFlags}
+	o := s.options()
+	o.Keep, o.KeepFree = f.keep.Count, f.keep.Free
+	if f.clients.anyUser {
+		o.Allow = func(server.Peer) bool { return true }
+	}
+	return server.New(o)
+}
+
+// serveClients serves minidumper's and Breakpad's clients that connect to path.
+func (f *serveFlags) serveClients(path string) error {
+	v, err := f.newService()
+	if err != nil {
+		return err
+	}
+	listener, err := f.clientListener(path)
+	if err != nil {
+		return err
+	}
+	defer untilSignal(v)()
+	fmt.Fprintf(os.Stderr, "listening at %s\n", printable(path))
+	return v.Serve(listener)
+}
+
+// clientListener is the service manager's socket, or a new one.
+func (f *serveFlags) clientListener(path string) (*server.Listener, error) {
+	file, err := unixsocket.Passed(path)
+	if err != nil {
+		return nil, fmt.Errorf("listen at %s: %w", path, err)
+	}
+	if file != nil {
+		return server.ListenFile(file)
+	}
+	listener, err := server.Listen(path)
+	if err != nil {
+		return nil, err
+	}
+	if f.clients.anyUser && !strings.HasPrefix(path, "@") {
+		if err := os.Chmod(path, 0o666); err != nil {
+			listener.Close()
+			return nil, err
+		}
+	}
+	return listener, nil
+}
+
+// serveBreakpad serves Breakpad's clients on the inherited end of a socket pair.
+func (f *serveFlags) serveBreakpad(fd int) error {
+	v, err := f.newService()
+	if err != nil {
+		return err
+	}
+	defer untilSignal(v)()
+	return v.ServeBreakpad(os.NewFile(uintptr(fd), fmt.Sprintf("descriptor %d", fd)))
+}

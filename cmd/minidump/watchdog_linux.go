@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"minidump"
+	"minidump/internal/deadline"
+)
+
+// watchdog ends the command if the dump of a live process hangs.
+type watchdog struct {
+	*deadline.Watch
+	mu  sync.Mutex
+	out *output
+}
+
+// How long a dump of a live process may take until its first bytes are written: this at least, and so many times the
+// timeout of a stop. Before that, the process is stopped once, and files of its libraries are looked at, perhaps on a
+// slow disk.
+const (
+	hangTime  = 10 * time.Second
+	hangTimes = 30
+)
+
+// hangTimeForTest replaces hangTime in tests.
+var hangTimeForTest time.Duration
+
+// startWatchdog starts to watch a dump of a live process with the options o.
+func startWatchdog(o *minidump.Options) *watchdog {
+	d := &watchdog{Watch: deadline.New()}
+	least := hangTime
+	if hangTimeForTest != 0 {
+		least = hangTimeForTest
+	}
+	limit := max(least, hangTimes*stopTimeout(o))
+	d.arm(limit, fmt.Sprintf("the dump hangs: it has read for %v what never comes", limit))
+	return d
+}
+
+func stopTimeout(o *minidump.Options) time.Duration {
+	if o.StopTimeout == 0 {
+		return minidump.DefaultStopTimeout
+	}
+	return o.StopTimeout
+}
+
+// writing is called before the first bytes of the dump are written. Whoever reads them may be slow: the process
+// goes on, except in mode full, where it goes on by itself after Options.MaxPause, but the command would wait for
+// whoever takes the dump.
+func (d *watchdog) writing(o *minidump.Options, out *output) {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	d.out = out
+	d.mu.Unlock()
+	if o.Mode != minidump.ModeFull {
+		d.stop()
+		return
+	}
+	pause := o.MaxPause
+	if pause == 0 {
+		pause = minidump.DefaultMaxPause
+	}
+	d.arm(stopTimeout(o)+pause+deadline.KillAfter, fmt.Sprintf("write %s: it took no more bytes; the process goes on after a pause of %v", out.path, pause))
+}
+
+// arm ends the command after limit.
+func (d *watchdog) arm(limit time.Duration, why string) {
+	d.Arm(limit, func() {
+		go fmt.Fprintf(os.Stderr, "minidump: %s\n", why) // whoever reads that may be the process that is stopped
+		time.Sleep(sayTime)
+		d.mu.Lock() // and never unlocks it: the command ends here
+		if d.out != nil {
+			d.out.abandon()
+		}
+		os.Exit(1)
+	})
+}
+
+// endHanging ends the command with a message.
+func endHanging(format string, args ...any) {
+	go fmt.Fprintf(os.Stderr, "minidump: "+format+"\n", args...) // whoever reads that may be the process that is stopped
+	time.Sleep(sayTime)
+	os.Exit(1)
+}
+
+// sayTime is how long the last message of a command that hangs may take.
+const sayTime = deadline.KillAfter / 10
+
+// stop ends the watch.
+func (d *watchdog) stop() {
+	if d != nil {
+		d.Disarm()
+	}
+}

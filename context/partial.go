@@ -1,0 +1,49 @@
+package context
+
+import "encoding/binary"
+
+// EncodeControl writes into dst the CPU context record, in byte order o (nil is little-endian), of a thread whose
+// program counter and stack pointer alone are known, as /proc/PID/task/TID/syscall states them of a thread that another
+// debugger traces. It returns the length of the record, Arch.ContextSize, or 0 if dst is too small or the architecture
+// unknown. All other registers are 0. It does not allocate.
+//
+// context_flags states that the control registers are valid and no others. The records of ARM, MIPS, MIPS64, PPC, PPC64,
+// RISCV64 and LOONG64 have no bit for them alone: theirs states the integer registers.
+func EncodeControl(dst []byte, a Arch, o binary.ByteOrder, pc, sp uint64) int {
+	l := a.info()
+	n := encodeFlags(dst, l, isBig(o), l.cpuFlag|l.controlFlags)
+	if n == 0 {
+		return 0
+	}
+	for _, r := range [...]struct {
+		i int
+		v uint64
+	}{{l.pc, pc}, {l.sp, sp}} {
+		e := &l.regs[r.i]
+		putN(isBig(o), dst, int(e.rec), int(e.recSize), r.v)
+	}
+	return n
+}
+
+// EncodeEmpty writes into dst the CPU context record of a thread about which nothing is known: all 0 except context_flags,
+// which names the CPU and states that no register is valid, and the version in the records that have one. Readers that
+// refuse a dump with a thread without a record take it. One record serves for all such threads. It returns what
+// EncodeControl returns, and does not allocate.
+func EncodeEmpty(dst []byte, a Arch, o binary.ByteOrder) int {
+	l := a.info()
+	return encodeFlags(dst, l, isBig(o), l.cpuFlag)
+}
+
+// encodeFlags clears a record in dst, sets its flags and version, and returns its length.
+func encodeFlags(dst []byte, l *archInfo, big bool, flags uint32) int {
+	if l.size == 0 || len(dst) < l.size {
+		return 0
+	}
+	rec := dst[:l.size]
+	clear(rec)
+	putN(big, rec, l.flagsAt, l.flagsSize, uint64(flags))
+	if l.versionAt != 0 {
+		put32(big, rec[l.versionAt:], 1)
+	}
+	return l.size
+}

@@ -1,0 +1,583 @@
+package context
+
+import "encoding/binary"
+
+// Flags of SignalFrame.StackFlags (ss_flags of stack_t, include/uapi/linux/signal.h).
+const (
+	SS_ONSTACK    = 1
+	SS_DISABLE    = 2
+	SS_AUTODISARM = 1 << 31
+)
+
+// SignalFrame is what the kernel pushed on a stack before it entered a signal handler: the state of the thread that the
+// signal interrupted. It holds no pointers. FindSignalFrame makes it.
+type SignalFrame struct {
+	Arch      Arch
+	BigEndian bool
+
+	// Ucontext is the address of struct ucontext. A frame without one, of a handler that was installed without SA_SIGINFO
+	// (X86, ARM, S390X), has its struct sigcontext there.
+	Ucontext uint64
+
+	// Siginfo is the address of siginfo_t. It is 0 in a frame of a handler that was installed without SA_SIGINFO on X86, AMD64,
+	// ARM, ARM64 and S390X, whose kernels write none then.
+	Siginfo uint64
+
+	// Signo and Code are si_signo and si_code. Without siginfo_t Code is 0, and Signo is known on X86 and S390X and 0 on AMD64,
+	// ARM and ARM64: Crash.FromTrap derives it from what the hardware reported.
+	Signo, Code int32
+
+	PC, SP uint64 // of the interrupted code; SP may be anything if it is what made the thread crash
+
+	// uc_stack: the alternate signal stack of the thread as it was when the signal came. All are 0 in a frame without
+	// uc_stack and for a thread without an alternate stack, except StackFlags, which is SS_DISABLE for the latter.
+	StackAddr, StackSize uint64
+	StackFlags           uint32
+
+	// OnAltStack reports that the frame lies on the alternate stack: the handler runs there, and unless SP lies on it too the
+	// interrupted code ran on another stack.
+	OnAltStack bool
+
+	plain bool // there is no struct ucontext
+}
+
+// LR returns the link register of the interrupted code, 0 if the architecture has none. mem holds the frame, at addr.
+func (f *SignalFrame) LR(mem []byte, addr uint64) uint64 {
+	l := &sigLayouts[f.Arch]
+	at := f.Ucontext - addr + uint64(l.lr)
+	if l.lr == 0 || f.plain || f.Ucontext < addr || at >= uint64(len(mem)) || uint64(len(mem))-at < uint64(l.pcSize) {
+		return 0
+	}
+	if l.pcSize == 4 {
+		return uint64(get32(f.BigEndian, mem[at:]))
+	}
+	return get64(f.BigEndian, mem[at:])
+}
+
+// Same reports whether the interrupted code ran on the stack that the frame lies on.
+func (f *SignalFrame) Same() bool {
+	return !f.OnAltStack || f.SP >= f.StackAddr && f.SP-f.StackAddr < f.StackSize
+}
+
+// sigLayout states where a frame has what a search looks at, as offsets from struct ucontext in bytes.
+type sigLayout struct {
+	align  uint64 // that the address of struct ucontext is a multiple of, less off
+	off    uint64
+	info   int // of siginfo_t
+	pc, sp int
+	pcSize int // bytes; SP has the same
+	lr     int // the link register, likewise; 0: there is none
+}
+
+// sigLayouts is taken from struct rt_sigframe of each architecture (arch/*/kernel/signal*.c) and from what frame.go reads.
+// That of PPC64 has no fixed place for siginfo_t: pinfo and puc lead to it.
+//
+//	X86      pretcode, sig, pinfo, puc; info @16, uc @144          at 16n-4
+//	AMD64    pretcode; uc @8, info @312                            at 16n-8
+//	ARM      info, uc @128                                         at 8n
+//	ARM64    info, uc @128                                         at 16n
+//	MIPS     24 bytes; info, uc @152 (both ABIs)                   at 16n
+//	PPC      info, uc @128                                         at 16n
+//	PPC64    uc, 2 words, tramp, pinfo, puc, info                  at 16n
+//	RISCV64  info, uc @128                                         at 16n
+//	S390X    160 bytes, svc_insn; info @168, uc @296               at 8n
+//	LOONG64  info, uc @128                                         at 16n
+var sigLayouts = [archCount]sigLayout{
+	X86:     {align: 16, off: 12, info: -128, pc: 76, sp: 48, pcSize: 4},
+	AMD64:   {align: 16, off: 0, info: 304, pc: 168, sp: 160, pcSize: 8},
+	ARM:     {align: 8, off: 0, info: -128, pc: 92, sp: 84, pcSize: 4, lr: 88},
+	ARM64:   {align: 16, off: 0, info: -128, pc: 440, sp: 432, pcSize: 8, lr: 424},
+	MIPS:    {align: 8, off: 0, info: -128, pc: 32, sp: 272, pcSize: 8, lr: 288},
+	MIPS64:  {align: 8, off: 0, info: -128, pc: 616, sp: 272, pcSize: 8, lr: 288},
+	PPC:     {align: 16, off: 0, info: -128, pc: 320, sp: 196, pcSize: 4, lr: 336},
+	PPC64:   {align: 16, off: 0, info: 0, pc: 488, sp: 240, pcSize: 8, lr: 520},
+	RISCV64: {align: 16, off: 0, info: -128, pc: 176, sp: 192, pcSize: 8, lr: 184},
+	S390X:   {align: 8, off: 0, info: -128, pc: 48, sp: 176, pcSize: 8, lr: 168},
+	LOONG64: {align: 16, off: 0, info: -128, pc: 176, sp: 208, pcSize: 8, lr: 192},
+}
+
+const (
+	siginfoSize = 128 // SI_MAX_SIZE
+
+	// maxFrame bounds the distance from a frame to the SP that it interrupted, if both are on one stack: the vector registers
+	// lie between them, up to some 11 KiB on AMD64, and more with SVE and SME.
+	maxFrame = 256 << 10
+
+	// The size of an alternate stack that is believed. The kernel refuses smaller ones (MINSIGSTKSZ).
+	minAltStack = 2048
+	maxAltStack = 64 << 20
+
+	// maxUcontext bounds how much of the memory after a ucontext counts as part of it.
+	maxUcontext = 64 << 10
+)
+
+// FindSignalFrame searches mem, the memory of a thread's stack from the address addr on, for the signal frame with the
+// lowest address not below sp, the stack pointer of the handler. It fills in f and returns true if there is one. o is the
+// byte order of the thread; nil is little-endian.
+//
+// Data that happens to look similar is not taken for a frame. All of this must hold, as far as the architecture has it:
+// the alignment and the zeros that the kernel writes; a siginfo_t with a signal number and code that exist; the addresses
+// in the frame that point into itself; the magic numbers of the register records; a processor status that only user code
+// has; an alternate stack that does not wrap; and either the frame lies on that stack, or the interrupted SP lies above
+// the frame, at most 256 KiB.
+//
+// It reads each byte a few times at most, so the time is proportional to len(mem): cut mem to what makes sense. It does not
+// allocate. MIPS frames of handlers without SA_SIGINFO (o32 only) are not found: nothing in them can be checked. Neither
+// are those of PPC.
+func FindSignalFrame(a Arch, o binary.ByteOrder, mem []byte, addr, sp uint64, f *SignalFrame) bool {
+	if a == ArchUnknown || a >= archCount || sp >= addr && sp-addr > uint64(len(mem)) || addr+uint64(len(mem)) < addr {
+		return false
+	}
+	w := sigWindow{a: a, big: isBig(o), mem: mem, addr: addr}
+	from := max(addr, sp)
+	l := &sigLayouts[a]
+	from += (l.off - from) & (l.align - 1)
+	ws := uint64(a.WordSize())
+	plain := a == X86 || a == ARM || a == S390X // there are frames without struct ucontext
+	for at := from; at-addr < uint64(len(mem)); at += l.align {
+		if off := at - addr; !plain && w.has(off, 2*ws) && (w.word(off) > 15 || w.word(off+ws) != 0) {
+			continue // most places, by uc_flags and uc_link alone
+		}
+		if w.ucontext(at-addr, f) || w.plain(at-addr, f) {
+			return true
+		}
+	}
+	return false
+}
+
+// SignalFrames finds the signal frames on one stack, the innermost first, and returns how many it has put into out: at most
+// len(out). It goes from each frame to the SP that it interrupted, and ends where that lies on another stack: the next
+// frames, if any, are found by another call with the memory there. See FindSignalFrame.
+//
+// A frame stays in memory when its handler has returned, and a function may later reserve that memory and not write to it.
+// So a frame of a handler that ran on the stack of the interrupted code (Same) may be an old one. A frame on an alternate
+// stack whose interrupted SP lies elsewhere is that of a handler that runs now: each such handler has its frame in the same
+// place, at the top of that stack.
+func SignalFrames(a Arch, o binary.ByteOrder, mem []byte, addr, sp uint64, out []SignalFrame) int {
+	n := 0
+	for n < len(out) && FindSignalFrame(a, o, mem, addr, sp, &out[n]) {
+		f := &out[n]
+		n++
+		if !f.Same() || f.SP <= f.Ucontext {
+			break
+		}
+		sp = f.SP
+	}
+	return n
+}
+
+// sigWindow is the memory that is searched.
+type sigWindow struct {
+	a    Arch
+	big  bool
+	mem  []byte
+	addr uint64
+}
+
+func (w *sigWindow) u32(off uint64) uint32 { return get32(w.big, w.mem[off:]) }
+
+func (w *sigWindow) u64(off uint64) uint64 { return get64(w.big, w.mem[off:]) }
+
+func (w *sigWindow) word(off uint64) uint64 { return getN(w.big, w.mem, int(off), w.a.WordSize()) }
+
+// has reports whether size bytes at off are there.
+func (w *sigWindow) has(off, size uint64) bool {
+	return off <= uint64(len(w.mem)) && size <= uint64(len(w.mem))-off
+}
+
+// ucontext checks whether a struct ucontext of a signal frame lies at off.
+func (w *sigWindow) ucontext(off uint64, f *SignalFrame) bool {
+	ws := uint64(w.a.WordSize())
+	if !w.has(off, uint64(ucontextSize(w.a))) || w.word(off) > 15 || w.word(off+ws) != 0 { // uc_flags, uc_link
+		return false
+	}
+	l := &sigLayouts[w.a]
+	*f = SignalFrame{Arch: w.a, BigEndian: w.big, Ucontext: w.addr + off,
+		PC: getN(w.big, w.mem, int(off)+l.pc, l.pcSize), SP: getN(w.big, w.mem, int(off)+l.sp, l.pcSize)}
+	if w.a == MIPS {
+		f.PC, f.SP = f.PC&0xffffffff, f.SP&0xffffffff
+	}
+	info, ok := w.infoOf(off, l)
+	if !ok || !w.stack(off, ws, f) {
+		return false
+	}
+	f.Siginfo = w.addr + info
+	if !w.siginfo(info, f) {
+		// Without SA_SIGINFO two kernels leave unwritten what other architectures always have. Then the magic numbers count.
+		if w.a != AMD64 && w.a != ARM64 {
+			return false
+		}
+		f.Siginfo, f.Signo, f.Code = 0, 0, 0
+	}
+	if !w.registers(off, f) {
+		return false
+	}
+	return w.place(f) && f.believable()
+}
+
+// infoOf returns the offset of the siginfo_t that belongs to the ucontext at off.
+func (w *sigWindow) infoOf(off uint64, l *sigLayout) (uint64, bool) {
+	if w.a != PPC64 {
+		info := off + uint64(int64(l.info)) // wraps to a large number below the window
+		return info, w.has(info, siginfoSize)
+	}
+	// pinfo and puc stand right before siginfo_t, after ucontext, which there may be two of (transactional memory).
+	for at := off + ucPPC64Reserve; at < off+8<<10 && w.has(at, 16+siginfoSize); at += 8 {
+		if w.u64(at+8) == w.addr+off && w.u64(at) == w.addr+at+16 {
+			return at + 16, true
+		}
+	}
+	return 0, false
+}
+
+// siginfo checks the siginfo_t at off.
+func (w *sigWindow) siginfo(off uint64, f *SignalFrame) bool {
+	signo, errno, code := int32(w.u32(off)), int32(w.u32(off+4)), int32(w.u32(off+8))
+	most := int32(64) // _NSIG
+	if w.a == MIPS || w.a == MIPS64 {
+		errno, code = code, errno
+		most = 128
+	}
+	f.Signo, f.Code = signo, code
+	if signo <= 0 || signo > most || errno < 0 || errno >= 4096 || code < -64 || code > SI_KERNEL {
+		return false
+	}
+	switch w.a {
+	case MIPS, MIPS64, RISCV64, LOONG64:
+		// Little else in these frames can be checked. Since Linux 4.20 the kernel clears what its own siginfo_t, of at most 48
+		// bytes, does not have (copy_siginfo_to_user in kernel/signal.c). Linux is older than that on MIPS alone.
+		for i := uint64(48); i < siginfoSize; i += 8 {
+			if w.u64(off+i) != 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// believable checks PC and SP: no code runs with addresses that no user program has, so that only a fault, which such an
+// address raises, can have interrupted it.
+func (f *SignalFrame) believable() bool {
+	switch genericSignal(f.Arch, f.Signo) {
+	case SIGSEGV, SIGBUS, SIGILL:
+		return true
+	case 0: // not in the frame
+		return true
+	}
+	const lowest, highest = 4096, 1 << 57
+	return f.PC >= lowest && f.PC < highest && f.SP >= lowest && f.SP < highest && f.SP&3 == 0
+}
+
+// stack reads uc_stack of the ucontext at off, which follows flags and link: the address, then flags and size, on MIPS size
+// and flags (stack_t).
+func (w *sigWindow) stack(off, ws uint64, f *SignalFrame) bool {
+	flags, size := off+3*ws, off+4*ws
+	if w.a == MIPS || w.a == MIPS64 {
+		flags, size = size, flags
+	}
+	f.StackAddr, f.StackFlags, f.StackSize = w.word(off+2*ws), w.u32(flags), w.word(size)
+	if f.StackFlags&^(SS_ONSTACK|SS_DISABLE|SS_AUTODISARM) != 0 || f.StackAddr+f.StackSize < f.StackAddr {
+		return false
+	}
+	if f.StackSize == 0 {
+		return f.StackAddr == 0
+	}
+	if f.StackSize < minAltStack || f.StackSize > maxAltStack || f.StackAddr == 0 {
+		return false
+	}
+	f.OnAltStack = f.Ucontext >= f.StackAddr && f.Ucontext-f.StackAddr < f.StackSize
+	return true
+}
+
+// place checks that the frame lies where the kernel puts one: at the top of the alternate stack, or right below the
+// interrupted SP.
+func (w *sigWindow) place(f *SignalFrame) bool {
+	if !f.Same() {
+		return f.StackAddr+f.StackSize-f.Ucontext <= maxFrame
+	}
+	return f.SP > f.Ucontext && f.SP-f.Ucontext <= maxFrame
+}
+
+// registers checks what of the sigcontext of the ucontext at off is not free to be anything.
+func (w *sigWindow) registers(off uint64, f *SignalFrame) bool {
+	switch w.a {
+	case X86:
+		// pinfo and puc; the number of the signal stands before them too.
+		frame := off - 144
+		return w.has(frame, 16) && w.u32(frame+4) == uint32(f.Signo) && uint64(w.u32(frame+8)) == f.Ucontext-siginfoSize &&
+			uint64(w.u32(frame+12)) == f.Ucontext && w.statusX86(off+20)
+	case AMD64:
+		// cs and ss are __USER_CS and __USER_DS (under Xen with other high bits), ss 0 in frames of old kernels; eflags has
+		// bit 1 set and nothing above bit 21.
+		cs, ss, flags := w.u64(off+184)&0xffff, w.u64(off+184)>>48, w.u64(off+176)
+		return cs&0xfff == 0x33 && (ss == 0 || ss&0xfff == 0x2b) && flags&2 != 0 && flags>>22 == 0 &&
+			w.fpstate(w.u64(off+224), f, 464, w.word(off)&1 != 0)
+	case ARM:
+		return w.registersARM(off)
+	case ARM64:
+		// pstate: EL0 with SP_EL0, of 64-bit code; the first record holds the floating-point registers.
+		pstate := w.u64(off + 448)
+		uc := w.mem[off:min(uint64(len(w.mem)), off+maxUcontext)]
+		return pstate&0x1f == 0 && pstate>>32 == 0 && len(findRecord(w.big, uc, ucARM64Records, fpsimdMagic)) >= fpsimdSize
+	case MIPS:
+		// Registers are stored in 64 bits, zero-extended or sign-extended; r0 is 0. Then sc_used_math.
+		for i := uint64(32); i < 40+32*8; i += 8 { // epc, r0-r31
+			if v := w.u64(off + i); v>>32 != 0 && v>>31 != 1<<33-1 {
+				return false
+			}
+		}
+		return w.u64(off+40) == 0 && w.u32(off+564) < 16
+	case MIPS64:
+		return w.u64(off+40) == 0 && w.u32(off+628) < 16
+	case PPC: // the only address in the frame that points into it
+		return w.u32(off+ucPPCRegs) == uint32(f.Ucontext)+ucPPCGPRegs
+	case PPC64:
+		return w.u64(off+ucPPC64Regs) == f.Ucontext+ucPPC64GPRegs && w.u32(off+200) == uint32(f.Signo)
+	case RISCV64:
+		// The reserved word and the head of the extensions: the end, or the vector registers (RISCV_V_MAGIC).
+		const reserved, vMagic = 948, 0x53465457
+		return w.has(off, reserved+12) && w.u32(off+reserved) == 0 && (w.u64(off+reserved+4) == 0 || w.u32(off+reserved+4) == vMagic)
+	case S390X:
+		return statusS390X(w.u64(off + 40))
+	case LOONG64:
+		// r0, and the first record of the extensions.
+		if !w.has(off, ucLOONG64Records+8) {
+			return false
+		}
+		switch magic, size := w.u32(off+ucLOONG64Records), w.u32(off+ucLOONG64Records+4); magic {
+		case 0:
+			return w.u64(off+184) == 0 && size == 0
+		case fpuMagic, lsxMagic, lasxMagic:
+			return w.u64(off+184) == 0 && size >= 272 && size < maxUcontext
+		}
+	}
+	return false
+}
+
+// registersARM checks the sigcontext of the ucontext at off and the head of its uc_regspace.
+func (w *sigWindow) registersARM(off uint64) bool {
+	// cpsr: mode USR with interrupts on. The records of coprocessors begin with one that is known, or are empty.
+	if w.u32(off+96)&0xdf != 0x10 || !w.has(off, ucARMRegspace+8) {
+		return false
+	}
+	size := w.u32(off + ucARMRegspace + 4)
+	switch w.u32(off + ucARMRegspace) {
+	case 0: // the end
+		return true
+	case vfpMagic, 0x5065cf03, 0x12ef842a, 0xb0d9ed01: // VFP_MAGIC, CRUNCH_MAGIC, IWMMXT_MAGIC, DUMMY_MAGIC
+		return size >= 8 && size <= 512 && size&7 == 0
+	}
+	return false
+}
+
+// statusX86 checks the struct sigcontext_32 at off: the selectors are those of user code and data, under a 64-bit kernel
+// (__USER32_CS, __USER_DS) or a 32-bit one, or of the local descriptor table; eflags has bit 1 set and nothing above bit 21.
+func (w *sigWindow) statusX86(off uint64) bool {
+	for _, seg := range [...]uint64{2, 3, 15, 18} { // es ds cs ss
+		v := w.u32(off+4*seg) & 0xffff // the upper halves may be anything in frames of old kernels
+		code := seg == 15
+		switch {
+		case v&7 == 7, !code && (v == 0x2b || v == 0x7b), code && (v == 0x23 || v == 0x73), v == 0 && seg < 15:
+		default:
+			return false
+		}
+	}
+	flags := w.u32(off + 16*4)
+	return flags&2 != 0 && flags>>22 == 0
+}
+
+// fpstate checks the address of the floating-point registers: 0, or above the frame and not far. If the flags of the
+// ucontext announce an XSAVE area (UC_FP_XSTATE), FP_XSTATE_MAGIC1 must stand at magic; a frame without siginfo_t must have
+// it.
+func (w *sigWindow) fpstate(addr uint64, f *SignalFrame, magic uint64, xsave bool) bool {
+	if addr == 0 {
+		return !xsave
+	}
+	if addr < f.Ucontext || addr-f.Ucontext > maxFrame {
+		return false
+	}
+	at := addr - w.addr + magic
+	switch {
+	case !xsave:
+		return f.Siginfo != 0 || f.plain
+	case !w.has(at, 4): // the memory ends before it
+		return f.Siginfo != 0
+	}
+	return w.u32(at) == 0x46505853
+}
+
+// statusS390X checks a program status word: the problem state and 64-bit addresses (PSW_MASK_PSTATE, PSW_MASK_EA,
+// PSW_MASK_BA of asm/ptrace.h), which the kernel sets in every frame.
+func statusS390X(mask uint64) bool {
+	const user = 0x0001000000000000 | 0x0000000180000000
+	return mask&user == user
+}
+
+// plain checks whether a frame of a handler without SA_SIGINFO lies at off, which is where a ucontext would be.
+func (w *sigWindow) plain(off uint64, f *SignalFrame) bool {
+	*f = SignalFrame{Arch: w.a, BigEndian: w.big, Ucontext: w.addr + off, plain: true}
+	switch w.a {
+	case X86:
+		// struct sigframe: pretcode, sig, struct sigcontext_32 @8 (fpstate at its word 19), … retcode @724. The frame lies
+		// at 16n-4 as that of the other kind does, so the sigcontext lies at 16n+4; off counts in steps of 16 from 16n-4.
+		sc := off + 8
+		if !w.has(off, 8+88) {
+			return false
+		}
+		f.Ucontext += 8
+		f.Signo = int32(w.u32(off + 4))
+		f.SP, f.PC = uint64(w.u32(sc+7*4)), uint64(w.u32(sc+14*4))
+		fpstate := w.u32(sc + 19*4)
+		return f.Signo > 0 && f.Signo <= 64 && w.statusX86(sc) && w.u32(sc+12*4) < 32 && // trapno
+			w.u32(off) != 0 && fpstate != 0 && w.fpstate(uint64(fpstate), f, 0, false) && f.believable()
+	case ARM:
+		// The same struct ucontext, marked by uc_flags (setup_frame in arch/arm/kernel/signal.c); uc_link and uc_stack are
+		// not written.
+		if !w.has(off, uint64(ucARMSize)) || w.u32(off) != 0x5ac3c35a {
+			return false
+		}
+		f.SP, f.PC = uint64(w.u32(off+84)), uint64(w.u32(off+92))
+		return w.registers(off, f) && f.believable()
+	case S390X:
+		// struct sigframe: 160 bytes, oldmask, the address of sregs, sregs: psw, r0-r15 and so on, signo @344. The address
+		// points right after itself.
+		if !w.has(off, 16+348) || w.u64(off+8) != w.addr+off+16 {
+			return false
+		}
+		f.Signo = int32(w.u32(off + 16 + 344))
+		f.PC, f.SP = w.u64(off+24), w.u64(off+32+15*8)
+		return f.Signo > 0 && f.Signo <= 64 && statusS390X(w.u64(off+16)) && f.believable()
+	}
+	return false
+}
+
+// ReadFrame fills in c from a signal frame in mem, the memory that FindSignalFrame found it in: the siginfo_t, the registers
+// as a CPU context record, what the hardware reported, and Params. pid and tid are the caller's. It returns false and leaves
+// c without registers if mem does not hold the frame. It does not allocate.
+//
+// If the frame has no siginfo_t, c has at most the number of the signal, and no Access: see FromTrap.
+func (c *Crash) ReadFrame(sf *SignalFrame, mem []byte, addr uint64, pid, tid int32) bool {
+	*c = Crash{Arch: sf.Arch, BigEndian: sf.BigEndian, PID: pid, TID: tid, Signo: sf.Signo}
+	w := sigWindow{a: sf.Arch, big: sf.BigEndian, mem: mem, addr: addr}
+	off := sf.Ucontext - addr
+	if sf.Siginfo != 0 {
+		if !w.has(sf.Siginfo-addr, siginfoSize) {
+			return false
+		}
+		c.parseSiginfo(mem[sf.Siginfo-addr:][:siginfoSize])
+	}
+	if sf.Ucontext < addr || !w.has(off, 0) {
+		return false
+	}
+	end := min(uint64(len(mem)), off+maxUcontext)
+	f := frame{big: sf.BigEndian}
+	switch {
+	case sf.plain && sf.Arch == X86: // a ucontext would have 20 bytes before its sigcontext
+		if off < 20 {
+			return false
+		}
+		f.uc = mem[off-20 : end]
+	case sf.plain && sf.Arch == S390X: // sregs at 16 would stand at 40; what follows the floating-point registers is other
+		if off < 24 || !w.has(off, 16+344) {
+			return false
+		}
+		f.uc = mem[off-24 : off+16+344]
+	default:
+		f.uc = mem[off:end]
+	}
+	if len(f.uc) < ucontextSize(sf.Arch) {
+		return false
+	}
+	f.fpstate = w.fpstateOf(f.uc)
+	c.setFrame(&f)
+	if sf.Siginfo == 0 {
+		c.Access = AccessUnknown
+	}
+	return c.HasContext
+}
+
+// fpstateOf returns the floating-point registers that uc, a ucontext of x86, has the address of, as far as the window
+// holds them.
+func (w *sigWindow) fpstateOf(uc []byte) []byte {
+	var addr, size uint64
+	switch w.a {
+	case X86:
+		addr, size = uint64(get32(w.big, uc[96:])), 112+fxsaveSize
+	case AMD64:
+		addr, size = get64(w.big, uc[224:]), fxsaveSize
+	}
+	if addr == 0 || addr < w.addr || !w.has(addr-w.addr, size) {
+		return nil
+	}
+	return w.mem[addr-w.addr:][:size]
+}
+
+// FromTrap derives Signo, Code, Address and Access of a crash out of TrapNo, ErrorCode and TrapAddress, for a signal frame
+// without siginfo_t, and sets Params. It returns false and changes nothing where the hardware reported no fault, or Signo is
+// known and is another. Architectures: X86, AMD64, ARM and ARM64, the only ones with such frames and these fields.
+//
+// The kernel leaves these fields as they were when a signal was sent by someone, so that they may describe an older fault.
+// The caller must know that this signal was a fault: for instance that the instruction at PC accesses TrapAddress.
+//
+// Sources: Intel SDM volume 3, 6.15 and 4.7; arch/x86/kernel/traps.c; ARM ARM, "ISS encoding for an exception from a Data
+// Abort" (DFSC), and fsr-3level.c, fsr-2level.c of arch/arm/mm for the fault status of arm.
+func (c *Crash) FromTrap() bool {
+	const ( // si_code
+		segvMapErr, segvAccErr = 1, 2
+		busAdrAln              = 1
+		fpeIntDiv              = 1
+	)
+	signo, code, access, has := int32(0), int32(0), AccessUnknown, true
+	switch c.Arch {
+	case X86, AMD64:
+		switch c.TrapNo {
+		case 0: // divide error; 0 also if there was no trap
+			if c.Signo != SIGFPE {
+				return false
+			}
+			signo, code, has = SIGFPE, fpeIntDiv, false
+		case 6: // invalid opcode: ILL_ILLOPN
+			signo, code, has = SIGILL, 2, false
+		case 13: // general protection
+			signo, code, has = SIGSEGV, SI_KERNEL, false
+		case 14: // page fault; bit 0 of the error code: the page is there
+			signo, code, access = SIGSEGV, segvMapErr+int32(c.ErrorCode&1), accessOfX86(c.TrapNo, c.ErrorCode)
+		}
+	case ARM64:
+		access = accessOfESR(c.ErrorCode)
+		switch status := c.ErrorCode & 0x3f; {
+		case access == AccessUnknown:
+		case status>>2 == 1, status>>2 == 0: // translation, address size
+			signo, code = SIGSEGV, segvMapErr
+		case status>>2 == 2, status>>2 == 3: // access flag, permission
+			signo, code = SIGSEGV, segvAccErr
+		case status == 0x21: // alignment
+			signo, code = SIGBUS, busAdrAln
+		}
+	case ARM:
+		access = AccessRead
+		switch {
+		case c.ErrorCode&(1<<31) != 0:
+			access = AccessExecute
+		case c.ErrorCode&(1<<11) != 0:
+			access = AccessWrite
+		}
+		switch c.ErrorCode & 0x40f {
+		case 0x5, 0x7: // translation of a section, of a page
+			signo, code = SIGSEGV, segvMapErr
+		case 0xd, 0xf: // permission
+			signo, code = SIGSEGV, segvAccErr
+		case 0x1: // alignment
+			signo, code = SIGBUS, busAdrAln
+		}
+	}
+	if signo == 0 || c.Signo != 0 && c.Signo != signo {
+		return false
+	}
+	c.Signo, c.Code, c.Access, c.HasAddress, c.Address = signo, code, access, has, 0
+	if has {
+		c.Address = c.TrapAddress
+	}
+	c.SetParams()
+	return true
+}

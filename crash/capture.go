@@ -1,0 +1,55 @@
+//go:build linux || windows
+
+package crash
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"minidump"
+)
+
+// captured is a dump of the program as it stood in its report.
+type captured struct {
+	path        string
+	kind        string
+	tid         int
+	crash       bool   // the exception has registers and cause of the crash, not of the report
+	fatal       string // the text of a fatal error; empty if it is not known
+	annotations []minidump.Annotation
+}
+
+// findThread sets the thread that find returns. The first write of the report has passed, and the thread is about to be
+// in the second: find is called until it returns one, for a second at most.
+func (c *captured) findThread(find func() int) {
+	for try := 0; c.tid == 0 && try < 1000; try++ {
+		if c.tid = find(); c.tid == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// newWriter makes the Writer of a dump that is about the thread. It has room for the report.
+func (c *captured) newWriter(pid int, o Options, notes area) (*minidump.Writer, error) {
+	opts := o.Dump
+	opts.Thread, opts.Crash = c.tid, nil
+	opts.Annotations = append(slices.Clip(opts.Annotations), readNotes(notes)...)
+	opts.UserStreams = append(slices.Clip(opts.UserStreams), minidump.UserStream{Type: TextStream, Data: make([]byte, maxText)})
+	c.annotations = opts.Annotations
+	return minidump.NewWriter(pid, opts)
+}
+
+// write writes the dump.
+func (c *captured) write(w *minidump.Writer) error {
+	registers := "report"
+	if c.crash {
+		registers = "fault"
+	}
+	w.SetAnnotations(append(slices.Clip(c.annotations),
+		minidump.Annotation{Key: KeyKind, Value: c.kind},
+		minidump.Annotation{Key: KeyRegisters, Value: registers},
+		minidump.Annotation{Key: KeyReport, Value: strings.Repeat(" ", maxReport)}))
+	_, err := w.DumpFile(c.path)
+	return err
+}

@@ -1,0 +1,130 @@
+//go:build linux || windows
+
+package crash
+
+import (
+	"os"
+	"strings"
+
+	"minidump/stream"
+)
+
+// complete puts into the dump what the program reported after it was written, where there is room for it: the report, its
+// first words as an annotation, and the signal that the runtime made a panic of.
+func (c *captured) complete(text []byte) error {
+	f, err := os.OpenFile(c.path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	d, err := stream.Open(f, info.Size())
+	if err != nil {
+		return err
+	}
+	p := patch{f: f, d: d}
+	p.text(text)
+	p.annotation(KeyReport, c.summary(string(text)))
+	if !c.crash {
+		p.exception(causeOf(string(text), c.tid))
+	}
+	return p.err
+}
+
+// summary is the report up to its first goroutine, after the text of a fatal error, which the runtime leaves out.
+func (c *captured) summary(text string) string {
+	head := text
+	for _, end := range []string{"\n\ngoroutine ", "\ngoroutine ", "\nruntime stack:"} {
+		head, _, _ = strings.Cut(head, end)
+	}
+	head = strings.TrimSpace(head)
+	if c.fatal != "" {
+		head = strings.TrimSpace("fatal error: " + c.fatal + "\n" + head)
+	}
+	return strings.ToValidUTF8(head, "\ufffd")
+}
+
+// patch changes a dump in place. The first error stays.
+type patch struct {
+	f   *os.File
+	d   *stream.File
+	err error
+}
+
+func (p *patch) write(b []byte, at uint32) {
+	if p.err == nil {
+		_, p.err = p.f.WriteAt(b, int64(at))
+	}
+}
+
+func (p *patch) read(b []byte, at uint32) {
+	if p.err == nil {
+		_, p.err = p.f.ReadAt(b, int64(at))
+	}
+}
+
+func (p *patch) uint32(v uint32) []byte {
+	b := make([]byte, 4)
+	p.d.Order.PutUint32(b, v)
+	return b
+}
+
+// text fills TextStream, and sets its size in the directory.
+func (p *patch) text(text []byte) {
+	for i, e := range p.d.Directory {
+		if e.Type == TextStream {
+			text = text[:min(len(text), int(e.Location.DataSize))]
+			p.write(text, e.Location.RVA)
+			p.write(p.uint32(uint32(len(text))), p.d.Header.StreamDirectoryRVA+uint32(i*stream.DirectorySize)+4)
+		}
+	}
+}
+
+// annotation sets an annotation whose room is a value of maxReport bytes. CrashpadInfo (minidump_extensions.h of Crashpad): version,
+// two identifiers of 16 bytes, the location of the dictionary @36: a count, then places of key and value, each a length and
+// UTF-8 with a zero byte after it.
+func (p *patch) annotation(key, value string) {
+	loc, err := p.d.Find(stream.CrashpadInfoStream)
+	if err != nil {
+		p.err = err
+		return
+	}
+	b := make([]byte, 44)
+	p.read(b, loc.RVA)
+	dictionary := p.d.Order.Uint32(b[40:])
+	p.read(b[:4], dictionary)
+	for i := range min(p.d.Order.Uint32(b), 1<<16) {
+		p.read(b[:8], dictionary+4+8*i)
+		k, v := p.d.Order.Uint32(b), p.d.Order.Uint32(b[4:])
+		name := make([]byte, 4+len(key)+1)
+		p.read(name, k)
+		if p.err != nil || p.d.Order.Uint32(name) != uint32(len(key)) || string(name[4:4+len(key)]) != key {
+			continue
+		}
+		p.read(b[:4], v)
+		value = strings.ToValidUTF8(value[:min(len(value), int(p.d.Order.Uint32(b)))], "")
+		p.write(append([]byte(value), 0), v+4)
+		p.write(p.uint32(uint32(len(value))), v)
+		return
+	}
+}
+
+// exception says which signal it was that the runtime made a panic of. The registers stay those of the report.
+func (p *patch) exception(c *cause) {
+	loc, err := p.d.Find(stream.ExceptionStream)
+	if c == nil || err != nil {
+		return
+	}
+	b := make([]byte, stream.ExceptionSize)
+	p.read(b, loc.RVA)
+	var e stream.Exception
+	e.Get(b, p.d.Order)
+	e.Code, e.Flags, e.Address = c.code, c.flags, c.address
+	clear(e.Information[:])
+	e.NumberParameters = uint32(copy(e.Information[:], c.params))
+	e.Put(b, p.d.Order)
+	p.write(b, loc.RVA)
+}

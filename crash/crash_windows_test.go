@@ -1,0 +1,244 @@
+package crash
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+
+	"minidump/internal/scratch"
+	"minidump/stream"
+)
+
+// TestMain is also the program that crashes, and its monitor: with this variable set to a folder and a kind of crash.
+const victimVariable = "MINIDUMP_CRASH_VICTIM"
+
+func TestMain(m *testing.M) {
+	if v := os.Getenv(victimVariable); v != "" {
+		kind, dir, _ := strings.Cut(v, " ")
+		victim(dir, kind)
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func victim(dir, kind string) {
+	done := func(text string) { _ = os.WriteFile(filepath.Join(dir, "done"), []byte(text), 0o600) }
+	err := Start(Options{
+		Dir: dir, Keep: 5, Annotations: map[string]string{"version": "1.2.3"},
+		OnDump: func(path string) { done(path) }, OnEnd: func() { done("end") },
+	})
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(70)
+	}
+	if err := Start(Options{Dir: dir}); !errors.Is(err, ErrStarted) {
+		panic(err)
+	}
+	if err := SetAnnotation("user", "somebody"); err != nil {
+		panic(err)
+	}
+	for range 3 {
+		go func() { select {} }()
+	}
+	act(dir, kind)
+}
+
+// code runs machine code on a thread that Go does not know.
+func code(b ...byte) {
+	k := windows.NewLazySystemDLL("kernel32.dll")
+	at, err := windows.VirtualAlloc(0, 4096, windows.MEM_COMMIT|windows.MEM_RESERVE, windows.PAGE_EXECUTE_READWRITE)
+	if err != nil {
+		panic(err)
+	}
+	copy(unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&at))), len(b)), b)
+	h, _, err := k.NewProc("CreateThread").Call(0, 0, at, 0, 0, 0)
+	if h == 0 {
+		panic(err)
+	}
+	_, _ = windows.WaitForSingleObject(windows.Handle(h), 20000)
+}
+
+func act(dir, kind string) {
+	switch kind {
+	case "panic":
+		panic("boom")
+	case "goroutine":
+		go func() { panic("boom in a goroutine") }()
+		select {}
+	case "nil":
+		var m *struct{ big [64]int }
+		println(m.big[9])
+	case "map":
+		m := map[int]int{}
+		for range 4 {
+			go func() {
+				for j := 0; ; j++ {
+					m[j] = j
+				}
+			}()
+		}
+		select {}
+	case "unlock":
+		new(sync.Mutex).Unlock()
+	case "load":
+		if runtime.GOARCH == "386" {
+			code(0xa1, 0x30, 0x12, 0, 0, 0xc3) // mov eax, [0x1230]
+		}
+		code(0x8b, 0x04, 0x25, 0x30, 0x12, 0, 0, 0xc3)
+	case "ud2":
+		code(0x0f, 0x0b)
+	case "overflow":
+		code(0x50, 0xeb, 0xfd) // push rax; jmp to it
+	case "abort":
+		_, _, _ = windows.NewLazySystemDLL("msvcrt.dll").NewProc("abort").Call()
+	case "exit":
+		os.Exit(3)
+	case "recovered":
+		func() {
+			defer func() { _ = recover() }()
+			panic("recovered")
+		}()
+	case "dump":
+		path, r, err := Dump()
+		fmt.Println(path, r.Threads, err)
+	}
+}
+
+// crash lets a victim crash, and waits until its monitor is done. It returns the dump's path, or "end", and the exit code.
+func crash(t *testing.T, kind string) (done string, exit uint32, out string) {
+	t.Helper()
+	dir := scratch.Dir(t)
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(exe)
+	c.Env = append(os.Environ(), victimVariable+"="+kind+" "+dir)
+	var b bytes.Buffer
+	c.Stdout, c.Stderr = &b, &b
+	c.WaitDelay = 20 * time.Second
+	_ = c.Run()
+	for range 600 {
+		if b, err := os.ReadFile(filepath.Join(dir, "done")); err == nil && len(b) > 0 {
+			done = string(b)
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if done == "" {
+		t.Fatalf("%s: the monitor has not ended: %s", kind, b.String())
+	}
+	return done, uint32(c.ProcessState.ExitCode()), b.String()
+}
+
+func TestCrashes(t *testing.T) {
+	if runtime.GOARCH == "arm64" {
+		t.Skip("the victims are x86 machine code")
+	}
+	const violation = uint32(windows.STATUS_ACCESS_VIOLATION)
+	for _, c := range []struct {
+		kind      string
+		says      string // KeyKind
+		report    string // what KeyReport begins with
+		code      uint32 // of the exception
+		exit      uint32
+		registers string
+	}{
+		{"panic", "panic", "panic: boom", goPanic, 2, "report"},
+		{"goroutine", "panic", "panic: boom in a goroutine", goPanic, 2, "report"},
+		{"nil", "panic", "panic: runtime error: invalid memory address", violation, 2, "report"},
+		{"map", "fatal error", "", goPanic, 2, "report"},
+		{"unlock", "fatal error", "", goPanic, 2, "report"},
+		{"load", "exception", "", violation, violation, "fault"},
+		{"ud2", "exception", "", uint32(windows.STATUS_ILLEGAL_INSTRUCTION), uint32(windows.STATUS_ILLEGAL_INSTRUCTION), "fault"},
+		{"abort", "exception", "", 0x40000015, 3, "fault"},
+	} {
+		t.Run(c.kind, func(t *testing.T) {
+			path, exit, out := crash(t, c.kind)
+			if path == "end" {
+				t.Fatalf("no dump: %s", out)
+			}
+			if exit != c.exit {
+				t.Errorf("exit code %#x, want %#x: %s", exit, c.exit, out)
+			}
+			f, err := os.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			d, err := stream.OpenFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range stream.Problems(d) {
+				t.Errorf("problem: %s", p)
+			}
+			e, err := d.Exception()
+			if err != nil || e.Code != c.code || e.ThreadID == 0 || e.Context.DataSize == 0 {
+				t.Errorf("exception %+v, want code %#x: %v", e, c.code, err)
+			}
+			if c.kind == "load" && (e.NumberParameters != 2 || e.Information[1] != 0x1230) {
+				t.Errorf("parameters %#x", e.Information[:e.NumberParameters])
+			}
+			threads, err := d.Threads()
+			found := false
+			for _, th := range threads {
+				found = found || th.ThreadID == e.ThreadID
+			}
+			if err != nil || !found || len(threads) < 3 {
+				t.Errorf("%d threads, that of the exception among them: %v; %v", len(threads), found, err)
+			}
+			info, err := d.CrashpadInfo()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]string{}
+			for _, a := range info.Annotations {
+				got[a.Key] = a.Value
+			}
+			if got["version"] != "1.2.3" || got["user"] != "somebody" || got[KeyKind] != c.says || got[KeyRegisters] != c.registers ||
+				!strings.HasPrefix(got[KeyReport], c.report) {
+				t.Errorf("annotations %q", got)
+			}
+			text, err := d.Stream(TextStream)
+			if c.registers == "report" && (err != nil || !strings.Contains(string(text), "goroutine ")) {
+				t.Errorf("text %q: %v", text, err)
+			}
+		})
+	}
+}
+
+func TestNoCrash(t *testing.T) {
+	for kind, want := range map[string]uint32{"exit": 3, "recovered": 0} {
+		if done, exit, out := crash(t, kind); done != "end" || exit != want {
+			t.Errorf("%s: %s, exit code %d: %s", kind, done, exit, out)
+		}
+	}
+}
+
+func TestDump(t *testing.T) {
+	done, _, out := crash(t, "dump")
+	path, rest, _ := strings.Cut(strings.TrimSpace(out), " ")
+	if done != "end" || !strings.HasSuffix(rest, "<nil>") {
+		t.Fatalf("%s: %s", done, out)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := stream.OpenFile(f); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,232 @@
+package crash
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/windows"
+
+	"minidump"
+	"minidump/context"
+	target "minidump/internal/windows"
+)
+
+// monitor is the main function of the monitor. It returns the exit status. value is that of the link.
+func monitor(value string, o Options) int {
+	m := &watch{o: o}
+	if err := m.link.parse(value); err != nil {
+		return 2
+	}
+	signal.Ignore(os.Interrupt, syscall.SIGTERM)
+	mem, err := mapShared(m.link.mapping)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "crash:", err)
+		return 2
+	}
+	m.mem = mem
+	m.pipe = os.NewFile(uintptr(m.link.pipe), "crash report")
+	how := m.wait()
+	if how == ended {
+		if o.OnEnd != nil {
+			o.OnEnd()
+		}
+		return 0
+	}
+	c, err := m.capture(how)
+	if how == held {
+		_ = windows.SetEvent(m.link.done)
+	}
+	m.drain()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "crash:", err)
+		return 1
+	}
+	if err := c.complete(m.text); err != nil {
+		fmt.Fprintln(os.Stderr, "crash: add the report to "+c.path+":", err)
+	}
+	if err := prune(c.path, o.Keep); err != nil {
+		fmt.Fprintln(os.Stderr, "crash: remove old dumps:", err)
+	}
+	if o.OnDump != nil {
+		o.OnDump(c.path)
+	}
+	return 0
+}
+
+// outcome is how the program came to its end.
+type outcome int
+
+const (
+	ended    outcome = iota // without a report
+	held                    // a thread waits in a hook
+	reported                // the runtime has begun its report
+)
+
+// watch is the monitor's state.
+type watch struct {
+	o    Options
+	link link
+	mem  shared
+	pipe *os.File
+	text []byte // of the report, at most maxText
+}
+
+// wait sleeps until the program crashes or ends.
+func (m *watch) wait() outcome {
+	came := make(chan outcome, 2)
+	go func() {
+		// The first byte: the next write of the runtime then waits, as the pipe holds no more than one write.
+		b := make([]byte, 1)
+		if n, _ := m.pipe.Read(b); n > 0 {
+			m.text = append(m.text, b...)
+			came <- reported
+			return
+		}
+		came <- ended // the pipe's other end was closed
+	}()
+	go func() {
+		if e, err := windows.WaitForMultipleObjects([]windows.Handle{m.link.event, m.link.process}, false, windows.INFINITE); err == nil && e == windows.WAIT_OBJECT_0 {
+			came <- held
+			return
+		}
+		came <- ended
+	}()
+	how := <-came
+	if how != ended {
+		return how
+	}
+	return <-came // the other wait may have seen a crash; else it sees the end too
+}
+
+// drain reads the report to its end, so that the program goes on and ends.
+func (m *watch) drain() {
+	b := make([]byte, 4096)
+	for {
+		n, err := m.pipe.Read(b)
+		m.text = append(m.text, b[:min(n, maxText-len(m.text))]...)
+		if err != nil || n == 0 {
+			return
+		}
+	}
+}
+
+// capture writes the dump of the program, which stands still.
+func (m *watch) capture(how outcome) (*captured, error) {
+	dir, err := folder(m.o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &captured{path: newName(dir, m.link.pid), kind: "exception"}
+	crash := minidump.CrashContext{ProcessID: m.link.pid}
+	if c.crash = how == held; c.crash {
+		r := m.mem.report()
+		c.tid, crash.ExceptionPointers = int(r.Thread), r.Pointers
+	} else {
+		m.begin()
+		c.kind = kindOf(string(m.text))
+		c.findThread(func() int { return writing(m.link.pid) })
+		crash.ExceptionCode = goPanic
+	}
+	crash.ThreadID = c.tid
+	w, err := c.newWriter(m.link.pid, m.o, m.mem.notes())
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	x, err := w.ReadCrash(crash)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "crash:", err) // the dump then has the thread's own registers
+	}
+	w.SetCrash(x)
+	return c, c.write(w)
+}
+
+// kindLength is the length of the longest text of kinds.
+const kindLength = 10
+
+// undecided reports whether a report that begins with text can be of several kinds yet.
+func undecided(text string) bool {
+	for _, k := range kinds {
+		if len(text) < len(k.text) && strings.HasPrefix(k.text, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// begin reads the report until its kind shows. The program stays in it.
+func (m *watch) begin() {
+	b := make([]byte, 1)
+	for len(m.text) < kindLength && undecided(string(m.text)) {
+		n, err := m.pipe.Read(b)
+		m.text = append(m.text, b[:n]...)
+		if err != nil || n == 0 {
+			return
+		}
+	}
+}
+
+// goPanic is the exception code of a panic that no exception raised: "Go" in the low bytes, in the form of a code that
+// RaiseException makes for an application (bit 29).
+const goPanic = 0xe0000000 | 'G'<<8 | 'o'
+
+// writing returns the thread of a process that is in NtWriteFile; 0 if there is none. The library lies at the same address in
+// every process of the same width.
+func writing(pid int) (tid int) {
+	write := windows.NewLazySystemDLL("ntdll.dll").NewProc("NtWriteFile")
+	if write.Find() != nil {
+		return 0
+	}
+	p := new(target.Process)
+	if p.Open(pid) != nil {
+		return 0
+	}
+	defer p.Close()
+	b := make([]byte, p.ContextSize())
+	list, t := new(target.Threads), new(target.Thread)
+	list.Begin(p)
+	defer list.End()
+	for last := syscall.Handle(0); ; {
+		h, errno := list.Next()
+		if last != 0 {
+			syscall.CloseHandle(last)
+		}
+		if last = h; h == 0 || errno != 0 {
+			return tid
+		}
+		if tid == 0 && t.Basic(h) == 0 && inCall(p, h, b, write.Addr()) {
+			tid = int(t.ID)
+		}
+	}
+}
+
+// inCall reports whether a thread stands in the stub of a system call at an address.
+func inCall(p *target.Process, h syscall.Handle, b []byte, stub uintptr) bool {
+	const stubSize = 64 // at most
+	if _, errno := target.SuspendThread(h); errno != 0 {
+		return false
+	}
+	defer func() { _ = target.ResumeThread(h) }()
+	if errno := p.Context(h, b); errno != 0 {
+		return false
+	}
+	pc := target.ContextPC(context.Native, b)
+	return pc >= uint64(stub) && pc-uint64(stub) < stubSize
+}
+
+// causeOf returns what a report says of an exception that the runtime made a panic of; nil if it has none.
+func causeOf(text string, _ int) *cause {
+	l, ok := findSignal(text)
+	var code uint32
+	if _, err := fmt.Sscanf(l.name, "0x%x", &code); !ok || err != nil {
+		return nil
+	}
+	c := &cause{code: code, address: l.pc}
+	if code == uint32(windows.STATUS_ACCESS_VIOLATION) || code == uint32(windows.STATUS_IN_PAGE_ERROR) {
+		c.params = []uint64{l.code, l.addr}
+	}
+	return c
+}

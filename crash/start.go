@@ -1,0 +1,81 @@
+//go:build linux || windows
+
+package crash
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"runtime/debug"
+	"slices"
+	"sync"
+
+	"minidump"
+)
+
+// variable is an environment variable that makes Start be the monitor. Its value is for function monitor.
+const variable = "MINIDUMP_CRASH_MONITOR"
+
+// running is what Start has started.
+var running struct {
+	sync.Mutex
+	on      bool
+	o       Options
+	notes   area
+	slot    int
+	current map[string]string
+}
+
+// Start starts the monitor of this program. Call it first in main: in the monitor, which is the same program, it does not
+// return. It sets the runtime's crash output (debug.SetCrashOutput): a program that sets another one is not seen any
+// more. An error means that there is no monitor, and that nothing has changed.
+func Start(o Options) error {
+	if value, ok := os.LookupEnv(variable); ok {
+		os.Exit(monitor(value, o))
+	}
+	running.Lock()
+	defer running.Unlock()
+	if running.on {
+		return ErrStarted
+	}
+	var err error
+	if o.Dir, err = folder(o.Dir); err != nil {
+		return fmt.Errorf("crash: %w", err)
+	}
+	notes, err := start()
+	if err != nil {
+		return fmt.Errorf("crash: start the monitor: %w", err)
+	}
+	if o.RaiseTraceback && os.Getenv("GOTRACEBACK") == "none" {
+		debug.SetTraceback("single")
+	}
+	running.on, running.o, running.notes = true, o, notes
+	running.current = maps.Clone(o.Annotations)
+	if running.current == nil {
+		running.current = map[string]string{}
+	}
+	return writeNotes()
+}
+
+// Dump writes a dump of the running program, which goes on, to the folder of Start, and returns its path. See
+// minidump.DumpSelf for how. If there is a path besides the error, the dump was written, and old ones were not removed.
+func Dump() (path string, r minidump.Result, err error) {
+	running.Lock()
+	defer running.Unlock()
+	if !running.on {
+		return "", r, errors.New("crash: Dump before Start")
+	}
+	o := running.o.Dump
+	for _, k := range slices.Sorted(maps.Keys(running.current)) {
+		o.Annotations = append(o.Annotations[:len(o.Annotations):len(o.Annotations)], minidump.Annotation{Key: k, Value: running.current[k]})
+	}
+	path = newName(running.o.Dir, os.Getpid())
+	if r, err = minidump.DumpSelfFile(path, o); err != nil {
+		return "", r, err
+	}
+	if err := prune(path, running.o.Keep); err != nil {
+		return path, r, fmt.Errorf("crash: remove old dumps: %w", err)
+	}
+	return path, r, nil
+}

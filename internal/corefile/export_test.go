@@ -1,0 +1,10 @@
+package corefile
+
+// Bounds that tests hold.
+const (
+	MaxImageReads = maxImageReads
+	MaxName       = maxName
+)
+
+// NumNotes returns how many notes of the file are kept.
+func (c *Notes) NumNotes() int { return c.notes.N }

@@ -1,0 +1,476 @@
+package darwin
+
+import (
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+
+	"minidump/internal/arena"
+	"minidump/internal/errtext"
+	"minidump/internal/goruntime"
+	"minidump/internal/snapshot"
+	"minidump/mach"
+	"minidump/macho"
+)
+
+// Source is a task as the source of snapshots: another one, or the one that it runs in. All memory that it needs it
+// takes in Init.
+//
+// Another task is suspended as a whole. If the dumper ends before it resumes the task, the kernel does so.
+//
+// In the own task each thread except the calling one is suspended. Until they are resumed nothing is allocated, the
+// goroutine stays on its thread and is not preempted, because a suspended thread may hold a lock of the Go runtime.
+// Therefore they go on before the dump is written, in mode full too: then the stacks are those that were captured, and
+// the rest of the memory is read while the threads run.
+type Source struct {
+	task  mach.Port
+	owned bool // the right to task is given back by Close
+	own   bool // the task is the one that runs this code
+	pid   int32
+
+	mem      memory
+	facts    facts
+	image    macho.Reader
+	scratch  []byte
+	regs     registers
+	path     []byte // of one image
+	entries  arena.Span
+	list     imageList
+	dumper   uint64 // the id of the thread that dumps, of the own task; 0: another task
+	gostacks goruntime.Stacks
+
+	annotations []foundAnnotation
+	fds         []mach.ProcFDInfo
+	vnode       mach.VnodeFDInfoWithPath
+	socket      mach.SocketFDInfo
+
+	self    registers // of the own task's dumping thread, where it dumps
+	failure error     // of the capture
+
+	stopped bool
+	since   time.Time
+	held    []mach.Port // the own task's threads that were suspended
+	threads mach.Threads
+}
+
+const (
+	scratchSize = 32 << 10
+	maxHeld     = 4096 // threads of the own task
+	maxFDs      = 16384
+)
+
+// Init prepares dumps of process pid. The error wraps snapshot.ErrNoProcess or snapshot.ErrPermission.
+func (l *Source) Init(pid int) (buf []byte, err error) {
+	if pid == os.Getpid() {
+		return l.InitTask(mach.TaskSelf(), false)
+	}
+	task, kr := mach.TaskForPID(pid)
+	if kr != mach.KERN_SUCCESS {
+		kind := snapshot.ErrPermission
+		if syscall.Kill(pid, 0) == syscall.ESRCH {
+			kind = snapshot.ErrNoProcess
+		}
+		return nil, errtext.Wrap(snapshot.AlsoError(kind, kr), "minidump: task_for_pid of pid ", pid)
+	}
+	if buf, err = l.InitTask(task, true); err != nil {
+		mach.PortDeallocate(task)
+	}
+	return buf, err
+}
+
+// InitTask prepares dumps of a task whose port the caller has. With give, Close gives that right back.
+func (l *Source) InitTask(task mach.Port, give bool) (buf []byte, err error) {
+	pid, kr := mach.PIDForTask(task)
+	if kr != mach.KERN_SUCCESS {
+		return nil, errtext.Wrap(snapshot.AlsoError(snapshot.ErrNoProcess, kr), "minidump: pid_for_task of port ",
+			uint32(task))
+	}
+	*l = Source{task: task, owned: give, pid: int32(pid), own: pid == os.Getpid()}
+	l.mem = memory{task: task, page: uint64(os.Getpagesize())}
+	l.scratch = make([]byte, scratchSize)
+	l.image.Init(l.scratch)
+	l.path = make([]byte, mach.MAXPATHLEN)
+	l.annotations = make([]foundAnnotation, 0, maxAnnotations)
+	l.fds = make([]mach.ProcFDInfo, maxFDs)
+	if l.own {
+		l.held = make([]mach.Port, 0, maxHeld)
+	}
+	l.facts.read()
+	if err := l.gostacks.Reserve(); err != nil {
+		return nil, err
+	}
+	return make([]byte, encoderBuffer), nil
+}
+
+// encoderBuffer is how many bytes the encoder's buffer has.
+const encoderBuffer = 32 << 10
+
+// Close gives back what the Source has.
+func (l *Source) Close() error {
+	l.resume(nil)
+	l.gostacks.Release()
+	if l.owned {
+		mach.PortDeallocate(l.task)
+	}
+	l.task, l.owned = 0, false
+	return nil
+}
+
+// Process returns the process and the name of its program, which allocates.
+func (l *Source) Process() (int, string) {
+	var b mach.ProcBSDInfo
+	if b.Read(int(l.pid)) != nil {
+		return int(l.pid), ""
+	}
+	return int(l.pid), string(b.Comm())
+}
+
+// Memory reads the task's memory.
+func (l *Source) Memory() snapshot.Memory { return &l.mem }
+
+// FirstLook records in s what no dump changes, and keeps it there.
+func (l *Source) FirstLook(s *snapshot.Snapshot) error {
+	s.System.Info = l.facts.system(isARM64, isIOS)
+	if !isARM64 {
+		c := l.facts.x86()
+		c.Put(s.System.Info.CPU[:], order)
+	}
+	s.System.CSD = s.Put(l.facts.build[:l.facts.buildLen])
+	s.Bytes.Keep()
+	s.Target = snapshot.Target{Arch: Arch, Order: order, PageSize: l.mem.page}
+	s.Proc.PID = l.pid
+	s.Numbers = numbers{}
+	if im := l.main(); im == nil {
+		return errtext.Wrap(snapshot.ErrUnsupported, "minidump: pid ", l.pid,
+			" runs no program for this processor, or none yet")
+	}
+	return nil
+}
+
+// main opens the header of the main program, and returns nil if there is none for this processor.
+func (l *Source) main() *macho.Image {
+	if !l.readList() {
+		return nil
+	}
+	for i := uint32(0); i < l.list.count; i++ {
+		e := l.scratch[:imageInfoSize]
+		if l.mem.Read(l.list.array+uint64(i)*imageInfoSize, e) < imageInfoSize {
+			return nil
+		}
+		at := imageAt(e, 0).load
+		if l.image.OpenMemory(&l.mem, at) && l.image.Image.Header.FileType == macho.MH_EXECUTE {
+			if l.image.Image.Header.CPU != cpuType {
+				return nil
+			}
+			return &l.image.Image
+		}
+	}
+	return nil
+}
+
+// IsGo reports whether Go's linker made the main program: it has the section __go_buildinfo.
+func (l *Source) IsGo(s *snapshot.Snapshot) bool {
+	if l.main() == nil {
+		return false
+	}
+	_, ok := l.image.Section("__DATA", "__go_buildinfo")
+	return ok
+}
+
+// Capture fills s with what must be seen at one moment. Then it lets the task go on, except another one in mode full.
+func (l *Source) Capture(s *snapshot.Snapshot) error {
+	s.Target = snapshot.Target{Arch: Arch, Order: order, PageSize: l.mem.page}
+	s.Proc.PID, s.Proc.IsGo = l.pid, l.IsGo(s)
+	if !l.own {
+		return l.capture(s)
+	}
+	// A suspended thread may have asked this one to stop, for the garbage collector, and would never let it go on.
+	procPin()
+	growStack()
+	callCapture(&l.self, l, s)
+	procUnpin()
+	if l.failure == nil && s.Want.Mode == snapshot.ModeFull {
+		l.mem.captured = s
+	}
+	return l.failure
+}
+
+// captureOwn is called by callCapture, which has filled l.self.
+//
+//lint:ignore U1000 the caller is assembly
+func captureOwn(l *Source, s *snapshot.Snapshot) {
+	l.self.finish(&l.mem, l.scratch)
+	l.failure = l.capture(s)
+}
+
+func (l *Source) capture(s *snapshot.Snapshot) error {
+	if l.own { // moved to another thread the goroutine would stand on one that it has suspended
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+	}
+	if err := l.suspend(s); err != nil {
+		return err
+	}
+	l.readRegions(s)
+	l.readThreads(s)
+	l.captureList(s)
+	l.gostacks.Find(s, &l.mem)
+	s.CaptureMemory(&l.mem)
+	if l.own || s.Want.Mode != snapshot.ModeFull {
+		l.resume(s)
+	}
+	return nil
+}
+
+// suspend stops the threads.
+func (l *Source) suspend(s *snapshot.Snapshot) error {
+	l.since = time.Now()
+	if l.own {
+		self := mach.ThreadSelf()
+		defer mach.PortDeallocate(self)
+		l.dumper = mach.ThreadID()
+		l.suspendOthers(s, self)
+		l.stopped = true
+		return nil
+	}
+	if kr := mach.TaskSuspend(l.task); kr != mach.KERN_SUCCESS {
+		return errtext.Wrap(snapshot.AlsoError(snapshot.ErrNoProcess, kr), "minidump: task_suspend of pid ", l.pid)
+	}
+	l.stopped = true
+	var kr mach.KernReturn
+	if l.threads, kr = mach.TaskThreads(l.task); kr != mach.KERN_SUCCESS {
+		s.Soft(snapshot.OpListThreads, int32(kr), 0, 0)
+	}
+	return nil
+}
+
+// growStack makes the goroutine's stack as large as a dump can need, so that it does not grow, which takes locks of the
+// Go runtime, while a suspended thread may have those.
+//
+//go:noinline
+func growStack() byte {
+	var b [64 << 10]byte
+	return b[os.Getpagesize()&1]
+}
+
+// suspendOthers suspends each thread of the own task but self. While a listing brings new ones, which a thread has
+// started before it was suspended, the list is read again.
+func (l *Source) suspendOthers(s *snapshot.Snapshot, self mach.Port) {
+	l.held = l.held[:0]
+	for round := 0; round < 16; round++ {
+		l.threads.Release()
+		var kr mach.KernReturn
+		if l.threads, kr = mach.TaskThreads(l.task); kr != mach.KERN_SUCCESS {
+			s.Soft(snapshot.OpListThreads, int32(kr), 0, 0)
+			return
+		}
+		fresh := false
+		for _, p := range l.threads.Ports() {
+			if p == self || l.holds(p) {
+				continue
+			}
+			if len(l.held) == cap(l.held) {
+				s.Soft(snapshot.OpTruncated, 0, 0, 0)
+				return
+			}
+			if kr := mach.ThreadSuspend(p); kr != mach.KERN_SUCCESS {
+				continue // it has ended
+			}
+			// A right of its own: the list's is given back before the thread is resumed.
+			if kr := mach.PortModRefs(p, mach.MACH_PORT_RIGHT_SEND, 1); kr != mach.KERN_SUCCESS {
+				mach.ThreadResume(p)
+				continue
+			}
+			l.held = append(l.held, p)
+			fresh = true
+		}
+		if !fresh {
+			return
+		}
+	}
+}
+
+func (l *Source) holds(p mach.Port) bool {
+	for _, h := range l.held {
+		if h == p {
+			return true
+		}
+	}
+	return false
+}
+
+// resume lets the task go on. It may be called again. s may be nil.
+func (l *Source) resume(s *snapshot.Snapshot) {
+	l.threads.Release()
+	if !l.stopped {
+		return
+	}
+	l.stopped = false
+	if l.own {
+		for _, p := range l.held {
+			mach.ThreadResume(p)
+			mach.PortDeallocate(p)
+		}
+		l.held = l.held[:0]
+	} else {
+		mach.TaskResume(l.task)
+	}
+	if s != nil {
+		s.Pause = time.Since(l.since)
+	}
+}
+
+// Release lets the task go on.
+func (l *Source) Release(s *snapshot.Snapshot) error {
+	l.resume(s)
+	l.mem.captured = nil
+	return nil
+}
+
+// readThreads records the threads, and decides which one the dump is about: the first, unless the caller named one. The
+// own task's dumping thread is left out, unless the dump is about it.
+func (l *Source) readThreads(s *snapshot.Snapshot) {
+	first := int32(0)
+	for _, p := range l.threads.Ports() {
+		var id mach.ThreadIdentifierInfo
+		if kr := id.Read(p); kr != mach.KERN_SUCCESS {
+			s.Soft(snapshot.OpRegisters, int32(kr), 0, 0)
+			continue
+		}
+		tid := int32(uint32(id.ThreadID))
+		dumper := l.own && id.ThreadID == l.dumper
+		if dumper && tid != s.Want.Thread {
+			continue
+		}
+		t := s.Threads.Add()
+		if t == nil {
+			s.Soft(snapshot.OpTruncated, 0, tid, 0)
+			break
+		}
+		if t.TID = tid; first == 0 {
+			first = tid
+		}
+		l.readThread(s, t, p, id.ThreadHandle, dumper)
+	}
+	s.Blame(first, nil)
+	if s.Crash.Code == noCrash {
+		s.Crash.Code = dumpRequested
+	}
+	s.AddBlamed(snapshot.OpListThreads, int32(mach.KERN_TERMINATED))
+}
+
+// noCrash is what Blame sets for a dump without a crash: MD_EXCEPTION_CODE_LIN_DUMP_REQUESTED.
+const noCrash = 0xffffffff
+
+func (l *Source) readThread(s *snapshot.Snapshot, t *snapshot.Thread, p mach.Port, tsd uint64, dumper bool) {
+	var x mach.ThreadExtendedInfo
+	if kr := x.Read(p); kr != mach.KERN_SUCCESS {
+		s.Soft(snapshot.OpName, int32(kr), t.TID, 0)
+	} else if name := x.Name(); len(name) > 0 {
+		t.Name = s.Put(name)
+	}
+	r := &l.regs
+	if dumper {
+		r = &l.self
+	} else if kr := r.readGP(p); kr != mach.KERN_SUCCESS {
+		s.Soft(snapshot.OpRegisters, int32(kr), t.TID, 0)
+		t.State = snapshot.ThreadNoRegisters
+		return
+	}
+	t.State = snapshot.ThreadStopped
+	t.PC, t.SP, t.HasSP = r.pc(), r.sp(), true
+	var b []byte
+	if t.GP, b = s.Bytes.Alloc(gpSize); b == nil {
+		s.Soft(snapshot.OpTruncated, 0, t.TID, 0)
+		return
+	}
+	r.putGP(b, tsd)
+	if dumper {
+		// A function call keeps no floating-point register.
+	} else if kr := r.readFP(p); kr != mach.KERN_SUCCESS {
+		s.Soft(snapshot.OpFPRegisters, int32(kr), t.TID, 0)
+	} else if t.FP, b = s.Bytes.Alloc(fpSize); b != nil {
+		r.putFP(b)
+	}
+	s.CheckContext(t)
+}
+
+// numbers says that the numbers of a task's soft errors are kern_return_t.
+type numbers struct{}
+
+func (numbers) Text(n int32) string { return mach.KernReturn(n).String() }
+func (numbers) Err(n int32) error   { return mach.KernReturn(n) }
+
+// maxDepth is how many maps within maps are descended into. The shared region of macOS is one within the task's.
+const maxDepth = 1024
+
+// readRegions records the memory map. Regions of one stack become one mapping.
+func (l *Source) readRegions(s *snapshot.Snapshot) {
+	var info mach.VMRegionSubmapInfo64
+	var last *snapshot.Mapping
+	lastTag := uint32(0)
+	for at := uint64(0); ; {
+		start, size, depth, kr := mach.VMRegionRecurse(l.task, at, maxDepth, &info)
+		if kr != mach.KERN_SUCCESS {
+			if kr != mach.KERN_INVALID_ADDRESS || at == 0 {
+				s.Soft(snapshot.OpParseMaps, int32(kr), 0, at)
+			}
+			return
+		}
+		end := start + size
+		if size == 0 || end < start || start < at {
+			return
+		}
+		at = end
+		perm := permissions(info.Protection, info.ShareMode)
+		if last != nil && last.End == start && last.Perm == perm && lastTag == mach.VM_MEMORY_STACK &&
+			info.UserTag == mach.VM_MEMORY_STACK {
+			last.End = end
+			continue
+		}
+		m := s.Mappings.Add()
+		if m == nil {
+			s.Soft(snapshot.OpTruncated, 0, 0, start)
+			return
+		}
+		*m = snapshot.Mapping{Start: start, End: end, Offset: info.Offset(), Perm: perm}
+		last, lastTag = m, info.UserTag
+		if s.Want.Mode == snapshot.ModeFull {
+			l.addFull(s, m, &info, depth)
+		}
+	}
+}
+
+func permissions(prot int32, share uint8) (perm uint8) {
+	if prot&mach.VM_PROT_READ != 0 {
+		perm |= snapshot.PermRead
+	}
+	if prot&mach.VM_PROT_WRITE != 0 {
+		perm |= snapshot.PermWrite
+	}
+	if prot&mach.VM_PROT_EXECUTE != 0 {
+		perm |= snapshot.PermExec
+	}
+	if share == mach.SM_SHARED || share == mach.SM_TRUESHARED || share == mach.SM_SHARED_ALIASED {
+		perm |= snapshot.PermShared
+	}
+	return perm
+}
+
+// addFull notes a region for mode full, unless it is memory that nothing has touched, or a part of the shared cache
+// that no program changes: some gigabytes that every Mac of that version has as a file.
+func (l *Source) addFull(s *snapshot.Snapshot, m *snapshot.Mapping, info *mach.VMRegionSubmapInfo64, depth uint32) {
+	switch {
+	case m.Perm&snapshot.PermRead == 0,
+		depth > 0 && m.Perm&snapshot.PermWrite == 0,
+		info.ExternalPager == 0 && info.PagesResident == 0 && info.PagesSwappedOut == 0 && info.ShareMode == mach.SM_EMPTY:
+		return
+	}
+	r := s.Full.Add()
+	if r == nil {
+		s.Soft(snapshot.OpTruncated, 0, 0, m.Start)
+		return
+	}
+	*r = snapshot.MemoryRange{Start: m.Start, Size: m.End - m.Start}
+}

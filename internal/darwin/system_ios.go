@@ -1,0 +1,5 @@
+//go:build ios
+
+package darwin
+
+const isIOS = true

@@ -1,0 +1,5 @@
+//go:build darwin && !ios
+
+package darwin
+
+const isIOS = false

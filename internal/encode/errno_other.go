@@ -1,0 +1,7 @@
+//go:build !linux
+
+package encode
+
+// errnoText returns the same text for every number: those in soft errors are Linux's, and this system has no texts for
+// them.
+func errnoText(int32) string { return "error" }

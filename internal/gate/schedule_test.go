@@ -1,0 +1,114 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// spans runs stages that last some seconds each and returns when each started and ended.
+func spans(t *testing.T, capacity int, seconds map[string]int, list []*stage) map[string][2]int {
+	t.Helper()
+	got := map[string][2]int{}
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var mu sync.Mutex
+		schedule(list, capacity, func(s *stage) {
+			began := time.Since(start)
+			time.Sleep(time.Duration(seconds[s.name]) * time.Second)
+			mu.Lock()
+			defer mu.Unlock()
+			got[s.name] = [2]int{int(began.Seconds()), int(time.Since(start).Seconds())}
+		})
+	})
+	return got
+}
+
+func TestSchedule(t *testing.T) {
+	seconds := map[string]int{"tools": 10, "setup": 25, "unit": 10, "vm-a": 20, "vm-b": 25, "late": 10, "fuzz": 10, "last": 5}
+	got := spans(t, 2, seconds, []*stage{
+		{name: "tools", processors: 1},
+		{name: "setup", processors: 1},
+		{name: "unit", after: []string{"tools", "absent"}}, // takes all
+		{name: "vm-a", processors: 1, after: []string{"setup"}},
+		{name: "vm-b", processors: 1, after: []string{"setup"}},
+		{name: "late", processors: 1, after: []string{"vm-a"}},
+		{name: "fuzz", processors: 9}, // wants more than there are: takes all
+		{name: "last", processors: 1},
+	})
+	want := map[string][2]int{
+		"tools": {0, 10}, "setup": {0, 25},
+		"unit": {25, 35}, // alone, and what is below it waits
+		"vm-a": {35, 55}, "vm-b": {35, 60},
+		"late": {55, 65},
+		"fuzz": {65, 75}, // not overtaken by last, for which there was room at 60
+		"last": {75, 80},
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("stages ran at %v, want %v", got, want)
+	}
+}
+
+// TestScheduleOneProcessor holds that stages that want more than there is get their turn.
+func TestScheduleOneProcessor(t *testing.T) {
+	seconds := map[string]int{"a": 1, "b": 1, "c": 1}
+	got := spans(t, 1, seconds, []*stage{{name: "a"}, {name: "b", processors: 1}, {name: "c", processors: 2}})
+	if want := map[string][2]int{"a": {0, 1}, "b": {1, 2}, "c": {2, 3}}; !maps.Equal(got, want) {
+		t.Errorf("stages ran at %v, want %v", got, want)
+	}
+}
+
+func TestChoose(t *testing.T) {
+	names := func(args ...string) []string {
+		t.Helper()
+		list, err := choose(stages(), args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, s := range list {
+			names = append(names, s.name)
+		}
+		return names
+	}
+	if got := names("--quick"); !slices.Equal(got, quick) {
+		t.Errorf("--quick is %q, want %q", got, quick)
+	}
+	if got := names("vm"); len(got) != len(machines)+2 || !slices.Equal(got[:3], []string{"tools", "vm-setup", "vm-arm64"}) {
+		t.Errorf("vm is %q", got)
+	}
+	if got, want := names("unit", "gofmt"), []string{"tools", "gofmt", "unit"}; !slices.Equal(got, want) {
+		t.Errorf("two stages: %q, want %q", got, want)
+	}
+	var want []string
+	for _, s := range stages() {
+		if s.name != "vet-host" && !s.byName {
+			want = append(want, s.name)
+		}
+	}
+	if got := names(); !slices.Equal(got, want) || len(got) < 20 {
+		t.Errorf("all stages: %q, want %q", got, want)
+	}
+	if _, err := choose(stages(), []string{"nosuch"}); err == nil {
+		t.Error("a stage that is not there was taken")
+	}
+}
+
+// TestStageTable holds that names are unique and that no stage waits for one that is not there.
+func TestStageTable(t *testing.T) {
+	seen := map[string]bool{}
+	for _, s := range stages() {
+		if seen[s.name] {
+			t.Errorf("two stages are called %s", s.name)
+		}
+		for _, name := range s.after {
+			if !seen[name] {
+				t.Errorf("%s comes after %s, which is not above it in the table", s.name, name)
+			}
+		}
+		seen[s.name] = true
+	}
+}

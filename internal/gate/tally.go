@@ -1,0 +1,265 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// counts are the results of tests; a test and each of its subtests count.
+type counts struct{ Passed, Failed, Skipped int }
+
+func (c *counts) add(d counts) {
+	c.Passed += d.Passed
+	c.Failed += d.Failed
+	c.Skipped += d.Skipped
+}
+
+func (c counts) String() string {
+	return fmt.Sprintf("%d passed, %d failed, %d skipped", c.Passed, c.Failed, c.Skipped)
+}
+
+// failure is one failed test, or a package that failed without one, and what it printed.
+type failure struct{ Name, Output string }
+
+// tally collects the results of one or more runs of go test. The zero tally is ready for use.
+type tally struct {
+	counts
+	Failures []failure
+	Skips    map[string]int // how often a test was skipped, by the reason it printed
+}
+
+// add takes over the results of another run.
+func (t *tally) add(u *tally) {
+	t.counts.add(u.counts)
+	t.Failures = append(t.Failures, u.Failures...)
+	for reason, n := range u.Skips {
+		t.skip(reason, n)
+	}
+}
+
+func (t *tally) skip(reason string, n int) {
+	if t.Skips == nil {
+		t.Skips = map[string]int{}
+	}
+	t.Skips[reason] += n
+}
+
+// lacking is how our tests say that they need a program that is not there.
+var lacking = regexp.MustCompile(`(?:^|[\s:])(\S+) is missing`)
+
+// skips is a table of the missing tools and the number of tests each of them cost, empty if none was missing.
+func (t *tally) skips() string {
+	tools, others := map[string]int{}, 0
+	for reason, n := range t.Skips {
+		if m := lacking.FindStringSubmatch(reason); m != nil {
+			tools[m[1]] += n
+		} else {
+			others += n
+		}
+	}
+	if len(tools) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	fmt.Fprintln(&b, "skipped for a missing tool:")
+	for _, tool := range slices.Sorted(maps.Keys(tools)) {
+		fmt.Fprintf(&b, "  %4d  %s\n", tools[tool], tool)
+	}
+	if others > 0 {
+		fmt.Fprintf(&b, "  %4d  for other reasons, which go test -v prints\n", others)
+	}
+	return b.String()
+}
+
+// event is a line of go test -json: see go doc test2json and, for the build events, go help buildjson.
+type event struct {
+	Action     string
+	Package    string
+	ImportPath string // of a build event
+	Test       string
+	Output     string
+}
+
+// maxOutput is how much of the output of one test is kept, in bytes: its end.
+const maxOutput = 64 << 10
+
+// reader turns the events of one go test into a tally and readable output.
+type reader struct {
+	tally   *tally
+	out     eventWriter
+	printed map[[2]string]*bytes.Buffer // what a package and test printed, until its result is known
+	failed  map[string]int              // failed tests of a package
+}
+
+// eventWriter is where output of tests goes: to a log, or to a person.
+type eventWriter interface {
+	// line is output of a test, as it comes.
+	line(e event)
+	// result is the end of a test, or of a package if e.Test is empty, with all that it printed itself.
+	result(e event, printed string)
+}
+
+// read consumes events until r ends. What is no event, such as the messages of the go command itself, is output.
+func (t *tally) read(r io.Reader, out eventWriter) error {
+	s := reader{tally: t, out: out, printed: map[[2]string]*bytes.Buffer{}, failed: map[string]int{}}
+	lines := bufio.NewReaderSize(r, 64<<10)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if len(line) > 0 {
+			var e event
+			if json.Unmarshal(line, &e) != nil || e.Action == "" {
+				e = event{Action: "output", Output: string(line)}
+			}
+			s.event(e)
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (s *reader) event(e event) {
+	key := [2]string{e.Package, e.Test}
+	switch e.Action {
+	case "output", "build-output":
+		if e.Package == "" {
+			key[0] = e.ImportPath
+		}
+		b := s.printed[key]
+		if b == nil {
+			b = &bytes.Buffer{}
+			s.printed[key] = b
+		}
+		b.WriteString(e.Output)
+		if excess := b.Len() - maxOutput; excess > 0 {
+			b.Next(excess)
+		}
+		s.out.line(e)
+	case "pass", "fail", "skip":
+		printed := ""
+		if b := s.printed[key]; b != nil {
+			printed = b.String()
+			delete(s.printed, key)
+		}
+		s.result(e, printed)
+		s.out.result(e, printed)
+	case "build-fail":
+		b := s.printed[[2]string{e.ImportPath}]
+		if b != nil {
+			s.tally.Failures = append(s.tally.Failures, failure{"build of " + e.ImportPath, b.String()})
+			delete(s.printed, [2]string{e.ImportPath})
+		}
+	}
+}
+
+func (s *reader) result(e event, printed string) {
+	t := s.tally
+	switch {
+	case e.Action == "pass" && e.Test != "":
+		t.Passed++
+	case e.Action == "skip" && e.Test != "":
+		t.Skipped++
+		t.skip(reason(printed), 1)
+	case e.Action == "fail" && e.Test != "":
+		t.Failed++
+		s.failed[e.Package]++
+		t.Failures = append(t.Failures, failure{e.Package + " " + e.Test, printed})
+	case e.Action == "fail" && s.failed[e.Package] == 0: // did not build, or ended by itself
+		t.Failed++
+		t.Failures = append(t.Failures, failure{e.Package, printed})
+	}
+}
+
+var position = regexp.MustCompile(`^\s*\S+\.go:\d+: `)
+
+// reason is what a skipped test printed last, without the position in its source.
+func reason(printed string) string {
+	last := ""
+	for line := range strings.Lines(printed) {
+		if text := strings.TrimSpace(line); text != "" && !marker(text) {
+			last = position.ReplaceAllString(line, "")
+		}
+	}
+	if last = strings.TrimSpace(last); last == "" {
+		return "no reason"
+	}
+	return last
+}
+
+// marker reports whether a line is the testing package's own.
+func marker(line string) bool {
+	return strings.HasPrefix(line, "=== ") || strings.HasPrefix(line, "--- ")
+}
+
+// goTest runs go test -json, by a wrapper if there is one, counts in t, and writes the readable output. The error is that
+// of the go command, which is there too if a test failed.
+func goTest(ctx context.Context, t *tally, wrapper, env []string, out eventWriter, args ...string) error {
+	argv := slices.Concat(wrapper, []string{"go", "test", "-json"}, args)
+	cmd := command(ctx, env, argv[0], argv[1:]...)
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	cmd.Stdout, cmd.Stderr = w, w
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
+		r.Close()
+		return err
+	}
+	err = t.read(r, out)
+	r.Close()
+	if e := cmd.Wait(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// command is exec.CommandContext with more environment (K=V; the last one of a name counts) and a gentle end.
+func command(ctx context.Context, env []string, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 20 * time.Second
+	return cmd
+}
+
+// logger writes all output as it comes, as go test -v does.
+type logger struct{ io.Writer }
+
+func (l logger) line(e event)         { io.WriteString(l, e.Output) }
+func (l logger) result(event, string) {}
+
+// printer writes what go test writes without -v: a line for a package, and what failed tests printed.
+type printer struct{ io.Writer }
+
+func (p printer) line(e event) {
+	if e.Package == "" {
+		io.WriteString(p, e.Output)
+	}
+}
+
+func (p printer) result(e event, printed string) {
+	if e.Test != "" && e.Action != "fail" {
+		return
+	}
+	for line := range strings.Lines(printed) {
+		if !strings.HasPrefix(line, "=== ") && line != "PASS\n" {
+			io.WriteString(p, line)
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// oldestGo is the language of the module, and the older of the two releases of Go that are supported. The tests also run
+// with the newest patch of each.
+const oldestGo = "1.26"
+
+var releases = []string{"go1.26.11", "go1.27.4"}
+
+// testUnit is the README's test command, one package at a time: several measure time, or make the kernel write cores.
+func testUnit(j *job) error { return j.test(nil, "-p", "1", "-timeout", "20m", "./...") }
+
+// otherReleases are the supported releases of Go that are not this machine's: at least one.
+func otherReleases() []string {
+	return slices.DeleteFunc(slices.Clone(releases), func(r string) bool {
+		minor := r[:strings.LastIndexByte(r, '.')]
+		return runtime.Version() == minor || strings.HasPrefix(runtime.Version(), minor+".")
+	})
+}
+
+// testReleases runs the same tests with the supported releases of Go that are not this machine's.
+func testReleases(j *job) error {
+	others := otherReleases()
+	j.note = strings.Join(others, ", ")
+	var errs []error
+	for _, r := range others {
+		errs = append(errs, j.test([]string{"GOTOOLCHAIN=" + r}, "-p", "1", "-timeout", "20m", "./..."))
+	}
+	return errors.Join(errs...)
+}
+
+// testRace runs the packages that are pure computation under the race detector, which needs cgo.
+func testRace(j *job) error {
+	return j.test([]string{"CGO_ENABLED=1"}, "-race", "-timeout", "10m", "./stream", "./context", "./elf")
+}
+
+// test386: an amd64 kernel runs i386 programs as it is.
+func test386(j *job) error {
+	env := []string{"GOARCH=386"}
+	packages, err := j.packages(env, notForGuests)
+	if err != nil {
+		return err
+	}
+	return j.test(env, append([]string{"-timeout", "10m", "-p", "1", "-run", "^Test"}, packages...)...)
+}
+
+// notElsewhere are the packages that are about the machine that runs the gate.
+var notElsewhere = below("internal/bench", "internal/gate", "internal/vm", "internal/wine", "internal/victims", "packaging")
+
+// testWine runs what is not about Linux, as Windows programs, and dumps programs that crash under Wine.
+func testWine(j *job) error {
+	env := []string{"WINEPREFIX=" + filepath.Join(j.cache, "wine"), "WINEDEBUG=-all", "DISPLAY=", "WINEDLLOVERRIDES=winedbg.exe=d"}
+	if err := j.command(env, "internal/wine/setup"); err != nil {
+		return err
+	}
+	defer j.command(env, "wineserver", "-k")
+	if err := j.test(env, "-timeout", "10m", "-run", "^TestWine", "."); err != nil {
+		return err
+	}
+	env = append(env, platformEnv("windows/amd64")...)
+	packages, err := j.packages(env, notElsewhere)
+	if err != nil {
+		return err
+	}
+	env = append(env, "CI=") // tools of this machine are no use to a Windows program
+	return j.test(env, append([]string{"-timeout", "10m", "-exec", "wine"}, packages...)...)
+}
+
+// testDarwin runs the same as darwin/amd64 programs, in a loader on this machine: not on macOS. What depends on the
+// processor runs as darwin/arm64 programs too, in an emulator.
+func testDarwin(j *job) error {
+	loader := filepath.Join(j.cache, "macos", "machorun")
+	env := []string{"MACHORUN=" + loader}
+	if err := j.command(env, "internal/macos/setup"); err != nil {
+		return err
+	}
+	amd64 := append(slices.Clone(env), platformEnv("darwin/amd64")...)
+	packages, err := j.packages(amd64, notElsewhere)
+	if err != nil {
+		return err
+	}
+	arm64 := append(slices.Clone(env), platformEnv("darwin/arm64")...)
+	return errors.Join(
+		j.test(amd64, append([]string{"-timeout", "10m", "-exec", loader}, packages...)...),
+		j.test(arm64, "-p", "1", "-timeout", "10m", "-exec", loader+"-arm64", "-run", "^Test",
+			".", "./mach", "./internal/darwin", "./internal/macos/loadertest"))
+}

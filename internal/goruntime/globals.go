@@ -1,0 +1,203 @@
+package goruntime
+
+// Statuses of a goroutine (runtime2.go). Bit 0x1000 is set while its stack is scanned.
+const (
+	statusIdle      = 0
+	statusRunnable  = 1
+	statusRunning   = 2
+	statusSyscall   = 3
+	statusWaiting   = 4
+	statusDead      = 6
+	statusCopystack = 8
+	statusPreempted = 9
+	statusLeaked    = 10
+	statusDeadExtra = 11
+	statusScan      = 0x1000
+)
+
+// Bounds of what is looked at to find the variables.
+const (
+	maxCandidates = 1 << 16 // places that are looked at more closely
+	sampleGs      = 16      // elements of a slice that are looked at
+	maxAllgs      = 1 << 26
+	maxStack      = 2 << 30 // no stack is larger (runtime.maxstackceiling is 2 * 1 GB)
+	maxMs         = 1 << 16
+)
+
+// areas are the places where the runtime's variables may lie.
+func (m *module) areas() [4]table {
+	return [4]table{
+		{m.bss, min(m.ebss-m.bss, maxBSS)},
+		{m.noptrbss, min(m.enoptrbss-m.noptrbss, maxBSS)},
+		{m.data, min(m.edata-m.data, maxData)},
+		{m.noptrdata, min(m.enoptrdata-m.noptrdata, maxData)},
+	}
+}
+
+// plausible reports whether g, the bytes of a runtime.g, can be one.
+func (p *Program) plausible(g []byte) bool {
+	if len(g) < p.off.gEnd {
+		return false
+	}
+	lo, hi := p.ptr(g), p.ptr(g[p.word:])
+	status := p.u32Of(g, gStatus) &^ statusScan
+	id := p.u64Of(g, gID)
+	if status > 15 || id > 1<<48 || lo > hi || hi-lo > maxStack || (lo|hi)&(p.word-1) != 0 {
+		return false
+	}
+	if status == statusDead || status == statusIdle || status == statusDeadExtra {
+		return true
+	}
+	// The first goroutine of a thread that C made has number 0 until Go runs on it.
+	return id == 0 || lo != 0 && p.moduleOf(p.addr(p.ptrOf(g, gStartPC))) != nil
+}
+
+// findGlobals finds allgs, m0 and allm.
+func (f *finder) findGlobals() bool {
+	p, w := f.p, f.word
+	m := &p.modules[0]
+	static := func(a uint64) bool {
+		for _, t := range m.areas() {
+			if a >= t.addr && a-t.addr < t.size {
+				return true
+			}
+		}
+		return false
+	}
+	var list [8]struct{ at, ptr, n uint64 }
+	var n, tries int
+	areas := m.areas()
+	for _, a := range areas {
+		f.scan(a.addr, a.addr+a.size, 3*int(w), func(addr uint64, b []byte) bool {
+			for i := uint64(0); i+w <= uint64(len(b)); i += w {
+				ptr := f.ptr(b[i:])
+				if ptr == 0 || ptr&(w-1) != 0 {
+					continue
+				}
+				// m0.g0 is static too, and refers back.
+				if p.m0 == 0 && static(ptr) {
+					at := addr + i - uint64(p.off.of[mG0])
+					if back, _ := f.ptrAt(ptr + uint64(p.off.of[gM])); back == at && static(at) {
+						p.m0 = at
+					}
+				}
+				if i+3*w > uint64(len(b)) || n == len(list) {
+					continue
+				}
+				size, room := f.ptr(b[i+w:]), f.ptr(b[i+2*w:])
+				if size == 0 || size > room || room > maxAllgs || tries == maxCandidates {
+					continue
+				}
+				tries++
+				if f.holdsGs(ptr, size) {
+					list[n].at, list[n].ptr, list[n].n = addr+i, ptr, size
+					n++
+				}
+			}
+			return false
+		})
+	}
+	if n == 0 {
+		return false
+	}
+	// The array of allgs also stands in allgptr. Of other slices of goroutines nothing of that kind is known.
+	best := 0
+	if n > 1 {
+		var seen [len(list)]int
+		for _, a := range areas {
+			f.scan(a.addr, a.addr+a.size, 0, func(addr uint64, b []byte) bool {
+				for i := uint64(0); i+w <= uint64(len(b)); i += w {
+					v := f.ptr(b[i:])
+					for k := range list[:n] {
+						if list[k].ptr == v {
+							seen[k]++
+						}
+					}
+				}
+				return false
+			})
+		}
+		for k := range list[:n] {
+			if (seen[k] > 1) != (seen[best] > 1) {
+				if seen[k] > 1 {
+					best = k
+				}
+			} else if list[k].n > list[best].n {
+				best = k
+			}
+		}
+	}
+	if p.m0 != 0 {
+		f.findAllm(areas)
+	}
+	p.allgs = list[best].at
+	return true
+}
+
+// holdsGs reports whether the first of n words at ptr are addresses of goroutines.
+func (f *finder) holdsGs(ptr, n uint64) bool {
+	alive := false
+	for i := range min(n, sampleGs) {
+		g, ok := f.ptrAt(ptr + i*f.word)
+		if !ok || g == 0 || g&(f.word-1) != 0 {
+			return false
+		}
+		b := f.g[:f.p.off.gEnd]
+		if !f.read(g, b) || !f.p.plausible(b) {
+			return false
+		}
+		alive = alive || f.p.u64Of(b, gID) != 0
+	}
+	return alive
+}
+
+// findAllm finds the variables that may be the head of the list of Ms: the list ends with m0. Idle Ms are in lists of
+// their own, which are shorter unless the newest M is their first; then there is more than one candidate.
+func (f *finder) findAllm(areas [4]table) {
+	p, w := f.p, f.word
+	longest, tries := 0, 0
+	for _, a := range areas {
+		f.scan(a.addr, a.addr+a.size, 0, func(addr uint64, b []byte) bool {
+			for i := uint64(0); i+w <= uint64(len(b)); i += w {
+				v := f.ptr(b[i:])
+				if v == 0 || v&(w-1) != 0 || tries == maxCandidates {
+					continue
+				}
+				if !f.isM(v) {
+					tries++
+					continue
+				}
+				n := 0
+				for at := v; at != p.m0 && at != 0; n++ {
+					next, ok := f.ptrAt(at + uint64(p.off.of[mAllLink]))
+					if n == maxMs || !ok || !f.isM(next) {
+						n = -1
+						break
+					}
+					at = next
+				}
+				if n < longest {
+					continue
+				}
+				if n > longest {
+					longest, p.nallm = n, 0
+				}
+				if p.nallm < len(p.allm) {
+					p.allm[p.nallm] = addr + i
+					p.nallm++
+				}
+			}
+			return false
+		})
+	}
+}
+
+// isM reports whether the g0 of what is at addr refers back.
+func (f *finder) isM(addr uint64) bool {
+	g0, ok := f.ptrAt(addr + uint64(f.p.off.of[mG0]))
+	if !ok || g0 == 0 || g0&(f.word-1) != 0 {
+		return false
+	}
+	back, ok := f.ptrAt(g0 + uint64(f.p.off.of[gM]))
+	return ok && back == addr
+}

@@ -1,0 +1,3 @@
+module example.test/crowd
+
+go 1.23

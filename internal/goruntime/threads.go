@@ -1,0 +1,243 @@
+package goruntime
+
+import "minidump/context"
+
+// findThreads finds the M of each thread, and by it the thread's stacks: two vectored reads for the word and the g, one for
+// the Ms, one for the bounds. Threads that this does not find, as all of 386, are looked for in the list of all Ms by
+// their number.
+func (k *capturer) findThreads(heads *[maxHeads]uint64) {
+	c := k.Capture
+	for i := range c.Threads {
+		t := &c.Threads[i]
+		t.On, t.Secret, t.M, t.CurG, t.g, t.current = NoStack, false, 0, 0, 0, -1
+		t.System, t.Signal, t.Goroutine = Bounds{}, Bounds{}, Bounds{}
+		t.PC, t.SP, t.LR = k.addr(t.PC), k.addr(t.SP), k.addr(t.LR)
+	}
+	k.each(func(t *Thread, q *Request) bool {
+		*q = Request{Addr: t.G, Dst: t.word[:k.Program.word]}
+		return t.G != 0 && t.Indirect
+	}, func(t *Thread, q *Request) {
+		t.g = k.ptr(q.Dst)
+	})
+	gEnd, mEnd := k.off.gEnd, k.off.mEnd
+	n := 0
+	buf := func(size int) []byte {
+		b := k.buf[n*size : (n+1)*size]
+		n = (n + 1) % batch
+		return b
+	}
+	k.each(func(t *Thread, q *Request) bool {
+		if !t.Indirect {
+			t.g = k.addr(t.G)
+		}
+		if t.g == 0 || t.g&(k.Program.word-1) != 0 {
+			t.g = 0
+			return false
+		}
+		*q = Request{Addr: t.g, Dst: buf(gEnd)}
+		return true
+	}, func(t *Thread, q *Request) {
+		t.M = k.ptrOf(q.Dst, gM)
+	})
+	n = 0
+	k.each(func(t *Thread, q *Request) bool {
+		if t.M == 0 || t.M&(k.Program.word-1) != 0 {
+			t.M = 0
+			return false
+		}
+		*q = Request{Addr: t.M, Dst: buf(mEnd)}
+		return true
+	}, func(t *Thread, q *Request) {
+		// What is at the address is an M of this thread if it refers back to the g.
+		if t.g != k.ptrOf(q.Dst, mG0) && t.g != k.ptrOf(q.Dst, mGSignal) && t.g != k.ptrOf(q.Dst, mCurG) {
+			t.M = 0
+			return
+		}
+		k.takeM(t, q.Dst)
+	})
+	// In a thread that runs C the g register may still hold a g of another thread. In a PID namespace of its own the target
+	// has other numbers than ours, and no M bears the number of its thread.
+	numbered := false
+	for i := range c.Threads {
+		t := &c.Threads[i]
+		numbered = numbered || t.M != 0 && t.procID == uint64(t.TID)
+	}
+	for i := range c.Threads {
+		if t := &c.Threads[i]; numbered && t.M != 0 && t.procID != uint64(t.TID) {
+			t.M, t.CurG = 0, 0
+			t.System, t.Signal = Bounds{}, Bounds{}
+		}
+	}
+	k.walkMs(heads)
+	// The bounds of g0 and gsignal, whose addresses are in System.Lo and Signal.Lo so far.
+	w := k.Program.word
+	for _, which := range [2]func(t *Thread) *Bounds{systemOf, signalOf} {
+		k.each(func(t *Thread, q *Request) bool {
+			b := which(t)
+			at := b.Lo
+			*b = Bounds{}
+			*q = Request{Addr: at, Dst: t.word[:2*w]}
+			return at != 0
+		}, func(t *Thread, q *Request) {
+			if lo, hi := k.ptr(q.Dst), k.ptr(q.Dst[w:]); lo < hi && hi-lo <= maxStack {
+				*which(t) = Bounds{lo, hi}
+			}
+		})
+	}
+	for i := range c.Threads {
+		t := &c.Threads[i]
+		switch {
+		case t.M == 0:
+		case t.Signal.Contains(t.SP):
+			t.On = SignalStack
+		case t.System.Contains(t.SP):
+			t.On = SystemStack
+		}
+		if t.On == SignalStack && !t.Interrupted.Have {
+			k.findInterrupted(t)
+		}
+	}
+}
+
+// findInterrupted finds out where the code ran that a signal has interrupted, whose handler is on the signal stack: from
+// the frame that the kernel has pushed there.
+func (k *capturer) findInterrupted(t *Thread) {
+	b := k.buf[:min(uint64(len(k.buf)), t.Signal.Hi-t.SP)]
+	b = b[:max(0, k.mem.Read(t.SP, b))]
+	f := &k.frame
+	if !context.FindSignalFrame(k.arch, k.order(), b, t.SP, t.SP, f) || !f.OnAltStack || !t.Signal.Contains(f.StackAddr) {
+		return
+	}
+	t.Interrupted.Have, t.Interrupted.PC, t.Interrupted.SP = true, k.addr(f.PC), k.addr(f.SP)
+	t.Interrupted.LR = k.addr(f.LR(b, t.SP))
+}
+
+func systemOf(t *Thread) *Bounds { return &t.System }
+func signalOf(t *Thread) *Bounds { return &t.Signal }
+
+// each makes one request for each thread that want says so of, in batches, and calls got for those that were served whole. A
+// thread whose request failed has no M.
+func (k *capturer) each(want func(*Thread, *Request) bool, got func(*Thread, *Request)) {
+	ths := k.Threads
+	for i := 0; i < len(ths); {
+		first, n := i, 0
+		for ; i < len(ths) && n < batch; i++ {
+			ths[i].asked = want(&ths[i], &k.reqs[n])
+			if ths[i].asked {
+				n++
+			}
+		}
+		if n == 0 {
+			continue
+		}
+		k.mem.ReadV(k.reqs[:n])
+		q := k.reqs[:n]
+		for j := first; j < i; j++ {
+			if !ths[j].asked {
+				continue
+			}
+			if whole(&q[0]) {
+				got(&ths[j], &q[0])
+			} else {
+				ths[j].g, ths[j].M = 0, 0
+			}
+			q = q[1:]
+		}
+	}
+}
+
+// takeM takes what b, the bytes of the M at t.M, says of its thread.
+func (k *capturer) takeM(t *Thread, b []byte) {
+	t.CurG = k.ptrOf(b, mCurG)
+	t.System.Lo = k.ptrOf(b, mG0)
+	t.Signal.Lo = k.ptrOf(b, mGSignal)
+	t.VDSO.PC, t.VDSO.SP = k.ptrOf(b, mVDSOPC), k.ptrOf(b, mVDSOSP)
+	t.procID = k.u64Of(b, mProcID)
+}
+
+// walkMs looks for the threads that have no M yet in the list of all Ms: by number, or if no M has a number of ours, by the
+// stack that SP is in.
+func (k *capturer) walkMs(heads *[maxHeads]uint64) {
+	missing, found := 0, 0
+	for i := range k.Threads {
+		if k.Threads[i].M == 0 {
+			missing++
+		} else {
+			found++
+		}
+	}
+	if missing == 0 || k.nallm == 0 {
+		return
+	}
+	size := 16
+	for size < 2*missing {
+		size *= 2
+	}
+	index := alloc[int32](k.space, size) // by number
+	if index == nil {
+		return
+	}
+	clear(index)
+	mask := uint64(size - 1)
+	for i := range k.Threads {
+		if k.Threads[i].M != 0 {
+			continue
+		}
+		h := hash(uint64(k.Threads[i].TID))
+		for index[h&mask] != 0 {
+			h++
+		}
+		index[h&mask] = int32(i) + 1
+	}
+	b := k.buf[:k.off.mEnd]
+	walk := func(take func(at uint64)) {
+		for _, at := range heads[:k.nallm] {
+			// Each M has or had a thread; the runtime keeps few without one.
+			for n := 0; at != 0 && missing > 0 && n < 2*len(k.Threads)+64; n++ {
+				if k.mem.Read(at, b) != len(b) {
+					break
+				}
+				next := k.ptrOf(b, mAllLink)
+				take(at)
+				at = next
+			}
+		}
+	}
+	walk(func(at uint64) {
+		id := k.u64Of(b, mProcID)
+		for h := hash(id); index[h&mask] != 0; h++ {
+			if t := &k.Threads[index[h&mask]-1]; t.M == 0 && uint64(t.TID) == id {
+				t.M = at
+				k.takeM(t, b)
+				missing--
+				found++
+				return
+			}
+		}
+	})
+	if found > 0 || len(k.Threads) > maxBySP {
+		return
+	}
+	w := int(k.Program.word)
+	walk(func(at uint64) {
+		stacks := [3]uint64{k.ptrOf(b, mG0), k.ptrOf(b, mGSignal), k.ptrOf(b, mCurG)}
+		for _, g := range stacks {
+			head := k.buf[maxM : maxM+2*w]
+			if g == 0 || k.mem.Read(g, head) != len(head) {
+				continue
+			}
+			bounds := Bounds{k.ptr(head), k.ptr(head[w:])}
+			for i := range k.Threads {
+				if t := &k.Threads[i]; t.M == 0 && bounds.Contains(t.SP) && bounds.Hi-bounds.Lo <= maxStack {
+					t.M = at
+					k.takeM(t, b)
+					missing--
+					return
+				}
+			}
+		}
+	})
+}
+
+// maxBySP bounds the threads that are looked for by SP, each in each stack.
+const maxBySP = 512

@@ -1,0 +1,333 @@
+//go:build linux
+
+package linux
+
+import (
+	"golang.org/x/sys/unix"
+
+	"minidump/internal/sys"
+	"minidump/procfs"
+
+	"minidump/internal/arena"
+	"minidump/internal/snapshot"
+)
+
+// pageRuns is how many runs of pages a look at the page table answers for at most.
+const pageRuns = 1024
+
+// way is how a part of the memory can be read without waiting for anyone, and without adding a page to the process.
+type way uint8
+
+const (
+	wayNone   way = iota
+	wayMemory     // as memory: its pages are there, or a local disk has them
+	wayFile       // from the file that is mapped
+)
+
+// begin forgets what was found out for the last dump. Since then the process may have executed another program, whose
+// memory an old descriptor does not show, or got other rights.
+func (m *memory) begin(s *snapshot.Snapshot) {
+	m.close()
+	m.noVM, m.snap, m.expired = false, s, nil
+	m.backings.forget()
+	m.openPages()
+}
+
+// openPages opens the page table, unless that was tried already. Where the kernel has none, all memory is read as if it
+// were there.
+func (m *memory) openPages() bool {
+	if !m.pages.IsOpen() && !m.blind {
+		m.blind = m.dir.OpenPages(&m.pages) != 0
+	}
+	return !m.blind
+}
+
+// next returns the first part of [lo, hi) that can be read; not ok (wayNone) if there is none.
+func (m *memory) next(lo, hi uint64) (from, to uint64, how way) {
+	for lo < hi {
+		if !m.openPages() {
+			return lo, hi, wayMemory
+		}
+		there, errno := m.pages.Next(lo, hi, max(hi, m.ahead), &m.run)
+		switch errno {
+		case 0:
+		case unix.EFAULT, unix.ESRCH: // no memory of a process, or of this one any more
+			return hi, hi, wayNone
+		default:
+			m.blind = true
+			continue
+		}
+		gap := hi
+		if there {
+			if gap = m.run.Start; gap == lo {
+				if !m.isMarker(&m.run) {
+					return lo, m.extend(m.run.End, hi), wayMemory
+				}
+				gap = m.run.End
+			}
+		}
+		if from, to, how = m.absent(lo, gap); how != wayNone {
+			return from, to, how
+		}
+		lo = gap
+	}
+	return hi, hi, wayNone
+}
+
+// extend returns the end of what is there without a gap from at on, hi at most.
+func (m *memory) extend(at, hi uint64) uint64 {
+	for at < hi {
+		there, errno := m.pages.Next(at, hi, max(hi, m.ahead), &m.run)
+		if !there || errno != 0 || m.run.Start > at || m.isMarker(&m.run) {
+			break
+		}
+		at = m.run.End
+	}
+	return at
+}
+
+// isMarker reports whether a run is one of marks that a userfaultfd has left in the page table of shared memory, where a
+// page may not exist.
+func (m *memory) isMarker(r *procfs.PageRun) bool {
+	if r.Kind&procfs.PAGE_IS_SWAPPED == 0 || r.Kind&procfs.PAGE_IS_FILE != 0 {
+		return false
+	}
+	mp := m.mapping(r.Start)
+	return mp != nil && mp.Start <= r.Start && mp.Perm&snapshot.PermShared != 0
+}
+
+// absent returns the first part of [lo, hi), of which no page is in the page table, that can be read nevertheless.
+func (m *memory) absent(lo, hi uint64) (from, to uint64, how way) {
+	for lo < hi {
+		mp := m.mapping(lo)
+		if mp == nil || mp.Start >= hi {
+			break
+		}
+		lo = max(lo, mp.Start)
+		end := min(hi, mp.End)
+		if from, to, how = m.absentIn(mp, lo, end); how != wayNone {
+			return from, to, how
+		}
+		lo = end
+	}
+	return hi, hi, wayNone
+}
+
+// absentIn is absent for a range inside one mapping. Anonymous memory that is not there is not read: it is zeros, or
+// someone's to deliver. Of shared memory the file has what other processes have written.
+func (m *memory) absentIn(mp *snapshot.Mapping, lo, hi uint64) (from, to uint64, how way) {
+	switch kind := m.backingOf(mp); {
+	case mp.Kind == snapshot.MapVDSO:
+		return lo, hi, wayMemory
+	case kind == backingDisk && !m.fromFiles:
+		return lo, hi, wayMemory
+	case kind == backingDisk:
+		if !m.openMapped(mp) {
+			return lo, hi, wayMemory
+		}
+		end := m.fileEnd(mp)
+		return lo, min(hi, end), wayFileIf(lo < end)
+	case kind == backingMemory && m.openMapped(mp):
+		off := int64(mp.Offset + (lo - mp.Start))
+		a, b, ok, errno := m.data.Next(m.file.fd, off, off+int64(min(hi, m.fileEnd(mp))-min(lo, m.fileEnd(mp))))
+		if !ok || errno != 0 {
+			break
+		}
+		return lo + uint64(a-off), lo + uint64(b-off), wayFile
+	}
+	return hi, hi, wayNone
+}
+
+func wayFileIf(ok bool) way {
+	if ok {
+		return wayFile
+	}
+	return wayNone
+}
+
+// mapping returns the first mapping that ends above addr; nil if there is none or the memory map is not known.
+func (m *memory) mapping(addr uint64) *snapshot.Mapping {
+	if m.snap == nil {
+		return nil
+	}
+	maps := m.snap.Mappings.All()
+	i := arena.Search(maps, addr, func(p *snapshot.Mapping) uint64 { return p.End })
+	if i == len(maps) {
+		return nil
+	}
+	return &maps[i]
+}
+
+// A mappedFile is the file of one mapping, held open.
+type mappedFile struct {
+	fd   int // -1: none
+	lo   uint64
+	hi   uint64
+	size uint64
+}
+
+// openMapped opens the file of a mapping, whose file system must be one that answers by itself.
+func (m *memory) openMapped(mp *snapshot.Mapping) bool {
+	f := &m.file
+	if f.lo == mp.Start && f.hi == mp.End && f.hi != 0 {
+		return f.fd >= 0
+	}
+	m.closeFile()
+	f.lo, f.hi = mp.Start, mp.End
+	fd, errno := m.dir.OpenMapFile(mp.Start, mp.End)
+	if errno != 0 && !mp.Deleted {
+		if fd, errno = m.dir.OpenRoot(m.snap.Bytes.Get(mp.Name), &m.stat); errno == 0 && m.stat.Ino != mp.Inode {
+			sys.Close(fd)
+			errno = unix.ESTALE
+		}
+	}
+	if errno != 0 {
+		return false
+	}
+	f.fd = fd
+	if sys.Statx(fd, "\x00", unix.AT_EMPTY_PATH|unix.AT_NO_AUTOMOUNT|unix.AT_STATX_DONT_SYNC, unix.STATX_SIZE, &m.stat) != 0 {
+		m.closeFile()
+		f.lo, f.hi = mp.Start, mp.End
+		return false
+	}
+	f.size = m.stat.Size
+	return true
+}
+
+func (m *memory) closeFile() {
+	if m.file.fd >= 0 {
+		sys.Close(m.file.fd)
+	}
+	m.file = mappedFile{fd: -1}
+}
+
+// fileEnd returns the address up to which the mapping whose file is open has a file: the end of the page that the file
+// ends in.
+func (m *memory) fileEnd(mp *snapshot.Mapping) uint64 {
+	if m.file.size <= mp.Offset {
+		return mp.Start
+	}
+	page := m.snap.Target.PageSize
+	return min(mp.End, mp.Start+(m.file.size-mp.Offset+page-1)&^(page-1))
+}
+
+// readFile reads from the file that next has opened. What of the last page is no file any more reads as zeros, as in
+// memory.
+func (m *memory) readFile(addr uint64, p []byte) (n int) {
+	mp := m.mapping(addr)
+	if mp == nil || m.file.fd < 0 || mp.Start != m.file.lo {
+		return 0
+	}
+	for n < len(p) {
+		off := mp.Offset + (addr - mp.Start) + uint64(n)
+		got, errno := sys.Pread(m.file.fd, p[n:], int64(off))
+		if errno != 0 || got < 0 {
+			break
+		}
+		if got == 0 {
+			if off >= m.file.size {
+				clear(p[n:])
+				n = len(p)
+			}
+			break
+		}
+		n += got
+	}
+	return n
+}
+
+// backingKind is what has the pages of a mapping that are not in the page table.
+type backingKind uint8
+
+const (
+	backingNobody backingKind = iota // nothing: they are zeros, or a userfaultfd delivers them
+	backingMemory                    // tmpfs, memfd, shared memory: a userfaultfd may deliver them, but the file can be read
+	backingDisk                      // a local file system
+	backingServer                    // a file server, or nobody knows
+)
+
+// backings knows which file systems answer by themselves. The list of mounts is read when it is first asked about a
+// file.
+type backings struct {
+	text    arena.Arena
+	length  int
+	read    bool
+	known   [8]knownBacking
+	numbers int // of those known
+
+	memory    [16]procfs.Device // memory without a mount
+	memories  int
+	memoryAsk bool // they have been asked for
+}
+
+type knownBacking struct {
+	device uint64
+	kind   backingKind
+}
+
+// maxMounts bounds the text of the mount lists, in bytes. What is beyond is taken for a file server.
+const maxMounts = 4 << 20
+
+// forget drops what was found out about mounts.
+func (b *backings) forget() { b.read, b.numbers = false, 0 }
+
+// backingOf returns who has the pages of mp that are not there.
+func (m *memory) backingOf(mp *snapshot.Mapping) backingKind {
+	if mp.Inode == 0 {
+		return backingNobody
+	}
+	b := &m.backings
+	for i := range b.known[:b.numbers] {
+		if b.known[i].device == mp.Dev {
+			return b.known[i].kind
+		}
+	}
+	kind := m.askBacking(mp.Dev)
+	if b.numbers == len(b.known) {
+		b.numbers = 0
+	}
+	b.known[b.numbers] = knownBacking{mp.Dev, kind}
+	b.numbers++
+	return kind
+}
+
+func (m *memory) askBacking(device uint64) backingKind {
+	b := &m.backings
+	if !b.read {
+		b.read, b.length = true, 0
+		for size := 64 << 10; size <= maxMounts; size *= 4 {
+			b.text.Used = 0
+			buf := b.text.Piece(size)
+			if buf == nil {
+				break
+			}
+			n, more, errno := m.dir.ReadMounts(buf, &m.stat)
+			if b.length = n; errno != 0 || !more {
+				break
+			}
+		}
+	}
+	b.text.Used = 0
+	text := b.text.Piece(max(b.length, 1))[:b.length]
+	major, minor := uint32(device>>32), uint32(device)
+	backing, kind := procfs.BackingOf(text, major, minor)
+	if backing.Answers() {
+		switch string(kind) {
+		case "tmpfs", "ramfs", "hugetlbfs":
+			return backingMemory
+		}
+		return backingDisk
+	}
+	if backing == procfs.BackingUnknown && len(kind) == 0 {
+		if !b.memoryAsk {
+			b.memoryAsk = true
+			b.memories, _ = procfs.MemoryDevices(b.memory[:], &m.stat)
+		}
+		for _, d := range b.memory[:b.memories] {
+			if d.Major == major && d.Minor == minor {
+				return backingMemory
+			}
+		}
+	}
+	return backingServer
+}

@@ -1,0 +1,172 @@
+//go:build linux
+
+package linux
+
+import (
+	"golang.org/x/sys/unix"
+
+	"minidump/internal/errtext"
+	"minidump/internal/sys"
+	"minidump/procfs"
+	"minidump/ptrace"
+
+	"minidump/internal/snapshot"
+)
+
+// Source is a live process as a source of snapshots.
+type Source struct {
+	Reader
+	thread tracingThread
+	stop   stop
+	fork   *Fork        // the caller is a forked child of the process; nil: it is not
+	named  int32        // the thread whose id Init was given for that of the process; 0: none
+	early  procfs.Statm // from before the memory map was read, before the stop; zero: it was not
+
+	// The step that thread is to do: for which snapshot, and what came of it.
+	snap *snapshot.Snapshot
+	err  error
+
+	tracer ptrace.Tracer // large, and little of it is ever touched
+}
+
+// TraceByOwnThread makes an OS thread of the source's own trace the process.
+func (l *Source) TraceByOwnThread() { l.thread.start() }
+
+// TraceByCaller makes the OS thread that calls Capture and Release trace the process. It must trace it already.
+func (l *Source) TraceByCaller() { l.thread.caller = true }
+
+// Init opens the process and takes the memory of the source. It returns the part of it that the encoder may use.
+//
+// pid may be the id of one of the threads, as some monitors report it: then the process is opened, and the thread is the one
+// that a dump is about unless the caller names another.
+func (l *Source) Init(pid int) (buf []byte, err error) {
+	l.thread.work = l
+	l.mem.tracer = &l.tracer
+	if buf, err = l.open(pid); err != nil {
+		return nil, err
+	}
+	if process := l.processOf(pid); process != pid {
+		l.Reader.Close()
+		if buf, err = l.open(process); err != nil {
+			return nil, err
+		}
+		l.named = int32(pid)
+	}
+	l.tracer.Init(int(l.pid))
+	if err := l.stop.threads.Reserve(8 << 20); err != nil {
+		l.Reader.Close()
+		return nil, err
+	}
+	return buf, nil
+}
+
+// Named returns the thread whose id Init was given for that of its process; 0 if it was given that of the process.
+func (l *Source) Named() int32 { return l.named }
+
+// processOf returns the process that the thread of the open folder belongs to; pid if that is not known.
+func (l *Source) processOf(pid int) int {
+	b, errno := l.readSmall("status\x00")
+	if errno != 0 {
+		return pid
+	}
+	if st := procfs.ParseStatus(b); st.Tgid > 0 {
+		return int(st.Tgid)
+	}
+	return pid
+}
+
+func (l *Source) Close() error {
+	l.thread.end()
+	l.stop.threads.Release()
+	return l.Reader.Close()
+}
+
+func (l *Source) Capture(s *snapshot.Snapshot) error {
+	if err := l.prepare(s); err != nil {
+		return err
+	}
+	l.snap, l.err = s, nil
+	l.thread.do(stepCapture)
+	l.snap = nil
+	if !l.stop.active.Load() {
+		s.Pause = l.stop.pause
+	}
+	l.replaceThread()
+	return l.err
+}
+
+// Release lets the process go on. The error is ErrPause if that was done before the dump was written.
+func (l *Source) Release(s *snapshot.Snapshot) error {
+	if l.stop.active.Load() {
+		l.thread.do(stepRelease)
+		s.Pause = l.stop.pause
+		l.replaceThread()
+	}
+	l.mem.expired = nil
+	if l.stop.expired.Swap(false) {
+		return snapshot.ErrPause
+	}
+	return nil
+}
+
+// perform does one step of a dump. It runs on the thread that traces the process.
+func (l *Source) perform(step stepKind) {
+	switch step {
+	case stepCapture:
+		s := l.snap
+		errno := l.captureStopped(s)
+		// A process that the caller traces is about to die of what it did: it must be there until the dump is complete.
+		if s.Want.Mode != snapshot.ModeFull && l.attaches() || errno != 0 {
+			l.resume()
+		}
+		if errno != 0 { // not before the resume: the text is allocated
+			l.err = errtext.Wrap(systemError(errno), "minidump: read maps of pid ", l.pid)
+		}
+	case stepRelease:
+		l.resume()
+	}
+}
+
+// prepare does what comes before the stop. It is not bound to an OS thread: the scheduler, which after a wait likes to
+// take a goroutine's turn from it, can do that here for little.
+func (l *Source) prepare(s *snapshot.Snapshot) error {
+	s.Target, s.System, s.Proc.PID = l.facts.target, l.facts.system, l.pid
+	if err := l.readProcess(s); err != nil {
+		return err
+	}
+	s.Blame(l.firstLiving(), nil)
+	l.mem.begin(s)
+	l.findHidden(s)
+	l.readMapsEarly(s)
+	if l.goList != nil {
+		l.goList.Prepare(s, &l.mem)
+	}
+	if errno := l.listThreads(); errno != 0 {
+		s.Soft(snapshot.OpListThreads, int32(errno), 0, 0)
+		l.listOwn(s.Proc.Blamed)
+	}
+	return nil
+}
+
+// captureStopped does all that needs the target's threads to stand still. It runs on the tracing thread. An error is
+// that of reading the memory map, without which there is no dump.
+func (l *Source) captureStopped(s *snapshot.Snapshot) sys.Errno {
+	l.mem.pages.Forget()
+	l.mem.expired = &l.stop.expired
+	if l.fork != nil && l.fork.copied {
+		l.listForked(s)
+	} else {
+		l.stopAll(s)
+		l.readRegisters(s)
+	}
+	if !l.mapsHold(s) {
+		if errno := l.readMaps(s); errno != 0 {
+			s.Soft(snapshot.OpParseMaps, int32(errno), 0, 0)
+			if s.Threads.N == 0 || errno == unix.EACCES || errno == unix.EPERM {
+				return errno
+			}
+		}
+	}
+	l.captureMemory(s)
+	return 0
+}

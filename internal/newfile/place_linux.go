@@ -1,0 +1,287 @@
+package newfile
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// folder is an open folder (O_PATH). All that is done in it is done relative to the descriptor: whoever can rename the
+// folder, or a folder above it, cannot have a file made elsewhere.
+type folder struct {
+	fd   int
+	name string // for errors
+}
+
+// maxLinks is how many symbolic links a path may have, as MAXSYMLINKS of the kernel's namei.h.
+const maxLinks = 40
+
+// openFolder opens the folder dir.
+func openFolder(dir string) (folder, error) {
+	p := Place{folder: folder{fd: -1}}
+	if err := p.walk(dir+"/", true); err != nil {
+		return p.folder, &fs.PathError{Op: "open", Path: dir, Err: err}
+	}
+	p.name = dir
+	return p.folder, nil
+}
+
+// MakeFolder makes the folder dir, and those above it, with the permissions perm, where they are not there yet. It
+// follows links as Create does.
+func MakeFolder(dir string, perm fs.FileMode) error {
+	p := Place{folder: folder{fd: -1}, perm: perm}
+	defer p.Close()
+	if err := p.walk(dir+"/", true); err != nil {
+		return &fs.PathError{Op: "mkdir", Path: dir, Err: err}
+	}
+	return nil
+}
+
+func (d *folder) close() {
+	if d.fd >= 0 {
+		unix.Close(d.fd)
+		d.fd = -1
+	}
+}
+
+// enter replaces the open folder by the one that name names in it.
+func (d *folder) enter(name string, flags int) error {
+	at := d.fd
+	if at < 0 {
+		at = unix.AT_FDCWD
+	}
+	fd, err := again(func() (int, error) {
+		return unix.Openat(at, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC|flags, 0)
+	})
+	if err != nil {
+		return err
+	}
+	d.close()
+	d.fd = fd
+	return nil
+}
+
+// walk opens the folder of path one name after the other, and leaves the last name in p.Name; a path that ends with
+// "/" has none. It follows links that the owner of the process or root has made, or that nobody else could make, and
+// no others. The last name is followed only with follow.
+//
+// The kernel's own walk would follow any link, and its protected_symlinks looks at links in sticky folders only.
+func (p *Place) walk(path string, follow bool) error {
+	start := func() error {
+		if strings.HasPrefix(path, "/") {
+			return p.enter("/", 0)
+		}
+		return nil
+	}
+	if err := p.enter(".", 0); err != nil {
+		return err
+	}
+	if err := start(); err != nil {
+		return err
+	}
+	for links := 0; ; {
+		path = strings.TrimLeft(path, "/")
+		name, rest, more := strings.Cut(path, "/")
+		if name == "" { // the path ends with "/"
+			p.Name = ""
+			return nil
+		}
+		fd, err := p.openPath(name)
+		if errors.Is(err, unix.ENOENT) {
+			if !more {
+				p.Name = name
+				return nil
+			}
+			if p.perm != 0 {
+				if err = unix.Mkdirat(p.fd, name, uint32(p.perm)); err == nil || errors.Is(err, unix.EEXIST) {
+					fd, err = p.openPath(name)
+				}
+			}
+		}
+		if err != nil {
+			return err
+		}
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err != nil {
+			unix.Close(fd)
+			return err
+		}
+		if st.Mode&unix.S_IFMT != unix.S_IFLNK || !more && !follow {
+			if !more {
+				unix.Close(fd)
+				p.Name = name
+				return nil
+			}
+			if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+				unix.Close(fd)
+				return unix.ENOTDIR
+			}
+			p.close()
+			p.fd, path = fd, rest
+			continue
+		}
+		target, err := readLink(fd)
+		unix.Close(fd)
+		if err != nil {
+			return err
+		}
+		if links++; links > maxLinks {
+			return unix.ELOOP
+		}
+		if err := p.trusts(&st); err != nil {
+			return err
+		}
+		switch magic := p.magic(); {
+		case magic && more: // the text of a link of procfs need not be a path
+			if err := p.enter(name, 0); err != nil {
+				return err
+			}
+			path = rest
+			continue
+		case magic && !strings.HasPrefix(target, "/"):
+			p.Name = name
+			return nil
+		}
+		if more {
+			target += "/" + rest
+		}
+		path = target
+		if err := start(); err != nil {
+			return err
+		}
+	}
+}
+
+// openPath opens what name is, also a link itself (O_PATH): what is found out about the descriptor is then of the same
+// thing.
+func (d *folder) openPath(name string) (int, error) {
+	return again(func() (int, error) { return unix.Openat(d.fd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0) })
+}
+
+// readLink returns the text of an open link.
+func readLink(fd int) (string, error) {
+	b := make([]byte, unix.PathMax)
+	n, err := again(func() (int, error) { return unix.Readlinkat(fd, "", b) })
+	return string(b[:n]), err
+}
+
+// trusts returns nil if nobody but the owner of this process and root can have put into the folder what st is of.
+func (d *folder) trusts(st *unix.Stat_t) error {
+	if own(st) {
+		return nil
+	}
+	var dir unix.Stat_t
+	if err := unix.Fstat(d.fd, &dir); err != nil {
+		return err
+	}
+	const othersWrite = 0o022
+	if own(&dir) && dir.Mode&othersWrite == 0 {
+		return nil
+	}
+	return ErrForeign
+}
+
+func own(st *unix.Stat_t) bool { return st.Uid == 0 || st.Uid == uint32(unix.Geteuid()) }
+
+// magic reports whether the folder is on procfs.
+func (d *folder) magic() bool {
+	var st unix.Statfs_t
+	return unix.Fstatfs(d.fd, &st) == nil && int64(st.Type) == unix.PROC_SUPER_MAGIC
+}
+
+// Find finds the place of path. A link there is followed with follow; whether it is, and in the folders of path
+// always, links are followed only if nobody but the owner of this process and root can have made them.
+func Find(path string, follow bool) (*Place, error) {
+	p := &Place{folder: folder{fd: -1}, path: path}
+	err := p.walk(path, follow)
+	if err == nil {
+		err = p.look()
+	}
+	if err != nil {
+		p.Close()
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	p.folder.name, _ = split(path)
+	return p, nil
+}
+
+// look fills in Mode.
+func (p *Place) look() error {
+	if p.Name == "" || p.Name == "." || p.Name == ".." {
+		p.Mode = fs.ModeDir
+		return nil
+	}
+	flags := unix.AT_SYMLINK_NOFOLLOW
+	if p.magic() {
+		flags = 0
+	}
+	var st unix.Stat_t
+	err := unix.Fstatat(p.fd, p.Name, &st, flags)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		p.Mode, err = 0, nil
+	case err != nil:
+	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
+		p.Mode = fs.ModeDir
+	case st.Mode&unix.S_IFMT == unix.S_IFREG:
+		p.Mode = 0
+	case st.Mode&unix.S_IFMT == unix.S_IFLNK:
+		p.Mode = fs.ModeSymlink
+	case st.Mode&unix.S_IFMT == unix.S_IFIFO:
+		p.Mode = fs.ModeNamedPipe
+	case st.Mode&unix.S_IFMT == unix.S_IFSOCK:
+		p.Mode = fs.ModeSocket
+	default:
+		p.Mode = fs.ModeDevice
+	}
+	return err
+}
+
+// Open opens what is there for writing. It must be no regular file.
+func (p *Place) Open() (*File, error) {
+	fd, err := p.openSpecial()
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: p.path, Err: err}
+	}
+	p.Close()
+	return &File{file: file{fd, p.path}, dir: folder{fd: -1}}, nil
+}
+
+func (p *Place) openSpecial() (fd int, err error) {
+	magic := p.magic()
+	flags := unix.O_WRONLY | unix.O_CLOEXEC
+	if !magic {
+		flags |= unix.O_NOFOLLOW
+		// Before it is opened: opening waits for the reader of a pipe, and does something to some devices.
+		var st unix.Stat_t
+		if err = unix.Fstatat(p.fd, p.Name, &st, unix.AT_SYMLINK_NOFOLLOW); err == nil {
+			err = p.trusts(&st)
+		}
+		if err != nil {
+			return -1, err
+		}
+	}
+	fd, err = again(func() (int, error) { return unix.Openat(p.fd, p.Name, flags, 0) })
+	if err != nil || magic {
+		return fd, err
+	}
+	// Once more: it may be another one now.
+	var st unix.Stat_t
+	if err = unix.Fstat(fd, &st); err == nil {
+		if err = p.trusts(&st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+			err = unix.EEXIST
+		}
+	}
+	if err != nil {
+		unix.Close(fd)
+	}
+	return fd, err
+}
+
+// Fd returns the descriptor of the folder (O_PATH), which Close closes.
+func (p *Place) Fd() int { return p.fd }
+
+// Close closes the folder.
+func (p *Place) Close() { p.folder.close() }

@@ -1,0 +1,81 @@
+package snapshot
+
+import "minidump/internal/arena"
+
+// Memory reads the memory of a process, from the process or from a core file. Its contents must not be trusted.
+type Memory interface {
+	// Read copies memory at addr into p. It returns how many bytes it could read before the first that it could not.
+	Read(addr uint64, p []byte) int
+	// ReadV serves many requests at once, each as Read does, and sets their Got.
+	ReadV(reqs []ReadRequest)
+	// There returns the first part of [lo, hi) that Read tries to read; not ok when there is none. The rest has no pages: it
+	// was never used, or is someone's to deliver. Of calls with ascending ranges, ahead is the end of the last one; 0 is no
+	// further than hi.
+	There(lo, hi, ahead uint64) (from, to uint64, ok bool)
+	// Expired reports whether the memory can no longer be read, since the process runs again. It is asked in mode full.
+	//
+	// It is no interface of its own: to find out by a type assertion whether a Memory has one makes the Go runtime allocate,
+	// which a forked child must not do.
+	Expired() bool
+}
+
+// Whole is embedded by a Memory that has no parts without pages, and that can be read until it is closed.
+type Whole struct{}
+
+// There is a method of Memory.
+func (Whole) There(lo, hi, _ uint64) (from, to uint64, ok bool) { return lo, hi, lo < hi }
+
+// Expired is a method of Memory.
+func (Whole) Expired() bool { return false }
+
+// A ReadRequest asks for len(Dst) bytes at Addr.
+type ReadRequest struct {
+	Addr uint64
+	Dst  []byte      // in an arena
+	out  *arena.Span // refers to Dst; shortened to the bytes that were read
+	Got  int         // bytes that were read
+}
+
+// Requests is a batch of reads. It belongs to a snapshot.
+type Requests struct {
+	arena.Table[ReadRequest]
+	noSpace bool // space ran out, which is recorded once per batch
+}
+
+// Clear removes all requests.
+func (r *Requests) Clear() {
+	r.Table.Clear()
+	r.noSpace = false
+}
+
+// Want adds a request for n bytes at addr, into new space of the byte arena, and sets out to that space. out must not
+// move before Read, which shortens it. If there is no space, out is empty and a soft error is recorded.
+func (r *Requests) Want(s *Snapshot, addr uint64, n int, out *arena.Span) {
+	*out = arena.Span{}
+	if n <= 0 {
+		return
+	}
+	sp, b := s.Bytes.Alloc(n)
+	var q *ReadRequest
+	if b != nil {
+		q = r.Add()
+	}
+	if q == nil {
+		if !r.noSpace {
+			r.noSpace = true
+			s.Soft(OpTruncated, 0, 0, addr)
+		}
+		return
+	}
+	*q = ReadRequest{Addr: addr, Dst: b, out: out}
+	*out = sp
+}
+
+// Read serves all requests and shortens the span of each to the bytes that were read.
+func (r *Requests) Read(mem Memory) {
+	reqs := r.All()
+	mem.ReadV(reqs)
+	for i := range reqs {
+		reqs[i].out.Len = uint32(reqs[i].Got)
+	}
+}

@@ -1,0 +1,152 @@
+package snapshot
+
+import "minidump/internal/arena"
+
+// A SoftError records one piece that is missing from the dump. It has fixed-size fields because it may be recorded
+// while the target is stopped; it is rendered as text later.
+type SoftError struct {
+	Op    Op
+	Errno int32      // the number of the system's error; 0: no system call failed
+	TID   int32      // 0: the error is about the process
+	Addr  uint64     // 0: none
+	Text  arena.Span // the subject, such as a path
+}
+
+// Op is an operation that can fail softly.
+type Op uint8
+
+// The operations; ops has their texts.
+const (
+	OpListThreads Op = iota
+	OpSeize
+	OpStop
+	OpRelist
+	OpNoThreads
+	OpPrincipal
+	OpReadAuxv
+	OpParseMaps
+	OpRegisters
+	OpFPRegisters
+	OpRegsets
+	OpStack
+	OpStackUnmapped
+	OpCode
+	OpAppMemory
+	opMemory
+	OpPages
+	OpTruncated
+	OpName
+	OpModule
+	OpModuleID
+	OpModuleBase
+	OpCPUInfo
+	OpStatus
+	OpOSRelease
+	OpCmdline
+	OpEnviron
+	OpAuxv
+	OpMaps
+	OpLimits
+	OpStat
+	OpDSO
+	OpDSOLoop
+	OpHandles
+	OpHandle
+	OpSystem
+	OpFull
+	OpOtherTracer
+	OpLimitMemory
+	OpLimitStacks
+	OpLimitText
+	OpLimitContexts
+	OpCore
+	OpDumping
+	OpAbsent
+	OpVMFlags
+	OpForkedCopy
+	OpGoroutines
+	numOps
+)
+
+// ops has the texts of each operation, for people and for the MozSoftErrors stream. The names in JSON are those of the
+// Rust crate minidump-writer, which Socorro reads, where it has one. init puts the entry under "InitErrors".
+var ops = [numOps]struct {
+	what string
+	name string
+	init bool
+}{
+	OpListThreads:   {"list threads", "EnumerateThreadsFailed", true},
+	OpSeize:         {"attach", "SuspendThreadFailed", true},
+	OpStop:          {"stop in time", "StopProcessFailed", true},
+	OpRelist:        {"list threads again", "EnumerateThreadsFailed", true},
+	OpNoThreads:     {"no thread could be stopped", "SuspendNoThreadsLeft", true},
+	OpPrincipal:     {"crashed thread does not reference the principal mapping", "PrincipalMappingNotReferenced", true},
+	OpReadAuxv:      {"read auxv", "FillMissingAuxvInfoFailed", true},
+	OpParseMaps:     {"read memory map", "EnumerateMappingsFailed", true},
+	OpRegisters:     {"read registers", "ReadRegistersFailed", false},
+	OpFPRegisters:   {"read floating-point registers", "ReadFloatingPointRegistersFailed", false},
+	OpRegsets:       {"read further register sets", "ReadRegisterSetsFailed", false},
+	OpStack:         {"read stack", "ReadStackFailed", false},
+	OpStackUnmapped: {"find stack: SP is not in or near readable memory", "FindStackFailed", false},
+	OpCode:          {"read code around IP", "ReadCodeFailed", false},
+	OpAppMemory:     {"read application memory", "ReadAppMemoryFailed", false},
+	opMemory:        {"read memory", "ReadMemoryFailed", false},
+	OpPages:         {"read pages (written as zeros)", "ReadPagesFailed", false},
+	OpTruncated:     {"snapshot space ran out for", "SnapshotTruncated", false},
+	OpName:          {"read thread name", "ReadThreadNameFailed", false},
+	OpModule:        {"read headers of module", "ReadModuleFailed", false},
+	OpModuleID:      {"identify module", "ReadModuleIdFailed", false},
+	OpModuleBase:    {"put module where its symbols count from: another is there", "ReadModuleFailed", false},
+	OpCPUInfo:       {"read cpuinfo", "WriteCpuInfoFailed", false},
+	OpStatus:        {"read status", "WriteThreadProcStatusFailed", false},
+	OpOSRelease:     {"read os-release", "WriteOsReleaseInfoFailed", false},
+	OpCmdline:       {"read command line", "WriteCommandLineFailed", false},
+	OpEnviron:       {"read environment", "WriteEnvironmentFailed", false},
+	OpAuxv:          {"read auxv", "WriteAuxvFailed", false},
+	OpMaps:          {"read maps", "WriteMapsFailed", false},
+	OpLimits:        {"read limits", "WriteLimitsFailed", false},
+	OpStat:          {"read stat", "ReadProcessTimesFailed", false},
+	OpDSO:           {"follow the list of loaded objects", "WriteDSODebugStreamFailed", false},
+	OpDSOLoop:       {"list of loaded objects is too long or a loop", "WriteDSODebugStreamFailed", false},
+	OpHandles:       {"list descriptors", "WriteHandleDataStreamFailed", false},
+	OpHandle:        {"read descriptor", "ReadHandleFailed", false},
+	OpSystem:        {"read facts of the machine", "WriteSystemInfoErrors", false},
+	OpFull:          {"skip unreadable mapping", "SkippedMapping", false},
+	OpOtherTracer:   {"attach: another tracer has the process", "SuspendThreadFailed", true},
+	OpLimitMemory:   {"size limit: dropped memory", "LimitDroppedMemory", false},
+	OpLimitStacks:   {"size limit: shortened stacks", "LimitShortenedStacks", false},
+	OpLimitText:     {"size limit: dropped text streams", "LimitDroppedText", false},
+	OpLimitContexts: {"size limit: dropped registers of threads", "LimitDroppedContexts", false},
+	OpCore:          {"read all of the core file: it is shorter than its headers say", "ReadCoreFailed", false},
+	OpAbsent:        {"take memory that its owner has not delivered", "MemoryNotPresent", false},
+	OpVMFlags:       {"find the memory that is marked to be in no dump", "ReadVmFlagsFailed", false},
+	OpDumping:       {"look at the process that dumps core, so that only what is in the core is here", "DumpingProcessFailed", false},
+	OpForkedCopy:    {"look at the own process from a child, so that only a copy of its memory and the calling thread are here", "SuspendNoThreadsLeft", true},
+	OpGoroutines:    {"list the goroutines: the runtime's tables are not in memory", "ReadGoroutinesFailed", false},
+}
+
+// What returns what was attempted, in words.
+func (op Op) What() string { return ops[op].what }
+
+// Name returns the name of the error in the MozSoftErrors stream.
+func (op Op) Name() string { return ops[op].name }
+
+// Initial reports whether the MozSoftErrors stream has the error under "InitErrors".
+func (op Op) Initial() bool { return ops[op].init }
+
+// Soft records a soft error and returns it, so that the caller may set Text. If the table is full, it records nothing
+// and returns nil.
+func (s *Snapshot) Soft(op Op, errno int32, tid int32, addr uint64) *SoftError {
+	e := s.Errors.Add()
+	if e != nil {
+		*e = SoftError{Op: op, Errno: errno, TID: tid, Addr: addr}
+	}
+	return e
+}
+
+// SoftModule records a soft error about a module.
+func (s *Snapshot) SoftModule(op Op, m *Module) {
+	if e := s.Soft(op, 0, 0, m.Base); e != nil {
+		e.Text = m.Path
+	}
+}

@@ -1,4 +1,0 @@
-//go:build !linux
-
-// Package sys is empty where the system is not Linux.
-package sys

@@ -1,0 +1,4 @@
+//go:build !linux
+
+// Package hang is empty where the system is not Linux.
+package hang

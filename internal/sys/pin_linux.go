@@ -1,0 +1,19 @@
+package sys
+
+import _ "unsafe" // for go:linkname
+
+// Pin keeps the calling goroutine on its processor (GOMAXPROCS) until Unpin: the scheduler does not take it off, and a
+// stop-the-world of the garbage collector waits for it. Until then the goroutine may use the raw gate only: no blocking
+// gate, channel, lock or allocation, each of which can end in "fatal error: schedule: holding locks". Pin counts.
+//
+// runtime.procPin and procUnpin are names that the runtime keeps for others (see the comments there).
+func Pin() { procPin() }
+
+// Unpin undoes one Pin.
+func Unpin() { procUnpin() }
+
+//go:linkname procPin runtime.procPin
+func procPin() int
+
+//go:linkname procUnpin runtime.procUnpin
+func procUnpin()

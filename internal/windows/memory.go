@@ -1,0 +1,63 @@
+package windows
+
+// Values of Region.State (winnt.h).
+const (
+	MEM_COMMIT  = 0x1000
+	MEM_RESERVE = 0x2000
+	MEM_FREE    = 0x10000
+)
+
+// Values of Region.Type (winnt.h).
+const (
+	MEM_PRIVATE = 0x20000
+	MEM_MAPPED  = 0x40000
+	MEM_IMAGE   = 0x1000000
+)
+
+// Values of Region.Protect (winnt.h): one of the first eight, with the others as bits on top.
+const (
+	PAGE_NOACCESS          = 0x01
+	PAGE_READONLY          = 0x02
+	PAGE_READWRITE         = 0x04
+	PAGE_WRITECOPY         = 0x08
+	PAGE_EXECUTE           = 0x10
+	PAGE_EXECUTE_READ      = 0x20
+	PAGE_EXECUTE_READWRITE = 0x40
+	PAGE_EXECUTE_WRITECOPY = 0x80
+	PAGE_GUARD             = 0x100
+	PAGE_NOCACHE           = 0x200
+	PAGE_WRITECOMBINE      = 0x400
+)
+
+// Region is MEMORY_BASIC_INFORMATION: a range of pages of the address space that are alike.
+type Region struct {
+	Base              uint64
+	AllocationBase    uint64 // where the allocation that it is part of starts; 0 if it is free
+	Size              uint64 // bytes
+	AllocationProtect uint32 // what the allocation was made with
+	State             uint32 // MEM_COMMIT, MEM_RESERVE or MEM_FREE
+	Protect           uint32 // 0 unless committed
+	Type              uint32 // MEM_PRIVATE, MEM_MAPPED or MEM_IMAGE; 0 if it is free
+}
+
+// End returns the address after the region.
+func (r *Region) End() uint64 { return r.Base + r.Size }
+
+// Readable reports whether the region can be read without a fault and without a side effect. Reading a guard page takes
+// its guard away, and the stack above which it stands could not grow any more. Device memory is mapped uncached or
+// write-combined, and reading it can do anything.
+func (r *Region) Readable() bool {
+	const readable = PAGE_READONLY | PAGE_READWRITE | PAGE_WRITECOPY | PAGE_EXECUTE_READ | PAGE_EXECUTE_READWRITE | PAGE_EXECUTE_WRITECOPY
+	return r.State == MEM_COMMIT && r.Protect&readable != 0 && r.Protect&PAGE_GUARD == 0 &&
+		(r.Protect&(PAGE_NOCACHE|PAGE_WRITECOMBINE) == 0 || r.Type == MEM_IMAGE)
+}
+
+// Writable reports whether the process can write to the region.
+func (r *Region) Writable() bool {
+	return r.State == MEM_COMMIT && r.Protect&(PAGE_READWRITE|PAGE_WRITECOPY|PAGE_EXECUTE_READWRITE|PAGE_EXECUTE_WRITECOPY) != 0
+}
+
+// Executable reports whether the process can execute what lies in the region.
+func (r *Region) Executable() bool {
+	return r.State == MEM_COMMIT && r.Protect&(PAGE_EXECUTE|PAGE_EXECUTE_READ|PAGE_EXECUTE_READWRITE|PAGE_EXECUTE_WRITECOPY) != 0
+}

@@ -1,0 +1,163 @@
+package minidump
+
+import (
+	"time"
+
+	"minidump/context"
+	"minidump/stream"
+
+	"minidump/internal/snapshot"
+)
+
+// Mode is how much memory goes into a dump.
+type Mode uint8
+
+// The modes.
+const (
+	// ModeStack takes the threads' stacks and the code around the blamed thread's instruction pointer.
+	ModeStack Mode = iota
+	// ModeIndirect also takes the memory that the blamed thread's registers and stack point to.
+	ModeIndirect
+	// ModeFull takes every readable mapping. The target stays stopped until the dump is written.
+	ModeFull
+)
+
+// Omit is a set of things to leave out of a dump for privacy. Values can be or-ed.
+type Omit uint8
+
+// The bits of Omit.
+const (
+	OmitEnviron Omit = 1 << iota // the environment
+	OmitCmdline                  // the command line
+	OmitHandles                  // the list of open files
+)
+
+// DumpRequested is the exception code of a dump without a crash (MD_EXCEPTION_CODE_LIN_DUMP_REQUESTED).
+const DumpRequested = stream.MD_EXCEPTION_CODE_LIN_DUMP_REQUESTED
+
+// Default values of Options.
+const (
+	DefaultStackLimit      = 32 << 10  // bytes of a thread's stack
+	DefaultCrashStackLimit = 256 << 10 // bytes of the blamed thread's stack
+	DefaultStopTimeout     = 100 * time.Millisecond
+	DefaultMaxPause        = time.Minute
+)
+
+// AppMemory is a range of the target's memory, [Address, Address+Size), that goes into the dump.
+type AppMemory struct {
+	Address, Size uint64
+}
+
+// Annotation is a key and a value for the CrashpadInfo stream, which crash servers index.
+type Annotation struct {
+	Key, Value string
+}
+
+// UserStream is an additional stream of the dump. Its type must not be that of a standard stream.
+type UserStream struct {
+	Type stream.Type
+	Data []byte
+}
+
+// UserModule is a module that the memory map does not show, or shows wrongly, such as a library loaded by the
+// application's own loader. It hides the mappings that are entirely inside it.
+type UserModule struct {
+	Base, Size uint64
+	Name       string
+	BuildID    []byte // empty: no CodeView record
+}
+
+// Options describe what goes into a dump. The zero value is a good default.
+type Options struct {
+	Thread int            // the thread that the dump is about; 0: that of Crash, else the main thread
+	Crash  *context.Crash // why Thread crashed, and its registers at that moment; nil: there was no crash
+
+	Mode       Mode
+	Limit      uint64 // most bytes of the dump; 0: no limit
+	StackLimit uint64 // most bytes of one thread's stack; 0: DefaultStackLimit
+	// CrashStackLimit is StackLimit for the blamed thread. 0: DefaultCrashStackLimit, or StackLimit if that is more, but
+	// at most half of Limit (a quarter in ModeFull, which stores the stack twice).
+	CrashStackLimit uint64
+
+	SanitizeStacks bool // replace stack words that are no pointers into code or the stack (see docs/format.md)
+	SanitizeAll    bool // also replace such words of every other memory range of the dump
+	Omit           Omit
+	RegisterSets   bool // also store the register sets that the CPU context cannot hold (AVX, SVE, VSX…)
+
+	// SkipUnreferencedStacks leaves out the stacks of threads that neither execute in nor point into the module at
+	// PrincipalAddress.
+	SkipUnreferencedStacks bool
+	PrincipalAddress       uint64
+
+	AppMemory   []AppMemory
+	Annotations []Annotation
+	UserStreams []UserStream
+	UserModules []UserModule
+
+	// IncludeDontDump takes also memory that the process has marked by MADV_DONTDUMP, as programs mark their keys.
+	// Otherwise it is in no dump, except where AppMemory names it.
+	IncludeDontDump bool
+
+	StopTimeout time.Duration // how long to wait for all threads to stop; 0: DefaultStopTimeout
+
+	// MaxPause is how long, after that, the process may stay stopped in ModeFull, until the dump is written; 0:
+	// DefaultMaxPause. Then the process goes on, and the dump ends with ErrPause as soon as the writer takes bytes
+	// again.
+	MaxPause time.Duration
+}
+
+// want converts the options, with the defaults resolved.
+func (o *Options) want() snapshot.Want {
+	w := snapshot.Want{
+		Thread: int32(o.Thread), Crash: o.Crash,
+		Mode: snapshot.Mode(o.Mode), Limit: o.Limit, StackLimit: o.StackLimit,
+		SanitizeStacks: o.SanitizeStacks, SanitizeAll: o.SanitizeAll, Omit: snapshot.Omit(o.Omit), RegisterSets: o.RegisterSets,
+		SkipUnreferenced: o.SkipUnreferencedStacks, Principal: o.PrincipalAddress,
+		Annotations: annotations(o.Annotations), StopTimeout: o.StopTimeout, MaxPause: o.MaxPause, DontDump: o.IncludeDontDump,
+	}
+	if w.StackLimit == 0 {
+		w.StackLimit = DefaultStackLimit
+	}
+	w.CrashStackLimit = o.crashStackLimit(w.StackLimit)
+	if w.StopTimeout <= 0 {
+		w.StopTimeout = DefaultStopTimeout
+	}
+	if w.MaxPause <= 0 {
+		w.MaxPause = DefaultMaxPause
+	}
+	for _, m := range o.AppMemory {
+		w.AppMemory = append(w.AppMemory, snapshot.Range{Lo: m.Address, Hi: m.Address + min(m.Size, ^m.Address)})
+	}
+	for _, u := range o.UserStreams {
+		w.UserStreams = append(w.UserStreams, snapshot.UserStream{Type: u.Type, Data: u.Data})
+	}
+	for _, m := range o.UserModules {
+		w.UserModules = append(w.UserModules, snapshot.UserModule{Base: m.Base, Size: m.Size, Name: m.Name, BuildID: m.BuildID})
+	}
+	return w
+}
+
+// crashStackLimit returns the most bytes of the blamed thread's stack. That stack is never shortened to keep Limit, so
+// its default is a share of Limit.
+func (o *Options) crashStackLimit(stackLimit uint64) uint64 {
+	if o.CrashStackLimit != 0 {
+		return o.CrashStackLimit
+	}
+	limit := max(stackLimit, DefaultCrashStackLimit)
+	if o.Limit == 0 {
+		return limit
+	}
+	share := o.Limit / 2
+	if o.Mode == ModeFull { // the stack is in the file twice
+		share /= 2
+	}
+	return min(limit, share)
+}
+
+func annotations(list []Annotation) []snapshot.Annotation {
+	var out []snapshot.Annotation
+	for _, a := range list {
+		out = append(out, snapshot.Annotation{Key: a.Key, Value: a.Value})
+	}
+	return out
+}

@@ -1,0 +1,329 @@
+package procfs
+
+import (
+	"encoding/binary"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"minidump/internal/sys"
+)
+
+// PAGEMAP_SCAN lists the pages of an open pagemap file by category (linux/fs.h, Linux 6.7). The number is
+// _IOWR('f', 16, struct pm_scan_arg), which is the same on every architecture that Go has.
+const PAGEMAP_SCAN = 0xc0606610
+
+// PageKind is a set of page categories (PAGE_IS_* in linux/fs.h).
+type PageKind uint64
+
+const (
+	PAGE_IS_FILE    PageKind = 1 << 2 // a page of a file or of shared memory; clear: a private anonymous page
+	PAGE_IS_PRESENT PageKind = 1 << 3 // in the page table
+	PAGE_IS_SWAPPED PageKind = 1 << 4 // in swap, or being moved by the kernel
+	PAGE_IS_PFNZERO PageKind = 1 << 5 // the kernel's page of zeros; only PAGEMAP_SCAN reports it
+	PAGE_IS_HUGE    PageKind = 1 << 6 // part of a huge page; only PAGEMAP_SCAN reports it
+	PAGE_IS_GUARD   PageKind = 1 << 8 // a guard of madvise(MADV_GUARD_INSTALL), Linux 6.13; Pages leaves these out
+)
+
+// Bits of an entry of a pagemap file (Documentation/admin-guide/mm/pagemap.rst).
+const (
+	pagemapPresent = 1 << 63
+	pagemapSwapped = 1 << 62
+	pagemapFile    = 1 << 61
+	pagemapGuard   = 1 << 58 // Linux 6.15; 0 before
+)
+
+// PageRun is a range of pages of one kind that are there: present or swapped. It mirrors struct page_region of
+// linux/fs.h.
+type PageRun struct {
+	Start, End uint64
+	Kind       PageKind
+}
+
+// pmScanArg mirrors struct pm_scan_arg of linux/fs.h: 96 bytes for every word size.
+type pmScanArg struct {
+	size              uint64
+	flags             uint64
+	start             uint64
+	end               uint64
+	walkEnd           uint64 // set by the kernel: where it stopped
+	vec               uint64
+	vecLen            uint64
+	maxPages          uint64
+	categoryInverted  uint64
+	categoryMask      uint64
+	categoryAnyofMask uint64
+	returnMask        uint64
+}
+
+// How Pages asks the kernel, from the best way to the oldest.
+const (
+	scanWithoutGuards uint8 = iota // PAGEMAP_SCAN of Linux 6.15, which knows PAGE_IS_GUARD
+	scanPlain                      // PAGEMAP_SCAN of Linux 6.7
+	readEntries                    // reads of the pagemap file
+)
+
+// Pages reports which pages of a process are there, without touching one. A page that is neither present nor swapped holds
+// nothing that this process has ever seen: to read it makes the kernel allocate it, or waits for whoever is to fill it (a
+// userfaultfd, a file server).
+//
+// Pages asks by PAGEMAP_SCAN, and by reads of the pagemap file where the kernel lacks that; which of the two is found out
+// once in the life of a Pages, also across Close and OpenPages. It allocates nothing. It must not lie on a goroutine
+// stack (make it by new, or as a part of something in the heap), nor may Runs and Scratch. It is not safe for concurrent
+// use.
+//
+// Three things it cannot know:
+//   - Memory of a file or shared memory may have data that is not mapped in: look into the file (SEEK_DATA).
+//   - A shared mapping has no swapped pages of its own. PAGE_IS_SWAPPED without PAGE_IS_FILE there is a marker that
+//     userfaultfd left in the page table, of a page that may not exist (UFFDIO_WRITEPROTECT, UFFDIO_POISON).
+//   - A page that is there now may be gone a moment later, unless every process that shares the memory is stopped.
+type Pages struct {
+	Runs    []PageRun // for the answers that Next keeps; at least one
+	Scratch []byte    // for entries of the pagemap file, at least 8 bytes; unused where PAGEMAP_SCAN serves
+	Kinds   PageKind  // what Next distinguishes, see Scan
+
+	fd   int
+	open bool
+	how  uint8
+	arg  pmScanArg
+
+	// The window of Next: what is there in [lo, hi) stands in Runs[:n].
+	lo, hi uint64
+	n      int
+	ahead  int // how many pages a scan may find beyond the range that was asked for
+	served int // how many calls of Next this window has answered
+}
+
+// Bounds of how far Next scans ahead, in pages. The kernel needs some 20 ns for a page.
+const (
+	minAhead   = 64
+	firstAhead = 512
+	maxAhead   = 1 << 16
+	paysFrom   = 8 // answers out of one window
+)
+
+// OpenPages opens the pagemap file of the process in p, whose buffers the caller has set. ENOENT: the kernel has none (no
+// CONFIG_PROC_PAGE_MONITOR, or a sandbox). EACCES, EPERM: the caller may not trace the process.
+func (d *Dir) OpenPages(p *Pages) sys.Errno {
+	p.Close()
+	fd, errno := d.OpenFile("pagemap\x00", unix.O_RDONLY)
+	if errno != 0 {
+		return errno
+	}
+	p.fd, p.open, p.ahead = fd, true, firstAhead
+	return 0
+}
+
+// Close closes what OpenPages opened. Closing again does nothing.
+func (p *Pages) Close() {
+	if p.open {
+		sys.Close(p.fd)
+	}
+	p.open = false
+	p.Forget()
+}
+
+// IsOpen reports whether Scan and Next can be asked.
+func (p *Pages) IsOpen() bool { return p.open }
+
+// Forget drops what Next has scanned ahead. It is for when the process has run since.
+func (p *Pages) Forget() { p.lo, p.hi, p.n, p.served = 0, 0, 0, 0 }
+
+// Scan fills runs, in ascending order, with the pages in [start, end) that are there, and returns how many runs these are.
+// The first and the last are cut to the range. next is the address up to which it has looked: end, or less where runs was
+// full or the limit was reached; call again from there.
+//
+// kinds selects what runs distinguish (PAGE_IS_FILE, PAGE_IS_SWAPPED and so on); neighbouring pages that differ in nothing
+// of that are one run, except at the seam of two calls. limit bounds the time of a call: PAGEMAP_SCAN ends after that many
+// pages which are there (it skips holes at no cost), the older way after that many pages of any kind. 0 or less is no
+// limit. EFAULT: the range is not all user memory. A process that has ended has no pages, or the result is ESRCH.
+func (p *Pages) Scan(start, end uint64, kinds PageKind, limit int, runs []PageRun) (n int, next uint64, errno sys.Errno) {
+	switch {
+	case !p.open:
+		return 0, start, unix.EBADF
+	case start >= end:
+		return 0, end, 0
+	case len(runs) == 0:
+		return 0, start, unix.EINVAL
+	}
+	size := uint64(syscall.Getpagesize())
+	from, to := start&^(size-1), (end+size-1)&^(size-1)
+	if to < end { // above the last page of the address space
+		to = end &^ (size - 1)
+	}
+	if p.how == readEntries {
+		n, next, errno = p.readEntries(from, to, kinds, limit, runs)
+	} else {
+		n, next, errno = p.scan(from, to, kinds, limit, runs)
+	}
+	if errno != 0 {
+		return 0, start, errno
+	}
+	if n > 0 {
+		runs[0].Start = max(runs[0].Start, start)
+		runs[n-1].End = min(runs[n-1].End, end)
+	}
+	if next >= to {
+		next = end
+	}
+	return n, next, 0
+}
+
+// scan asks by PAGEMAP_SCAN, and goes over to an older way for good where the kernel does not know that.
+func (p *Pages) scan(from, to uint64, kinds PageKind, limit int, runs []PageRun) (n int, next uint64, errno sys.Errno) {
+	for {
+		p.arg = pmScanArg{
+			size:              uint64(unsafe.Sizeof(p.arg)),
+			start:             from,
+			end:               to,
+			vec:               uint64(uintptr(unsafe.Pointer(unsafe.SliceData(runs)))),
+			vecLen:            uint64(len(runs)),
+			maxPages:          uint64(max(limit, 0)),
+			categoryAnyofMask: uint64(PAGE_IS_PRESENT | PAGE_IS_SWAPPED),
+			returnMask:        uint64(kinds &^ PAGE_IS_GUARD),
+		}
+		if p.how == scanWithoutGuards {
+			p.arg.categoryMask, p.arg.categoryInverted = uint64(PAGE_IS_GUARD), uint64(PAGE_IS_GUARD)
+		}
+		n, errno = sys.IoctlResult(p.fd, PAGEMAP_SCAN, unsafe.Pointer(&p.arg))
+		switch errno {
+		case 0:
+			next = p.arg.walkEnd
+			if n < 0 || n > len(runs) || next > to || next <= from {
+				return 0, from, unix.EIO // not what linux/fs.h says: no caller may loop on it
+			}
+			return n, next, 0
+		case unix.EINTR:
+		case unix.EINVAL:
+			if p.how != scanWithoutGuards {
+				return 0, from, errno
+			}
+			p.how = scanPlain
+		case unix.ENOTTY, unix.ENOSYS, unix.EPERM, unix.EACCES: // an old kernel, or a filter that knows only old ones
+			p.how = readEntries
+			return p.readEntries(from, to, kinds, limit, runs)
+		default:
+			return 0, from, errno
+		}
+	}
+}
+
+// readEntries reads the pagemap file: 8 bytes a page. The offset of an address is always below 2^63.
+func (p *Pages) readEntries(from, to uint64, kinds PageKind, limit int, runs []PageRun) (n int, next uint64, errno sys.Errno) {
+	size := uint64(syscall.Getpagesize())
+	room := uint64(len(p.Scratch) / 8)
+	if room == 0 {
+		return 0, from, unix.EINVAL
+	}
+	stop := to
+	if limit > 0 && (to-from)/size > uint64(limit) {
+		stop = from + uint64(limit)*size
+	}
+	for at := from; at < stop; {
+		want := min(room, (stop-at)/size) * 8
+		k, errno := sys.Pread(p.fd, p.Scratch[:want], int64(at/size*8))
+		if errno != 0 {
+			return 0, from, errno
+		}
+		k = min(k, int(want)) &^ 7
+		if k <= 0 {
+			return n, to, 0 // beyond the address space, or the process has ended
+		}
+		for b := p.Scratch[:k]; len(b) > 0; b, at = b[8:], at+size {
+			kind := entryKind(binary.NativeEndian.Uint64(b))
+			if kind == 0 {
+				continue
+			}
+			kind &= kinds
+			if n > 0 && runs[n-1].End == at && runs[n-1].Kind == kind {
+				runs[n-1].End = at + size
+				continue
+			}
+			if n == len(runs) {
+				return n, at, 0
+			}
+			runs[n] = PageRun{at, at + size, kind}
+			n++
+		}
+	}
+	return n, stop, 0
+}
+
+// entryKind translates an entry of a pagemap file; 0 is a page that is not there.
+func entryKind(e uint64) (k PageKind) {
+	switch {
+	case e&pagemapGuard != 0:
+		return 0
+	case e&pagemapPresent != 0:
+		k = PAGE_IS_PRESENT
+	case e&pagemapSwapped != 0:
+		k = PAGE_IS_SWAPPED
+	default:
+		return 0
+	}
+	if e&pagemapFile != 0 {
+		k |= PAGE_IS_FILE
+	}
+	return k
+}
+
+// Next fills run with the first pages in [start, end) that are there, cut to that range; false when there are none. The
+// rest of a range is found by a further call from run.End on.
+//
+// It is for many ranges, best in ascending order: a call to the kernel also looks beyond end, as far as ahead at most, and
+// following calls are answered from that. How far it looks depends on how well that has paid, so it is right for a
+// thousand small stacks in a row and for a few ranges between large heaps. ahead is an address, such as the end of the
+// last range; 0 is no further than end. Until Forget or Close the answers are those of the first look.
+func (p *Pages) Next(start, end, ahead uint64, run *PageRun) (ok bool, errno sys.Errno) {
+	for start < end {
+		if start < p.lo || start >= p.hi {
+			if errno := p.fill(start, end, ahead); errno != 0 {
+				return false, errno
+			}
+		}
+		p.served++
+		i, j := 0, p.n // the first run that ends above start
+		for i < j {
+			if mid := int(uint(i+j) / 2); p.Runs[mid].End <= start {
+				i = mid + 1
+			} else {
+				j = mid
+			}
+		}
+		if i < p.n {
+			r := p.Runs[i]
+			if r.Start >= end {
+				return false, 0
+			}
+			*run = PageRun{max(r.Start, start), min(r.End, end), r.Kind}
+			return true, 0
+		}
+		start = p.hi
+	}
+	return false, 0
+}
+
+// fill moves the window of Next to start.
+func (p *Pages) fill(start, end, ahead uint64) sys.Errno {
+	if p.hi != 0 { // not the first window
+		if p.served >= paysFrom {
+			p.ahead = min(2*p.ahead, maxAhead)
+		} else {
+			p.ahead = max(p.ahead/2, minAhead)
+		}
+	}
+	p.Forget()
+	limit := p.ahead
+	if pages := (end - start) / uint64(syscall.Getpagesize()); pages < maxAhead {
+		limit += int(pages) + 1
+	} else {
+		limit += maxAhead
+	}
+	n, next, errno := p.Scan(start, max(end, ahead), p.Kinds, limit, p.Runs)
+	if errno != 0 {
+		return errno
+	}
+	p.lo, p.hi, p.n = start, next, n
+	return 0
+}

@@ -1,0 +1,144 @@
+package procfs
+
+import "bytes"
+
+// VMFlags is a set of flags of a mapping, from the VmFlags line of smaps (proc(5); show_smap_vma_flags in the kernel's
+// fs/proc/task_mmu.c).
+type VMFlags uint8
+
+const (
+	VMDontDump  VMFlags = 1 << iota // "dd": MADV_DONTDUMP
+	VMIO                            // "io": memory of a device, whose reads can have effects
+	VMPFNMap                        // "pf": likewise, or memory without a struct page
+	VMHugeTLB                       // "ht": huge pages of hugetlbfs
+	VMUserfault                     // "um", "uw" or "ui": a userfaultfd handles faults
+	VMMixedMap                      // "mm": VM_MIXEDMAP, memory without a struct page among ordinary pages
+)
+
+// FlaggedRange is a mapping with flags.
+type FlaggedRange struct {
+	Start, End uint64
+	Flags      VMFlags
+}
+
+// SmapsReader takes the text of a smaps file, in pieces of any size, and keeps the mappings that have one of the flags in
+// Want. Lines may be cut anywhere between two pieces; a line longer than the reader's own buffer, which only the name of a
+// file can be, is dealt with too.
+type SmapsReader struct {
+	Want VMFlags
+	Out  []FlaggedRange // filled in the order of addresses
+	N    int            // how many of Out are filled
+	More bool           // Out was full
+
+	// Until is the address below which every mapping has been seen.
+	Until uint64
+
+	m    Mapping
+	have bool // m is the mapping that the lines are about
+	line [192]byte
+	n    int  // bytes of a line that has not ended
+	long bool // that line goes on behind what line holds
+}
+
+// Reset prepares r for a text from its beginning. Want and Out stay.
+func (r *SmapsReader) Reset() {
+	r.N, r.n, r.More, r.have, r.long, r.Until = 0, 0, false, false, false, 0
+}
+
+// Write takes the next piece of the text.
+func (r *SmapsReader) Write(b []byte) {
+	for len(b) > 0 {
+		end := bytes.IndexByte(b, '\n')
+		if end >= 0 && r.n == 0 && !r.long {
+			r.take(b[:end])
+			b = b[end+1:]
+			continue
+		}
+		part := b
+		if end >= 0 {
+			part = b[:end]
+		}
+		k := copy(r.line[r.n:], part)
+		r.n += k
+		r.long = r.long || k < len(part)
+		if end < 0 {
+			return
+		}
+		r.take(r.line[:r.n])
+		r.n, r.long = 0, false
+		b = b[end+1:]
+	}
+}
+
+// take looks at one line. The start of a line is enough: the columns of a mapping come before its name, and a VmFlags line
+// is short.
+func (r *SmapsReader) take(line []byte) {
+	if hasPrefix(line, "VmFlags:") {
+		if r.have {
+			r.flags(vmFlags(line[len("VmFlags:"):]))
+			r.Until, r.have = r.m.End, false
+		}
+		return
+	}
+	if len(line) == 0 || hexValue[line[0]] == 0xff {
+		return
+	}
+	// The columns of Mapping, or a word such as "AnonHugePages:", which parseColumns refuses for its missing "-".
+	if parseColumns(line, &r.m) >= 0 {
+		r.have = true
+	}
+}
+
+func (r *SmapsReader) flags(f VMFlags) {
+	if f &= r.Want; f == 0 {
+		return
+	}
+	if r.N == len(r.Out) {
+		r.More = true
+		return
+	}
+	r.Out[r.N] = FlaggedRange{r.m.Start, r.m.End, f}
+	r.N++
+}
+
+// vmFlags reads words of two letters. Those that it does not know are passed over.
+func vmFlags(b []byte) (f VMFlags) {
+	for len(b) >= 2 {
+		if b[0] == ' ' {
+			b = b[1:]
+			continue
+		}
+		switch string(b[:2]) {
+		case "dd":
+			f |= VMDontDump
+		case "io":
+			f |= VMIO
+		case "pf":
+			f |= VMPFNMap
+		case "mm":
+			f |= VMMixedMap
+		case "ht":
+			f |= VMHugeTLB
+		case "um", "uw", "ui":
+			f |= VMUserfault
+		}
+		b = b[2:]
+	}
+	return f
+}
+
+// FlagsIn returns the flags of all ranges in list (in ascending order, as SmapsReader makes it) that overlap [start, end).
+func FlagsIn(list []FlaggedRange, start, end uint64) (f VMFlags) {
+	i, j := 0, len(list)
+	for i < j {
+		if mid := int(uint(i+j) / 2); list[mid].End <= start {
+			i = mid + 1
+		} else {
+			j = mid
+		}
+	}
+	for ; i < len(list) && list[i].Start < end; i++ {
+		f |= list[i].Flags
+	}
+	return f
+}

@@ -1,0 +1,74 @@
+package run
+
+import (
+	stdcontext "context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// liveCommand is the command as a receiver of signals. After its end is collected the kernel may give its id to another
+// process, so no signal is sent then.
+type liveCommand struct {
+	mu    sync.Mutex
+	pid   int
+	alive bool
+}
+
+// begin records that the command runs.
+func (c *liveCommand) begin(pid int) {
+	c.mu.Lock()
+	c.pid, c.alive = pid, true
+	c.mu.Unlock()
+}
+
+// end records that the end of the command is about to be collected.
+func (c *liveCommand) end() {
+	c.mu.Lock()
+	c.alive = false
+	c.mu.Unlock()
+}
+
+// send sends a signal to the command, and reports whether it was there to get it.
+func (c *liveCommand) send(n syscall.Signal) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.alive && unix.Kill(c.pid, n) == nil
+}
+
+// cancellation sends the command a signal when a context ends.
+type cancellation struct {
+	ctx  stdcontext.Context
+	sent atomic.Bool
+	stop func() bool // of context.AfterFunc
+	done chan struct{}
+}
+
+// cancelWith begins to wait for the end of ctx. The command must run.
+func (r *runner) cancelWith(ctx stdcontext.Context) *cancellation {
+	signal := r.o.CancelSignal
+	if signal == 0 {
+		signal = unix.SIGKILL
+	}
+	c := &cancellation{ctx: ctx, done: make(chan struct{})}
+	c.stop = stdcontext.AfterFunc(ctx, func() {
+		r.hurry()
+		c.sent.Store(r.command.send(signal))
+		close(c.done)
+	})
+	return c
+}
+
+// finish returns why the command was sent the signal, or nil if it was not.
+func (c *cancellation) finish(name string) error {
+	if !c.stop() {
+		<-c.done
+	}
+	if !c.sent.Load() {
+		return nil
+	}
+	return fmt.Errorf("minidump: run %s: %w", name, stdcontext.Cause(c.ctx))
+}

@@ -1,0 +1,243 @@
+package minidump
+
+import (
+	"io"
+	"math"
+	"strconv"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"minidump/internal/errtext"
+	"minidump/internal/snapshot"
+	"minidump/internal/sys"
+)
+
+// The program, started again, makes a dump of its parent. That takes no copy of the parent, and works when the parent's
+// Go runtime can't run in a forked child.
+
+// helperVariable names the process to dump in the environment of its helper.
+const helperVariable = "MINIDUMP_SELF"
+
+// The helper's descriptors besides the standard ones: of the dump, the request (an encoded Options, to the end) and the
+// record (a forkRecord).
+const (
+	helperOut = 3 + iota
+	helperRequest
+	helperRecord
+)
+
+// selfHelper dumps this process by a helper.
+type selfHelper struct{ o Options }
+
+func (h *selfHelper) dump(dst io.Writer) (Result, error) {
+	return dumpBySpool(h, h.o.Mode == ModeFull, dst)
+}
+
+// toFile makes one dump to an open file.
+func (h *selfHelper) toFile(fd int) (Result, error) {
+	start := time.Now()
+	p, err := startHelper(fd)
+	if err != nil {
+		return Result{}, errtext.Wrap(snapshot.AlsoError(errNoChild, err), "minidump: start /proc/self/exe")
+	}
+	defer p.close()
+	if yamaAsks() {
+		_ = unix.Prctl(unix.PR_SET_PTRACER, uintptr(p.pid), 0, 0, 0)
+	}
+	err = p.send(encodeOptions(&h.o))
+	r := new(forkRecord)
+	if err == nil {
+		err = p.receive(r)
+	}
+	if err != nil {
+		_ = unix.Kill(p.pid, unix.SIGKILL)
+	}
+	status := p.wait()
+	if err != nil {
+		return Result{}, errtext.Wrap(err, "minidump: dump this process by a helper")
+	}
+	if err = r.problem(status); err != nil {
+		return Result{}, err
+	}
+	return r.result(time.Since(start)), nil
+}
+
+// helperProcess is a helper at work.
+type helperProcess struct{ pid, request, record int }
+
+func startHelper(out int) (*helperProcess, error) {
+	var request, record [2]int
+	if err := unix.Pipe2(request[:], unix.O_CLOEXEC); err != nil {
+		return nil, err
+	}
+	defer unix.Close(request[0])
+	if err := unix.Pipe2(record[:], unix.O_CLOEXEC); err != nil {
+		unix.Close(request[1])
+		return nil, err
+	}
+	defer unix.Close(record[1])
+	env := append(syscall.Environ(), helperVariable+"="+strconv.Itoa(unix.Getpid()))
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{"minidump-self"}, &syscall.ProcAttr{
+		Env:   env,
+		Files: []uintptr{0, 1, 2, uintptr(out), uintptr(request[0]), uintptr(record[1])},
+	})
+	if err != nil {
+		unix.Close(request[1])
+		unix.Close(record[0])
+		return nil, err
+	}
+	return &helperProcess{pid, request[1], record[0]}, nil
+}
+
+func (p *helperProcess) close() {
+	if p.request >= 0 {
+		unix.Close(p.request)
+	}
+	unix.Close(p.record)
+}
+
+// send writes the request and ends it. A helper that has died makes that an error, and no SIGPIPE: the runtime ignores
+// that of descriptors other than 1 and 2.
+func (p *helperProcess) send(b []byte) error {
+	for len(b) > 0 {
+		n, err := unix.Write(p.request, b)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	unix.Close(p.request)
+	p.request = -1
+	return nil
+}
+
+// receive reads the record. Without one (the helper has died) it stays empty.
+func (p *helperProcess) receive(r *forkRecord) error {
+	b := unsafe.Slice((*byte)(unsafe.Pointer(r)), unsafe.Sizeof(*r))
+	n, err := readFull(p.record, b)
+	if err == nil && n < len(b) {
+		*r = forkRecord{}
+	}
+	return err
+}
+
+func (p *helperProcess) wait() (status unix.WaitStatus) {
+	for {
+		if _, err := unix.Wait4(p.pid, &status, 0, nil); err != unix.EINTR {
+			return status
+		}
+	}
+}
+
+// readFull reads until b is full or the end.
+func readFull(fd int, b []byte) (n int, err error) {
+	for n < len(b) {
+		k, err := unix.Read(fd, b[n:])
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return n, err
+		}
+		if k == 0 {
+			break
+		}
+		n += k
+	}
+	return n, nil
+}
+
+// init is the main function of a helper. Any other program makes one system call here: the kernel names a process by
+// the last element of the path that it executes, which is "exe" for /proc/self/exe. To look into the environment costs
+// more.
+func init() {
+	var name [16]byte
+	if err := unix.Prctl(unix.PR_GET_NAME, uintptr(unsafe.Pointer(&name)), 0, 0, 0); err != nil || string(name[:4]) != "exe\x00" {
+		return
+	}
+	value, ok := syscall.Getenv(helperVariable)
+	if !ok {
+		return
+	}
+	// Whoever starts a program that has more rights than he has must not make it dump a process for him.
+	if unix.Getuid() != unix.Geteuid() || unix.Getgid() != unix.Getegid() || secureExec() {
+		return
+	}
+	pid, err := strconv.Atoi(value)
+	if err != nil || pid != unix.Getppid() {
+		unix.Exit(2)
+	}
+	unix.Exit(help(pid))
+}
+
+// secureExec reports whether the kernel gave this program rights that its caller does not have (AT_SECURE of
+// getauxval(3)).
+func secureExec() bool {
+	const atSecure = 23
+	auxv, err := unix.Auxv()
+	if err != nil {
+		return true
+	}
+	for _, entry := range auxv {
+		if entry[0] == atSecure {
+			return entry[1] != 0
+		}
+	}
+	return false
+}
+
+// help makes the dump that the parent asks for.
+func help(pid int) (status int) {
+	r := new(forkRecord)
+	err := helpDump(pid, r)
+	if r.state = forkDone; err != nil {
+		r.state = forkFailed
+		r.fail(err)
+	}
+	b := unsafe.Slice((*byte)(unsafe.Pointer(r)), unsafe.Sizeof(*r))
+	for len(b) > 0 {
+		n, errno := sys.Write(helperRecord, b)
+		if errno != 0 {
+			return 1
+		}
+		b = b[n:]
+	}
+	return 0
+}
+
+func helpDump(pid int, r *forkRecord) error {
+	var request []byte
+	for {
+		b := make([]byte, 32<<10)
+		n, err := readFull(helperRequest, b)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+		if request = append(request, b[:n]...); len(request) > math.MaxInt32 {
+			return unix.EFBIG
+		}
+	}
+	o, ok := decodeOptions(request)
+	if !ok {
+		return unix.EBADMSG
+	}
+	w, err := NewWriter(pid, *o)
+	if err != nil {
+		return err
+	}
+	out := &childOutput{fd: helperOut, deadline: newDeadline(childDeadline + w.snap.Want.StopTimeout)}
+	out.deadline.arm()
+	res, err := w.Dump(out)
+	out.deadline.disarm()
+	r.set(w, &res, err)
+	return err
+}

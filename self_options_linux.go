@@ -1,0 +1,162 @@
+package minidump
+
+import (
+	"encoding/binary"
+	"time"
+	"unsafe"
+
+	"minidump/context"
+	"minidump/stream"
+)
+
+// Options on their way to a helper: numbers as uvarint, bytes with their length before. Both ends are the same program.
+
+type optionsEncoder struct{ b []byte }
+
+func (e *optionsEncoder) number(v uint64) { e.b = binary.AppendUvarint(e.b, v) }
+
+func (e *optionsEncoder) flag(v bool) {
+	n := uint64(0)
+	if v {
+		n = 1
+	}
+	e.number(n)
+}
+
+func (e *optionsEncoder) text(s string) {
+	e.number(uint64(len(s)))
+	e.b = append(e.b, s...)
+}
+
+func encodeOptions(o *Options) []byte {
+	e := &optionsEncoder{}
+	e.number(uint64(o.Thread))
+	if e.flag(o.Crash != nil); o.Crash != nil { // it holds no pointers
+		e.text(string(unsafe.Slice((*byte)(unsafe.Pointer(o.Crash)), unsafe.Sizeof(*o.Crash))))
+	}
+	e.number(uint64(o.Mode))
+	e.number(o.Limit)
+	e.number(o.StackLimit)
+	e.number(o.CrashStackLimit)
+	e.flag(o.SanitizeStacks)
+	e.flag(o.SanitizeAll)
+	e.flag(o.IncludeDontDump)
+	e.number(uint64(o.MaxPause))
+	e.number(uint64(o.Omit))
+	e.flag(o.RegisterSets)
+	e.flag(o.SkipUnreferencedStacks)
+	e.number(o.PrincipalAddress)
+	e.number(uint64(len(o.AppMemory)))
+	for _, m := range o.AppMemory {
+		e.number(m.Address)
+		e.number(m.Size)
+	}
+	e.number(uint64(len(o.Annotations)))
+	for _, a := range o.Annotations {
+		e.text(a.Key)
+		e.text(a.Value)
+	}
+	e.number(uint64(len(o.UserStreams)))
+	for _, u := range o.UserStreams {
+		e.number(uint64(u.Type))
+		e.text(string(u.Data))
+	}
+	e.number(uint64(len(o.UserModules)))
+	for _, m := range o.UserModules {
+		e.number(m.Base)
+		e.number(m.Size)
+		e.text(m.Name)
+		e.text(string(m.BuildID))
+	}
+	e.number(uint64(o.StopTimeout))
+	return e.b
+}
+
+type optionsDecoder struct {
+	b   []byte
+	bad bool
+}
+
+func (d *optionsDecoder) number() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.b, d.bad = nil, true
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *optionsDecoder) flag() bool { return d.number() != 0 }
+
+func (d *optionsDecoder) text() string {
+	n := d.number()
+	if n > uint64(len(d.b)) {
+		d.b, d.bad = nil, true
+		return ""
+	}
+	s := string(d.b[:n])
+	d.b = d.b[n:]
+	return s
+}
+
+// count returns the length of a list. Every element takes a byte at least.
+func (d *optionsDecoder) count() int {
+	n := d.number()
+	if n > uint64(len(d.b)) {
+		d.b, d.bad = nil, true
+		return 0
+	}
+	return int(n)
+}
+
+// decodeOptions is the inverse of encodeOptions; false if b is not what that returns.
+func decodeOptions(b []byte) (*Options, bool) {
+	d := &optionsDecoder{b: b}
+	o := &Options{Thread: int(d.number())}
+	if d.flag() {
+		o.Crash = new(context.Crash)
+		raw := unsafe.Slice((*byte)(unsafe.Pointer(o.Crash)), unsafe.Sizeof(*o.Crash))
+		s := d.text()
+		d.bad = d.bad || len(s) != len(raw)
+		if !d.bad && !validBools(s) {
+			d.bad = true
+		}
+		if !d.bad {
+			copy(raw, s)
+		}
+	}
+	o.Mode = Mode(d.number())
+	o.Limit, o.StackLimit, o.CrashStackLimit = d.number(), d.number(), d.number()
+	o.SanitizeStacks, o.SanitizeAll = d.flag(), d.flag()
+	o.IncludeDontDump = d.flag()
+	o.MaxPause = time.Duration(d.number())
+	o.Omit = Omit(d.number())
+	o.RegisterSets, o.SkipUnreferencedStacks = d.flag(), d.flag()
+	o.PrincipalAddress = d.number()
+	for range d.count() {
+		o.AppMemory = append(o.AppMemory, AppMemory{d.number(), d.number()})
+	}
+	for range d.count() {
+		o.Annotations = append(o.Annotations, Annotation{d.text(), d.text()})
+	}
+	for range d.count() {
+		o.UserStreams = append(o.UserStreams, UserStream{stream.Type(d.number()), []byte(d.text())})
+	}
+	for range d.count() {
+		o.UserModules = append(o.UserModules, UserModule{d.number(), d.number(), d.text(), []byte(d.text())})
+	}
+	o.StopTimeout = time.Duration(d.number())
+	return o, !d.bad && len(d.b) == 0
+}
+
+// validBools reports whether the bools in the bytes of a Crash are 0 or 1: others are undefined in Go.
+func validBools(crash string) bool {
+	var c context.Crash
+	for _, at := range []uintptr{unsafe.Offsetof(c.BigEndian), unsafe.Offsetof(c.HasAddress), unsafe.Offsetof(c.HasContext)} {
+		if crash[at] > 1 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,99 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"minidump/internal/unixsocket"
+)
+
+// Client is a connection to a Server, or to one of minidumper's, whose protocol it speaks. Its methods may be called from
+// any goroutine: they wait for each other.
+type Client struct {
+	mu     sync.Mutex
+	conn   *conn
+	server int // its process
+}
+
+// Dial connects to the server at path, see Listen.
+func Dial(path string) (*Client, error) {
+	fd, err := unixsocket.Connect(path, unix.SOCK_SEQPACKET, 0)
+	if err != nil {
+		return nil, fmt.Errorf("server: connect to %s: %w", path, err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("server: connect to %s: %w", path, err)
+	}
+	c := &conn{file: os.NewFile(uintptr(fd), path)}
+	if err := c.identify(); err != nil {
+		c.file.Close()
+		return nil, fmt.Errorf("server: who serves %s: %w", path, err)
+	}
+	return &Client{conn: c, server: c.peer.PID}, nil
+}
+
+// Close ends the connection.
+func (c *Client) Close() error { return c.conn.file.Close() }
+
+// Ping waits until the server answers, at most 10 seconds.
+func (c *Client) Ping() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return c.call(ctx, kindPing, nil, kindPong)
+}
+
+// Send sends a user message, for Options.OnMessage. There is no answer to it. A message has up to 64 KiB in general, and
+// kind is less than 1<<32-4.
+func (c *Client) Send(kind uint32, message []byte) error {
+	if kind+kindUser < kind {
+		return fmt.Errorf("server: message: %w: kind %d", ErrProtocol, kind)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.conn.send(appendMessage(nil, kindUser+kind, message), nil); err != nil {
+		return fmt.Errorf("server: message: %w", err)
+	}
+	return nil
+}
+
+// RequestDump has the server dump the calling process, and waits until that is done, or until ctx ends. crashContext is a
+// crash_context::CrashContext of the Rust crate crash-context, or nil: there was no crash, which only this package's
+// servers understand. nil does not mean that there is a dump: the protocol has no word for that.
+func (c *Client) RequestDump(ctx context.Context, crashContext []byte) error {
+	// Yama may let only a parent trace a process. Elsewhere the call fails, and nothing depends on it.
+	_ = unix.Prctl(unix.PR_SET_PTRACER, uintptr(c.server), 0, 0, 0)
+	defer func() { _ = unix.Prctl(unix.PR_SET_PTRACER, 0, 0, 0, 0) }()
+	return c.call(ctx, kindCrash, crashContext, kindCrashAck)
+}
+
+// call sends a message and waits for its answer.
+func (c *Client) call(ctx context.Context, kind uint32, body []byte, answer uint32) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.conn.send(appendMessage(nil, kind, body), nil); err != nil {
+		return fmt.Errorf("server: request: %w", err)
+	}
+	_ = c.conn.file.SetReadDeadline(time.Time{})
+	stop := context.AfterFunc(ctx, c.conn.wake)
+	defer stop()
+	b := make([]byte, 64)
+	n, err := c.conn.file.Read(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil {
+		c.conn.file.Close() // a late answer would be taken for that to the next call
+		err = ctx.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("server: answer: %w", err)
+	}
+	if got, _, err := parseMessage(b[:n]); err != nil || got != answer {
+		return fmt.Errorf("server: answer: %w: kind %d, not %d", errors.Join(ErrProtocol, err), got, answer)
+	}
+	return nil
+}

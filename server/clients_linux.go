@@ -1,0 +1,114 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"minidump/context"
+)
+
+// answer handles a packet of a connection of Serve. A packet with a descriptor is a Breakpad client's, any other one
+// minidumper's.
+func (s *Server) answer(c *conn, p *packet) error {
+	defer p.close()
+	if len(p.fds) > 0 {
+		return s.place(func() error { s.breakpad(c, p); return nil })
+	}
+	kind, body, err := parseMessage(p.data)
+	if err != nil {
+		return err
+	}
+	switch {
+	case kind == kindPing:
+		return c.send(appendMessage(nil, kindPong, nil), nil)
+	case kind == kindCrash:
+		_ = s.place(func() error { return s.dump(c, minidumperDump(p, body)) })
+		// The client waits for it whether there is a dump or not.
+		return c.send(appendMessage(nil, kindCrashAck, nil), nil)
+	case kind >= kindUser && s.opts.OnMessage != nil:
+		s.opts.OnMessage(p.sender, kind-kindUser, body)
+	}
+	return nil
+}
+
+// minidumperDump is the request for a dump of the sender of p with a crash context.
+func minidumperDump(p *packet, body []byte) *request {
+	return &request{protocol: Minidumper, sender: p.sender, pidfd: p.pidfd, crash: func() (*context.Crash, error) {
+		if len(body) == 0 {
+			return nil, nil
+		}
+		return context.ParseCrashContext(body)
+	}}
+}
+
+// breakpad dumps the sender of a packet of Breakpad's CrashGenerationClient. The answer is that its descriptor is closed,
+// with p.
+func (s *Server) breakpad(c *conn, p *packet) {
+	_ = s.dump(c, &request{protocol: Breakpad, sender: p.sender, pidfd: p.pidfd, crash: func() (*context.Crash, error) {
+		return context.ParseBreakpadContext(context.Native, order, int32(p.sender.PID), p.data)
+	}})
+}
+
+// ServeBreakpad serves Breakpad clients on the server's end of the socket pair that
+// CrashGenerationServer::CreateReportChannel makes, of type SOCK_SEQPACKET. Any number of processes may share the other
+// end. It returns nil when no process has that any more, and after Shutdown. It closes f.
+func (s *Server) ServeBreakpad(f *os.File) error {
+	err := s.own(f, true, func(c *conn, p *packet) error {
+		if len(p.fds) == 0 {
+			p.close()
+			return fmt.Errorf("%w: no descriptor in a packet of %d bytes", ErrProtocol, len(p.data))
+		}
+		s.apart(c, p, s.breakpad)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("server: breakpad's socket: %w", err)
+	}
+	return nil
+}
+
+// apart handles the packet of a socket that several processes share on a goroutine, so that no client waits for another
+// one's dump while there is a place. It closes the packet.
+func (s *Server) apart(c *conn, p *packet, handle func(*conn, *packet)) {
+	s.places <- struct{}{}
+	s.remove(func() { s.running.Add(1) })
+	go func() {
+		defer s.running.Done()
+		defer p.close()
+		handle(c, p)
+		<-s.places
+	}()
+}
+
+// ServeCrashpad serves Crashpad clients on f, which a program started as crashpad_handler has inherited:
+// --initial-client-fd. shared states that several processes may have the other end (--shared-client-connection): they are
+// answered by a signal. It returns nil when no process has that any more, and after Shutdown. It closes f.
+//
+// Of one client that Yama protects it first asks to be allowed to trace it. A client of another user, which would have to
+// fork a broker, is refused.
+func (s *Server) ServeCrashpad(f *os.File, shared bool) error {
+	err := s.own(f, shared, func(c *conn, p *packet) error {
+		r, err := parseCrashpad(p.data)
+		switch {
+		case err != nil || len(p.fds) > 0:
+			p.close()
+			return errors.Join(ErrProtocol, err)
+		case r.Type == typeCheckCredentials:
+			p.close()
+			cred := unix.Ucred{Pid: int32(os.Getpid()), Uid: uint32(os.Getuid()), Gid: uint32(os.Getgid())}
+			return c.send(crashpadAnswer(typeCredentials, 0), unix.UnixCredentials(&cred))
+		case shared:
+			s.apart(c, p, func(c *conn, p *packet) { s.crashpadShared(c, p, r) })
+			return nil
+		}
+		defer p.close()
+		return s.crashpadSingle(c, p, r)
+	})
+	if err != nil {
+		return fmt.Errorf("server: crashpad's socket: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,210 @@
+package server
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"minidump"
+	"minidump/context"
+	"minidump/internal/deadline"
+	"minidump/procfs"
+)
+
+// request is a client's wish for a dump of itself.
+type request struct {
+	protocol Protocol
+	sender   Peer
+	pidfd    int // the packet owns it; -1: there is none
+
+	crash func() (*context.Crash, error)                   // what the packet says of the crash, or
+	read  func(w *minidump.Writer) (*context.Crash, error) // what the memory of the process says
+
+	sanitize bool // the process asks for memory without text
+
+	tid int // set by dump: the thread that asks, in this process's pid namespace; 0 if it is not known
+}
+
+// place calls f, which may make a dump, when one of the places for that is free.
+func (s *Server) place(f func() error) error {
+	s.places <- struct{}{}
+	defer func() { <-s.places }()
+	return f()
+}
+
+// dump dumps the sender of a request, and reports that. The caller has a place.
+func (s *Server) dump(c *conn, q *request) error {
+	d := Dump{Peer: q.sender, Protocol: q.protocol}
+	if s.opts.OnStuck != nil {
+		watch := deadline.New()
+		defer watch.Close()
+		watch.Arm(deadline.OfDump(s.opts.DumpTimeout, s.opts.Dump.Mode == minidump.ModeFull), func() {
+			watch.Spare()
+			s.opts.OnStuck(q.sender)
+		})
+	}
+	w, err := s.open(c, q, &d)
+	if err == nil {
+		defer w.Close() // after OnDump, which may ask for soft errors
+		d.Path, d.Result, err = s.write(w, q, &d)
+	}
+	if d.Err = err; err != nil {
+		d.Path = ""
+	}
+	if s.opts.OnDump != nil {
+		s.opts.OnDump(d)
+	}
+	return err
+}
+
+// open prepares the dump of the sender, after all checks that it may have one.
+func (s *Server) open(c *conn, q *request, d *Dump) (*minidump.Writer, error) {
+	pid := q.sender.PID
+	if err := s.mayDump(c, q.sender); err != nil {
+		return nil, err
+	}
+	var wrong error
+	if q.crash != nil {
+		d.Crash, wrong = q.crash()
+	}
+	opts := s.opts.Dump
+	opts.Thread, opts.Crash = 0, nil
+	if q.sanitize {
+		opts.SanitizeStacks, opts.SanitizeAll = true, true
+	}
+	w, err := minidump.NewWriter(pid, opts)
+	if err != nil {
+		return nil, err
+	}
+	if q.read != nil {
+		d.Crash, wrong = q.read(w)
+	}
+	// The number was not another's by the time that NewWriter looked it up: from then on the Writer has descriptors of
+	// its folder in /proc.
+	if q.pidfd >= 0 && unix.PidfdSendSignal(q.pidfd, 0, nil, 0) == unix.ESRCH {
+		w.Close()
+		return nil, fmt.Errorf("process %d has gone before it was dumped", pid)
+	}
+	if wrong != nil { // the process is dumped with what is known
+		s.report(q.sender, fmt.Errorf("crash of process %d: %w", pid, wrong))
+	}
+	if crash := d.Crash; crash != nil {
+		q.tid = threadOf(pid, int(crash.TID))
+		crash.PID, crash.TID = int32(pid), int32(q.tid)
+		if uint32(crash.Signo) == minidump.DumpRequested { // no signal, so nobody has sent one
+			crash.NumParams, crash.Params = 0, [context.MaxParams]uint64{}
+		}
+		w.SetCrash(crash)
+	}
+	return w, nil
+}
+
+// mayDump checks whether the process that has sent a packet may have a dump of itself.
+func (s *Server) mayDump(c *conn, p Peer) error {
+	if p.PID == 0 {
+		return fmt.Errorf("%w: the process is in none of the pid namespaces that are seen from here", ErrRefused)
+	}
+	if !s.opts.Allow(p) {
+		return fmt.Errorf("%w: process %d of user %d", ErrRefused, p.PID, p.UID)
+	}
+	// The owner of the folder is the effective user, or root for a process that is not dumpable, such as one that has
+	// executed a set-user-ID program (proc_pid(5)).
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/"+strconv.Itoa(p.PID), &st); err != nil {
+		return fmt.Errorf("process %d: %w", p.PID, err)
+	}
+	if st.Uid != p.UID {
+		return fmt.Errorf("%w: process %d belongs to user %d, not %d", ErrRefused, p.PID, st.Uid, p.UID)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	const most = 4096 // processes that share a socket
+	if len(c.dumps) >= most {
+		clear(c.dumps)
+	}
+	if c.dumps[p.PID]++; c.dumps[p.PID] > s.opts.perProcess() {
+		return fmt.Errorf("%w: process %d had %d dumps on this connection", ErrFull, p.PID, s.opts.perProcess())
+	}
+	return nil
+}
+
+// write writes the dump of w into the folder.
+func (s *Server) write(w *minidump.Writer, q *request, d *Dump) (string, minidump.Result, error) {
+	if err := s.room(); err != nil {
+		return "", minidump.Result{}, err
+	}
+	_, d.Name = w.Process()
+	path, done, err := s.reserve(q.sender, d.Name)
+	if err != nil {
+		return "", minidump.Result{}, err
+	}
+	defer done()
+	r, err := w.DumpFile(path)
+	if err == nil {
+		if err := s.keep().Prune(s.opts.Dir, filepath.Base(path)); err != nil {
+			s.report(q.sender, err)
+		}
+	}
+	return path, r, err
+}
+
+// archOf returns the architecture of a process: that of this machine, or its 32-bit one.
+func archOf(pid int) context.Arch {
+	// A key of the auxiliary vector is a word, and all have small numbers. So of the first key of a 64-bit process half
+	// is 0, and a 32-bit one has its value there, which is an address or a set of flags.
+	b := make([]byte, 8)
+	f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/auxv")
+	if err != nil {
+		return context.Native
+	}
+	defer f.Close()
+	compat := context.Native.Compat()
+	if _, err := io.ReadFull(f, b); err == nil && compat != context.ArchUnknown && order.Uint64(b) > 0xffff {
+		return compat
+	}
+	return context.Native
+}
+
+// threadOf returns the number of the thread of process pid that has the number tid in the innermost pid namespace of the
+// process; 0 if there is none.
+func threadOf(pid, tid int) int {
+	if tid <= 0 {
+		return 0
+	}
+	task := "/proc/" + strconv.Itoa(pid) + "/task/"
+	inner := func(t int) int {
+		b, err := os.ReadFile(task + strconv.Itoa(t) + "/status")
+		if err != nil {
+			return 0
+		}
+		if n := procfs.ParseStatus(b).NSpid; n != 0 {
+			return int(n)
+		}
+		return t // a kernel without pid namespaces
+	}
+	if inner(tid) == tid { // the usual case
+		return tid
+	}
+	for _, t := range threadsOf(pid) {
+		if inner(t) == tid {
+			return t
+		}
+	}
+	return 0
+}
+
+// threadsOf returns the threads of a process.
+func threadsOf(pid int) []int {
+	names, _ := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/[0-9]*")
+	var out []int
+	for _, name := range names {
+		if t, err := strconv.Atoi(filepath.Base(name)); err == nil {
+			out = append(out, t)
+		}
+	}
+	return out
+}

@@ -1,0 +1,52 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"minidump/internal/dumpfile"
+)
+
+// reserve finds a name for a dump that no other dump has. done releases it, when the file is there or will not come.
+func (s *Server) reserve(p Peer, process string) (path string, done func(), err error) {
+	name := dumpfile.TimedName(process, p.PID, time.Now())
+	if s.opts.FileName != nil {
+		name = s.opts.FileName(p, process)
+	}
+	if name == "" || strings.ContainsAny(name, "/\x00") || name[0] == '.' {
+		return "", nil, fmt.Errorf("%q is no name for a dump", name)
+	}
+	base := strings.TrimSuffix(name, dumpfile.Ext)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	const most = 10000
+	for n := 1; n < most; n++ {
+		path = filepath.Join(s.opts.Dir, name)
+		if _, err := os.Lstat(path); !s.names[path] && errors.Is(err, fs.ErrNotExist) {
+			s.names[path] = true
+			return path, func() { s.remove(func() { delete(s.names, path) }) }, nil
+		}
+		name = base + "." + strconv.Itoa(n+1) + dumpfile.Ext
+	}
+	return "", nil, fmt.Errorf("%w: %d dumps named %s", ErrFull, most, base)
+}
+
+// keep is what Options say of the folder.
+func (s *Server) keep() dumpfile.Keep {
+	return dumpfile.Keep{Count: s.opts.Keep, Free: s.opts.KeepFree, Timed: true}
+}
+
+// room makes room for another dump.
+func (s *Server) room() error {
+	err := s.keep().Make(s.opts.Dir)
+	if errors.Is(err, dumpfile.ErrFull) {
+		err = fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
+}

@@ -1,0 +1,318 @@
+package server
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+var order = binary.NativeEndian
+
+// Server writes dumps for clients. Its methods may be called from any goroutine.
+type Server struct {
+	opts   Options
+	places chan struct{} // one for each dump that is being made
+
+	closer  closer
+	running sync.WaitGroup // connections
+	closing chan struct{}  // closed by Shutdown
+
+	mu        sync.Mutex
+	closed    bool
+	listeners map[*Listener]bool
+	conns     map[*conn]bool
+	users     map[uint32]int  // connections of Serve by user
+	processes map[int]int     // and by process
+	names     map[string]bool // of the dumps that are being made
+}
+
+// New makes a server. It does nothing before one of its Serve methods is called.
+func New(o Options) (*Server, error) {
+	info, err := os.Stat(o.Dir)
+	if err == nil && !info.IsDir() {
+		err = unix.ENOTDIR
+	}
+	if err != nil {
+		return nil, fmt.Errorf("server: folder of the dumps: %w", err)
+	}
+	s := &Server{opts: o, places: make(chan struct{}, o.atOnce()), closing: make(chan struct{}), listeners: map[*Listener]bool{},
+		conns: map[*conn]bool{}, users: map[uint32]int{}, processes: map[int]int{}, names: map[string]bool{}}
+	if o.Allow == nil {
+		own := uint32(os.Geteuid())
+		s.opts.Allow = func(p Peer) bool { return p.UID == own }
+	}
+	// A client must not use up the descriptors that a dump needs.
+	var most unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &most); err == nil {
+		s.opts.Connections = int(min(uint64(o.connections()), max(most.Cur/2, 8)))
+	}
+	return s, nil
+}
+
+// Serve serves clients of minidumper, of Breakpad and of Client that connect to l, until Shutdown, and closes l. Then it
+// returns nil. It returns an error if l was closed by someone else.
+func (s *Server) Serve(l *Listener) error {
+	defer l.Close()
+	if !s.add(func() { s.listeners[l] = true }) {
+		return ErrClosed
+	}
+	defer s.remove(func() { delete(s.listeners, l) })
+	for {
+		f, err := l.socket.Accept()
+		switch {
+		case err == nil:
+			s.accepted(f)
+		case s.isClosing():
+			return nil
+		case errors.Is(err, os.ErrClosed):
+			return fmt.Errorf("server: accept: %w", err)
+		default: // out of descriptors, perhaps
+			s.report(Peer{}, fmt.Errorf("accept: %w", err))
+			s.pause(100 * time.Millisecond)
+		}
+	}
+}
+
+// accepted serves a connection on a goroutine, or refuses it.
+func (s *Server) accepted(f *os.File) {
+	c, err := newConn(f, &s.closer)
+	if err == nil {
+		err = c.identify()
+	}
+	if err == nil {
+		err = s.admit(c)
+	}
+	if err != nil {
+		peer := Peer{}
+		if c != nil {
+			peer = c.peer
+		}
+		f.Close()
+		s.report(peer, fmt.Errorf("connection: %w", err))
+		return
+	}
+	go func() {
+		defer s.dismiss(c)
+		if s.opts.OnConnect != nil {
+			s.opts.OnConnect(c.peer)
+		}
+		if err := s.converse(c, false, s.answer); err != nil {
+			s.report(c.peer, err)
+		}
+		if s.opts.OnDisconnect != nil {
+			s.opts.OnDisconnect(c.peer)
+		}
+	}()
+}
+
+// identify sets who has connected.
+func (c *conn) identify() error {
+	raw, err := c.file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var inner error
+	err = raw.Control(func(fd uintptr) {
+		var cred *unix.Ucred
+		if cred, inner = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); inner == nil {
+			c.peer = Peer{int(cred.Pid), cred.Uid, cred.Gid}
+		}
+	})
+	return errors.Join(err, inner)
+}
+
+// admit counts a connection, unless it is one too many or of someone who may not connect.
+func (s *Server) admit(c *conn) error {
+	if !s.opts.Allow(c.peer) {
+		return ErrRefused
+	}
+	most, own := s.opts.connections(), uint32(os.Geteuid())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return ErrClosed
+	case len(s.conns) >= most, c.peer.UID != own && s.users[c.peer.UID] >= max(most/2, 1):
+		return fmt.Errorf("%w: %d connections", ErrFull, len(s.conns))
+	case s.processes[c.peer.PID] >= maxPerProcess:
+		return fmt.Errorf("%w: %d connections of the process", ErrFull, maxPerProcess)
+	}
+	s.conns[c] = true
+	s.users[c.peer.UID]++
+	s.processes[c.peer.PID]++
+	s.running.Add(1)
+	return nil
+}
+
+// dismiss closes a connection of Serve.
+func (s *Server) dismiss(c *conn) {
+	c.file.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	release(s.users, c.peer.UID)
+	release(s.processes, c.peer.PID)
+	s.running.Done()
+}
+
+func release[K comparable](counts map[K]int, k K) {
+	if counts[k]--; counts[k] <= 0 {
+		delete(counts, k)
+	}
+}
+
+// converse receives packets until the connection ends, and handles each. A bad packet ends the connection, unless several
+// processes share it: the others are served on.
+func (s *Server) converse(c *conn, shared bool, handle func(*conn, *packet) error) error {
+	for {
+		p, err := c.receive()
+		switch {
+		case err == nil:
+		case err == io.EOF, s.isClosing() && errors.Is(err, os.ErrDeadlineExceeded):
+			return nil
+		case shared && errors.Is(err, ErrProtocol):
+			s.report(Peer{}, err)
+			continue
+		default:
+			return err
+		}
+		sender := p.sender
+		err = handle(c, p)
+		switch {
+		case err == nil:
+		case shared:
+			s.report(sender, err)
+		default:
+			return err
+		}
+	}
+}
+
+// own serves one end of a socket pair, which it closes.
+func (s *Server) own(f *os.File, shared bool, handle func(*conn, *packet) error) error {
+	f, err := pollable(f)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	c, err := newConn(f, &s.closer)
+	if err != nil {
+		return err
+	}
+	if !s.add(func() { s.conns[c] = true; s.running.Add(1) }) {
+		return ErrClosed
+	}
+	defer s.remove(func() { delete(s.conns, c); s.running.Done() })
+	return s.converse(c, shared, handle)
+}
+
+// pollable moves f to a file that the Go runtime waits for without a thread.
+func pollable(f *os.File) (*os.File, error) {
+	defer f.Close()
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	fd := -1
+	var inner error
+	err = raw.Control(func(old uintptr) {
+		if fd, inner = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 3); inner == nil {
+			inner = unix.SetNonblock(fd, true)
+		}
+	})
+	if err = errors.Join(err, inner); err != nil {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
+}
+
+// Shutdown ends the Serve methods, waits until the dumps that are being made are written and answered, and closes all
+// connections. It returns the error of ctx if that ends first.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		close(s.closing)
+	}
+	for l := range s.listeners {
+		l.Close()
+	}
+	for c := range s.conns {
+		c.wake()
+	}
+	s.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// wake ends a receive that waits, and the next ones.
+func (c *conn) wake() { _ = c.file.SetReadDeadline(time.Unix(1, 0)) }
+
+func (s *Server) isClosing() bool {
+	select {
+	case <-s.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// pause waits, but not during a shutdown.
+func (s *Server) pause(d time.Duration) {
+	select {
+	case <-s.closing:
+	case <-time.After(d):
+	}
+}
+
+// add calls f with the tables locked, unless the server is shut down.
+func (s *Server) add(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		f()
+	}
+	return !s.closed
+}
+
+func (s *Server) remove(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+func (s *Server) report(p Peer, err error) {
+	if s.opts.OnError != nil {
+		s.opts.OnError(p, err)
+	}
+}
+
+func (o *Options) atOnce() int      { return orDefault(o.AtOnce, DefaultAtOnce) }
+func (o *Options) connections() int { return orDefault(o.Connections, DefaultConnections) }
+func (o *Options) perProcess() int  { return orDefault(o.PerProcess, DefaultPerProcess) }
+
+func orDefault(n, otherwise int) int {
+	if n <= 0 {
+		return otherwise
+	}
+	return n
+}

@@ -1,0 +1,206 @@
+package minidump
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"minidump/context"
+	"minidump/internal/victims"
+	"minidump/stream"
+)
+
+// Wine maps PE images as files. In a dump of such a process by Linux they have what identifies them.
+func TestWineImages(t *testing.T) {
+	needWine(t)
+	dir := t.TempDir()
+	src := filepath.Join(dir, "v.c")
+	if err := os.WriteFile(src, []byte("#include <stdio.h>\nint main(void) { puts(\"ready\"); fflush(stdout); getchar(); return 0; }\n"), 0644); err != nil {
+		t.Fatal(err)
+	}
+	exe := filepath.Join(dir, "v.exe")
+	// Pages of the file as in memory, so that Wine maps the file and does not copy it.
+	if out, err := exec.Command("x86_64-w64-mingw32-gcc", "-Wl,--build-id", "-Wl,--file-alignment=4096", "-o", exe, src).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	cmd := exec.Command("wine", exe)
+	cmd.Env = append(os.Environ(), "WINEDEBUG=-all", "DISPLAY=")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		in.Close()
+		cmd.Wait()
+	}()
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || strings.TrimSpace(line) != "ready" {
+		t.Fatalf("%q %v", line, err)
+	}
+	pid := victimPID(t, cmd.Process.Pid, "v.exe")
+	f, r := dump(t, pid, Options{StopTimeout: 5 * time.Second})
+	for _, e := range r.SoftErrors() {
+		if strings.Contains(e.Subject, ".exe") || strings.Contains(e.Subject, ".dll") {
+			t.Error(e.Error())
+		}
+	}
+	mods, err := f.Modules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stamped, identified := 0, false
+	for _, m := range mods {
+		switch {
+		case strings.HasSuffix(m.Name, "/v.exe"):
+			b, err := f.Context(m.CvRecord)
+			identified = err == nil && len(b) >= 24 && string(b[:4]) == "RSDS"
+			if m.TimeDateStamp == 0 {
+				t.Errorf("%+v", m)
+			}
+		case strings.HasSuffix(m.Name, ".dll") && m.TimeDateStamp != 0:
+			stamped++
+		}
+	}
+	if !identified || stamped < 3 {
+		t.Errorf("the program is identified: %v; %d libraries have a time stamp; %d modules", identified, stamped, len(mods))
+	}
+}
+
+// needWine skips a test without Wine, mingw and a prefix. The gate has all three in its stage wine.
+func needWine(t *testing.T) {
+	t.Helper()
+	if os.Getenv("WINEPREFIX") == "" {
+		t.Skip("no $WINEPREFIX: internal/wine/setup makes one")
+	}
+	victims.Tool(t, "wine")
+	victims.Tool(t, "x86_64-w64-mingw32-gcc")
+}
+
+// crashes are the kinds of crash of testdata/windows/crasher.c, with the exception code and what minidump-stackwalk
+// calls it.
+var crashes = []struct {
+	kind, name string
+	code       uint32
+	reason     string
+}{
+	{"a", "access violation", 0xc0000005, "EXCEPTION_ACCESS_VIOLATION_WRITE"},
+	{"s", "stack overflow", 0xc00000fd, "EXCEPTION_STACK_OVERFLOW"},
+	{"u", "illegal instruction", 0xc000001d, "EXCEPTION_ILLEGAL_INSTRUCTION"},
+	{"d", "divide by zero", 0xc0000094, "EXCEPTION_INT_DIVIDE_BY_ZERO"},
+	{"b", "breakpoint", 0x80000003, "EXCEPTION_BREAKPOINT"},
+	{"r", "raised", 0xe0001234, "0xe0001234"},
+}
+
+// Programs of mingw crash under Wine. The command, as a Windows program, dumps each while it stands in its filter.
+func TestWineCrashes(t *testing.T) {
+	needWine(t)
+	dir := t.TempDir()
+	exe, command := filepath.Join(dir, "crasher.exe"), filepath.Join(dir, "minidump.exe")
+	if out, err := exec.Command("x86_64-w64-mingw32-gcc", "-g", "-O1", "-Wl,--build-id", "-o", exe, "testdata/windows/crasher.c").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	build := exec.Command("go", "build", "-o", command, "./cmd/minidump")
+	build.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, c := range crashes {
+		t.Run(c.name, func(t *testing.T) {
+			cmd := exec.Command("wine", exe, c.kind)
+			in, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				in.Close()
+				cmd.Wait()
+			}()
+			line, err := bufio.NewReader(out).ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			var pid, tid string
+			var pointers, code, address uint64
+			if _, err := fmt.Sscanf(line, "%s %s %x %x %x", &pid, &tid, &pointers, &code, &address); err != nil || uint32(code) != c.code {
+				t.Fatalf("%q: %v", line, err)
+			}
+			path := filepath.Join(dir, c.kind+".dmp")
+			took := time.Now()
+			dumper := exec.Command("wine", command, "dump", pid, "-o", `Z:`+strings.ReplaceAll(path, "/", `\`), "--thread", tid,
+				"--exception-pointers", fmt.Sprintf("%#x", pointers))
+			if out, err := dumper.CombinedOutput(); err != nil || strings.Contains(string(out), "warning") {
+				t.Fatalf("%v: %s", err, out)
+			}
+			t.Logf("dumped in %v", time.Since(took))
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := stream.Open(bytes.NewReader(b), int64(len(b)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range stream.Problems(f) {
+				t.Error(p)
+			}
+			x, err := f.Exception()
+			if err != nil || x.Code != c.code || x.Address != address || strconv.Itoa(int(x.ThreadID)) != tid {
+				t.Errorf("%+v %v; the crasher said %s", x, err, line)
+			}
+			rec, err := f.Context(x.Context)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cpu, err := context.Decode(context.AMD64, rec, f.Order)
+			if err != nil || c.kind != "r" && c.kind != "b" && cpu.PC != address {
+				t.Errorf("PC %#x, exception at %#x, %v", cpu.PC, address, err)
+			}
+			readByStackwalk(t, path, c.reason)
+		})
+	}
+}
+
+// readByStackwalk checks that minidump-stackwalk calls a crash by that name.
+func readByStackwalk(t *testing.T, path, reason string) {
+	t.Helper()
+	out, err := exec.Command(victims.Tool(t, "minidump-stackwalk"), path).Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if !strings.Contains(string(out), "Crash reason:") || !strings.Contains(string(out), reason) {
+		t.Errorf("not %s: %.600s", reason, out)
+	}
+	if n := strings.Count(string(out), "\nThread "); n < 4 {
+		t.Errorf("%d threads", n)
+	}
+}
+
+// victimPID returns the process that runs a program of Wine: what was started, or a child that took its place.
+func victimPID(t *testing.T, pid int, name string) int {
+	t.Helper()
+	maps, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "maps"))
+	if err != nil || !strings.Contains(string(maps), "/"+name) {
+		t.Skipf("process %d does not map %s: %v", pid, name, err)
+	}
+	return pid
+}
