@@ -77,10 +77,10 @@ func TestChoose(t *testing.T) {
 	if got := names("--quick"); !slices.Equal(got, quick) {
 		t.Errorf("--quick is %q, want %q", got, quick)
 	}
-	if got := names("vm"); len(got) != len(machines)+2 || !slices.Equal(got[:3], []string{"tools", "vm-setup", "vm-arm64"}) {
+	if got := names("vm"); len(got) != len(machines)+3 || !slices.Equal(got[:4], []string{"debian", "tools", "vm-setup", "vm-arm64"}) {
 		t.Errorf("vm is %q", got)
 	}
-	if got, want := names("unit", "gofmt"), []string{"tools", "gofmt", "unit"}; !slices.Equal(got, want) {
+	if got, want := names("unit", "gofmt"), []string{"debian", "tools", "gofmt", "unit"}; !slices.Equal(got, want) {
 		t.Errorf("two stages: %q, want %q", got, want)
 	}
 	var want []string

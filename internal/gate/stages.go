@@ -20,8 +20,9 @@ type stage struct {
 // make the kernel write cores, run alone. An emulated machine keeps about one processor busy.
 func stages() []*stage {
 	list := []*stage{
-		{name: "tools", processors: 1, run: installTools},
-		{name: "vm-setup", processors: 1, run: setUpMachines},
+		{name: "debian", processors: 1, run: installDebian},
+		{name: "tools", processors: 1, after: []string{"debian"}, run: installTools},
+		{name: "vm-setup", processors: 1, after: []string{"debian"}, run: setUpMachines},
 		{name: "gofmt", processors: 1, run: checkFormat},
 		{name: "mod", processors: 1, run: checkModule},
 		{name: "vet", processors: 1, run: vet(platforms...)},

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 )
 
 // Programs that nobody here wrote and that tests read dumps with, by version.
@@ -22,7 +23,8 @@ var archives = []string{
 	"net.java.dev.jna:jna:5.14.0", "org.conscrypt:conscrypt-android:2.5.2", "com.github.luben:zstd-jni:1.5.5-11",
 }
 
-// debianPackages are what the tests and stages need of Debian 12.
+// debianPackages are what the tests and stages need of Debian 12, those of internal/vm/setup included: only one program can
+// install packages at a time.
 var debianPackages = strings.Fields(`wine wine64 maven gcc libc6-dev gdb strace lldb musl-tools python3 python3-venv util-linux
 	gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
 	gcc-i686-linux-gnu libc6-dev-i386-cross gcc-powerpc64le-linux-gnu libc6-dev-ppc64el-cross
@@ -31,7 +33,8 @@ var debianPackages = strings.Fields(`wine wine64 maven gcc libc6-dev gdb strace 
 	gcc-mips64-linux-gnuabi64 libc6-dev-mips64-cross gcc-12-multilib-mips64-linux-gnuabi64
 	gcc-mips-linux-gnu libc6-dev-mips-cross
 	gcc-riscv64-linux-gnu libc6-dev-riscv64-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross
-	gcc-mingw-w64-x86-64 gcc-mingw-w64-i686 qemu-user-static btrfs-progs bash-completion zsh fish man-db mandoc`)
+	gcc-mingw-w64-x86-64 gcc-mingw-w64-i686 qemu-user-static btrfs-progs bash-completion zsh fish man-db mandoc
+	qemu-system-arm qemu-system-misc qemu-system-ppc qemu-system-mips xz-utils zstd make flex bison bc`)
 
 // wheels are packages of PyPI for systems other than Linux, whose libraries the tests of macho and pe read: for a folder of
 // the cache a platform, as pip names it, and the packages.
@@ -54,8 +57,7 @@ var versions = [][]string{
 }
 
 func installTools(j *job) error {
-	debian := func(j *job) error { return j.installDebian(debianPackages) }
-	for _, install := range []func(*job) error{debian, installCargo, installPip, installWheels, installArchives} {
+	for _, install := range []func(*job) error{installCargo, installPip, installWheels, installArchives} {
 		if err := install(j); err != nil {
 			return err
 		}
@@ -70,8 +72,15 @@ func installTools(j *job) error {
 	return err
 }
 
+// Another program, such as the machine's own updates, can hold the lock of the package lists. apt-get waits for the lock of
+// the packages, but not for that one.
+const (
+	listTries = 20
+	listPause = 15 * time.Second
+)
+
 // installDebian installs those packages that are missing.
-func (j *job) installDebian(packages []string) error {
+func installDebian(j *job) error {
 	installed, err := j.output(nil, "dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n")
 	if err != nil {
 		return err
@@ -83,7 +92,7 @@ func (j *job) installDebian(packages []string) error {
 		}
 	}
 	var missing []string
-	for _, name := range packages {
+	for _, name := range debianPackages {
 		if !have[name] {
 			missing = append(missing, name)
 		}
@@ -91,8 +100,15 @@ func (j *job) installDebian(packages []string) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	if err := j.command(nil, "apt-get", "-qq", "update"); err != nil {
-		return err
+	for try := 1; ; try++ {
+		err := j.command(nil, "apt-get", "-qq", "update")
+		if err == nil {
+			break
+		}
+		if try == listTries || j.ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(listPause)
 	}
 	return j.command([]string{"DEBIAN_FRONTEND=noninteractive"}, "apt-get", append([]string{
 		"-qq", "-o", "DPkg::Lock::Timeout=600", "install", "-y", "--no-install-recommends"}, missing...)...)
