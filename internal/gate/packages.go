@@ -15,9 +15,6 @@ import (
 // nfpm makes the packages; packaging/build has the same version.
 const nfpm = "github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2"
 
-// packageTools are what the stage needs of Debian 12 to look into packages and to try what they install.
-var packageTools = strings.Fields("rpm2cpio cpio busybox-static buildah systemd")
-
 // installed are files that every package must have, and no other package of the system.
 var installed = strings.Fields(`usr/bin/minidump usr/share/man/man1/minidump.1.gz usr/share/man/man1/minidump-core.1.gz
 	usr/share/bash-completion/completions/minidump usr/share/fish/vendor_completions.d/minidump.fish
@@ -27,9 +24,6 @@ var installed = strings.Fields(`usr/bin/minidump usr/share/man/man1/minidump.1.g
 
 // testPackages builds what packaging has and tries each part of it, as far as that goes without a cluster.
 func testPackages(j *job) error {
-	if err := j.installDebian(packageTools); err != nil {
-		return err
-	}
 	maker, err := j.binary(nfpm)
 	if err != nil {
 		return err

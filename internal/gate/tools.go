@@ -34,7 +34,7 @@ var debianPackages = strings.Fields(`wine wine64 maven gcc libc6-dev gdb strace 
 	gcc-mips-linux-gnu libc6-dev-mips-cross
 	gcc-riscv64-linux-gnu libc6-dev-riscv64-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross
 	gcc-mingw-w64-x86-64 gcc-mingw-w64-i686 qemu-user-static btrfs-progs bash-completion zsh fish man-db mandoc
-	qemu-system-arm qemu-system-misc qemu-system-ppc qemu-system-mips xz-utils zstd make flex bison bc`)
+	qemu-system-arm qemu-system-misc qemu-system-ppc qemu-system-mips xz-utils zstd make flex bison bc rpm2cpio cpio busybox-static buildah systemd`)
 
 // wheels are packages of PyPI for systems other than Linux, whose libraries the tests of macho and pe read: for a folder of
 // the cache a platform, as pip names it, and the packages.
