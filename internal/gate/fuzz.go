@@ -57,7 +57,7 @@ func (j *job) fuzzed(t fuzzTest, out string, err error) {
 		return
 	}
 	j.tally.Failed++
-	j.tally.Failures = append(j.tally.Failures, failure{t.pkg + " " + t.name, out})
+	j.tally.Failures = append(j.tally.Failures, failure{Package: t.pkg, Test: t.name, Output: out})
 }
 
 var (

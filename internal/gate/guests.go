@@ -32,6 +32,7 @@ func (g *guest) add(to, from, variable string) {
 type guestTests struct {
 	guest
 	arch     string   // of the machine, a GOARCH
+	pattern  string   // of the names of the tests that run
 	platform string   // what the tests are built for
 	packages []string // ./PATH
 	out      string   // folder that receives what the tests leave in /out; or empty
@@ -75,7 +76,7 @@ func (j *job) testInGuest(g guestTests) (map[string]*tally, error) {
 		return nil, err
 	}
 	argv := slices.Concat([]string{g.arch, suite, "/data/tests", guestKill.String()}, g.packages,
-		[]string{"--", "-test.v=test2json", "-test.paniconexit0", "-test.run=^Test", "-test.timeout=" + guestTestTimeout.String()})
+		[]string{"--", "-test.v=test2json", "-test.paniconexit0", "-test.run=" + g.pattern, "-test.timeout=" + guestTestTimeout.String()})
 	govmEnv := []string{"GOVM_FILES=" + strings.Join(files, " "), "GOVM_ENV=" + strings.Join(g.env, " "),
 		fmt.Sprintf("GOVM_TIMEOUT=%d", int(guestTimeout.Seconds())), "GOVM_OUT=" + g.out}
 	j.printf("+ %s govm %s\n", strings.Join(govmEnv, " "), strings.Join(argv, " "))
@@ -100,7 +101,7 @@ func (j *job) testInGuest(g guestTests) (map[string]*tally, error) {
 func (j *job) readSuite(r io.Reader, packages []string) (map[string]*tally, error) {
 	results := map[string]*tally{}
 	for _, p := range packages {
-		results[p] = &tally{counts: counts{Failed: 1}, Failures: []failure{{p, "it did not run"}}}
+		results[p] = &tally{counts: counts{Failed: 1}, Failures: []failure{{Package: p, Output: "it did not run", died: true}}}
 	}
 	var current string
 	var printed bytes.Buffer
@@ -122,7 +123,7 @@ func (j *job) readSuite(r io.Reader, packages []string) (map[string]*tally, erro
 		err = t.read(bytes.NewReader(events), logger{j.log})
 		if e.Exit != 0 && t.Failed == 0 { // it ended by itself
 			t.Failed++
-			t.Failures = append(t.Failures, failure{current, text[max(0, len(text)-maxOutput):]})
+			t.Failures = append(t.Failures, failure{Package: current, Output: text[max(0, len(text)-maxOutput):], died: true})
 		}
 		printed.Reset()
 		current = ""

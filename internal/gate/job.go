@@ -119,10 +119,22 @@ func (j *job) test(env []string, args ...string) error {
 
 // testAs is test by a wrapper, a program and arguments that run the go command that follows them.
 func (j *job) testAs(wrapper, env []string, args ...string) error {
-	args = append([]string{"-count=1"}, args...)
-	j.printf("+ %s %s go test %s\n", strings.Join(env, " "), strings.Join(wrapper, " "), strings.Join(args, " "))
-	err := goTest(j.ctx, &j.tally, wrapper, env, logger{j.log}, args...)
-	if err != nil {
+	run := func(args []string) (*tally, error) {
+		args = append([]string{"-count=1"}, args...)
+		j.printf("+ %s %s go test %s\n", strings.Join(env, " "), strings.Join(wrapper, " "), strings.Join(args, " "))
+		t := &tally{}
+		return t, goTest(j.ctx, t, wrapper, env, logger{j.log}, args...)
+	}
+	t, err := run(args)
+	t.repeat(2, func(packages []string, pattern string) map[string]*tally {
+		results := map[string]*tally{}
+		for _, p := range packages {
+			results[p], _ = run(repeatArgs(args, []string{p}, pattern))
+		}
+		return results
+	})
+	j.tally.add(t)
+	if err != nil && (t.Failed > 0 || len(t.Repeated) == 0) {
 		return fmt.Errorf("go test: %w", err)
 	}
 	return nil

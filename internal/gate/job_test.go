@@ -7,8 +7,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -72,44 +70,6 @@ func TestPackages(t *testing.T) {
 		got, err := j.packages(platformEnv(c.platform), below("b"))
 		if err != nil || strings.Join(got, " ") != c.want {
 			t.Errorf("%s: %q, %v, want %q", c.platform, got, err, c.want)
-		}
-	}
-}
-
-// TestTryAgain holds that only a failure with the flaw is tried again, and that only the last try counts.
-func TestTryAgain(t *testing.T) {
-	flaw := regexp.MustCompile("float64nan")
-	for _, c := range []struct {
-		name   string
-		prints []string // what fails at each try; the tests pass at the first try after these
-		tries  int
-		counts counts
-	}{
-		{"passes", nil, 1, counts{Passed: 1}},
-		{"heals", []string{"fatal error: float64nan1"}, 2, counts{Passed: 1}},
-		{"stays", []string{"float64nan1", "float64nan1", "float64nan1", "float64nan1"}, 3, counts{Failed: 1}},
-		{"other", []string{"wrong"}, 1, counts{Failed: 1}},
-		{"other later", []string{"float64nan1", "wrong"}, 2, counts{Failed: 1}},
-	} {
-		j := &job{log: &bytes.Buffer{}, tally: tally{counts: counts{Passed: 10}}}
-		tries := 0
-		err := j.tryAgain([]string{"a", "b"}, 3, flaw, func(packages []string) (map[string]*tally, error) {
-			tries++
-			if want := []string{"a", "b"}[min(tries-1, 1):]; !slices.Equal(packages, want) {
-				t.Errorf("%s: try %d is of %q, not %q", c.name, tries, packages, want)
-			}
-			results := map[string]*tally{}
-			for _, p := range packages {
-				results[p] = &tally{counts: counts{Passed: 1}}
-			}
-			if tries <= len(c.prints) {
-				results["b"] = &tally{counts: counts{Failed: 1}, Failures: []failure{{"t", c.prints[tries-1]}}}
-			}
-			return results, nil
-		})
-		c.counts.add(counts{Passed: 11})
-		if tries != c.tries || j.tally.counts != c.counts || err != nil {
-			t.Errorf("%s: %d tries, %v, %v", c.name, tries, j.tally.counts, err)
 		}
 	}
 }
@@ -188,21 +148,5 @@ func TestTimeIsUp(t *testing.T) {
 	over := "--- FAIL: FuzzX (30.01s)\n    context deadline exceeded\nFAIL\n"
 	if !timeIsUp(over) || timeIsUp(over+"Failing input written to testdata\n") || timeIsUp("--- FAIL: FuzzX\n") {
 		t.Error("wrong verdict")
-	}
-}
-
-// TestStandstill holds which failures of the emulated MIPS are tried again.
-func TestStandstill(t *testing.T) {
-	const alarm = "panic: test timed out after 8m0s\n\nrunning tests:\n\tTestX\n\n"
-	for text, want := range map[string]bool{
-		alarm + "goroutine 288 [sleep]:\ntime.Sleep(0x2faf080)\n":              true,
-		alarm + "goroutine 1 [sleep, locked to thread]:\ntime.Sleep(0xc350)\n": true,
-		alarm + "goroutine 1 [sleep]:\ntime.Sleep(0x34630b8a000)\n":            false, // an hour
-		alarm + "goroutine 1 [chan receive, 4 minutes]:\n":                     false,
-		"x_test.go:9: wrong\ngoroutine 288 [sleep]:\ntime.Sleep(0x2faf080)\n":  false,
-	} {
-		if got := standstill.MatchString(text); got != want {
-			t.Errorf("%q: %v", text, got)
-		}
 	}
 }

@@ -44,7 +44,7 @@ func testPackages(j *job) error {
 		started := time.Now()
 		if err := c.run(); err != nil {
 			j.tally.Failed++
-			j.tally.Failures = append(j.tally.Failures, failure{"packages " + c.name, err.Error()})
+			j.tally.Failures = append(j.tally.Failures, failure{Package: "packages", Test: c.name, Output: err.Error()})
 			j.printf("FAILED %v\n", err)
 		} else {
 			j.tally.Passed++

@@ -55,6 +55,9 @@ func (r *report) stage(o outcome) {
 	if o.err != nil {
 		io.WriteString(r.out, indent(o.excerpt()))
 	}
+	for _, f := range o.tally.Repeated {
+		fmt.Fprintf(r.out, "    PASSED AT ITS SECOND TRY %s\n%s", f.name(), indent(lastLines(f.Output, repeatedLines)))
+	}
 }
 
 // text is the right part of an outcome's line.
@@ -68,6 +71,9 @@ func (o *outcome) text() string {
 		if t.Skipped > 0 {
 			parts = append(parts, fmt.Sprintf("%d skipped", t.Skipped))
 		}
+		if n := len(t.Repeated); n > 0 {
+			parts = append(parts, fmt.Sprintf("%d at the second try", n))
+		}
 	}
 	if o.note != "" {
 		parts = append(parts, o.note)
@@ -79,6 +85,7 @@ func (o *outcome) text() string {
 const (
 	maxFailures   = 20
 	failureLines  = 40 // of one failure
+	repeatedLines = 12 // of one that passed at its second try
 	logLines      = 25 // the log's last ones
 	maxLineLength = 400
 )
@@ -91,7 +98,7 @@ func (o *outcome) excerpt() string {
 			fmt.Fprintf(&b, "... and %d more\n", len(o.tally.Failures)-i)
 			break
 		}
-		fmt.Fprintf(&b, "FAILED %s\n%s", f.Name, lastLines(f.Output, failureLines))
+		fmt.Fprintf(&b, "FAILED %s\n%s", f.name(), lastLines(f.Output, failureLines))
 	}
 	if log, err := os.ReadFile(o.log); err == nil {
 		if tail := lastLines(withoutPassed(log), logLines); tail != "" {

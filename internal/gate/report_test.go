@@ -18,11 +18,13 @@ func TestReport(t *testing.T) {
 	}
 	var out bytes.Buffer
 	r := &report{out: &out}
-	failed := tally{counts: counts{Passed: 5, Failed: 1, Skipped: 2}, Failures: []failure{{"m/a TestB", "    a_test.go:1: why\n"}}}
+	failed := tally{counts: counts{Passed: 5, Failed: 1, Skipped: 2}, Failures: []failure{{Package: "m/a", Test: "TestB", Output: "    a_test.go:1: why\n"}}}
 	r.stage(outcome{stage: &stage{name: "gofmt"}, elapsed: 1200 * time.Millisecond, log: log})
 	r.stage(outcome{stage: &stage{name: "unit"}, log: log, tally: tally{counts: counts{Passed: 7, Skipped: 1}}, note: "a note"})
 	r.stage(outcome{stage: &stage{name: "db"}, log: log, tally: tally{counts: counts{Skipped: 1}}, note: "can't reach it"})
 	r.stage(outcome{stage: &stage{name: "race"}, log: log, tally: failed, err: errors.New("exit status 1")})
+	again := tally{counts: counts{Passed: 3}, Repeated: []failure{{Package: "m/a", Test: "TestSlow", Output: "too late\n"}}}
+	r.stage(outcome{stage: &stage{name: "vm"}, log: log, tally: again})
 	r.stage(outcome{stage: &stage{name: "386"}, log: log, err: errNoTest})
 	if status := r.end(); status != exitFailed {
 		t.Errorf("status %d", status)
@@ -36,6 +38,7 @@ func TestReport(t *testing.T) {
 		"    FAILED m/a TestB\n        a_test.go:1: why\n",
 		"    something odd\n",
 		"    386: ran no test\n",
+		"ok    vm              0.0s  3 tests, 1 at the second try\n    PASSED AT ITS SECOND TRY m/a TestSlow\n    too late\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing", want)
@@ -44,8 +47,8 @@ func TestReport(t *testing.T) {
 	if strings.Contains(got, "TestA") || strings.Contains(got, strings.Repeat("x", 500)) {
 		t.Error("noise is printed")
 	}
-	// gofmt and unit's 7 passed, race's 5; race's one failed and 386, which ran nothing.
-	if !strings.HasSuffix(got, "\n13 passed, 2 failed, 4 skipped\n") {
+	// gofmt and unit's 7 passed, race's 5, vm's 3; race's one failed and 386, which ran nothing.
+	if !strings.HasSuffix(got, "\n16 passed, 2 failed, 4 skipped\n") {
 		t.Error("wrong last line")
 	}
 	if t.Failed() {

@@ -30,12 +30,20 @@ func (c counts) String() string {
 }
 
 // failure is one failed test, or a package that failed without one, and what it printed.
-type failure struct{ Name, Output string }
+type failure struct {
+	Package, Test, Output string
+	died                  bool // the package's tests ended in the middle, and others may not have run
+}
+
+func (f failure) name() string { return strings.TrimSpace(f.Package + " " + f.Test) }
 
 // tally collects the results of one or more runs of go test. The zero tally is ready for use.
 type tally struct {
 	counts
 	Failures []failure
+	Repeated []failure      // what failed and passed at its second try; it counts as passed
+	passed   map[string]int // of the tests that passed, how many a package has
+	unbuilt  bool           // a package did not build
 	Skips    map[string]int // how often a test was skipped, by the reason it printed
 }
 
@@ -43,9 +51,21 @@ type tally struct {
 func (t *tally) add(u *tally) {
 	t.counts.add(u.counts)
 	t.Failures = append(t.Failures, u.Failures...)
+	t.Repeated = append(t.Repeated, u.Repeated...)
+	t.unbuilt = t.unbuilt || u.unbuilt
+	for name, n := range u.passed {
+		t.pass(name, n)
+	}
 	for reason, n := range u.Skips {
 		t.skip(reason, n)
 	}
+}
+
+func (t *tally) pass(name string, n int) {
+	if t.passed == nil {
+		t.passed = map[string]int{}
+	}
+	t.passed[name] += n
 }
 
 func (t *tally) skip(reason string, n int) {
@@ -158,9 +178,10 @@ func (s *reader) event(e event) {
 		s.result(e, printed)
 		s.out.result(e, printed)
 	case "build-fail":
+		s.tally.unbuilt = true
 		b := s.printed[[2]string{e.ImportPath}]
 		if b != nil {
-			s.tally.Failures = append(s.tally.Failures, failure{"build of " + e.ImportPath, b.String()})
+			s.tally.Failures = append(s.tally.Failures, failure{Package: "build of " + e.ImportPath, Output: b.String()})
 			delete(s.printed, [2]string{e.ImportPath})
 		}
 	}
@@ -171,18 +192,26 @@ func (s *reader) result(e event, printed string) {
 	switch {
 	case e.Action == "pass" && e.Test != "":
 		t.Passed++
+		t.pass(e.Package, 1)
 	case e.Action == "skip" && e.Test != "":
 		t.Skipped++
 		t.skip(reason(printed), 1)
 	case e.Action == "fail" && e.Test != "":
 		t.Failed++
 		s.failed[e.Package]++
-		t.Failures = append(t.Failures, failure{e.Package + " " + e.Test, printed})
+		t.Failures = append(t.Failures, failure{Package: e.Package, Test: e.Test, Output: printed})
 	case e.Action == "fail" && s.failed[e.Package] == 0: // did not build, or ended by itself
 		t.Failed++
-		t.Failures = append(t.Failures, failure{e.Package, printed})
+		t.Failures = append(t.Failures, failure{Package: e.Package, Output: printed, died: true})
+	case e.Action == "fail" && !ended.MatchString(printed):
+		for i := range t.Failures {
+			t.Failures[i].died = t.Failures[i].died || t.Failures[i].Package == e.Package
+		}
 	}
 }
+
+// ended matches what the testing package prints for a package after the last test, if one failed.
+var ended = regexp.MustCompile(`(?m)^FAIL$`)
 
 var position = regexp.MustCompile(`^\s*\S+\.go:\d+: `)
 

@@ -56,7 +56,7 @@ func TestTally(t *testing.T) {
 	}
 	var names []string
 	for _, f := range got.Failures {
-		names = append(names, f.Name)
+		names = append(names, f.name())
 	}
 	want := []string{"m/a TestOne/sub", "m/a TestOne", "m/exits", "build of m/broken [m/broken.test]", "m/broken"}
 	if !reflect.DeepEqual(names, want) {
@@ -119,8 +119,8 @@ func TestOutputIsBounded(t *testing.T) {
 
 func TestAddTallies(t *testing.T) {
 	a := tally{counts: counts{1, 0, 1}, Skips: map[string]int{"x": 1}}
-	a.add(&tally{counts: counts{2, 1, 2}, Failures: []failure{{"t", "out"}}, Skips: map[string]int{"x": 1, "y": 1}})
-	want := tally{counts: counts{3, 1, 3}, Failures: []failure{{"t", "out"}}, Skips: map[string]int{"x": 2, "y": 1}}
+	a.add(&tally{counts: counts{2, 1, 2}, Failures: []failure{{Test: "t", Output: "out"}}, Skips: map[string]int{"x": 1, "y": 1}})
+	want := tally{counts: counts{3, 1, 3}, Failures: []failure{{Test: "t", Output: "out"}}, Skips: map[string]int{"x": 2, "y": 1}}
 	if !reflect.DeepEqual(a, want) {
 		t.Errorf("got %+v, want %+v", a, want)
 	}
