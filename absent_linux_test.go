@@ -8,14 +8,21 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
+	"golang.org/x/sys/unix"
+
+	"minidump/internal/sys"
+	"minidump/internal/sys/hang"
 	"minidump/stream"
 
 	"minidump/internal/snapshot"
@@ -130,6 +137,140 @@ func TestAbsentMemory(t *testing.T) {
 	})
 }
 
+// TestVanishingMemory takes a page away between the look at the page table and the read, as another process can that shares
+// it, and a userfaultfd that nobody serves has to deliver it. The read blocks, but neither the process nor the garbage
+// collection of this one; and when the page comes at last, the dump does too.
+func TestVanishingMemory(t *testing.T) {
+	victims.SkipEmulated(t, "it measures time")
+	for _, m := range allModes {
+		t.Run(m.name, func(t *testing.T) {
+			v := absent(t, "vanish")
+			var at uint64
+			for l := range strings.Lines(readText(t, fmt.Sprintf("/proc/%d/maps", v.PID))) {
+				if strings.Contains(l, "memfd:vanishing") {
+					fmt.Sscanf(l, "%x-", &at)
+				}
+			}
+			memory := descriptorOf(t, v.PID, "/memfd:vanishing (deleted)")
+			faults := descriptorOf(t, v.PID, "anon_inode:[userfaultfd]")
+			vanished := make(chan bool, 1)
+			var once atomic.Bool
+			gate := func(kernel sys.Gate) sys.Gate {
+				return func(nr, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, sys.Errno) {
+					if nr == unix.SYS_PROCESS_VM_READV {
+						r := **(**unix.RemoteIovec)(unsafe.Pointer(&a4))
+						if uint64(r.Base)-at < 1<<20 && once.CompareAndSwap(false, true) {
+							unix.Fallocate(memory, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, 1<<20)
+							vanished <- true
+						}
+					}
+					return kernel(nr, a1, a2, a3, a4, a5, a6)
+				}
+			}
+			defer sys.Install(gate(hang.Raw), gate(hang.Blocking))()
+
+			o := Options{Mode: m.mode, StopTimeout: 300 * time.Millisecond, MaxPause: 300 * time.Millisecond}
+			if m.mode == ModeStack {
+				o.AppMemory = []AppMemory{{at + 300, 100}}
+			}
+			w, err := NewWriter(v.PID, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out bytes.Buffer
+			var result Result
+			ended := make(chan error, 1)
+			go func() {
+				var err error
+				result, err = w.Dump(&out)
+				ended <- err
+			}()
+			select {
+			case <-vanished:
+			case <-ended:
+				t.Fatal("the memory was not read")
+			}
+			since := time.Now()
+			collected := make(chan bool)
+			go func() {
+				runtime.GC()
+				close(collected)
+			}()
+			for bound(v.PID) != "" {
+				if time.Since(since) > 5*time.Second {
+					t.Fatal(bound(v.PID))
+				}
+				time.Sleep(time.Millisecond)
+			}
+			if d := time.Since(since); d > 800*time.Millisecond {
+				t.Errorf("the process stood still for %v", d)
+			}
+			select {
+			case <-collected:
+			case <-time.After(5 * time.Second):
+				t.Error("the read holds up a garbage collection")
+			}
+			select {
+			case err := <-ended:
+				t.Fatalf("the read did not block: %v", err)
+			default:
+			}
+			zero := [4]uint64{at, 1 << 20} // struct uffdio_zeropage of linux/userfaultfd.h
+			const zeropage = 0xc020aa04
+			if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(faults), zeropage, uintptr(unsafe.Pointer(&zero))); errno != 0 {
+				t.Fatal("UFFDIO_ZEROPAGE: ", errno)
+			}
+			select {
+			case err = <-ended:
+			case <-time.After(10 * time.Second):
+				t.Fatal("the dump hangs")
+			}
+			if m.mode == ModeFull {
+				if !errors.Is(err, ErrPause) {
+					t.Errorf("the dump ended with %v", err)
+				}
+			} else if err != nil || !recorded(result.SoftErrors(), snapshot.OpAbsent) {
+				t.Errorf("%v, %v", err, result.SoftErrors())
+			} else if _, err := stream.Open(bytes.NewReader(out.Bytes()), int64(out.Len())); err != nil {
+				t.Error(err)
+			}
+			w.Close()
+		})
+	}
+}
+
+// descriptorOf returns a copy of a descriptor of another process, given what its link in /proc says.
+func descriptorOf(t *testing.T, pid int, target string) int {
+	t.Helper()
+	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	for _, link := range links {
+		if to, _ := os.Readlink(link); to != target {
+			continue
+		}
+		n, _ := strconv.Atoi(filepath.Base(link))
+		process, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(process)
+		fd, err := unix.PidfdGetfd(process, n, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Close(fd) })
+		return fd
+	}
+	t.Fatalf("process %d has no %s", pid, target)
+	return -1
+}
+
+// An argument and an environment variable that the tests of Options.Omit look for. They are longer than a vector register:
+// the dynamic linker saves those to the stack, and with them the end of a string that was just compared.
+var (
+	argument = "an-argument-" + strings.Repeat("of-its-own-", 20)
+	variable = "A_VARIABLE=" + strings.Repeat("of its own ", 20)
+)
+
 // mappingOf returns the start of the last mapping without a name of at least size bytes.
 func mappingOf(t *testing.T, pid int, size uint64) (at uint64) {
 	t.Helper()
@@ -235,7 +376,6 @@ func TestDontDump(t *testing.T) {
 // TestOmit searches whole files for what Options.Omit must keep out.
 func TestOmit(t *testing.T) {
 	victims.SkipEmulated(t, "it was not tried there yet")
-	const argument, variable = "an-argument-of-its-own", "A_VARIABLE=of its own"
 	program := victims.C(t, "absent.c", "-pthread")
 	for _, m := range allModes {
 		for _, o := range []Omit{0, OmitEnviron, OmitCmdline, OmitEnviron | OmitCmdline} {

@@ -193,7 +193,6 @@ func TestCoreOmit(t *testing.T) {
 		t.Skip("gdb is there for amd64")
 	}
 	gcore := tool(t, "gcore")
-	const argument, variable = "an-argument-of-its-own", "A_VARIABLE=of its own"
 	cmd := exec.Command(victims.C(t, "absent.c", "-pthread"), "", argument)
 	cmd.Env = append(os.Environ(), variable)
 	v := victims.StartCmd(t, cmd)

@@ -80,6 +80,9 @@ func (t *Tracer) Pin() {
 	}
 }
 
+// Pinned reports whether Pin is in effect.
+func (t *Tracer) Pinned() bool { return t.pinned }
+
 // Unpin undoes Pin. Without a Pin it does nothing.
 func (t *Tracer) Unpin() {
 	if t.pinned {

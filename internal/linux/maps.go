@@ -20,6 +20,7 @@ func (l *Source) readMapsEarly(s *snapshot.Snapshot) {
 	early, known := l.readStatm(), s.Errors.N
 	if l.readMaps(s) == 0 && s.Errors.N == known {
 		l.early = early
+		l.mem.learnBackings()
 	}
 	s.Errors.N = known // failures here are not recorded: the read is repeated during the stop, which records them
 }

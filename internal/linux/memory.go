@@ -42,6 +42,7 @@ type memory struct {
 	file      mappedFile
 	stat      unix.Statx_t
 	backings  backings
+	slow      slowRead
 
 	// The two lists of a vectored read: of a short one, and of one of up to maxIovec ranges.
 	short [16]unix.RemoteIovec
@@ -109,6 +110,9 @@ func (m *memory) readPages(addr uint64, p []byte) int {
 	if len(p) == 0 || uint64(uintptr(addr)) != addr {
 		return 0
 	}
+	if m.mayBlock(addr, addr+uint64(len(p))) {
+		return m.readSlowly(addr, p)
+	}
 	n := 0
 	if !m.noVM {
 		m.short[0] = unix.RemoteIovec{Base: uintptr(unsafe.Pointer(&p[0])), Len: len(p)}
@@ -130,7 +134,8 @@ func (m *memory) note(errno sys.Errno) {
 	}
 }
 
-func (m *memory) readOther(addr uint64, p []byte) (n int) {
+// openMem opens /proc/PID/mem, unless that was tried already.
+func (m *memory) openMem() bool {
 	if m.memFD == -1 {
 		fd, errno := m.dir.OpenFile("mem\x00", unix.O_RDONLY)
 		if errno != 0 {
@@ -138,7 +143,11 @@ func (m *memory) readOther(addr uint64, p []byte) (n int) {
 		}
 		m.memFD = fd
 	}
-	if m.memFD >= 0 && int64(addr) >= 0 {
+	return m.memFD >= 0
+}
+
+func (m *memory) readOther(addr uint64, p []byte) (n int) {
+	if m.openMem() && int64(addr) >= 0 {
 		for n < len(p) {
 			got, errno := sys.Pread(m.memFD, p[n:], int64(addr)+int64(n))
 			if errno != 0 || got <= 0 {
@@ -164,8 +173,16 @@ func (m *memory) ReadV(reqs []snapshot.ReadRequest) {
 	}
 	for len(reqs) > 0 {
 		n := 0
+		slow := false
 		for !m.noVM && n < len(reqs) && n < maxIovec && m.simple(&reqs[n]) {
+			if slow = m.mayBlock(reqs[n].Addr, reqs[n].Addr+uint64(len(reqs[n].Dst))); slow {
+				break
+			}
 			n++
+		}
+		if n == 0 && slow {
+			reqs = reqs[m.readSlowlyV(reqs):]
+			continue
 		}
 		if n == 0 {
 			reqs[0].Got = m.Read(reqs[0].Addr, reqs[0].Dst)

@@ -28,7 +28,7 @@ const (
 // memory an old descriptor does not show, or got other rights.
 func (m *memory) begin(s *snapshot.Snapshot) {
 	m.close()
-	m.noVM, m.snap, m.expired = false, s, nil
+	m.noVM, m.snap, m.expired, m.slow.stuck = false, s, nil, false
 	m.backings.forget()
 	m.openPages()
 }
@@ -289,6 +289,13 @@ func (m *memory) backingOf(mp *snapshot.Mapping) backingKind {
 	b.known[b.numbers] = knownBacking{mp.Dev, kind}
 	b.numbers++
 	return kind
+}
+
+// learnBackings finds out about all files of the memory map, so that the list of mounts need not be read in the stop.
+func (m *memory) learnBackings() {
+	for i := range m.snap.Mappings.All() {
+		m.backingOf(m.snap.Mappings.At(i))
+	}
 }
 
 func (m *memory) askBacking(device uint64) backingKind {

@@ -83,9 +83,9 @@ func (p *Reader) open(pid int) (buf []byte, err error) {
 }
 
 func (p *Reader) reserve() (buf []byte, err error) {
-	const late, iovecs = images.WindowSize + 2*elf.MinScratch, 2 * maxIovec
+	const late, iovecs = images.WindowSize + 2*elf.MinScratch, 2*maxIovec + slowRanges
 	const runs, entries = int(unsafe.Sizeof(procfs.PageRun{})) * pageRuns, 4096
-	const size = goruntime.ScratchSize + max(late, snapshot.BufferSize) + entries + runs + int(unsafe.Sizeof(unix.RemoteIovec{}))*iovecs
+	const size = goruntime.ScratchSize + max(late, snapshot.BufferSize) + entries + slowSize + runs + int(unsafe.Sizeof(unix.RemoteIovec{}))*iovecs
 	if err := p.scratch.arena.Reserve(uintptr(size)); err != nil {
 		return nil, err
 	}
@@ -120,9 +120,11 @@ func (p *Reader) reserve() (buf []byte, err error) {
 	buf = cut(max(late, snapshot.BufferSize))
 	p.mem.pages.Kinds = procfs.PAGE_IS_FILE | procfs.PAGE_IS_SWAPPED
 	p.mem.pages.Scratch = cut(entries)
+	p.mem.slow.buf = cut(slowSize)
 	p.mem.pages.Runs = unsafe.Slice((*procfs.PageRun)(unsafe.Pointer(&work[0])), pageRuns)
 	cut(runs)
-	p.mem.long = unsafe.Slice((*unix.RemoteIovec)(unsafe.Pointer(&work[0])), iovecs)
+	lists := unsafe.Slice((*unix.RemoteIovec)(unsafe.Pointer(&work[0])), iovecs)
+	p.mem.long, p.mem.slow.remote = lists[:2*maxIovec], lists[2*maxIovec:]
 	p.lookup.images.Init(buf[:elf.MinScratch:elf.MinScratch])
 	p.lookup.zip.Init(buf[elf.MinScratch:][:elf.MinScratch:elf.MinScratch])
 	p.lookup.window = images.Window{Mem: &p.mem, Buf: buf[2*elf.MinScratch:][:images.WindowSize:images.WindowSize]}

@@ -114,7 +114,11 @@ func (l *Source) perform(step stepKind) {
 	switch step {
 	case stepCapture:
 		s := l.snap
+		if l.thread.running {
+			l.mem.slow.apart = l
+		}
 		errno := l.captureStopped(s)
+		l.mem.slow.apart = nil
 		// A process that the caller traces is about to die of what it did: it must be there until the dump is complete.
 		if s.Want.Mode != snapshot.ModeFull && l.attaches() || errno != 0 {
 			l.resume()

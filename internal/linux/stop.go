@@ -270,6 +270,25 @@ const (
 	endWait     = time.Second
 )
 
+// slowWait is how long a slow read may take at least, if the stop has used up StopTimeout.
+const slowWait = 20 * time.Millisecond
+
+// readApart is of slowReader.
+func (l *Source) readApart() bool {
+	now := ptrace.Monotonic()
+	l.stop.wait = unix.NsecToTimespec(max(int64(slowWait), l.stop.since+int64(l.snap.Want.StopTimeout)-now))
+	pinned := l.tracer.Pinned()
+	l.tracer.Unpin() // the other thread needs a processor
+	done := l.thread.readApart(&l.stop.wait)
+	if pinned {
+		l.tracer.Pin()
+	}
+	return done
+}
+
+// read is of tracingWork.
+func (l *Source) read() { l.mem.readSlow() }
+
 // replaceThread ends the tracing thread when threads of the process are still traced by it although the dump is done:
 // they would hang as soon as they stop. Another one takes its place.
 func (l *Source) replaceThread() {

@@ -38,6 +38,8 @@ type tracingWork interface {
 	patience() *unix.Timespec
 	// expire is called on the tracing thread when that time has passed.
 	expire()
+	// read does what the tracing thread has asked for by readApart, on the thread that waits for a step.
+	read()
 }
 
 type stepKind uint8
@@ -53,6 +55,7 @@ const (
 	turnNone = iota
 	turnTracer
 	turnCaller
+	turnReader // the caller's, to read something in the midst of a step
 )
 
 // start starts the goroutine, on an OS thread other than the program's first, which the Go runtime parks rather than
@@ -105,9 +108,27 @@ func (t *tracingThread) do(step stepKind) {
 	t.step = step
 	t.pass(turnTracer)
 	t.wait = unix.NsecToTimespec(int64(overdueAfter))
-	for t.await(turnCaller, &t.wait) == unix.ETIMEDOUT {
-		t.work.overdue()
+	for {
+		turn, errno := t.awaitEither(turnCaller, turnReader, &t.wait)
+		switch {
+		case errno == unix.ETIMEDOUT:
+			t.work.overdue()
+		case turn == turnCaller:
+			return
+		default:
+			t.work.read()
+			if atomic.CompareAndSwapUint32(&t.turn, turnReader, turnTracer) { // else it was given up
+				sys.FutexWake(&t.turn)
+			}
+		}
 	}
+}
+
+// readApart has the thread that waits for the step call work.read, and reports whether that was done in time. If it was not,
+// the step goes on, and its end is seen when read returns.
+func (t *tracingThread) readApart(timeout *unix.Timespec) bool {
+	t.pass(turnReader)
+	return t.await(turnTracer, timeout) != unix.ETIMEDOUT || !atomic.CompareAndSwapUint32(&t.turn, turnReader, turnNone)
 }
 
 // end ends the goroutine, if there is one.
@@ -120,13 +141,19 @@ func (t *tracingThread) end() {
 
 // await blocks until turn is who's, or returns ETIMEDOUT after timeout. nil is no timeout.
 func (t *tracingThread) await(who uint32, timeout *unix.Timespec) sys.Errno {
+	_, errno := t.awaitEither(who, who, timeout)
+	return errno
+}
+
+// awaitEither is await for one of two turns, and returns which.
+func (t *tracingThread) awaitEither(a, b uint32, timeout *unix.Timespec) (uint32, sys.Errno) {
 	for {
 		now := atomic.LoadUint32(&t.turn)
-		if now == who {
-			return 0
+		if now == a || now == b {
+			return now, 0
 		}
 		if sys.FutexWait(&t.turn, now, timeout) == unix.ETIMEDOUT {
-			return unix.ETIMEDOUT
+			return turnNone, unix.ETIMEDOUT
 		}
 	}
 }

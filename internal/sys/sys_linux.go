@@ -190,9 +190,42 @@ func MemfdCreate(name string, flags uintptr) (fd int, errno Errno) {
 // ProcessVMReadv copies from the remote ranges of process pid to the local ones. It returns the bytes copied: fewer
 // than asked for when a remote page could not be read, at the granularity that process_vm_readv(2) describes.
 func ProcessVMReadv(pid int, local, remote []unix.RemoteIovec) (int, Errno) {
-	r, e := Raw(unix.SYS_PROCESS_VM_READV, uintptr(pid),
+	return count(Raw(unix.SYS_PROCESS_VM_READV, uintptr(pid),
 		uintptr(unsafe.Pointer(unsafe.SliceData(local))), uintptr(len(local)),
-		uintptr(unsafe.Pointer(unsafe.SliceData(remote))), uintptr(len(remote)), 0)
+		uintptr(unsafe.Pointer(unsafe.SliceData(remote))), uintptr(len(remote)), 0))
+}
+
+// ProcessVMReadvSlow is ProcessVMReadv through the blocking gate, for memory that may be long in coming.
+func ProcessVMReadvSlow(pid int, local, remote []unix.RemoteIovec) (int, Errno) {
+	return count(Blocking(unix.SYS_PROCESS_VM_READV, uintptr(pid),
+		uintptr(unsafe.Pointer(unsafe.SliceData(local))), uintptr(len(local)),
+		uintptr(unsafe.Pointer(unsafe.SliceData(remote))), uintptr(len(remote)), 0))
+}
+
+// Pread reads at a file offset, again after EINTR.
+func Pread(fd int, p []byte, off int64) (int, Errno) {
+	a4, a5, a6 := fileOffset(off)
+	for {
+		n, e := count(Raw(unix.SYS_PREAD64, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), a4, a5, a6))
+		if e != unix.EINTR {
+			return n, e
+		}
+	}
+}
+
+// PreadSlow is Pread through the blocking gate, for memory that may be long in coming.
+func PreadSlow(fd int, p []byte, off int64) (int, Errno) {
+	a4, a5, a6 := fileOffset(off)
+	for {
+		n, e := count(Blocking(unix.SYS_PREAD64, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), a4, a5, a6))
+		if e != unix.EINTR {
+			return n, e
+		}
+	}
+}
+
+// count is a result that is a number of bytes.
+func count(r uintptr, e Errno) (int, Errno) {
 	if e != 0 {
 		return 0, e
 	}

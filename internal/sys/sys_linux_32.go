@@ -15,27 +15,17 @@ const (
 	bigEndian   = runtime.GOARCH == "mips"
 )
 
-// Pread reads at a file offset, again after EINTR. A 64-bit offset takes two registers: on arm and mips an aligned pair
-// (so one argument is skipped), in the order of the machine's words.
-func Pread(fd int, p []byte, off int64) (int, Errno) {
+// fileOffset is the last three arguments of a call that takes a file offset. It takes two registers: on arm and mips an
+// aligned pair (so one argument is skipped), in the order of the machine's words.
+func fileOffset(off int64) (a4, a5, a6 uintptr) {
 	first, second := uintptr(uint32(off)), uintptr(uint32(off>>32))
 	if bigEndian {
 		first, second = second, first
 	}
-	a4, a5, a6 := first, second, uintptr(0)
 	if alignedPair {
-		a4, a5, a6 = 0, first, second
+		return 0, first, second
 	}
-	for {
-		r, e := Raw(unix.SYS_PREAD64, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), a4, a5, a6)
-		if e == unix.EINTR {
-			continue
-		}
-		if e != 0 {
-			return 0, e
-		}
-		return int(r), 0
-	}
+	return first, second, 0
 }
 
 // Seek sets the position of fd, and stores the new one at result, which must not be on a goroutine stack. whence may also

@@ -2,25 +2,10 @@
 
 package sys
 
-import (
-	"unsafe"
+import "golang.org/x/sys/unix"
 
-	"golang.org/x/sys/unix"
-)
-
-// Pread reads at a file offset, again after EINTR.
-func Pread(fd int, p []byte, off int64) (int, Errno) {
-	for {
-		r, e := Raw(unix.SYS_PREAD64, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), uintptr(off), 0, 0)
-		if e == unix.EINTR {
-			continue
-		}
-		if e != 0 {
-			return 0, e
-		}
-		return int(r), 0
-	}
-}
+// fileOffset is the last three arguments of a call that takes a file offset.
+func fileOffset(off int64) (a4, a5, a6 uintptr) { return uintptr(off), 0, 0 }
 
 // Seek sets the position of fd, and stores the new one at result, which must not be on a goroutine stack. whence may also
 // be SEEK_DATA or SEEK_HOLE.

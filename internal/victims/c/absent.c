@@ -3,6 +3,7 @@
 //	heap      a megabyte of memory whose page faults a userfaultfd gets that nobody serves, as after a lazy migration
 //	          whose page server has died; pointers to it lie on the stack
 //	stack     a thread's stack, of whose mapping the pages above its frames are missing in that way
+//	vanish    a megabyte of a memfd, all of it there, that a userfaultfd would get the page faults of
 //	sparse    a gigabyte of a memfd and one of private memory, of each of which one page was used
 //	dontdump  a page with the text TOPSECRET that is marked MADV_DONTDUMP, with pointers to it on the stack
 //	fuse      two mappings of a file in DIR/fuse, whose server (another process) never answers a read
@@ -51,6 +52,16 @@ static int watch(char *p, size_t n) {
 	must(fd >= 0, "userfaultfd");
 	must(ioctl(fd, UFFDIO_API, &api) == 0 && ioctl(fd, UFFDIO_REGISTER, &r) == 0, "userfaultfd");
 	return fd;
+}
+
+static char *vanish(void) {
+	int fd = memfd_create("vanishing", 0);
+	must(fd >= 0 && ftruncate(fd, SIZE) == 0, "memfd");
+	char *p = mmap(0, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	must(p != MAP_FAILED, "mmap");
+	memset(p, 'V', SIZE);
+	watch(p, SIZE);
+	return p;
 }
 
 static void *sleeper(void *arg) {
@@ -182,6 +193,8 @@ int main(int argc, char **argv) {
 	char *p = 0;
 	if (!strcmp(kind, "heap"))
 		watch(p = map(SIZE), SIZE);
+	else if (!strcmp(kind, "vanish"))
+		p = vanish();
 	else if (!strcmp(kind, "stack"))
 		missing_stack();
 	else if (!strcmp(kind, "sparse"))
