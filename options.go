@@ -53,6 +53,22 @@ type Annotation struct {
 	Key, Value string
 }
 
+// ModuleAnnotations are annotations of one module, as a Crashpad client in that module keeps them (CrashpadInfo). A dump that
+// does not have the module leaves them out.
+type ModuleAnnotations struct {
+	Address uint64 // of any byte of the module
+	Simple  []Annotation
+	Objects []AnnotationObject
+}
+
+// AnnotationObject is an annotation with a type of Crashpad: stream.AnnotationTypeString, or one from 0x8000 on that its
+// program has defined.
+type AnnotationObject struct {
+	Name  string
+	Type  uint16
+	Value []byte // at most stream.MaxString bytes are written
+}
+
 // UserStream is an additional stream of the dump. Its type must not be that of a standard stream.
 type UserStream struct {
 	Type stream.Type
@@ -94,6 +110,8 @@ type Options struct {
 	UserStreams []UserStream
 	UserModules []UserModule
 
+	ModuleAnnotations []ModuleAnnotations
+
 	// IncludeDontDump takes also memory that the process has marked by MADV_DONTDUMP, as programs mark their keys.
 	// Otherwise it is in no dump, except where AppMemory names it.
 	IncludeDontDump bool
@@ -130,6 +148,13 @@ func (o *Options) want() snapshot.Want {
 	}
 	for _, u := range o.UserStreams {
 		w.UserStreams = append(w.UserStreams, snapshot.UserStream{Type: u.Type, Data: u.Data})
+	}
+	for _, m := range o.ModuleAnnotations {
+		a := snapshot.Annotated{Address: m.Address, Simple: annotations(m.Simple)}
+		for _, v := range m.Objects {
+			a.Objects = append(a.Objects, snapshot.AnnotationObject{Name: v.Name, Type: v.Type, Value: string(v.Value)})
+		}
+		w.Annotated = append(w.Annotated, a)
 	}
 	for _, m := range o.UserModules {
 		w.UserModules = append(w.UserModules, snapshot.UserModule{Base: m.Base, Size: m.Size, Name: m.Name, BuildID: m.BuildID})

@@ -76,7 +76,8 @@ func (o Options) String() string {
 		n    int
 		what string
 	}{{len(o.AppMemory), "range of application memory"}, {len(o.Annotations), "annotation"},
-		{len(o.UserStreams), "user stream"}, {len(o.UserModules), "user module"}} {
+		{len(o.UserStreams), "user stream"}, {len(o.UserModules), "user module"},
+		{len(o.ModuleAnnotations), "annotated module"}} {
 		if n.n > 0 {
 			add(countText(n.n, n.what))
 		}

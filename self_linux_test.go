@@ -143,6 +143,7 @@ func TestOptionsOnTheWay(t *testing.T) {
 		SanitizeStacks: true, SanitizeAll: true, IncludeDontDump: true, MaxPause: 77 * time.Second, Omit: OmitEnviron, RegisterSets: true, SkipUnreferencedStacks: true, PrincipalAddress: 4,
 		AppMemory: []AppMemory{{5, 6}}, Annotations: []Annotation{{"k", "v"}}, UserStreams: []UserStream{{7, []byte{8}}},
 		UserModules: []UserModule{{9, 10, "n", []byte{11}}}, StopTimeout: time.Second,
+		ModuleAnnotations: []ModuleAnnotations{{12, []Annotation{{"k", "v"}}, []AnnotationObject{{"o", 13, []byte{14}}}}},
 	}
 	v := reflect.ValueOf(*want)
 	for i := range v.NumField() {

@@ -69,6 +69,21 @@ func encodeOptions(o *Options) []byte {
 		e.text(string(m.BuildID))
 	}
 	e.number(uint64(o.StopTimeout))
+	e.number(uint64(len(o.ModuleAnnotations)))
+	for _, m := range o.ModuleAnnotations {
+		e.number(m.Address)
+		e.number(uint64(len(m.Simple)))
+		for _, a := range m.Simple {
+			e.text(a.Key)
+			e.text(a.Value)
+		}
+		e.number(uint64(len(m.Objects)))
+		for _, v := range m.Objects {
+			e.text(v.Name)
+			e.number(uint64(v.Type))
+			e.text(string(v.Value))
+		}
+	}
 	return e.b
 }
 
@@ -147,7 +162,21 @@ func decodeOptions(b []byte) (*Options, bool) {
 		o.UserModules = append(o.UserModules, UserModule{d.number(), d.number(), d.text(), []byte(d.text())})
 	}
 	o.StopTimeout = time.Duration(d.number())
+	for range d.count() {
+		o.ModuleAnnotations = append(o.ModuleAnnotations, d.moduleAnnotations())
+	}
 	return o, !d.bad && len(d.b) == 0
+}
+
+func (d *optionsDecoder) moduleAnnotations() ModuleAnnotations {
+	m := ModuleAnnotations{Address: d.number()}
+	for range d.count() {
+		m.Simple = append(m.Simple, Annotation{d.text(), d.text()})
+	}
+	for range d.count() {
+		m.Objects = append(m.Objects, AnnotationObject{d.text(), uint16(d.number()), []byte(d.text())})
+	}
+	return m
 }
 
 // validBools reports whether the bools in the bytes of a Crash are 0 or 1: others are undefined in Go.

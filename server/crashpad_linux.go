@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -84,27 +85,44 @@ func (s *Server) DumpCrashpad(pid int, information, sanitization uint64) error {
 	return s.place(func() error { return s.dump(&conn{dumps: map[int]int{}}, q) })
 }
 
-// crashpadDump is the request for a dump of a process with ExceptionInformation at an address. A SanitizationInformation
-// is not read, but that there is one means that the dump must hold no text: all its memory is sanitised.
+// crashpadDump is the request for a dump of a process with ExceptionInformation at an address.
 func crashpadDump(sender Peer, pidfd int, r crashpadRequest) *request {
-	q := &request{protocol: Crashpad, sender: sender, pidfd: pidfd, sanitize: r.Sanitization != 0}
-	information := r.Information
-	q.read = func(w *minidump.Writer) (*context.Crash, error) {
-		if information == 0 {
-			return nil, nil
-		}
-		b := make([]byte, exceptionInformationSize)
-		e, ok := parseInformation(b[:w.ReadMemory(information, b)])
-		if !ok {
-			return nil, fmt.Errorf("%w: ExceptionInformation at %#x cannot be read", ErrProtocol, information)
-		}
+	q := &request{protocol: Crashpad, sender: sender, pidfd: pidfd}
+	q.read = func(w *minidump.Writer, o *minidump.Options) (crash *context.Crash, wrong, refused error) {
 		arch := archOf(sender.PID)
-		siginfo, ucontext := make([]byte, siginfoSize), make([]byte, maxUcontext)
-		siginfo = siginfo[:w.ReadMemory(e.Siginfo, siginfo)]
-		ucontext = ucontext[:w.ReadMemory(e.Ucontext, ucontext)]
-		return context.CrashFromLinux(arch, order, int32(sender.PID), e.TID, siginfo, ucontext, floats(w, arch, ucontext))
+		crash, wrong = crashpadCrash(w, arch, sender.PID, r.Information)
+		c := &crashpadClient{pid: sender.PID, wide: arch.WordSize() == 8, from: w.ReadMemory}
+		refused = c.apply(o)
+		if r.Sanitization == 0 || refused != nil {
+			return crash, wrong, refused
+		}
+		limits, ok := c.sanitize(r.Sanitization, o)
+		if !ok {
+			wrong = errors.Join(wrong, fmt.Errorf("%w: SanitizationInformation at %#x cannot be read", ErrProtocol, r.Sanitization))
+		}
+		if limits.module != 0 && (crash == nil || !c.refersTo(limits.module, crash.PC, crash.SP)) {
+			refused = fmt.Errorf("%w: the crashing thread does not refer to the module at %#x, as SanitizationInformation demands",
+				ErrRefused, limits.module)
+		}
+		return crash, wrong, refused
 	}
 	return q
+}
+
+// crashpadCrash reads the ExceptionInformation of a client at an address; nil if that is 0.
+func crashpadCrash(w *minidump.Writer, arch context.Arch, pid int, at uint64) (*context.Crash, error) {
+	if at == 0 {
+		return nil, nil
+	}
+	b := make([]byte, exceptionInformationSize)
+	e, ok := parseInformation(b[:w.ReadMemory(at, b)])
+	if !ok {
+		return nil, fmt.Errorf("%w: ExceptionInformation at %#x cannot be read", ErrProtocol, at)
+	}
+	siginfo, ucontext := make([]byte, siginfoSize), make([]byte, maxUcontext)
+	siginfo = siginfo[:w.ReadMemory(e.Siginfo, siginfo)]
+	ucontext = ucontext[:w.ReadMemory(e.Ucontext, ucontext)]
+	return context.CrashFromLinux(arch, order, int32(pid), e.TID, siginfo, ucontext, floats(w, arch, ucontext))
 }
 
 const (

@@ -21,10 +21,10 @@ type request struct {
 	sender   Peer
 	pidfd    int // the packet owns it; -1: there is none
 
-	crash func() (*context.Crash, error)                   // what the packet says of the crash, or
-	read  func(w *minidump.Writer) (*context.Crash, error) // what the memory of the process says
-
-	sanitize bool // the process asks for memory without text
+	crash func() (*context.Crash, error) // what the packet says of the crash, or
+	// read returns what the memory of the process says of it, and what is wrong in that. It changes the options of the
+	// dump as the process wants; refused is why there is to be none.
+	read func(w *minidump.Writer, o *minidump.Options) (crash *context.Crash, wrong, refused error)
 
 	tid int // set by dump: the thread that asks, in this process's pid namespace; 0 if it is not known
 }
@@ -73,15 +73,21 @@ func (s *Server) open(c *conn, q *request, d *Dump) (*minidump.Writer, error) {
 	}
 	opts := s.opts.Dump
 	opts.Thread, opts.Crash = 0, nil
-	if q.sanitize {
-		opts.SanitizeStacks, opts.SanitizeAll = true, true
+	if q.read != nil {
+		w, err := minidump.NewWriter(pid, minidump.Options{})
+		if err != nil {
+			return nil, err
+		}
+		var refused error
+		d.Crash, wrong, refused = q.read(w, &opts)
+		w.Close()
+		if refused != nil {
+			return nil, fmt.Errorf("process %d: %w", pid, refused)
+		}
 	}
 	w, err := minidump.NewWriter(pid, opts)
 	if err != nil {
 		return nil, err
-	}
-	if q.read != nil {
-		d.Crash, wrong = q.read(w)
 	}
 	// The number was not another's by the time that NewWriter looked it up: from then on the Writer has descriptors of
 	// its folder in /proc.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -245,6 +246,77 @@ func TestCrashes(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestCrashpadInfo has clients with a CrashpadInfo crash: what it says is in the dump, as far as it allows.
+func TestCrashpadInfo(t *testing.T) {
+	program := victims.C(t, "crashclient.c", "-pthread")
+	version := stream.AnnotationObjectInfo{Name: "version", Type: stream.AnnotationTypeString, Value: []byte("1.2.3")}
+	number := stream.AnnotationObjectInfo{Name: "number", Type: 0x8001, Value: []byte{7, 0, 9}}
+	product, last := stream.Annotation{Key: "product", Value: "a client"}, stream.Annotation{Key: "last", Value: "of all"}
+	for _, c := range []struct {
+		kind    string
+		simple  []stream.Annotation
+		objects []stream.AnnotationObjectInfo
+		memory  bool
+		refused bool
+	}{
+		{"all", []stream.Annotation{product, last}, []stream.AnnotationObjectInfo{version, number}, true, false},
+		{"sanitized", []stream.Annotation{product}, []stream.AnnotationObjectInfo{version}, false, false},
+		{"own", []stream.Annotation{product}, []stream.AnnotationObjectInfo{version}, false, false},
+		{"foreign", nil, nil, false, true},
+		{"disabled", nil, nil, false, true},
+	} {
+		t.Run(c.kind, func(t *testing.T) {
+			v := serve(t, Options{Dump: minidump.Options{Annotations: []minidump.Annotation{{Key: "product", Value: "server"}}}})
+			clients, end := v.servePair("crashpad")
+			cmd := exec.Command(program, "crashpad", "3", "segv")
+			cmd.Env = append(os.Environ(), "CRASHPAD_INFO="+c.kind)
+			cmd.ExtraFiles = []*os.File{clients}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			clients.Close()
+			if c.refused {
+				if d := v.next(); !errors.Is(d.Err, ErrRefused) || d.Path != "" {
+					t.Errorf("%q, %v", d.Path, d.Err)
+				}
+				cmd.Wait()
+				<-end
+				return
+			}
+			d := v.crashed(cmd, end)
+			checkCrash(t, d, cmd.Process.Pid, false, context.SIGSEGV, 0x45)
+			b, err := os.ReadFile(d.Path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := stream.Open(bytes.NewReader(b), int64(len(b)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			info, err := f.CrashpadInfo()
+			if err != nil || len(info.Modules) != 1 || len(info.Annotations) != 1 {
+				t.Fatalf("%+v, %v", info, err)
+			}
+			m := info.Modules[0]
+			if !reflect.DeepEqual(m.Simple, c.simple) || !reflect.DeepEqual(m.Objects, c.objects) {
+				t.Errorf("annotations %v, %v", m.Simple, m.Objects)
+			}
+			modules, err := f.Modules()
+			if err != nil || filepath.Base(modules[m.ModuleIndex].Name) != "crashclient" {
+				t.Errorf("they are of module %d, %v", m.ModuleIndex, err)
+			}
+			user, _ := f.Stream(0x12345678)
+			if bytes.Contains(b, []byte("extra memory of this client")) != c.memory ||
+				(string(user) == "a stream of this client\x00") != c.memory {
+				t.Errorf("stream %q", user)
+			}
+			for _, p := range stream.Problems(f) {
+				t.Error(p)
+			}
+		})
 	}
 }
 

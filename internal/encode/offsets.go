@@ -15,6 +15,7 @@ type offsets struct {
 
 	memory64    uint64 // the memory of a Memory64List
 	annotations []annotationOffsets
+	annotated   uint64 // the list of modules with annotations
 
 	words arena.Table[uint64] // holds the slices below
 

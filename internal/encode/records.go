@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"unsafe"
 
-	"minidump/context"
 	"minidump/stream"
 
 	"minidump/internal/snapshot"
@@ -80,64 +79,6 @@ func (f *File) putRaw() {
 			f.end(rawTypes[i], off)
 		}
 	}
-}
-
-// putCrashpad puts CrashpadInfo, without annotations too: Crashpad's reader refuses a dump that has a module list and no
-// CrashpadInfo (ProcessSnapshotMinidump::InitializeModules).
-func (f *File) putCrashpad() {
-	e := &f.enc
-	n := f.countAnnotations()
-	off := f.begin()
-	r := stream.CrashpadInfo{Version: stream.CrashpadInfoVersion}
-	if n > 0 {
-		r.SimpleAnnotations = f.location(off+stream.CrashpadInfoSize, 4+uint64(n)*stream.SimpleStringDictionaryEntrySize)
-	}
-	r.Put(e.Next(stream.CrashpadInfoSize), e.Order())
-	f.end(stream.CrashpadInfoStream, off)
-	if n == 0 {
-		return
-	}
-	e.U32(uint32(n))
-	for i := range n {
-		d := stream.SimpleStringDictionaryEntry{KeyRVA: f.rva(f.at.annotations[i].key), ValueRVA: f.rva(f.at.annotations[i].value)}
-		d.Put(e.Next(stream.SimpleStringDictionaryEntrySize), e.Order())
-	}
-	for i := range n {
-		tag := f.annotation(i)
-		e.Align(4)
-		f.at.annotations[i].key = e.Offset()
-		e.UTF8String(bytesOf(tag.Key))
-		e.Align(4)
-		f.at.annotations[i].value = e.Offset()
-		e.UTF8String(bytesOf(tag.Value))
-	}
-}
-
-// diedOf is the key of the annotation that names the signal that killed the process at last, where the exception is
-// what led to that.
-const diedOf = "died-of"
-
-// countAnnotations returns how many annotations there are: the caller's, and one about the signal that the process died
-// of.
-func (f *File) countAnnotations() int {
-	tags := f.snap.Want.Annotations
-	if f.snap.Crash.DiedOf == 0 {
-		return len(tags)
-	}
-	for i := range tags {
-		if tags[i].Key == diedOf {
-			return len(tags)
-		}
-	}
-	return len(tags) + 1
-}
-
-// annotation returns the i-th annotation.
-func (f *File) annotation(i int) snapshot.Annotation {
-	if tags := f.snap.Want.Annotations; i < len(tags) {
-		return tags[i]
-	}
-	return snapshot.Annotation{Key: diedOf, Value: context.SignalNameArch(f.snap.Target.Arch, f.snap.Crash.DiedOf)}
 }
 
 // putStreams puts the streams that a source has made.

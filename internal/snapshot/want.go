@@ -51,6 +51,7 @@ type Want struct {
 
 	AppMemory   []Range
 	Annotations []Annotation
+	Annotated   []Annotated
 	UserStreams []UserStream
 	UserModules []UserModule
 
@@ -71,6 +72,20 @@ type Range struct{ Lo, Hi uint64 }
 
 // An Annotation is a key and a value for the CrashpadInfo stream.
 type Annotation struct{ Key, Value string }
+
+// Annotated is what the Crashpad client of one module of the process has to say, for the CrashpadInfo stream.
+type Annotated struct {
+	Address uint64 // in the module
+	Simple  []Annotation
+	Objects []AnnotationObject
+}
+
+// An AnnotationObject is an annotation with a type. Its value is the bytes of a string, whatever they are.
+type AnnotationObject struct {
+	Name  string
+	Type  uint16
+	Value string
+}
 
 // A UserStream is a stream that the caller adds.
 type UserStream struct {

@@ -7,6 +7,10 @@
 // socket, or the path of one to connect to. HOW is segv (a write to 0x45), abort, fpe, or request (a dump without a crash). With
 // thread a second thread does it. The program ends with status 0 once it was answered, 3 if the answer was that there is no dump,
 // 4 if none came in time.
+//
+// The program has a CrashpadInfo, found by a note. If the environment has CRASHPAD_INFO it is filled in: annotations of both kinds,
+// a page of extra memory, a stream. "disabled" disables the handler; "sanitized" allows one annotation of each kind and no
+// memory; "foreign" wants a dump only if the crash refers to a module that it does not refer to, and "own" to this program.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -86,6 +90,88 @@ static struct __attribute__((packed)) {
 	uint32_t type;
 	uint64_t stack, information, sanitization, crash_loop;
 } request = {.version = 1};
+
+// As client/crashpad_info.h, annotation.h, simple_string_dictionary.h, simple_address_range_bag.h and sanitization_information.h
+// have them.
+struct node {
+	struct node *next;
+	const char *name;
+	void *value;
+	uint32_t size;
+	uint16_t type;
+	uint8_t guard, spin;
+};
+static struct {
+	struct node *tail_pointer, head, tail;
+} objects;
+static char version[] = "1.2.3", number[] = {7, 0, 9};
+static struct node version_node = {0, "version", version, 5, 1, 0, 0}, number_node = {0, "number", number, 3, 0x8001, 0, 0},
+	unset_node = {0, "unset", version, 0, 1, 0, 0};
+static struct {
+	char key[256], value[256];
+} simple[64];
+static struct {
+	uint64_t base, size;
+} bag[64];
+static struct {
+	uint64_t next, base, size;
+	uint32_t type;
+} stream;
+static char extra[4096] = "extra memory of this client", stream_data[] = "a stream of this client";
+__attribute__((used)) static struct {
+	uint32_t signature, size, version, cap, padding;
+	uint8_t handler, forwarding, gather, padding_1;
+	void *extra, *simple, *streams, *objects;
+} crashpad_info = {.signature = 0x43506164, .version = 1};
+
+__asm__(".section .note.crashpad.info,\"a\",%note\n"
+	".balign 4\n"
+	".long 9, 2f - 1f, 0x4f464e49\n"
+	".asciz \"Crashpad\"\n"
+	".balign 4\n"
+#if defined(__LP64__)
+	"1: .quad crashpad_info - 1b\n"
+#else
+	"1: .long crashpad_info - 1b\n"
+#endif
+	"2: .text\n");
+
+static const char *allowed[] = {"version", "product", 0};
+static struct __attribute__((packed)) {
+	uint64_t annotations, module, ranges;
+	uint8_t stacks;
+} sanitization;
+
+static void fill_info(const char *kind) {
+	crashpad_info.size = sizeof crashpad_info;
+	if (!kind)
+		return;
+	objects.tail_pointer = &objects.tail;
+	objects.head.next = &version_node;
+	version_node.next = &unset_node;
+	unset_node.next = &number_node;
+	number_node.next = &objects.tail;
+	strcpy(simple[3].key, "product");
+	strcpy(simple[3].value, "a client");
+	strcpy(simple[63].key, "last");
+	strcpy(simple[63].value, "of all");
+	bag[5].base = (uintptr_t)extra;
+	bag[5].size = sizeof extra;
+	stream.base = (uintptr_t)stream_data;
+	stream.size = sizeof stream_data;
+	stream.type = 0x12345678;
+	crashpad_info.extra = bag;
+	crashpad_info.simple = simple;
+	crashpad_info.streams = &stream;
+	crashpad_info.objects = &objects;
+	crashpad_info.handler = strcmp(kind, "disabled") ? 0 : 2;
+	if (!strcmp(kind, "sanitized") || !strcmp(kind, "foreign") || !strcmp(kind, "own")) {
+		sanitization.annotations = (uintptr_t)allowed;
+		sanitization.module = !strcmp(kind, "foreign") ? 0x1000 : !strcmp(kind, "own") ? (uintptr_t)&crashpad_info : 0;
+		sanitization.stacks = 1;
+		request.sanitization = (uintptr_t)&sanitization;
+	}
+}
 
 static int crashpad(siginfo_t *info, ucontext_t *uc) {
 	int here;
@@ -170,6 +256,7 @@ int main(int argc, char **argv) {
 		if (connect(sock, (struct sockaddr *)&a, sizeof a))
 			return 9;
 	}
+	fill_info(getenv("CRASHPAD_INFO"));
 	if (!strcmp(protocol, "crashpad")) { // who is the handler?
 		char answer[64];
 		int on = 1;

@@ -1,0 +1,104 @@
+package server
+
+import (
+	"os"
+	"slices"
+	"testing"
+
+	"minidump"
+	"minidump/stream"
+)
+
+// clientMemory is memory of a client that lies at an address.
+type clientMemory struct {
+	base uint64
+	b    []byte
+}
+
+func (m clientMemory) read(addr uint64, p []byte) int {
+	if addr < m.base || addr-m.base > uint64(len(m.b)) {
+		return 0
+	}
+	return copy(p, m.b[addr-m.base:])
+}
+
+// put writes words of 8 bytes at an offset.
+func (m clientMemory) put(at int, words ...uint64) {
+	for i, w := range words {
+		order.PutUint64(m.b[at+8*i:], w)
+	}
+}
+
+// TestRings has a client whose lists never end.
+func TestRings(t *testing.T) {
+	m := clientMemory{0x1000, make([]byte, 4096)}
+	c := &crashpadClient{wide: true, from: m.read}
+
+	m.put(0, 0xffff, 0x1100)                 // tail, and head with a next node
+	m.put(0x100, 0x1100, 0x1200, 0x1200, 16) // a node whose next node is itself, size 16 and type 0
+	copy(m.b[0x200:], "name\x00")
+	if n := len(c.annotations(0x1000)); n != maxAnnotations {
+		t.Errorf("%d annotations", n)
+	}
+	m.put(0x300, 0x1300, 0x1000, 8, 0x12340000)
+	if list := c.userStreams(0x1300, nil); len(list) != 1 {
+		t.Errorf("%d streams of one type", len(list))
+	}
+	m.put(0x300, 0x1300, 0x1000, 8, uint64(stream.ThreadListStream))
+	if list := c.userStreams(0x1300, nil); len(list) != 0 {
+		t.Errorf("a stream has a type that is taken: %v", list)
+	}
+}
+
+// TestClientBytes has a client that would have gigabytes read.
+func TestClientBytes(t *testing.T) {
+	read := 0
+	c := &crashpadClient{wide: true, from: func(_ uint64, p []byte) int {
+		read += len(p)
+		for i := range p {
+			p[i] = 1
+		}
+		return len(p)
+	}}
+	for range 1000 {
+		c.annotations(1)
+		c.dictionary(1)
+		c.userStreams(1, nil)
+	}
+	if read > maxClientBytes {
+		t.Errorf("%d bytes are read", read)
+	}
+}
+
+// FuzzCrashpadInfo reads everything of a client whose memory is arbitrary, but is found at its addresses.
+func FuzzCrashpadInfo(f *testing.F) {
+	program, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(program[:8192], true)
+	f.Add(make([]byte, 100), false)
+	f.Fuzz(func(t *testing.T, b []byte, wide bool) {
+		m := clientMemory{0x1000, b}
+		c := &crashpadClient{wide: wide, from: func(addr uint64, p []byte) int { return m.read(0x1000+addr%8192, p) }}
+		var o minidump.Options
+		c.note(0x1000)
+		info, _ := c.info(0x1000)
+		o.UserStreams = c.userStreams(info.streams, c.userStreams(8, nil))
+		o.AppMemory = append(c.extraMemory(info.extra), c.extraMemory(16)...)
+		o.ModuleAnnotations = []minidump.ModuleAnnotations{{Simple: c.dictionary(24), Objects: c.annotations(32)}}
+		for _, u := range o.UserStreams {
+			if u.Type <= lastReservedStream || len(u.Data) > maxClientStream {
+				t.Errorf("stream of type %v with %d bytes", u.Type, len(u.Data))
+			}
+		}
+		extra := slices.Clone(o.AppMemory)
+		c.sanitize(40, &o)
+		for _, r := range o.AppMemory {
+			if !slices.Contains(extra, r) {
+				t.Errorf("range %v is new", r)
+			}
+		}
+		c.refersTo(1, 2, 3)
+	})
+}
