@@ -430,35 +430,7 @@ func (k *capturer) want(g *Goroutine) uint64 {
 // readStacks reads the stacks from SP up. If that is too much in all, the largest give way.
 func (k *capturer) readStacks() {
 	c := k.Capture
-	limit, total := k.lim.Stack, uint64(0)
-	var buckets [64]struct{ n, size uint64 } // by the number of bits of the wanted size
-	for i := range c.Goroutines {
-		n := min(k.want(&c.Goroutines[i]), limit)
-		b := 0
-		for n>>b > 1 {
-			b++
-		}
-		buckets[b].n++
-		buckets[b].size += n
-		total += n
-	}
-	if total > k.lim.Stacks {
-		// The greatest power of two that keeps within the limit, if each larger stack is cut to it.
-		for limit = 1 << 6; ; limit *= 2 {
-			sum := uint64(0)
-			for b := range buckets {
-				if 1<<b < limit*2 {
-					sum += buckets[b].size
-				} else {
-					sum += buckets[b].n * limit * 2
-				}
-			}
-			if sum > k.lim.Stacks || limit*2 > k.lim.Stack {
-				break
-			}
-		}
-	}
-	left := k.lim.Stacks
+	limit, left := k.stackLimit(), k.lim.Stacks
 	for i := 0; i < len(c.Goroutines); {
 		if i > 0 && k.lim.expired() {
 			c.Expired = true
@@ -466,28 +438,10 @@ func (k *capturer) readStacks() {
 		}
 		first, n := i, 0
 		for ; i < len(c.Goroutines) && n < batch; i++ {
-			g := &c.Goroutines[i]
-			all := k.want(g)
-			size := min(all, limit, left)
-			if size == 0 {
-				if all > 0 {
-					g.flags |= flagCut
-				}
-				continue
+			if g := &c.Goroutines[i]; k.takeStack(g, limit, &left) {
+				k.reqs[n] = Request{Addr: g.DataAt, Dst: g.Data}
+				n++
 			}
-			b := k.space.Piece(int(size))
-			if b == nil {
-				left = 0
-				g.flags |= flagCut
-				continue
-			}
-			left -= size
-			g.Data, g.DataAt = b[:size], g.SP&^(k.word-1)
-			if size < all {
-				g.flags |= flagCut
-			}
-			k.reqs[n] = Request{Addr: g.DataAt, Dst: g.Data}
-			n++
 		}
 		k.mem.ReadV(k.reqs[:n])
 		q := k.reqs[:n]
@@ -503,6 +457,60 @@ func (k *capturer) readStacks() {
 			q = q[1:]
 		}
 	}
+}
+
+// stackLimit returns how much of one stack can be read so that all together keep within the limit: the limit of one stack, or the
+// greatest power of two to which each larger stack is cut.
+func (k *capturer) stackLimit() uint64 {
+	limit, total := k.lim.Stack, uint64(0)
+	var buckets [64]struct{ n, size uint64 } // by the number of bits of the wanted size
+	for i := range k.Goroutines {
+		n := min(k.want(&k.Goroutines[i]), limit)
+		b := 0
+		for n>>b > 1 {
+			b++
+		}
+		buckets[b].n++
+		buckets[b].size += n
+		total += n
+	}
+	if total <= k.lim.Stacks {
+		return limit
+	}
+	for limit = 1 << 6; ; limit *= 2 {
+		sum := uint64(0)
+		for b := range buckets {
+			if 1<<b < limit*2 {
+				sum += buckets[b].size
+			} else {
+				sum += buckets[b].n * limit * 2
+			}
+		}
+		if sum > k.lim.Stacks || limit*2 > k.lim.Stack {
+			return limit
+		}
+	}
+}
+
+// takeStack takes space for the stack of g, of which left bytes may be read at most; false if nothing of it is to be read.
+func (k *capturer) takeStack(g *Goroutine, limit uint64, left *uint64) bool {
+	all := k.want(g)
+	size := min(all, limit, *left)
+	if size < all {
+		g.flags |= flagCut
+	}
+	if size == 0 {
+		return false
+	}
+	b := k.space.Piece(int(size))
+	if b == nil {
+		*left = 0
+		g.flags |= flagCut
+		return false
+	}
+	*left -= size
+	g.Data, g.DataAt = b[:size], g.SP&^(k.word-1)
+	return true
 }
 
 // readBubbles reads the numbers of synctest bubbles, of which there are few.

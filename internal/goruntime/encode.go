@@ -40,23 +40,10 @@ func (p *Program) Encode(c *Capture, mem Memory, space Space, captured Captured)
 	if e.symbols == nil || !e.init(p, mem, space, words/8+8*len(c.Threads)) {
 		return nil
 	}
-	e.list = alloc[uint32](space, maxDepth)
-	most := min(maxStacks, len(c.Goroutines)+len(c.Threads)+1)
-	size := 16
-	for size < 2*most {
-		size *= 2
-	}
-	e.stacks = alloc[stream.GoStack](space, most)
-	e.stackHash = alloc[uint64](space, most)
-	e.stackIndex = alloc[uint32](space, size)
-	e.flat = alloc[uint32](space, maxStackFrames)
-	if e.list == nil || e.stacks == nil || e.stackHash == nil || e.stackIndex == nil || e.flat == nil {
+	if !e.initStacks(space) {
 		return nil
 	}
-	clear(e.stackIndex)
-	e.list, e.stacks, e.stackHash, e.flat = e.list[:0], e.stacks[:0], e.stackHash[:0], e.flat[:0]
 	e.mem = stackMemory{target: &p.target, captured: captured}
-
 	records := alloc[stream.GoroutineRecord](space, len(c.Goroutines))
 	threads := alloc[stream.GoThread](space, len(c.Threads))
 	if records == nil && len(c.Goroutines) > 0 || threads == nil && len(c.Threads) > 0 {
@@ -65,15 +52,40 @@ func (p *Program) Encode(c *Capture, mem Memory, space Space, captured Captured)
 	for i := range c.Goroutines {
 		e.goroutine(&c.Goroutines[i], &records[i])
 	}
-	m := 0
+	return e.write(space, records, e.threads(threads))
+}
+
+// initStacks takes the memory of the tables of stacks.
+func (e *encoder) initStacks(space Space) bool {
+	most := min(maxStacks, len(e.c.Goroutines)+len(e.c.Threads)+1)
+	size := 16
+	for size < 2*most {
+		size *= 2
+	}
+	e.list = alloc[uint32](space, maxDepth)
+	e.stacks = alloc[stream.GoStack](space, most)
+	e.stackHash = alloc[uint64](space, most)
+	e.stackIndex = alloc[uint32](space, size)
+	e.flat = alloc[uint32](space, maxStackFrames)
+	if e.list == nil || e.stacks == nil || e.stackHash == nil || e.stackIndex == nil || e.flat == nil {
+		return false
+	}
+	clear(e.stackIndex)
+	e.list, e.stacks, e.stackHash, e.flat = e.list[:0], e.stacks[:0], e.stackHash[:0], e.flat[:0]
+	return true
+}
+
+// threads makes the records of the threads that have an M, and returns those. The goroutines must have been looked at.
+func (e *encoder) threads(list []stream.GoThread) []stream.GoThread {
+	c, m := e.c, 0
 	for i := range c.Threads {
 		if c.Threads[i].M != 0 {
-			e.thread(&c.Threads[i], &threads[m])
+			e.thread(&c.Threads[i], &list[m])
 			m++
 		}
 	}
-	threads = threads[:m]
-	for i := range records {
+	list = list[:m]
+	for i := range c.Goroutines {
 		if t := c.Goroutines[i].thread; t >= 0 {
 			c.Threads[t].goroutine = int32(i)
 		}
@@ -82,12 +94,12 @@ func (p *Program) Encode(c *Capture, mem Memory, space Space, captured Captured)
 	for i := range c.Threads {
 		if t := &c.Threads[i]; t.M != 0 {
 			if t.CurG != 0 && t.goroutine >= 0 {
-				threads[m].Goroutine = uint32(t.goroutine)
+				list[m].Goroutine = uint32(t.goroutine)
 			}
 			m++
 		}
 	}
-	return e.write(space, records, threads)
+	return list
 }
 
 // symbolsIn makes a symbols in memory of space: it is large.
@@ -219,22 +231,11 @@ func (e *encoder) write(space Space, records []stream.GoroutineRecord, threads [
 		GoVersion: e.put(p.Version()), BuildInfo: e.buildInfo(),
 		Dead: uint32(c.Dead), Omitted: uint32(c.Omitted), Torn: uint32(c.Torn), Total: uint64(c.Total), Nanotime: uint64(max(0, c.Now)),
 	}
-	panics := alloc[stream.GoPanic](space, max(1, len(c.panics)))
-	labels := alloc[stream.GoLabel](space, max(1, len(c.labels)))
+	panics, labels := e.panics(space), e.labels(space)
 	if panics == nil || labels == nil {
 		return nil
 	}
-	for i := range c.panics {
-		r := &c.panics[i]
-		panics[i] = stream.GoPanic{Type: e.put(c.textOf(r.typ)), Value: e.put(c.textOf(r.value)), Link: uint32(r.next), Flags: uint32(r.flags)}
-	}
-	for i := range c.labels {
-		l := &c.labels[i]
-		labels[i] = stream.GoLabel{}
-		if l.key.len|l.value.len != 0 {
-			labels[i] = stream.GoLabel{Key: e.put(c.textOf(l.key)), Value: e.put(c.textOf(l.value))}
-		}
-	}
+	panics, labels = panics[:len(c.panics)], labels[:len(c.labels)]
 	if c.Expired {
 		h.Flags |= stream.GoListExpired
 	}
@@ -251,8 +252,8 @@ func (e *encoder) write(space Space, records []stream.GoroutineRecord, threads [
 	place(&h.StackFrames, len(e.flat), 4)
 	place(&h.Frames, len(e.frames), stream.GoFrameSize)
 	place(&h.LabelSets, len(c.labelSets), stream.GoTableSize)
-	place(&h.Labels, len(c.labels), stream.GoLabelSize)
-	place(&h.Panics, len(c.panics), stream.GoPanicSize)
+	place(&h.Labels, len(labels), stream.GoLabelSize)
+	place(&h.Panics, len(panics), stream.GoPanicSize)
 	place(&h.Threads, len(threads), stream.GoThreadSize)
 	place(&h.Strings, len(e.blob), 1)
 	if at > maxAlloc {
@@ -262,9 +263,45 @@ func (e *encoder) write(space Space, records []stream.GoroutineRecord, threads [
 	if out == nil {
 		return nil
 	}
-	b, o := out, e.o
-	h.Put(b, o)
-	b = b[stream.GoroutineListHeaderSize:]
+	h.Put(out, e.o)
+	e.putTables(out[stream.GoroutineListHeaderSize:], records, labels, panics, threads)
+	return out
+}
+
+// panics makes the records of panics; nil if there is no space. It may be longer than there are panics.
+func (e *encoder) panics(space Space) []stream.GoPanic {
+	c := e.c
+	list := alloc[stream.GoPanic](space, max(1, len(c.panics)))
+	if list == nil {
+		return nil
+	}
+	for i := range c.panics {
+		r := &c.panics[i]
+		list[i] = stream.GoPanic{Type: e.put(c.textOf(r.typ)), Value: e.put(c.textOf(r.value)), Link: uint32(r.next), Flags: uint32(r.flags)}
+	}
+	return list
+}
+
+// labels makes the records of labels; nil if there is no space. It may be longer than there are labels.
+func (e *encoder) labels(space Space) []stream.GoLabel {
+	c := e.c
+	list := alloc[stream.GoLabel](space, max(1, len(c.labels)))
+	if list == nil {
+		return nil
+	}
+	for i := range c.labels {
+		l := &c.labels[i]
+		list[i] = stream.GoLabel{}
+		if l.key.len|l.value.len != 0 {
+			list[i] = stream.GoLabel{Key: e.put(c.textOf(l.key)), Value: e.put(c.textOf(l.value))}
+		}
+	}
+	return list
+}
+
+// putTables puts the tables into b, in the order in which write has placed them.
+func (e *encoder) putTables(b []byte, records []stream.GoroutineRecord, labels []stream.GoLabel, panics []stream.GoPanic, threads []stream.GoThread) {
+	o := e.o
 	for i := range records {
 		records[i].Put(b, o)
 		b = b[stream.GoroutineRecordSize:]
@@ -281,17 +318,17 @@ func (e *encoder) write(space Space, records []stream.GoroutineRecord, threads [
 		e.frames[i].Put(b, o)
 		b = b[stream.GoFrameSize:]
 	}
-	for i := range c.labelSets {
-		s := &c.labelSets[i]
+	for i := range e.c.labelSets {
+		s := &e.c.labelSets[i]
 		t := stream.GoTable{Offset: uint32(max(0, s.first)), Count: uint32(s.num)}
 		t.Put(b, o)
 		b = b[stream.GoTableSize:]
 	}
-	for i := range c.labels {
+	for i := range labels {
 		labels[i].Put(b, o)
 		b = b[stream.GoLabelSize:]
 	}
-	for i := range c.panics {
+	for i := range panics {
 		panics[i].Put(b, o)
 		b = b[stream.GoPanicSize:]
 	}
@@ -300,7 +337,6 @@ func (e *encoder) write(space Space, records []stream.GoroutineRecord, threads [
 		b = b[stream.GoThreadSize:]
 	}
 	copy(b, e.blob)
-	return out
 }
 
 // buildInfo copies the text of the modules.

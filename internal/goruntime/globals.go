@@ -54,19 +54,27 @@ func (p *Program) plausible(g []byte) bool {
 
 // findGlobals finds allgs, m0 and allm.
 func (f *finder) findGlobals() bool {
-	p, w := f.p, f.word
-	m := &p.modules[0]
-	static := func(a uint64) bool {
-		for _, t := range m.areas() {
-			if a >= t.addr && a-t.addr < t.size {
-				return true
-			}
-		}
+	all := f.p.modules[0].areas()
+	areas := &all
+	var list [8]slice
+	n := f.findSlices(areas, &list)
+	if n == 0 {
 		return false
 	}
-	var list [8]struct{ at, ptr, n uint64 }
-	var n, tries int
-	areas := m.areas()
+	best := f.bestSlice(areas, list[:n])
+	if f.p.m0 != 0 {
+		f.findAllm(*areas)
+	}
+	f.p.allgs = list[best].at
+	return true
+}
+
+// slice is a slice variable of the program whose elements are goroutines.
+type slice struct{ at, ptr, n uint64 }
+
+// findSlices looks through the variables for such slices, and for m0.
+func (f *finder) findSlices(areas *[4]table, list *[8]slice) (n int) {
+	w, tries := f.word, 0
 	for _, a := range areas {
 		f.scan(a.addr, a.addr+a.size, 3*int(w), func(addr uint64, b []byte) bool {
 			for i := uint64(0); i+w <= uint64(len(b)); i += w {
@@ -74,13 +82,7 @@ func (f *finder) findGlobals() bool {
 				if ptr == 0 || ptr&(w-1) != 0 {
 					continue
 				}
-				// m0.g0 is static too, and refers back.
-				if p.m0 == 0 && static(ptr) {
-					at := addr + i - uint64(p.off.of[mG0])
-					if back, _ := f.ptrAt(ptr + uint64(p.off.of[gM])); back == at && static(at) {
-						p.m0 = at
-					}
-				}
+				f.checkM0(areas, addr+i, ptr)
 				if i+3*w > uint64(len(b)) || n == len(list) {
 					continue
 				}
@@ -90,48 +92,66 @@ func (f *finder) findGlobals() bool {
 				}
 				tries++
 				if f.holdsGs(ptr, size) {
-					list[n].at, list[n].ptr, list[n].n = addr+i, ptr, size
+					list[n] = slice{addr + i, ptr, size}
 					n++
 				}
 			}
 			return false
 		})
 	}
-	if n == 0 {
-		return false
-	}
-	// The array of allgs also stands in allgptr. Of other slices of goroutines nothing of that kind is known.
-	best := 0
-	if n > 1 {
-		var seen [len(list)]int
-		for _, a := range areas {
-			f.scan(a.addr, a.addr+a.size, 0, func(addr uint64, b []byte) bool {
-				for i := uint64(0); i+w <= uint64(len(b)); i += w {
-					v := f.ptr(b[i:])
-					for k := range list[:n] {
-						if list[k].ptr == v {
-							seen[k]++
-						}
-					}
-				}
-				return false
-			})
-		}
-		for k := range list[:n] {
-			if (seen[k] > 1) != (seen[best] > 1) {
-				if seen[k] > 1 {
-					best = k
-				}
-			} else if list[k].n > list[best].n {
-				best = k
+	return n
+}
+
+// checkM0 takes the variable at addr for m0.g0 if what it points to is static too, and refers back.
+func (f *finder) checkM0(areas *[4]table, addr, ptr uint64) {
+	p := f.p
+	static := func(a uint64) bool {
+		for _, t := range areas {
+			if a >= t.addr && a-t.addr < t.size {
+				return true
 			}
 		}
+		return false
 	}
-	if p.m0 != 0 {
-		f.findAllm(areas)
+	if p.m0 != 0 || !static(ptr) {
+		return
 	}
-	p.allgs = list[best].at
-	return true
+	at := addr - uint64(p.off.of[mG0])
+	if back, _ := f.ptrAt(ptr + uint64(p.off.of[gM])); back == at && static(at) {
+		p.m0 = at
+	}
+}
+
+// bestSlice returns which of the slices is allgs: its array also stands in allgptr. Of other slices of goroutines nothing of that
+// kind is known.
+func (f *finder) bestSlice(areas *[4]table, list []slice) (best int) {
+	if len(list) == 1 {
+		return 0
+	}
+	var seen [8]int
+	for _, a := range areas {
+		f.scan(a.addr, a.addr+a.size, 0, func(addr uint64, b []byte) bool {
+			for i := uint64(0); i+f.word <= uint64(len(b)); i += f.word {
+				v := f.ptr(b[i:])
+				for k := range list {
+					if list[k].ptr == v {
+						seen[k]++
+					}
+				}
+			}
+			return false
+		})
+	}
+	for k := range list {
+		if (seen[k] > 1) != (seen[best] > 1) {
+			if seen[k] > 1 {
+				best = k
+			}
+		} else if list[k].n > list[best].n {
+			best = k
+		}
+	}
+	return best
 }
 
 // holdsGs reports whether the first of n words at ptr are addresses of goroutines.

@@ -3,14 +3,33 @@ package goruntime
 // readLabels reads the label sets of package runtime/pprof. g.labels points to a structure that begins with a slice of pairs
 // of strings, since Go 1.23; before that to a map, which does not pass for such a slice.
 func (k *capturer) readLabels() {
-	c, w := k.Capture, k.Program.word
-	sets := alloc[labelSet](k.space, maxLabelSets)
-	index := alloc[int32](k.space, 2*maxLabelSets)
-	if sets == nil || index == nil {
+	if n := k.findLabelSets(); n == 0 {
 		return
 	}
+	total := k.readLabelLists()
+	if total == 0 {
+		return
+	}
+	c := k.Capture
+	pairs := k.space.Piece(total * 4 * int(k.Program.word))
+	c.labels = alloc[label](k.space, total)
+	if pairs == nil || c.labels == nil {
+		c.labels = nil
+		return
+	}
+	k.readLabelPairs(pairs)
+	k.readLabelTexts(pairs)
+}
+
+// findLabelSets notes each label set of the goroutines once, and returns their number.
+func (k *capturer) findLabelSets() (n int) {
+	c := k.Capture
+	sets := alloc[labelSet](k.space, maxLabelSets)
+	index := alloc[int32](k.space, 2*maxLabelSets) // a hash table of 1 + an index in sets
+	if sets == nil || index == nil {
+		return 0
+	}
 	clear(index)
-	n := 0
 	for i := range c.Goroutines {
 		g := &c.Goroutines[i]
 		if g.labels == 0 || g.flags&flagSecret != 0 {
@@ -32,16 +51,18 @@ func (k *capturer) readLabels() {
 			}
 		}
 	}
-	if n == 0 {
-		return
-	}
 	c.labelSets = sets[:n]
-	// The slices.
+	return n
+}
+
+// readLabelLists reads where the pairs of each set are, and returns how many pairs there are in all.
+func (k *capturer) readLabelLists() (total int) {
+	c, w := k.Capture, k.Program.word
+	n := len(c.labelSets)
 	for i := range c.labelSets {
 		k.reqs[i] = Request{Addr: c.labelSets[i].addr, Dst: k.buf[uint64(i)*3*w:][:3*w]}
 	}
 	k.mem.ReadV(k.reqs[:n])
-	total := 0
 	for i := range c.labelSets {
 		s, q := &c.labelSets[i], &k.reqs[i]
 		if !whole(q) {
@@ -54,16 +75,13 @@ func (k *capturer) readLabels() {
 		s.list, s.n = list, min(num, maxLabels)
 		total += int(s.n)
 	}
-	if total == 0 {
-		return
-	}
-	// The pairs: for each set so many times four words.
-	pairs := k.space.Piece(total * 4 * int(w))
-	c.labels = alloc[label](k.space, total)
-	if pairs == nil || c.labels == nil {
-		c.labels = nil
-		return
-	}
+	return total
+}
+
+// readLabelPairs reads the pairs of all sets, four words each: the pointers and sizes of a key and a value. A set whose
+// pairs can't be read loses its list.
+func (k *capturer) readLabelPairs(pairs []byte) {
+	c, w := k.Capture, k.Program.word
 	m, at := 0, uint64(0)
 	for i := range c.labelSets {
 		if s := &c.labelSets[i]; s.n > 0 {
@@ -83,9 +101,12 @@ func (k *capturer) readLabels() {
 			m++
 		}
 	}
-	// The texts.
-	used, waiting := 0, 0
-	at = 0
+}
+
+// readLabelTexts reads the keys and values, in batches.
+func (k *capturer) readLabelTexts(pairs []byte) {
+	c, w := k.Capture, k.Program.word
+	used, waiting, at := 0, 0, uint64(0)
 	for i := range c.labelSets {
 		s := &c.labelSets[i]
 		if s.list == 0 {

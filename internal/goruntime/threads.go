@@ -6,26 +6,43 @@ import "minidump/context"
 // the Ms, one for the bounds. Threads that this does not find, as all of 386, are looked for in the list of all Ms by
 // their number.
 func (k *capturer) findThreads(heads *[maxHeads]uint64) {
-	c := k.Capture
-	for i := range c.Threads {
-		t := &c.Threads[i]
+	k.resetThreads()
+	k.readThreadGs()
+	k.readThreadMs()
+	k.dropForeignMs()
+	k.walkMs(heads)
+	k.readThreadBounds()
+	k.placeThreads()
+}
+
+func (k *capturer) resetThreads() {
+	for i := range k.Threads {
+		t := &k.Threads[i]
 		t.On, t.Secret, t.M, t.CurG, t.g, t.current = NoStack, false, 0, 0, 0, -1
 		t.System, t.Signal, t.Goroutine = Bounds{}, Bounds{}, Bounds{}
 		t.PC, t.SP, t.LR = k.addr(t.PC), k.addr(t.SP), k.addr(t.LR)
 	}
+}
+
+// pieces returns a function that hands out pieces of k.buf, in turn.
+func (k *capturer) pieces(size int) func() []byte {
+	n := 0
+	return func() []byte {
+		b := k.buf[n*size : (n+1)*size]
+		n = (n + 1) % batch
+		return b
+	}
+}
+
+// readThreadGs reads the g of each thread, and from that the address of its M.
+func (k *capturer) readThreadGs() {
 	k.each(func(t *Thread, q *Request) bool {
 		*q = Request{Addr: t.G, Dst: t.word[:k.Program.word]}
 		return t.G != 0 && t.Indirect
 	}, func(t *Thread, q *Request) {
 		t.g = k.ptr(q.Dst)
 	})
-	gEnd, mEnd := k.off.gEnd, k.off.mEnd
-	n := 0
-	buf := func(size int) []byte {
-		b := k.buf[n*size : (n+1)*size]
-		n = (n + 1) % batch
-		return b
-	}
+	piece := k.pieces(k.off.gEnd)
 	k.each(func(t *Thread, q *Request) bool {
 		if !t.Indirect {
 			t.g = k.addr(t.G)
@@ -34,42 +51,50 @@ func (k *capturer) findThreads(heads *[maxHeads]uint64) {
 			t.g = 0
 			return false
 		}
-		*q = Request{Addr: t.g, Dst: buf(gEnd)}
+		*q = Request{Addr: t.g, Dst: piece()}
 		return true
 	}, func(t *Thread, q *Request) {
 		t.M = k.ptrOf(q.Dst, gM)
 	})
-	n = 0
+}
+
+// readThreadMs reads the M of each thread. What is at the address is an M of the thread if it refers back to the g.
+func (k *capturer) readThreadMs() {
+	piece := k.pieces(k.off.mEnd)
 	k.each(func(t *Thread, q *Request) bool {
 		if t.M == 0 || t.M&(k.Program.word-1) != 0 {
 			t.M = 0
 			return false
 		}
-		*q = Request{Addr: t.M, Dst: buf(mEnd)}
+		*q = Request{Addr: t.M, Dst: piece()}
 		return true
 	}, func(t *Thread, q *Request) {
-		// What is at the address is an M of this thread if it refers back to the g.
 		if t.g != k.ptrOf(q.Dst, mG0) && t.g != k.ptrOf(q.Dst, mGSignal) && t.g != k.ptrOf(q.Dst, mCurG) {
 			t.M = 0
 			return
 		}
 		k.takeM(t, q.Dst)
 	})
-	// In a thread that runs C the g register may still hold a g of another thread. In a PID namespace of its own the target
-	// has other numbers than ours, and no M bears the number of its thread.
+}
+
+// dropForeignMs takes the M from a thread that is not its own: in a thread that runs C the g register may still hold a g of
+// another thread. In a PID namespace of its own the target has other numbers than ours, and no M bears the number of its thread.
+func (k *capturer) dropForeignMs() {
 	numbered := false
-	for i := range c.Threads {
-		t := &c.Threads[i]
+	for i := range k.Threads {
+		t := &k.Threads[i]
 		numbered = numbered || t.M != 0 && t.procID == uint64(t.TID)
 	}
-	for i := range c.Threads {
-		if t := &c.Threads[i]; numbered && t.M != 0 && t.procID != uint64(t.TID) {
+	for i := range k.Threads {
+		if t := &k.Threads[i]; numbered && t.M != 0 && t.procID != uint64(t.TID) {
 			t.M, t.CurG = 0, 0
 			t.System, t.Signal = Bounds{}, Bounds{}
 		}
 	}
-	k.walkMs(heads)
-	// The bounds of g0 and gsignal, whose addresses are in System.Lo and Signal.Lo so far.
+}
+
+// readThreadBounds reads the bounds of g0 and gsignal, whose addresses are in System.Lo and Signal.Lo so far.
+func (k *capturer) readThreadBounds() {
 	w := k.Program.word
 	for _, which := range [2]func(t *Thread) *Bounds{systemOf, signalOf} {
 		k.each(func(t *Thread, q *Request) bool {
@@ -84,8 +109,12 @@ func (k *capturer) findThreads(heads *[maxHeads]uint64) {
 			}
 		})
 	}
-	for i := range c.Threads {
-		t := &c.Threads[i]
+}
+
+// placeThreads finds out which stack each thread is on.
+func (k *capturer) placeThreads() {
+	for i := range k.Threads {
+		t := &k.Threads[i]
 		switch {
 		case t.M == 0:
 		case t.Signal.Contains(t.SP):
@@ -158,24 +187,49 @@ func (k *capturer) takeM(t *Thread, b []byte) {
 // walkMs looks for the threads that have no M yet in the list of all Ms: by number, or if no M has a number of ours, by the
 // stack that SP is in.
 func (k *capturer) walkMs(heads *[maxHeads]uint64) {
-	missing, found := 0, 0
+	missing := 0
 	for i := range k.Threads {
 		if k.Threads[i].M == 0 {
 			missing++
-		} else {
-			found++
 		}
 	}
 	if missing == 0 || k.nallm == 0 {
 		return
 	}
+	known := len(k.Threads) - missing
+	found, ok := k.findMsByNumber(heads, missing)
+	if ok && known+found == 0 && len(k.Threads) <= maxBySP {
+		k.findMsByStack(heads, missing)
+	}
+}
+
+// eachM calls take with each M, whose start is in b, until that has found as many as are missing. Each M has or had a thread;
+// the runtime keeps few without one.
+func (k *capturer) eachM(heads *[maxHeads]uint64, b []byte, missing int, take func(at uint64) bool) (found int) {
+	for _, at := range heads[:k.nallm] {
+		for n := 0; at != 0 && found < missing && n < 2*len(k.Threads)+64; n++ {
+			if k.mem.Read(at, b) != len(b) {
+				break
+			}
+			next := k.ptrOf(b, mAllLink)
+			if take(at) {
+				found++
+			}
+			at = next
+		}
+	}
+	return found
+}
+
+// findMsByNumber gives an M to each thread whose number it bears, and returns how many it found; false if there is no space.
+func (k *capturer) findMsByNumber(heads *[maxHeads]uint64, missing int) (found int, ok bool) {
 	size := 16
 	for size < 2*missing {
 		size *= 2
 	}
 	index := alloc[int32](k.space, size) // by number
 	if index == nil {
-		return
+		return 0, false
 	}
 	clear(index)
 	mask := uint64(size - 1)
@@ -190,36 +244,23 @@ func (k *capturer) walkMs(heads *[maxHeads]uint64) {
 		index[h&mask] = int32(i) + 1
 	}
 	b := k.buf[:k.off.mEnd]
-	walk := func(take func(at uint64)) {
-		for _, at := range heads[:k.nallm] {
-			// Each M has or had a thread; the runtime keeps few without one.
-			for n := 0; at != 0 && missing > 0 && n < 2*len(k.Threads)+64; n++ {
-				if k.mem.Read(at, b) != len(b) {
-					break
-				}
-				next := k.ptrOf(b, mAllLink)
-				take(at)
-				at = next
-			}
-		}
-	}
-	walk(func(at uint64) {
+	return k.eachM(heads, b, missing, func(at uint64) bool {
 		id := k.u64Of(b, mProcID)
 		for h := hash(id); index[h&mask] != 0; h++ {
 			if t := &k.Threads[index[h&mask]-1]; t.M == 0 && uint64(t.TID) == id {
 				t.M = at
 				k.takeM(t, b)
-				missing--
-				found++
-				return
+				return true
 			}
 		}
-	})
-	if found > 0 || len(k.Threads) > maxBySP {
-		return
-	}
-	w := int(k.Program.word)
-	walk(func(at uint64) {
+		return false
+	}), true
+}
+
+// findMsByStack gives an M to each thread whose stack pointer is in one of its stacks.
+func (k *capturer) findMsByStack(heads *[maxHeads]uint64, missing int) {
+	b, w := k.buf[:k.off.mEnd], int(k.Program.word)
+	k.eachM(heads, b, missing, func(at uint64) bool {
 		stacks := [3]uint64{k.ptrOf(b, mG0), k.ptrOf(b, mGSignal), k.ptrOf(b, mCurG)}
 		for _, g := range stacks {
 			head := k.buf[maxM : maxM+2*w]
@@ -231,11 +272,11 @@ func (k *capturer) walkMs(heads *[maxHeads]uint64) {
 				if t := &k.Threads[i]; t.M == 0 && bounds.Contains(t.SP) && bounds.Hi-bounds.Lo <= maxStack {
 					t.M = at
 					k.takeM(t, b)
-					missing--
-					return
+					return true
 				}
 			}
 		}
+		return false
 	})
 }
 

@@ -38,106 +38,127 @@ type walker struct {
 	mem  stackMemory
 	list []uint32 // the frames' indexes, innermost first
 	user bool     // some frame is not of package runtime
+
+	// Where the walk is.
+	pc, sp, lr uint64
+	trap       bool   // pc is where the code is rather than a return address
+	flags      uint32 // of a stream.GoStack, about what was passed
 }
 
 // walk follows the frames from pc and sp, as runtime.unwinder does with unwindPrintErrors. trap says that pc is where the
 // code is rather than a return address, syscall that entersyscall has saved both. It returns flags of a stream.GoStack.
 func (w *walker) walk(pc, sp, lr uint64, trap, syscall bool) uint32 {
 	w.list, w.user = w.list[:0], false
-	usesLR := w.usesLR()
-	word := w.word
-	if !usesLR {
-		lr = 0
+	w.pc, w.sp, w.lr, w.trap, w.flags = pc, sp, lr, trap, 0
+	if !w.usesLR() {
+		w.lr = 0
 	}
-	var ok bool
 	if pc == 0 { // a call of a nil function: begin with the caller
-		if pc, ok = w.mem.ptrAt(sp); !ok {
+		var ok bool
+		if w.pc, ok = w.mem.ptrAt(sp); !ok {
 			return stream.GoStackCut
 		}
-		lr = 0
-		if !usesLR {
-			sp += word
+		w.lr, w.trap = 0, false
+		if !w.usesLR() {
+			w.sp += w.word
 		}
-		trap = false
 	}
-	flags := uint32(0)
 	// Of hostile memory each step goes up, or does so at the next.
 	for innermost := true; len(w.list) < maxDepth; innermost = false {
-		how := uint8(atCall)
-		if trap {
-			how = atTrap
-		}
-		e := w.lookup(pc, how)
-		for i := range uint32(e.n) {
-			if len(w.list) == cap(w.list) {
-				return stream.GoStackCut
-			}
-			w.list = append(w.list, e.first+i)
-		}
-		if e.a&entryValid == 0 {
-			// A call of a bad function pointer: the caller's PC is where a call leaves it.
-			if !innermost || !trap {
-				return stream.GoStackUnsure
-			}
-			from := lr
-			if !usesLR {
-				from, _ = w.mem.ptrAt(sp)
-				sp += word
-			}
-			if w.p.moduleOf(from) == nil {
-				return stream.GoStackUnsure
-			}
-			pc, lr, trap, flags = from, 0, false, stream.GoStackUnsure
-			continue
-		}
-		w.user = w.user || e.a&entryUser != 0
-		switch {
-		case e.a&entryNoFrame != 0:
-			return stream.GoStackUnsure
-		case e.a&entryTop != 0:
-			return flags | stream.GoStackComplete
-		case e.a&entrySPWrite != 0 && !(innermost && syscall):
-			return stream.GoStackUnsure
-		case e.delta < 0:
-			return stream.GoStackUnsure
-		}
-		injected := e.a&entryInjected != 0
-		fp := sp + uint64(e.delta)
-		if !usesLR {
-			fp += word
-		}
-		switch {
-		case !usesLR:
-			lr, ok = w.mem.ptrAt(fp - word)
-		case innermost && sp < fp || lr == 0:
-			lr, ok = w.mem.ptrAt(sp)
-		default:
-			ok = true
-		}
-		if !ok {
-			return stream.GoStackCut
-		}
-		if lr == 0 || pc == lr && sp == fp {
-			return stream.GoStackUnsure
-		}
-		if w.p.moduleOf(lr) == nil {
-			return stream.GoStackUnsure
-		}
-		pc, lr, sp, trap = lr, 0, fp, injected
-		// Where there is a link register, the signal handler has saved it on the stack before it injected the call.
-		if usesLR && injected {
-			x, ok := w.mem.ptrAt(sp)
-			if !ok {
-				return stream.GoStackCut
-			}
-			align := w.stackAlign()
-			sp += (w.minFrameSize() + align - 1) &^ (align - 1)
-			if e := w.lookup(pc, atTrap); e.a&entryValid == 0 {
-				pc = x
-			} else if e.delta == 0 {
-				lr = x
-			}
+		if end, flags := w.step(innermost, syscall); end {
+			return flags
 		}
 	}
 	return stream.GoStackCut
+}
+
+// step adds the frames at pc and goes on to their caller. It returns the flags of the stack if the walk ends there.
+func (w *walker) step(innermost, syscall bool) (end bool, flags uint32) {
+	how := uint8(atCall)
+	if w.trap {
+		how = atTrap
+	}
+	e := w.lookup(w.pc, how)
+	for i := range uint32(e.n) {
+		if len(w.list) == cap(w.list) {
+			return true, stream.GoStackCut
+		}
+		w.list = append(w.list, e.first+i)
+	}
+	if e.a&entryValid == 0 {
+		if !innermost || !w.trap || !w.leaveBadCall() {
+			return true, stream.GoStackUnsure
+		}
+		return false, 0
+	}
+	w.user = w.user || e.a&entryUser != 0
+	switch {
+	case e.a&entryNoFrame != 0:
+		return true, stream.GoStackUnsure
+	case e.a&entryTop != 0:
+		return true, w.flags | stream.GoStackComplete
+	case e.a&entrySPWrite != 0 && !(innermost && syscall):
+		return true, stream.GoStackUnsure
+	case e.delta < 0:
+		return true, stream.GoStackUnsure
+	}
+	return w.leave(uint64(e.delta), innermost, e.a&entryInjected != 0)
+}
+
+// leaveBadCall goes on after a call of a bad function pointer: the caller's PC is where a call leaves it. It returns false if
+// that is no code.
+func (w *walker) leaveBadCall() bool {
+	from, sp := w.lr, w.sp
+	if !w.usesLR() {
+		from, _ = w.mem.ptrAt(sp)
+		sp += w.word
+	}
+	if w.p.moduleOf(from) == nil {
+		return false
+	}
+	w.pc, w.sp, w.lr, w.trap, w.flags = from, sp, 0, false, stream.GoStackUnsure
+	return true
+}
+
+// leave goes on to the caller of a frame of delta bytes.
+func (w *walker) leave(delta uint64, innermost, injected bool) (end bool, flags uint32) {
+	usesLR := w.usesLR()
+	fp, lr, ok := w.sp+delta, w.lr, true
+	if !usesLR {
+		fp += w.word
+	}
+	switch {
+	case !usesLR:
+		lr, ok = w.mem.ptrAt(fp - w.word)
+	case innermost && w.sp < fp || lr == 0:
+		lr, ok = w.mem.ptrAt(w.sp)
+	}
+	if !ok {
+		return true, stream.GoStackCut
+	}
+	if lr == 0 || w.pc == lr && w.sp == fp || w.p.moduleOf(lr) == nil {
+		return true, stream.GoStackUnsure
+	}
+	w.pc, w.lr, w.sp, w.trap = lr, 0, fp, injected
+	if usesLR && injected && !w.leaveInjected() {
+		return true, stream.GoStackCut
+	}
+	return false, 0
+}
+
+// leaveInjected goes on to what a signal has interrupted, where there is a link register: the handler has saved it on the stack
+// before it injected the call.
+func (w *walker) leaveInjected() bool {
+	x, ok := w.mem.ptrAt(w.sp)
+	if !ok {
+		return false
+	}
+	align := w.stackAlign()
+	w.sp += (w.minFrameSize() + align - 1) &^ (align - 1)
+	if e := w.lookup(w.pc, atTrap); e.a&entryValid == 0 {
+		w.pc = x
+	} else if e.delta == 0 {
+		w.lr = x
+	}
+	return true
 }
