@@ -1,6 +1,10 @@
 package snapshot
 
-import "minidump/internal/arena"
+import (
+	"minidump/pe"
+
+	"minidump/internal/arena"
+)
 
 // Module is one loaded image.
 type Module struct {
@@ -54,3 +58,27 @@ type DSODebug struct {
 	Dynamic uint64
 	DynData arena.Span
 }
+
+// PEImage is a PE image in the memory of a process, such as Wine maps. It belongs to a snapshot: as one that is made for
+// each image it would take memory of the Go heap.
+type PEImage struct {
+	Reader pe.Reader
+	mem    Memory
+	base   uint64
+}
+
+// Open opens the image at base, as it lies in memory. scratch has at least pe.MinScratch bytes.
+func (p *PEImage) Open(mem Memory, base uint64, scratch []byte) bool {
+	p.mem, p.base = mem, base
+	p.Reader.Init(scratch)
+	return p.Reader.Open(p, pe.Loaded)
+}
+
+// Close lets go of the memory.
+func (p *PEImage) Close() {
+	p.Reader.Close()
+	p.mem = nil
+}
+
+// ReadAt implements pe.Source.
+func (p *PEImage) ReadAt(b []byte, off uint64) int { return p.mem.Read(p.base+off, b) }
