@@ -76,60 +76,76 @@ func (d *dumpInfo) readGoroutines(f *stream.File) {
 	h := &l.Header
 	out := &goroutineList{GoVersion: d.text(l.GoVersion), BuildInfo: d.text(l.BuildInfo), Total: h.Total, Dead: h.Dead, Omitted: h.Omitted,
 		Torn: h.Torn, List: make([]goroutine, len(l.Goroutines)), Stacks: [][]goCall{}, Threads: make([]goThread, len(l.Threads)), parsed: l}
-	known, frames := map[uint32]int{}, 0
-	call := func(c *stream.GoCall) goCall {
-		return goCall{PC: d.hex(c.PC), Function: d.text(c.Function), File: d.text(c.File), Line: c.Line, Inlined: c.Inlined}
-	}
-	stack := func(index uint32, calls []stream.GoCall) *int {
-		at, ok := known[index]
-		if !ok {
-			if frames += len(calls); len(calls) == 0 || frames > maxGoFrames {
-				return nil
-			}
-			list := make([]goCall, len(calls))
-			for i := range calls {
-				list[i] = call(&calls[i])
-			}
-			at = len(out.Stacks)
-			known[index] = at
-			out.Stacks = append(out.Stacks, list)
-		}
-		return &at
-	}
+	r := &goroutineReader{d: d, out: out, known: map[uint32]int{}}
 	for i := range l.Goroutines {
-		g := &l.Goroutines[i]
-		o := &out.List[i]
-		*o = goroutine{ID: g.ID, Parent: g.ParentID, State: d.text(g.State()), Waited: l.Waited(g), Thread: g.ThreadID,
-			System: g.Flags&stream.GoSystem != 0, Locked: g.Flags&stream.GoLocked != 0, StackLo: d.hex(g.StackLo), StackSize: g.StackSize,
-			Stack: stack(g.Stack, g.Frames), Cut: g.FrameFlags&stream.GoStackCut != 0}
-		if g.Creator != nil {
-			c := call(g.Creator)
-			o.Creator = &c
-		}
-		for _, x := range g.Labels {
-			o.Labels = append(o.Labels, annotation{d.text(x.Key), d.text(x.Value)})
-		}
-		for _, x := range g.Panics {
-			o.Panics = append(o.Panics, goPanic{d.text(x.Type), d.text(x.Value), x.Flags&stream.GoPanicRecovered != 0})
-		}
+		r.goroutine(l, &l.Goroutines[i], &out.List[i])
 	}
 	for i := range l.Threads {
-		t := &l.Threads[i]
-		o := &out.Threads[i]
-		*o = goThread{ID: t.ThreadID, Stack: stack(t.GoThread.Stack, t.Frames)}
-		switch t.On {
-		case stream.GoOnGoroutine:
-			o.On = "goroutine"
-		case stream.GoOnSystem:
-			o.On = "system"
-		case stream.GoOnSignal:
-			o.On = "signal"
-		}
-		if uint64(t.Goroutine) < uint64(len(l.Goroutines)) {
-			o.Goroutine = &l.Goroutines[t.Goroutine].ID
-		}
+		r.thread(l, &l.Threads[i], &out.Threads[i])
 	}
 	d.Goroutines = out
+}
+
+// goroutineReader converts the goroutines of a dump, with each of their stacks once.
+type goroutineReader struct {
+	d      *dumpInfo
+	out    *goroutineList
+	known  map[uint32]int // index in out.Stacks of a stack of the dump
+	frames int            // of all of these
+}
+
+func (r *goroutineReader) call(c *stream.GoCall) goCall {
+	return goCall{PC: r.d.hex(c.PC), Function: r.d.text(c.Function), File: r.d.text(c.File), Line: c.Line, Inlined: c.Inlined}
+}
+
+// stack returns the index of a stack; nil if it is empty or there are too many frames.
+func (r *goroutineReader) stack(index uint32, calls []stream.GoCall) *int {
+	at, ok := r.known[index]
+	if !ok {
+		if r.frames += len(calls); len(calls) == 0 || r.frames > maxGoFrames {
+			return nil
+		}
+		list := make([]goCall, len(calls))
+		for i := range calls {
+			list[i] = r.call(&calls[i])
+		}
+		at = len(r.out.Stacks)
+		r.known[index] = at
+		r.out.Stacks = append(r.out.Stacks, list)
+	}
+	return &at
+}
+
+func (r *goroutineReader) goroutine(l *stream.GoroutineList, g *stream.Goroutine, o *goroutine) {
+	d := r.d
+	*o = goroutine{ID: g.ID, Parent: g.ParentID, State: d.text(g.State()), Waited: l.Waited(g), Thread: g.ThreadID,
+		System: g.Flags&stream.GoSystem != 0, Locked: g.Flags&stream.GoLocked != 0, StackLo: d.hex(g.StackLo), StackSize: g.StackSize,
+		Stack: r.stack(g.Stack, g.Frames), Cut: g.FrameFlags&stream.GoStackCut != 0}
+	if g.Creator != nil {
+		c := r.call(g.Creator)
+		o.Creator = &c
+	}
+	for _, x := range g.Labels {
+		o.Labels = append(o.Labels, annotation{d.text(x.Key), d.text(x.Value)})
+	}
+	for _, x := range g.Panics {
+		o.Panics = append(o.Panics, goPanic{d.text(x.Type), d.text(x.Value), x.Flags&stream.GoPanicRecovered != 0})
+	}
+}
+
+func (r *goroutineReader) thread(l *stream.GoroutineList, t *stream.GoThreadInfo, o *goThread) {
+	*o = goThread{ID: t.ThreadID, Stack: r.stack(t.GoThread.Stack, t.Frames)}
+	switch t.On {
+	case stream.GoOnGoroutine:
+		o.On = "goroutine"
+	case stream.GoOnSystem:
+		o.On = "system"
+	case stream.GoOnSignal:
+		o.On = "signal"
+	}
+	if uint64(t.Goroutine) < uint64(len(l.Goroutines)) {
+		o.Goroutine = &l.Goroutines[t.Goroutine].ID
+	}
 }
 
 // goroutines prints them as the Go runtime does when a program crashes; those that do the same once, with their number.

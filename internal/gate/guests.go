@@ -148,13 +148,12 @@ func (j *job) readSuite(r io.Reader, packages []string) (map[string]*tally, erro
 				return results, err
 			}
 		}
-		if err != nil {
-			if current != "" { // the machine ended in the middle of it
-				return results, ended(vm.SuiteEvent{Package: current, Exit: vm.ExitVMFailed})
-			}
-			if err == io.EOF {
-				err = nil
-			}
+		switch {
+		case err != nil && current != "": // the machine ended in the middle of it
+			return results, ended(vm.SuiteEvent{Package: current, Exit: vm.ExitVMFailed})
+		case err == io.EOF:
+			return results, nil
+		case err != nil:
 			return results, err
 		}
 	}

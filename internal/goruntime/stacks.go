@@ -51,9 +51,28 @@ func (g *Stacks) Find(s *snapshot.Snapshot, mem snapshot.Memory) {
 	if known == nil {
 		return
 	}
+	findGs(s, ths, known)
+	s.Batch.Read(mem)
 	word := s.Target.WordSize()
-	reads := &s.Batch
-	reads.Clear()
+	readGs(s, known)
+	s.Batch.Read(mem)
+	readMs(s, known)
+	s.Batch.Read(mem)
+	for i := range known {
+		k, t := &known[i], &ths[i]
+		head, start := s.Bytes.Get(k.head), s.Bytes.Get(k.start)
+		switch {
+		case len(head) == wordsG*word && len(start) >= word:
+			g.ofM(s, mem, t, k, start)
+		case len(head) >= 2*word:
+			addStack(s, t, head)
+		}
+	}
+}
+
+// findGs finds the address of each thread's g in its registers, or asks for the word that has it.
+func findGs(s *snapshot.Snapshot, ths []snapshot.Thread, known []thread) {
+	s.Batch.Clear()
 	for i := range ths {
 		k := &known[i]
 		*k = thread{}
@@ -65,42 +84,39 @@ func (g *Stacks) Find(s *snapshot.Snapshot, mem snapshot.Memory) {
 		switch {
 		case at == 0:
 		case indirect:
-			reads.Want(s, at, word, &k.word)
+			s.Batch.Want(s, at, s.Target.WordSize(), &k.word)
 		default:
 			k.g = at
 		}
 	}
-	reads.Read(mem)
-	reads.Clear()
+}
+
+// readGs asks for the start of each g.
+func readGs(s *snapshot.Snapshot, known []thread) {
+	word := s.Target.WordSize()
+	s.Batch.Clear()
 	for i := range known {
 		k := &known[i]
 		if b := s.Bytes.Get(k.word); len(b) == word {
 			k.g = s.Target.Word(b)
 		}
 		if k.g != 0 {
-			reads.Want(s, k.g, wordsG*word, &k.head)
+			s.Batch.Want(s, k.g, wordsG*word, &k.head)
 		}
 	}
-	reads.Read(mem)
-	reads.Clear()
+}
+
+// readMs asks for the start of the m that each g refers to.
+func readMs(s *snapshot.Snapshot, known []thread) {
+	word := s.Target.WordSize()
+	s.Batch.Clear()
 	for i := range known {
 		k := &known[i]
 		if b := s.Bytes.Get(k.head); len(b) == wordsG*word {
 			k.m = s.Target.Word(b[wordM*word:])
 		}
 		if k.m != 0 && k.m%uint64(word) == 0 {
-			reads.Want(s, k.m, wordsM*word, &k.start)
-		}
-	}
-	reads.Read(mem)
-	for i := range known {
-		k, t := &known[i], &ths[i]
-		head, start := s.Bytes.Get(k.head), s.Bytes.Get(k.start)
-		switch {
-		case len(head) == wordsG*word && len(start) >= word:
-			g.ofM(s, mem, t, k, start)
-		case len(head) >= 2*word:
-			addStack(s, t, head)
+			s.Batch.Want(s, k.m, wordsM*word, &k.start)
 		}
 	}
 }

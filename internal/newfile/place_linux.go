@@ -69,16 +69,10 @@ func (d *folder) enter(name string, flags int) error {
 //
 // The kernel's own walk would follow any link, and its protected_symlinks looks at links in sticky folders only.
 func (p *Place) walk(path string, follow bool) error {
-	start := func() error {
-		if strings.HasPrefix(path, "/") {
-			return p.enter("/", 0)
-		}
-		return nil
-	}
 	if err := p.enter(".", 0); err != nil {
 		return err
 	}
-	if err := start(); err != nil {
+	if err := p.start(path); err != nil {
 		return err
 	}
 	for links := 0; ; {
@@ -88,70 +82,87 @@ func (p *Place) walk(path string, follow bool) error {
 			p.Name = ""
 			return nil
 		}
-		fd, err := p.openPath(name)
-		if errors.Is(err, unix.ENOENT) {
-			if !more {
-				p.Name = name
-				return nil
-			}
-			if p.perm != 0 {
-				if err = unix.Mkdirat(p.fd, name, uint32(p.perm)); err == nil || errors.Is(err, unix.EEXIST) {
-					fd, err = p.openPath(name)
-				}
-			}
-		}
-		if err != nil {
-			return err
-		}
-		var st unix.Stat_t
-		if err := unix.Fstat(fd, &st); err != nil {
-			unix.Close(fd)
-			return err
-		}
-		if st.Mode&unix.S_IFMT != unix.S_IFLNK || !more && !follow {
-			if !more {
-				unix.Close(fd)
-				p.Name = name
-				return nil
-			}
-			if st.Mode&unix.S_IFMT != unix.S_IFDIR {
-				unix.Close(fd)
-				return unix.ENOTDIR
-			}
-			p.close()
-			p.fd, path = fd, rest
-			continue
-		}
-		target, err := readLink(fd)
-		unix.Close(fd)
-		if err != nil {
-			return err
-		}
-		if links++; links > maxLinks {
-			return unix.ELOOP
-		}
-		if err := p.trusts(&st); err != nil {
-			return err
-		}
-		switch magic := p.magic(); {
-		case magic && more: // the text of a link of procfs need not be a path
-			if err := p.enter(name, 0); err != nil {
-				return err
-			}
-			path = rest
-			continue
-		case magic && !strings.HasPrefix(target, "/"):
+		fd, st, err := p.openStep(name, more)
+		if !more && errors.Is(err, unix.ENOENT) {
 			p.Name = name
 			return nil
 		}
-		if more {
-			target += "/" + rest
-		}
-		path = target
-		if err := start(); err != nil {
+		if err != nil {
 			return err
 		}
+		isLink := st.Mode&unix.S_IFMT == unix.S_IFLNK
+		switch {
+		case !more && !(isLink && follow):
+			unix.Close(fd)
+			p.Name = name
+			return nil
+		case isLink:
+			if links++; links > maxLinks {
+				unix.Close(fd)
+				return unix.ELOOP
+			}
+			done, next, err := p.followLink(fd, &st, name, rest, more)
+			if err != nil || done {
+				return err
+			}
+			path = next
+		case st.Mode&unix.S_IFMT != unix.S_IFDIR:
+			unix.Close(fd)
+			return unix.ENOTDIR
+		default:
+			p.close()
+			p.fd, path = fd, rest
+		}
 	}
+}
+
+// start goes to the root if path begins there.
+func (p *Place) start(path string) error {
+	if strings.HasPrefix(path, "/") {
+		return p.enter("/", 0)
+	}
+	return nil
+}
+
+// openStep opens what name is, and makes a folder of it if there is nothing, more of the path follows, and folders may be made.
+func (p *Place) openStep(name string, more bool) (fd int, st unix.Stat_t, err error) {
+	fd, err = p.openPath(name)
+	if errors.Is(err, unix.ENOENT) && more && p.perm != 0 {
+		if err = unix.Mkdirat(p.fd, name, uint32(p.perm)); err == nil || errors.Is(err, unix.EEXIST) {
+			fd, err = p.openPath(name)
+		}
+	}
+	if err != nil {
+		return -1, st, err
+	}
+	if err = unix.Fstat(fd, &st); err != nil {
+		unix.Close(fd)
+		return -1, st, err
+	}
+	return fd, st, nil
+}
+
+// followLink follows the link that is open as fd, which it closes. The walk is done, or goes on with the path next.
+func (p *Place) followLink(fd int, st *unix.Stat_t, name, rest string, more bool) (done bool, next string, err error) {
+	target, err := readLink(fd)
+	unix.Close(fd)
+	if err != nil {
+		return false, "", err
+	}
+	if err := p.trusts(st); err != nil {
+		return false, "", err
+	}
+	switch magic := p.magic(); {
+	case magic && more: // the text of a link of procfs need not be a path
+		return false, rest, p.enter(name, 0)
+	case magic && !strings.HasPrefix(target, "/"):
+		p.Name = name
+		return true, "", nil
+	}
+	if more {
+		target += "/" + rest
+	}
+	return false, target, p.start(target)
 }
 
 // openPath opens what name is, also a link itself (O_PATH): what is found out about the descriptor is then of the same
