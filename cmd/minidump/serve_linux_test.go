@@ -146,6 +146,34 @@ func TestCrashpadHandler(t *testing.T) {
 	}
 }
 
+// TestCrashpadStartedAtCrash has a client start the handler when it crashes.
+func TestCrashpadStartedAtCrash(t *testing.T) {
+	program := victims.C(t, "crashclient.c", "-pthread")
+	for _, kind := range []string{"all", "sanitized"} {
+		dir := t.TempDir()
+		handler := filepath.Join(dir, "crashpad_handler")
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(self, handler); err != nil {
+			t.Fatal(err)
+		}
+		client := exec.Command(program, "crashpad-start", "-", "segv", "thread")
+		client.Dir = dir
+		client.Env = append(os.Environ(), asCommand+"=1", "HANDLER="+handler, "CRASHPAD_INFO="+kind)
+		if out, err := client.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		db := filepath.Join(dir, "db")
+		checkDatabase(t, db)
+		d := shown(t, filepath.Join(db, "pending", files(t, filepath.Join(db, "pending"))[0]))
+		if len(d.ModuleAnnotations) != 1 || len(d.ModuleAnnotations[0].Objects) != map[string]int{"all": 2, "sanitized": 1}[kind] {
+			t.Errorf("%s: %+v", kind, d.ModuleAnnotations)
+		}
+	}
+}
+
 // checkDatabase checks a database with one report.
 func checkDatabase(t *testing.T, dir string) {
 	t.Helper()

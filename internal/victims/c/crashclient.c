@@ -3,7 +3,8 @@
 //
 //	crashclient PROTOCOL SOCKET HOW [thread]
 //
-// PROTOCOL is breakpad, crashpad (the only client of its handler) or crashpad-shared. SOCKET is the number of an inherited
+// PROTOCOL is breakpad, crashpad (the only client of its handler), crashpad-shared, or crashpad-start: then it starts the program
+// HANDLER of the environment when it crashes, and SOCKET is not used. Otherwise SOCKET is the number of an inherited
 // socket, or the path of one to connect to. HOW is segv (a write to 0x45), abort, fpe, or request (a dump without a crash). With
 // thread a second thread does it. The program ends with status 0 once it was answered, 3 if the answer was that there is no dump,
 // 4 if none came in time.
@@ -23,6 +24,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -136,7 +138,7 @@ __asm__(".section .note.crashpad.info,\"a\",%note\n"
 #endif
 	"2: .text\n");
 
-static const char *allowed[] = {"version", "product", 0};
+static const char *allowed[] = {"version", "product", "ver", 0};
 static struct __attribute__((packed)) {
 	uint64_t annotations, module, ranges;
 	uint8_t stacks;
@@ -173,6 +175,25 @@ static void fill_info(const char *kind) {
 	}
 }
 
+// start_handler does what Crashpad's LaunchAtCrashHandler does.
+static int start_handler(void) {
+	static char trace[64], sanitize[64];
+	snprintf(trace, sizeof trace, "--trace-parent-with-exception=0x%llx", (unsigned long long)request.information);
+	snprintf(sanitize, sizeof sanitize, "--sanitization-information=0x%llx", (unsigned long long)request.sanitization);
+	char *argv[] = {getenv("HANDLER"), "--database=db", "--annotation=ver=1.2", trace, request.sanitization ? sanitize : 0, 0};
+	pid_t pid = fork();
+	if (!pid) {
+		execv(argv[0], argv);
+		_exit(127);
+	}
+	prctl(PR_SET_PTRACER, pid, 0, 0, 0);
+	int status;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return 7;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 8;
+}
+
 static int crashpad(siginfo_t *info, ucontext_t *uc) {
 	int here;
 	information.siginfo = (uintptr_t)info;
@@ -181,6 +202,8 @@ static int crashpad(siginfo_t *info, ucontext_t *uc) {
 	request.type = 1;
 	request.stack = (uintptr_t)&here;
 	request.information = (uintptr_t)&information;
+	if (!strcmp(protocol, "crashpad-start"))
+		return start_handler();
 	int shared = !strcmp(protocol, "crashpad-shared");
 	sigset_t set;
 	sigemptyset(&set);
@@ -249,7 +272,7 @@ int main(int argc, char **argv) {
 	how = argv[3];
 	char *end;
 	sock = strtol(argv[2], &end, 10);
-	if (*end) {
+	if (*end && strcmp(protocol, "crashpad-start")) {
 		struct sockaddr_un a = {.sun_family = AF_UNIX};
 		strncpy(a.sun_path, argv[2], sizeof a.sun_path - 1);
 		sock = socket(AF_UNIX, SOCK_SEQPACKET, 0);
