@@ -285,7 +285,7 @@ func TestDumpEveryArchIdle(t *testing.T) {
 	path := victims.C(t, "victim.c")
 	v := victims.Start(t, path, "idle", "6")
 	d := dumped{v.PID, runtime.GOARCH, path, 6}
-	waitThreads(t, v.PID, 'S') // or the sizes differ by what the threads do as they start
+	victims.WaitThreads(t, v.PID, 'S') // or the sizes differ by what the threads do as they start
 	sizes := map[Mode]int{}
 	for mode, name := range []string{ModeStack: "stack", ModeIndirect: "indirect", ModeFull: "full"} {
 		mode := Mode(mode)
@@ -514,7 +514,7 @@ func checkGoStacks(t *testing.T, f *stream.File, pid int, arch context.Arch) {
 func TestDumpEveryArchRegisterSets(t *testing.T) {
 	path := victims.Go(t, "gosleep")
 	v := victims.Start(t, path, "2")
-	standStill(t, v.PID)
+	victims.StandStill(t, v.PID)
 	f, b := archDump(t, v.PID, Options{RegisterSets: true})
 	sets, err := f.RegisterSets()
 	if want := machines[runtime.GOARCH].regsets; err != nil && len(want) > 0 {

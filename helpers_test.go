@@ -98,37 +98,6 @@ func checkStacks(t testing.TB, f *stream.File, limit uint32) {
 	}
 }
 
-// standStill stops a process by SIGSTOP and returns when none of its threads runs any more. A test that compares a dump
-// with a second reading of the process must call it, or the process may change in between.
-func standStill(t testing.TB, pid int) {
-	t.Helper()
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	waitThreads(t, pid, 'T')
-}
-
-// waitThreads waits until all threads of a process are in a state of proc(5), such as 'S' or 'T'.
-func waitThreads(t testing.TB, pid int, state byte) {
-	t.Helper()
-	in := []byte{')', ' ', state, ' '}
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-		if err != nil || len(tasks) == 0 {
-			t.Fatalf("no threads of %d: %v", pid, err)
-		}
-		if !slices.ContainsFunc(tasks, func(name string) bool {
-			b, _ := os.ReadFile(name)
-			return !bytes.Contains(b, in)
-		}) {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("not all threads of %d are in state %c", pid, state)
-		}
-	}
-}
-
 func waitState(t testing.TB, pid int, want byte) {
 	t.Helper()
 	var state byte

@@ -19,6 +19,7 @@ func TestBoundsWithoutList(t *testing.T) {
 		t.Skip("no register leads to g: context.Regsets.GoG")
 	}
 	v := victims.Start(t, victims.Go(t, "gosleep"), "5")
+	victims.StandStill(t, v.PID) // or a goroutine could go to another thread
 	f, l, _ := dump(t, v.PID, minidump.Options{})
 	with, err := f.Threads()
 	if err != nil || len(l.Threads) == 0 {

@@ -1,0 +1,43 @@
+package victims
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// StandStill stops a process by SIGSTOP and returns when none of its threads runs any more. A test that compares a dump
+// with a second reading of the process must call it, or the process may change in between.
+func StandStill(t testing.TB, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	WaitThreads(t, pid, 'T')
+}
+
+// WaitThreads waits until all threads of a process are in a state of proc(5), such as 'S' or 'T'.
+func WaitThreads(t testing.TB, pid int, state byte) {
+	t.Helper()
+	in := []byte{')', ' ', state, ' '}
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		if err != nil || len(tasks) == 0 {
+			t.Fatalf("no threads of %d: %v", pid, err)
+		}
+		if !slices.ContainsFunc(tasks, func(name string) bool {
+			b, _ := os.ReadFile(name)
+			return !bytes.Contains(b, in)
+		}) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("not all threads of %d are in state %c", pid, state)
+		}
+	}
+}
