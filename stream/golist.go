@@ -67,38 +67,50 @@ func (f *File) Goroutines() (*GoroutineList, error) {
 	return ParseGoroutineList(b, f.Order)
 }
 
-// goReader reads the tables of a list.
+// goReader reads a GoroutineListStream.
 type goReader struct {
-	b      []byte
-	o      binary.ByteOrder
+	tableReader
 	h      GoroutineListHeader
-	err    error
-	text   []byte
-	texts  map[uint32]string
-	left   uint64 // how many bytes of text may still be read: strings that overlap would be without bound
 	frames []GoCall
 	stacks [][]GoCall
 	flags  []uint32
 }
 
+// tableReader reads the tables of one of our own streams.
+type tableReader struct {
+	t     Type // of the stream
+	b     []byte
+	o     binary.ByteOrder
+	err   error // the first
+	text  []byte
+	texts map[uint32]string
+	left  uint64 // how many bytes of text may still be read: strings that overlap would be without bound
+}
+
+// strings sets the table of strings.
+func (r *tableReader) strings(t GoTable) {
+	r.text, _ = r.table("strings", t, 1, 1)
+	r.texts, r.left = map[uint32]string{}, uint64(len(r.text))
+}
+
 // table returns the entries of a table, each at least least bytes long.
-func (r *goReader) table(what string, t GoTable, size, least uint32) (entries []byte, n int) {
+func (r *tableReader) table(what string, t GoTable, size, least uint32) (entries []byte, n int) {
 	if t.Count == 0 || r.err != nil {
 		return nil, 0
 	}
 	if size < least {
-		r.err = errtext.Wrap(ErrFormat, GoroutineListStream, " has ", what, " of ", size, " bytes")
+		r.err = errtext.Wrap(ErrFormat, r.t, " has ", what, " of ", size, " bytes")
 		return nil, 0
 	}
 	if end := uint64(t.Offset) + uint64(t.Count)*uint64(size); end > uint64(len(r.b)) {
-		r.err = errtext.Wrap(ErrTruncated, GoroutineListStream, " has ", t.Count, " ", what, " of ", size, " bytes at ", t.Offset)
+		r.err = errtext.Wrap(ErrTruncated, r.t, " has ", t.Count, " ", what, " of ", size, " bytes at ", t.Offset)
 		return nil, 0
 	}
 	return r.b[t.Offset:][:uint64(t.Count)*uint64(size)], int(t.Count)
 }
 
 // string returns the text at an offset of the table of strings; empty if there is none.
-func (r *goReader) string(at uint32) string {
+func (r *tableReader) string(at uint32) string {
 	if at == 0 {
 		return ""
 	}
@@ -122,7 +134,7 @@ const maxGoFrames = 4 << 20
 // ParseGoroutineList reads the bytes of a GoroutineListStream. Indexes and offsets that lead nowhere count as absent.
 // A table that is not wholly there counts as empty; the first such is the error, which wraps ErrFormat or ErrTruncated.
 func ParseGoroutineList(b []byte, o binary.ByteOrder) (*GoroutineList, error) {
-	r := goReader{b: b, o: o, texts: map[uint32]string{}}
+	r := goReader{tableReader: tableReader{t: GoroutineListStream, b: b, o: o}}
 	if len(b) < GoroutineListHeaderSize {
 		return nil, errtext.Wrap(ErrTruncated, GoroutineListStream, " has ", len(b), " bytes, not ", GoroutineListHeaderSize)
 	}
@@ -131,8 +143,7 @@ func ParseGoroutineList(b []byte, o binary.ByteOrder) (*GoroutineList, error) {
 	if h.SizeOfHeader < GoroutineListHeaderSize {
 		return nil, errtext.Wrap(ErrFormat, GoroutineListStream, " has a head of ", h.SizeOfHeader, " bytes")
 	}
-	r.text, _ = r.table("strings", h.Strings, 1, 1)
-	r.left = uint64(len(r.text))
+	r.strings(h.Strings)
 	l := &GoroutineList{Header: *h, GoVersion: r.string(h.GoVersion), BuildInfo: r.string(h.BuildInfo)}
 
 	r.readFrames()

@@ -117,6 +117,12 @@ var recordTests = []struct {
 			2d2e2f30 3132333435363738 393a3b3c3d3e3f40 41424344 45464748 494a4b4c 4d4e4f50 51525354 55565758
 			595a5b5c 5d5e5f60 61626364 65666768 696a6b6c 6d6e6f70 71727374 75767778 797a7b7c 7d7e7f80 81828384
 			85868788`},
+	{"FrameListHeader", &FrameListHeader{}, FrameListHeaderSize, 40,
+		`01020304 05060708 090a0b0c 0d0e0f10 11121314 15161718 191a1b1c 1d1e1f20 21222324 25262728`},
+	{"FrameThread", &FrameThread{}, FrameThreadSize, 16,
+		`01020304 05060708 090a0b0c 0d0e0f10`},
+	{"FrameRecord", &FrameRecord{}, FrameRecordSize, 40,
+		`0102030405060708 090a0b0c0d0e0f10 11121314 15161718 191a1b1c 1d1e1f20 21222324 2526 2728`},
 	{"GoTable", &GoTable{}, GoTableSize, 8,
 		`01020304 05060708`},
 	{"GoroutineRecord", &GoroutineRecord{}, GoroutineRecordSize, 88,
@@ -463,7 +469,7 @@ func TestTypes(t *testing.T) {
 		0x47670006: "LinuxCmdLine", 0x47670007: "LinuxEnviron", 0x47670008: "LinuxAuxv", 0x47670009: "LinuxMaps",
 		0x4767000a: "LinuxDSODebug", 0x43500001: "CrashpadInfoStream", 0x4d7a0001: "MozMacosCrashInfo",
 		0x4d7a0002: "MozMacosBootargs", 0x4d7a0003: "MozLinuxLimits", 0x4d7a0004: "MozSoftErrors",
-		0x676f0001: "GoroutineListStream", 0x676f0002: "RegisterSetsStream", 0xfff0: "0xfff0",
+		0x676f0001: "GoroutineListStream", 0x676f0002: "RegisterSetsStream", 0x676f0003: "FrameListStream", 0xfff0: "0xfff0",
 	} {
 		if number.String() != name {
 			t.Errorf("%#x is %v, not %s", uint32(number), number, name)

@@ -63,6 +63,7 @@ const (
 const (
 	GoroutineListStream Type = 0x676f0001 // GoroutineListHeader and its tables: the goroutines of a Go program
 	RegisterSetsStream  Type = 0x676f0002 // RegisterSets, RegisterSet…: registers that a CPU context has no room for
+	FrameListStream     Type = 0x676f0003 // FrameListHeader and its tables: frames of threads with their functions
 )
 
 // String is the name of the stream as in the constants of this package, or its number in hexadecimal.
@@ -148,6 +149,8 @@ func (t Type) String() string {
 		return "GoroutineListStream"
 	case RegisterSetsStream:
 		return "RegisterSetsStream"
+	case FrameListStream:
+		return "FrameListStream"
 	}
 	return "0x" + strconv.FormatUint(uint64(t), 16)
 }
