@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"minidump"
 	"minidump/internal/dumpfile"
 	"minidump/internal/unixsocket"
+	"minidump/internal/victims"
 )
 
 // asClient makes this test binary a client: its value is what to do, and the first argument is the socket.
@@ -187,6 +189,74 @@ func TestSilent(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Error("no connection when another one is closed")
+}
+
+// TestFlood makes ten thousand connections, some of which are kept, in the midst of which other clients get their dumps. At the
+// end the server has no more goroutines and descriptors than its bounds allow.
+func TestFlood(t *testing.T) {
+	victims.SkipEmulated(t, "ten thousand connections take minutes there")
+	v := serve(t, Options{})
+	v.served()
+	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors(t)
+	flooded := make(chan error, 1)
+	go func() {
+		kept := make([]int, 100)
+		for i := range kept {
+			kept[i] = -1
+		}
+		var failed error
+		for i := range 10_000 {
+			fd, err := unixsocket.Connect(v.path, unix.SOCK_SEQPACKET, 0)
+			if err != nil {
+				failed = err
+				break
+			}
+			if i%3 == 0 {
+				_ = unix.Sendto(fd, []byte("no message"), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, nil)
+			}
+			old := &kept[i%len(kept)]
+			if *old >= 0 {
+				unix.Close(*old)
+			}
+			*old = fd
+		}
+		for _, fd := range kept {
+			if fd >= 0 {
+				unix.Close(fd)
+			}
+		}
+		flooded <- failed
+	}()
+	for ended := false; !ended; {
+		v.served()
+		select {
+		case err := <-flooded:
+			if ended = true; err != nil {
+				t.Error(err)
+			}
+		default:
+		}
+	}
+	v.served()
+	const slack = 16
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		g, d := runtime.NumGoroutine(), openDescriptors(t)
+		if g <= goroutines+slack && d <= descriptors+slack {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d goroutines and %d descriptors; before %d and %d", g, d, goroutines, descriptors)
+		}
+	}
+}
+
+func openDescriptors(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
 }
 
 // TestGarbage sends what is no message.
