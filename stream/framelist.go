@@ -7,6 +7,12 @@ import (
 	"minidump/internal/errtext"
 )
 
+// FrameList is the contents of a FrameListStream.
+type FrameList struct {
+	Signature string // what crashes of one kind have in common; empty if there was no crash
+	Threads   []ThreadFrames
+}
+
 // ThreadFrames are the frames of a thread, innermost first.
 type ThreadFrames struct {
 	ThreadID uint32
@@ -25,7 +31,7 @@ type NamedFrame struct {
 const maxNamedFrames = 1 << 20
 
 // Frames returns the FrameListStream.
-func (f *File) Frames() ([]ThreadFrames, error) {
+func (f *File) Frames() (*FrameList, error) {
 	b, err := f.Stream(FrameListStream)
 	if err != nil {
 		return nil, err
@@ -35,7 +41,7 @@ func (f *File) Frames() ([]ThreadFrames, error) {
 
 // ParseFrameList reads the bytes of a FrameListStream. Offsets that lead nowhere count as absent. A table that is not wholly there
 // counts as empty; the first such is the error, which wraps ErrFormat or ErrTruncated.
-func ParseFrameList(b []byte, o binary.ByteOrder) ([]ThreadFrames, error) {
+func ParseFrameList(b []byte, o binary.ByteOrder) (*FrameList, error) {
 	r := tableReader{t: FrameListStream, b: b, o: o}
 	if len(b) < FrameListHeaderSize {
 		return nil, errtext.Wrap(ErrTruncated, FrameListStream, " has ", len(b), " bytes, not ", FrameListHeaderSize)
@@ -45,7 +51,8 @@ func ParseFrameList(b []byte, o binary.ByteOrder) ([]ThreadFrames, error) {
 	r.strings(h.Strings)
 	frames, n := r.table("frames", h.Frames, h.SizeOfFrame, FrameRecordSize)
 	threads, m := r.table("threads", h.Threads, h.SizeOfThread, FrameThreadSize)
-	list := make([]ThreadFrames, m)
+	l := &FrameList{Signature: r.string(h.Signature), Threads: make([]ThreadFrames, m)}
+	list := l.Threads
 	left := uint64(maxNamedFrames)
 	for i := range list {
 		var t FrameThread
@@ -62,15 +69,16 @@ func ParseFrameList(b []byte, o binary.ByteOrder) ([]ThreadFrames, error) {
 			x.Function, x.File = r.string(x.FrameRecord.Function), r.string(x.FrameRecord.File)
 		}
 	}
-	return list, r.err
+	return l, r.err
 }
 
 // maxFrameText is the most bytes of a function's or a file's name that AppendFrameList puts. The rest is left out.
 const maxFrameText = 4096
 
-// AppendFrameList appends the bytes of a FrameListStream to b. The offsets of strings in the records are those it gives them:
-// what is in list does not count. It allocates.
-func AppendFrameList(b []byte, o binary.ByteOrder, list []ThreadFrames) []byte {
+// AppendFrameList appends the bytes of a FrameListStream to b. It computes the offsets of strings: those in the records of l do
+// not count. It allocates.
+func AppendFrameList(b []byte, o binary.ByteOrder, l *FrameList) []byte {
+	list := l.Threads
 	text, known := make([]byte, 4), map[string]uint32{"": 0}
 	put := func(s string) uint32 {
 		s = strings.ToValidUTF8(s[:min(len(s), maxFrameText)], "\ufffd")
@@ -101,7 +109,7 @@ func AppendFrameList(b []byte, o binary.ByteOrder, list []ThreadFrames) []byte {
 		}
 		n += len(list[i].Frames)
 	}
-	h := FrameListHeader{SizeOfHeader: FrameListHeaderSize, SizeOfThread: FrameThreadSize, SizeOfFrame: FrameRecordSize}
+	h := FrameListHeader{Signature: put(l.Signature), SizeOfHeader: FrameListHeaderSize, SizeOfThread: FrameThreadSize, SizeOfFrame: FrameRecordSize}
 	at := FrameListHeaderSize
 	for _, t := range []struct {
 		to      *GoTable

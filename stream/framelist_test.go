@@ -12,26 +12,27 @@ import (
 )
 
 // frameSample has two threads: one with an inlined call, a signal and a frame without a name, and one without frames.
-func frameSample() []ThreadFrames {
-	return []ThreadFrames{
+func frameSample() *FrameList {
+	return &FrameList{"inner | outer", []ThreadFrames{
 		{ThreadID: 7, Cut: true, Frames: []NamedFrame{
 			{FrameRecord{PC: 0x401000, SP: 0x7000, Module: 0, Line: 12, Offset: 4, Trust: 1, Flags: FrameInlined}, "inner", "a.c"},
 			{FrameRecord{PC: 0x401000, SP: 0x7000, Module: 0, Line: 20, Offset: 16, Trust: 1, Flags: FrameInterrupted}, "outer", "a.c"},
 			{FrameRecord{PC: 0x99, SP: 0x7010, Module: GoNone, Trust: 6}, "", ""},
 		}},
 		{ThreadID: 8},
-	}
+	}}
 }
 
 // forget clears the offsets of strings, which are not part of what a list says.
-func forget(list []ThreadFrames) []ThreadFrames {
+func forget(l *FrameList) *FrameList {
+	list := l.Threads
 	for i := range list {
 		for k := range list[i].Frames {
 			x := &list[i].Frames[k].FrameRecord
 			x.Function, x.File = 0, 0
 		}
 	}
-	return list
+	return l
 }
 
 func TestFrameList(t *testing.T) {
@@ -47,10 +48,10 @@ func TestFrameList(t *testing.T) {
 			}
 		}
 	}
-	long := []ThreadFrames{{Frames: []NamedFrame{{Function: strings.Repeat("x", 10000) + "\xff"}}}}
+	long := &FrameList{"", []ThreadFrames{{Frames: []NamedFrame{{Function: strings.Repeat("x", 10000) + "\xff"}}}}}
 	list, err := ParseFrameList(AppendFrameList(nil, binary.LittleEndian, long), binary.LittleEndian)
-	if err != nil || len(list[0].Frames[0].Function) != maxFrameText {
-		t.Errorf("%v, %d bytes", err, len(list[0].Frames[0].Function))
+	if err != nil || len(list.Threads[0].Frames[0].Function) != maxFrameText {
+		t.Errorf("%v, %d bytes", err, len(list.Threads[0].Frames[0].Function))
 	}
 }
 

@@ -15,13 +15,13 @@ const (
 //	 0 uint32  SizeOfHeader
 //	 4 uint32  SizeOfThread
 //	 8 uint32  SizeOfFrame
-//	12 uint32  Flags
+//	12 uint32  Signature
 //	16 GoTable Threads
 //	24 GoTable Frames
 //	32 GoTable Strings
 type FrameListHeader struct {
 	SizeOfHeader, SizeOfThread, SizeOfFrame uint32  // of the records, in bytes: later versions may add fields
-	Flags                                   uint32  // 0
+	Signature                               uint32  // string: what the crash is called; empty if there was none
 	Threads                                 GoTable // FrameThread…
 	Frames                                  GoTable // FrameRecord…
 	Strings                                 GoTable // bytes: uint32 size, UTF-8…; offset 0 stands for no string
@@ -33,7 +33,7 @@ func (r *FrameListHeader) Put(b []byte, o binary.ByteOrder) {
 	o.PutUint32(b[0:], r.SizeOfHeader)
 	o.PutUint32(b[4:], r.SizeOfThread)
 	o.PutUint32(b[8:], r.SizeOfFrame)
-	o.PutUint32(b[12:], r.Flags)
+	o.PutUint32(b[12:], r.Signature)
 	r.Threads.Put(b[16:], o)
 	r.Frames.Put(b[24:], o)
 	r.Strings.Put(b[32:], o)
@@ -45,7 +45,7 @@ func (r *FrameListHeader) Get(b []byte, o binary.ByteOrder) {
 	r.SizeOfHeader = o.Uint32(b[0:])
 	r.SizeOfThread = o.Uint32(b[4:])
 	r.SizeOfFrame = o.Uint32(b[8:])
-	r.Flags = o.Uint32(b[12:])
+	r.Signature = o.Uint32(b[12:])
 	r.Threads.Get(b[16:], o)
 	r.Frames.Get(b[24:], o)
 	r.Strings.Get(b[32:], o)
