@@ -53,6 +53,8 @@ func TestCrashes(t *testing.T) {
 		{"map", "fatal error: concurrent map writes", 0, true},
 		{"unlock", "fatal error: sync: unlock of unlocked mutex", 0, true},
 		{"deadlock", "", 0, true},
+		{"stack", "fatal error: stack overflow", 0, false},
+		{"memory", "fatal error: out of memory", 0, false},
 		{"SIGABRT", "SIGABRT: abort", syscall.SIGABRT, false},
 		{"SIGSEGV", "SIGSEGV: segmentation violation", syscall.SIGSEGV, false},
 		{"SIGBUS", "SIGBUS: bus error", syscall.SIGBUS, false},
@@ -62,9 +64,9 @@ func TestCrashes(t *testing.T) {
 		{"SIGSYS", "SIGSYS: bad system call", syscall.SIGSYS, false},
 		{"SIGQUIT", "SIGQUIT: quit", syscall.SIGQUIT, false},
 	} {
-		for _, traceback := range []string{"none", "single"} {
+		for _, traceback := range []string{"none", "single", "all", "crash"} {
 			t.Run(c.kind+"/"+traceback, func(t *testing.T) {
-				if traceback == "none" || !slices.Contains([]string{"panic", "nil", "map", "SIGSEGV", "SIGABRT"}, c.kind) {
+				if traceback != "single" || !slices.Contains([]string{"panic", "nil", "map", "SIGSEGV", "SIGABRT"}, c.kind) {
 					victims.SkipEmulated(t, "a sample does there")
 				}
 				done, stderr := run(t, program, c.kind, traceback)
@@ -113,6 +115,14 @@ func TestCrashes(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestRaiseTraceback has a program die of a fatal error with GOTRACEBACK=none, about which the runtime would say nothing.
+func TestRaiseTraceback(t *testing.T) {
+	t.Setenv("RAISE", "yes")
+	if done, stderr := run(t, victims.Go(t, "goreporter"), "map", "none"); done == "end" {
+		t.Errorf("no dump: %s", stderr)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"log"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -17,12 +18,15 @@ import (
 
 var sink [][]byte
 
+// deep calls itself until the stack is full.
+func deep(n int) int { return deep(n+1) + n }
+
 type table struct{ m map[int]int }
 
 func main() {
 	dir, kind := os.Args[1], os.Args[2]
 	err := crash.Start(crash.Options{
-		Dir: dir, Keep: 5, Annotations: map[string]string{"version": "1.2.3"},
+		Dir: dir, Keep: 5, RaiseTraceback: os.Getenv("RAISE") != "", Annotations: map[string]string{"version": "1.2.3"},
 		OnDump: func(path string) { _ = os.WriteFile(dir+"/done", []byte(path), 0o600) },
 		OnEnd:  func() { _ = os.WriteFile(dir+"/done", []byte("end"), 0o600) },
 	})
@@ -79,9 +83,8 @@ func do(dir, kind string) {
 		var mu sync.Mutex
 		mu.Unlock()
 	case "stack":
-		var f func(int) int
-		f = func(i int) int { return f(i+1) + 1 }
-		println(f(0))
+		debug.SetMaxStack(1 << 20) // a gigabyte takes a second
+		println(deep(0))
 	case "memory":
 		_ = syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: 1 << 31, Max: 1 << 31})
 		for {
