@@ -3,6 +3,7 @@
 package crash
 
 import (
+	"fmt"
 	"os"
 	"strings"
 
@@ -127,4 +128,14 @@ func (p *patch) exception(c *cause) {
 	e.NumberParameters = uint32(copy(e.Information[:], c.params))
 	e.Put(b, p.d.Order)
 	p.write(b, loc.RVA)
+}
+
+// reportEnd tells the caller of Start, and on standard error about a death that looks like a crash.
+func reportEnd(pid int, e End, o *Options) {
+	if e.crashed() {
+		fmt.Fprintf(os.Stderr, "crash: process %d %v, and reported nothing: there is no dump\n", pid, e)
+	}
+	if o.OnEnd != nil {
+		o.OnEnd(e)
+	}
 }

@@ -57,6 +57,6 @@ type Options struct {
 	RaiseTraceback bool
 	// OnDump is called in the monitor, which is another process, when a dump is complete. The monitor ends after it.
 	OnDump func(path string)
-	// OnEnd is called in the monitor when the program has ended without a report.
-	OnEnd func()
+	// OnEnd is called in the monitor when the program has ended without a report, up to some seconds later.
+	OnEnd func(End)
 }

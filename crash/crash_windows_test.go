@@ -36,7 +36,7 @@ func victim(dir, kind string) {
 	done := func(text string) { _ = os.WriteFile(filepath.Join(dir, "done"), []byte(text), 0o600) }
 	err := Start(Options{
 		Dir: dir, Keep: 5, Annotations: map[string]string{"version": "1.2.3"},
-		OnDump: func(path string) { done(path) }, OnEnd: func() { done("end") },
+		OnDump: func(path string) { done(path) }, OnEnd: func(End) { done("end") },
 	})
 	if err != nil {
 		fmt.Println(err)

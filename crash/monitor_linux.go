@@ -26,11 +26,13 @@ func monitor(value string, o Options) int {
 		return 2
 	}
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
+	pidfd, err := unix.PidfdOpen(pid, 0) // before the program can have ended
+	if err != nil {
+		pidfd = -1
+	}
 	r := &report{fd: monitorReport, padding: padding}
 	if !r.first() {
-		if o.OnEnd != nil {
-			o.OnEnd()
-		}
+		reportEnd(pid, endOf(pid, pidfd), &o)
 		return 0
 	}
 	c, err := capture(pid, inode, r, o)

@@ -30,9 +30,7 @@ func monitor(value string, o Options) int {
 	m.pipe = os.NewFile(uintptr(m.link.pipe), "crash report")
 	how := m.wait()
 	if how == ended {
-		if o.OnEnd != nil {
-			o.OnEnd()
-		}
+		reportEnd(int(m.link.pid), endOf(m.link.process), &o)
 		return 0
 	}
 	c, err := m.capture(how)

@@ -28,7 +28,7 @@ func main() {
 	err := crash.Start(crash.Options{
 		Dir: dir, Keep: 5, RaiseTraceback: os.Getenv("RAISE") != "", Annotations: map[string]string{"version": "1.2.3"},
 		OnDump: func(path string) { _ = os.WriteFile(dir+"/done", []byte(path), 0o600) },
-		OnEnd:  func() { _ = os.WriteFile(dir+"/done", []byte("end"), 0o600) },
+		OnEnd:  func(e crash.End) { _ = os.WriteFile(dir+"/done", []byte("end: "+e.String()), 0o600) },
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -1,0 +1,23 @@
+package crash
+
+import (
+	"strconv"
+	"syscall"
+)
+
+// End is how a program ended of which the runtime wrote no report.
+type End struct {
+	Known  bool           // the system has said how
+	Status int            // the exit status, on Windows the exit code; 0 if a signal ended the program
+	Signal syscall.Signal // what ended it; 0: no signal
+}
+
+func (e End) String() string {
+	switch {
+	case !e.Known:
+		return "ended in a way that is not known"
+	case e.Signal != 0:
+		return "died of signal " + strconv.Itoa(int(e.Signal)) + " (" + e.Signal.String() + ")"
+	}
+	return "ended with status " + strconv.Itoa(e.Status)
+}
