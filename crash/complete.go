@@ -132,7 +132,11 @@ func (p *patch) exception(c *cause) {
 
 // reportEnd tells the caller of Start, and on standard error about a death that looks like a crash.
 func reportEnd(pid int, e End, o *Options) {
-	if e.crashed() {
+	switch {
+	case !e.Known && e.Alive:
+		fmt.Fprintf(os.Stderr, "crash: process %d has given its crash output away, by debug.SetCrashOutput or by executing another program: "+
+			"it is not watched any more\n", pid)
+	case e.crashed():
 		fmt.Fprintf(os.Stderr, "crash: process %d %v, and reported nothing: there is no dump\n", pid, e)
 	}
 	if o.OnEnd != nil {

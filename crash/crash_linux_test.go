@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"bufio"
 	"bytes"
 	"maps"
 	"math/bits"
@@ -28,14 +29,20 @@ func run(t *testing.T, program, kind, traceback string) (done string, stderr str
 	var errs bytes.Buffer
 	c.Stderr = &errs
 	_ = c.Run()
+	return await(t, dir), errs.String()
+}
+
+// await waits until the monitor is done, and returns what it said.
+func await(t *testing.T, dir string) string {
+	t.Helper()
 	for range 600 {
 		if b, err := os.ReadFile(filepath.Join(dir, "done")); err == nil && len(b) > 0 {
-			return string(b), errs.String()
+			return string(b)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	t.Fatalf("%s: the monitor has not ended: %s", kind, errs.String())
-	return "", ""
+	t.Fatal("the monitor has not ended")
+	return ""
 }
 
 func TestCrashes(t *testing.T) {
@@ -117,6 +124,29 @@ func TestCrashes(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestOwnCrashOutput has a program that calls debug.SetCrashOutput itself: the monitor says that it sees nothing any more.
+func TestOwnCrashOutput(t *testing.T) {
+	victims.SkipEmulated(t, "it waits for ten seconds")
+	dir := t.TempDir()
+	c := exec.Command(victims.Go(t, "goreporter"), dir, "output")
+	stderr, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stderr).ReadString('\n')
+	if err != nil || !strings.Contains(line, "is not watched any more") {
+		t.Errorf("%q, %v", line, err)
+	}
+	c.Process.Kill()
+	c.Wait()
+	if done := await(t, dir); done != "end: goes on, and is not watched any more" {
+		t.Error(done)
 	}
 }
 

@@ -10,10 +10,13 @@ type End struct {
 	Known  bool           // the system has said how
 	Status int            // the exit status, on Windows the exit code; 0 if a signal ended the program
 	Signal syscall.Signal // what ended it; 0: no signal
+	Alive  bool           // it has not ended, but its reports go elsewhere: see debug.SetCrashOutput
 }
 
 func (e End) String() string {
 	switch {
+	case e.Alive:
+		return "goes on, and is not watched any more"
 	case !e.Known:
 		return "ended in a way that is not known"
 	case e.Signal != 0:

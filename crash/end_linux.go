@@ -27,11 +27,14 @@ func endOf(pid, fd int) End {
 	}
 	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	for end := time.Now().Add(endPatience); ; {
-		n, err := unix.Poll(poll, int(time.Until(end).Milliseconds()))
+		n, err := unix.Poll(poll, int(max(0, time.Until(end).Milliseconds())))
 		if n > 0 {
 			break
 		}
-		if err != unix.EINTR || time.Now().After(end) {
+		if time.Now().After(end) {
+			return End{Alive: true}
+		}
+		if n < 0 && err != unix.EINTR {
 			return End{}
 		}
 	}

@@ -11,7 +11,10 @@ const endPatience = 10 * time.Second
 
 // endOf waits for the end of a process and returns its exit code.
 func endOf(process windows.Handle) End {
-	if e, err := windows.WaitForSingleObject(process, uint32(endPatience.Milliseconds())); err != nil || e != windows.WAIT_OBJECT_0 {
+	switch e, err := windows.WaitForSingleObject(process, uint32(endPatience.Milliseconds())); {
+	case e == uint32(windows.WAIT_TIMEOUT):
+		return End{Alive: true}
+	case err != nil || e != windows.WAIT_OBJECT_0:
 		return End{}
 	}
 	var code uint32
