@@ -261,10 +261,20 @@ func (r *runner) exiting(t *watchedThread, tid int32) {
 		return
 	}
 	ending, ends := r.processEnds(t.process.pid, tid)
-	if !ends && d.signal == 0 {
-		return
+	if d.signal == 0 {
+		// Who has called exit_group has ended the process, however long the others take to notice. On a slow machine it would
+		// otherwise be gone by then, and one of them be blamed.
+		caller := r.exitCaller(ending)
+		if !ends && caller == 0 {
+			return
+		}
+		if ends = true; caller != 0 {
+			tid = caller
+		}
+	} else {
+		tid = r.blame(ending, d)
 	}
-	if tid = r.blame(ending, d); r.threads[tid] != nil {
+	if r.threads[tid] != nil {
 		t = r.threads[tid]
 	}
 	if maybePanic && !r.goRuntimeExits(t.process.pid, tid) {
@@ -289,8 +299,8 @@ func (r *runner) wantsExit(code int) bool {
 	return false
 }
 
-// dyingWait is how long a process may take to get all its threads to their end.
-const dyingWait = 50 * time.Millisecond
+// dyingWait is how long a process may take to get all its threads to their end. Tests change it.
+var dyingWait = 50 * time.Millisecond
 
 // processEnds tells the end of a process from that of one of its threads, of which tid is: all others are dead, or about
 // to be killed, or stand before their end as tid does. ending is the latter, with tid.
@@ -322,33 +332,38 @@ func (r *runner) processEnds(pid, tid int32) (ending []int32, ok bool) {
 	}
 }
 
-// blame finds the thread that has ended a process, among those that stand before their end, in no certain order: the one
-// that called exit_group, or that had a fault for which no handler could be called.
+// blame finds the thread that a signal has ended a process for, among those that stand before their end, in no certain order: the one
+// that had a fault for which no handler could be called.
 func (r *runner) blame(ending []int32, d death) int32 {
+	for _, tid := range ending {
+		var now threadRegisters
+		if t := r.threads[tid]; t != nil && t.fault != nil && t.fault.signal == d.signal && now.read(r.regs, tid) &&
+			now.pc == t.fault.regs.pc && now.sp == t.fault.regs.sp {
+			return tid
+		}
+	}
+	return ending[0]
+}
+
+// exitCaller returns the thread, of those that stand before their end, that called exit_group; 0 if it is not among them.
+func (r *runner) exitCaller(ending []int32) int32 {
 	buf := make([]byte, 256)
 	for _, tid := range ending {
 		var now threadRegisters
 		if !now.read(r.regs, tid) {
 			continue
 		}
-		if d.signal == 0 {
-			fd, err := os.Open(procPath(int(tid), "syscall"))
-			if err != nil {
-				continue
-			}
-			n, _ := fd.Read(buf)
-			fd.Close()
-			if nr, _, _, _, ok := procfs.ParseSyscall(buf[:n]); ok && nr == exitGroup(now.arch) {
-				return tid
-			}
+		fd, err := os.Open(procPath(int(tid), "syscall"))
+		if err != nil {
 			continue
 		}
-		if t := r.threads[tid]; t != nil && t.fault != nil && t.fault.signal == d.signal && now.pc == t.fault.regs.pc &&
-			now.sp == t.fault.regs.sp {
+		n, _ := fd.Read(buf)
+		fd.Close()
+		if nr, _, _, _, ok := procfs.ParseSyscall(buf[:n]); ok && nr == exitGroup(now.arch) {
 			return tid
 		}
 	}
-	return ending[0]
+	return 0
 }
 
 // exitGroup is the number of the system call exit_group for threads of an architecture that this program's kernel runs
