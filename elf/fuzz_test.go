@@ -67,8 +67,30 @@ func FuzzReader(f *testing.F) {
 			if src.reads > 40_000 {
 				t.Fatalf("%d reads", src.reads)
 			}
+			checkLookups(t, r, src)
 		}
 	})
+}
+
+// checkLookups looks for a note and sections in the open image.
+func checkLookups(t *testing.T, r *Reader, src *counted) {
+	src.reads = 0
+	if off, desc, ok := r.FindNote("GNU", 3); ok {
+		again := make([]byte, len(desc))
+		want := bytes.Clone(desc)
+		if n := src.ReadAt(again, off); len(desc) == 0 || n != len(again) || !bytes.Equal(again, want) {
+			t.Fatalf("note %x, %x at %#x", want, again, off)
+		}
+	}
+	if n := r.NumSections(); n < 0 || n > MaxSections {
+		t.Fatalf("%d sections", n)
+	}
+	if s, ok := r.FindSection(".text"); ok && s.Type == SHT_NULL {
+		t.Fatalf("%+v", s)
+	}
+	if src.reads > 40_000 {
+		t.Fatalf("%d reads", src.reads)
+	}
 }
 
 func FuzzScan(f *testing.F) {

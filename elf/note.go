@@ -15,21 +15,34 @@ type Note struct {
 	Desc []byte
 }
 
+// noteHead is the size of Elf32_Nhdr and Elf64_Nhdr in bytes.
+const noteHead = 12
+
+// notePad returns the alignment of the parts of a note, less 1.
+func notePad(align uint64) uint64 {
+	if align == 8 {
+		return 7
+	}
+	return 3
+}
+
+// descOffset returns where in b the descriptor of the first note lies, which NextNote has read.
+func descOffset(b []byte, align uint64, o binary.ByteOrder) uint64 {
+	pad := notePad(align)
+	return (noteHead + uint64(o.Uint32(b)) + pad) &^ pad
+}
+
 // NextNote reads the first note (Elf32_Nhdr and Elf64_Nhdr are the same: three 32-bit words, then name and descriptor,
 // each padded) of b and returns it with the rest of b. align is the alignment of the segment or section: 8 pads to 8
 // bytes, everything else to 4, as in glibc and binutils. ok is false at the end and when the sizes in the note run past
 // b.
 func NextNote(b []byte, align uint64, o binary.ByteOrder) (n Note, rest []byte, ok bool) {
-	const head = 12
-	if len(b) < head {
+	if len(b) < noteHead {
 		return Note{}, nil, false
 	}
-	pad := uint64(3)
-	if align == 8 {
-		pad = 7
-	}
+	pad := notePad(align)
 	size := uint64(len(b))
-	nameEnd := head + uint64(o.Uint32(b)) // at most 2^32 + 12: no sum here can wrap
+	nameEnd := noteHead + uint64(o.Uint32(b)) // at most 2^32 + 12: no sum here can wrap
 	desc := (nameEnd + pad) &^ pad
 	descEnd := desc + uint64(o.Uint32(b[4:]))
 	if nameEnd > size || descEnd > size {
@@ -39,7 +52,7 @@ func NextNote(b []byte, align uint64, o binary.ByteOrder) (n Note, rest []byte, 
 		desc, descEnd = size, size // an empty descriptor, and the padding before it cut off
 	}
 	n.Type = o.Uint32(b[8:])
-	name := b[head:nameEnd:nameEnd]
+	name := b[noteHead:nameEnd:nameEnd]
 	for len(name) > 0 && name[len(name)-1] == 0 {
 		name = name[:len(name)-1]
 	}
@@ -69,4 +82,25 @@ func otherAlign(align uint64) uint64 {
 		return 4
 	}
 	return 8
+}
+
+// FindNote returns the descriptor of the first note of that name (without a NUL) and type in the PT_NOTE segments of the open
+// image, and where it lies in the Source; false if there is none, or it is empty or larger than half of the scratch memory. The
+// first MaxNotes segments are looked at, MaxSegmentRead bytes of each.
+func (r *Reader) FindNote(name string, typ uint32) (off uint64, desc []byte, ok bool) {
+	seen := 0
+	for i := 0; i < r.numProgs() && seen < MaxNotes; i++ {
+		p, ok := r.prog(i)
+		if !ok {
+			break
+		}
+		if p.Type != PT_NOTE || p.Filesz == 0 {
+			continue
+		}
+		seen++
+		if off, desc := r.noteAt(r.place(p.Off, p.Vaddr), p.Filesz, p.Align, name, typ); desc != nil {
+			return off, desc, true
+		}
+	}
+	return 0, nil, false
 }

@@ -221,26 +221,14 @@ func (r *Reader) named(t *sectionTable, i uint32, name string) bool {
 	return b != nil && b[len(name)] == 0 && string(b[:len(name)]) == name
 }
 
-// findSection returns the first section of that name, if it has contents.
-func (r *Reader) findSection(name string) (Section, bool) {
-	t, ok := r.sections()
-	if !ok || t.namesLen == 0 {
-		return Section{}, false
-	}
-	for i := 1; i < t.n; i++ {
-		s, ok := r.section(t.off, i)
-		if !ok {
-			break
-		}
-		if s.Type != SHT_NULL && s.Type != SHT_NOBITS && s.Flags&SHF_COMPRESSED == 0 && r.named(&t, s.Name, name) {
-			return s, true
-		}
-	}
-	return Section{}, false
-}
-
 // note finds a note in size bytes at off of the source, however many other notes come before it, and returns its descriptor.
 func (r *Reader) note(off, size, align uint64, name string, typ uint32) []byte {
+	_, desc := r.noteAt(off, size, align, name, typ)
+	return desc
+}
+
+// noteAt is note, and returns where in the source the descriptor lies too.
+func (r *Reader) noteAt(off, size, align uint64, name string, typ uint32) (at uint64, desc []byte) {
 	for _, a := range [2]uint64{align, otherAlign(align)} {
 		at, left := off, min(size, MaxSegmentRead)
 		for left != 0 {
@@ -252,7 +240,7 @@ func (r *Reader) note(off, size, align uint64, name string, typ uint32) []byte {
 					break
 				}
 				if n.Type == typ && string(n.Name) == name && len(n.Desc) != 0 {
-					return n.Desc
+					return at + uint64(begin-len(b)) + descOffset(b, a, r.Header.Order), n.Desc
 				}
 				b = rest
 			}
@@ -264,7 +252,7 @@ func (r *Reader) note(off, size, align uint64, name string, typ uint32) []byte {
 			left -= done
 		}
 	}
-	return nil
+	return 0, nil
 }
 
 // piece returns what there is at off, at most size bytes and at most one window.
