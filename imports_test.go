@@ -63,6 +63,7 @@ var layers = map[string]string{
 	"crash":        above + " goroutines internal/newfile internal/dumpfile internal/windows internal/windows/hook",
 	"server":       above + " internal/dumpfile internal/unixsocket internal/deadline",
 	"goroutines":   "internal/goruntime",
+	"process":      "internal/snapshot internal/linux internal/darwin internal/windows internal/errtext" + leaves,
 	"cmd/minidump": above + " run crash server goroutines context/insn internal/newfile internal/dumpfile internal/unixsocket internal/deadline",
 }
 

@@ -1,0 +1,96 @@
+package process
+
+import (
+	"encoding/binary"
+	"strings"
+
+	"minidump/internal/errtext"
+	"minidump/procfs"
+)
+
+// Module is the program, a library or another image that a process has loaded.
+type Module struct {
+	// Path is that of the file, as the system shows it: on Linux the file that is mapped, which for a library inside an APK is
+	// the APK, and "[vdso]" for the vDSO; on Windows as the loader knows it; on macOS as dyld does.
+	Path string
+	// Name is the last part of Path; of a library inside an APK its own name, and "linux-gate.so" for the vDSO.
+	Name string
+	Base uint64 // address of the first byte of the image, which is its header
+	// Size is how many bytes from Base on belong to the image. On macOS these are its segment __TEXT: other segments may lie far
+	// away.
+	Size uint64
+
+	p      *Process
+	format format
+
+	// ELF only.
+	id      []byte         // build id, or what stands for it
+	soname  string         // as the module list has it
+	first   procfs.Mapping // its first mapping
+	archive bool           // it is mapped from inside an archive
+	page    uint64         // size of a page in bytes
+	order   binary.ByteOrder
+}
+
+// format is the kind of an image.
+type format uint8
+
+const (
+	noFormat format = iota // no image: code of a file that is mapped once more, for example
+	elfFormat
+	peFormat
+	machoFormat
+)
+
+// Modules lists the modules of the process. The program is the first.
+func (p *Process) Modules() ([]Module, error) {
+	if p.sys == nil {
+		return nil, errtext.Wrap(ErrClosed, "process: list the modules of pid ", p.pid)
+	}
+	list, err := p.sys.modules(p)
+	if err != nil {
+		return nil, errtext.Wrap(err, "process: list the modules of pid ", p.pid)
+	}
+	return list, nil
+}
+
+// FindModule returns the module of that path or, if there is none, the first whose Name or else whose SONAME that is. Windows takes
+// capitals and small letters for the same there. The error is ErrNoModule if there is none.
+func (p *Process) FindModule(name string) (*Module, error) {
+	list, err := p.Modules()
+	if err != nil {
+		return nil, err
+	}
+	if m := find(list, name); m != nil {
+		return m, nil
+	}
+	return nil, errtext.Wrap(ErrNoModule, "process: find ", name, " in pid ", p.pid)
+}
+
+// find returns the module that name stands for, nil if there is none.
+func find(list []Module, name string) *Module {
+	if name == "" {
+		return nil
+	}
+	same := func(a string) bool { return a == name }
+	if ignoreCase {
+		same = func(a string) bool { return strings.EqualFold(a, name) }
+	}
+	for _, of := range []func(*Module) string{
+		func(m *Module) string { return m.Path },
+		func(m *Module) string { return m.Name },
+		func(m *Module) string { return m.soname },
+	} {
+		for i := range list {
+			if same(of(&list[i])) {
+				return &list[i]
+			}
+		}
+	}
+	return nil
+}
+
+// lastPart returns what follows the last of the separators in a path.
+func lastPart(path, separators string) string {
+	return path[strings.LastIndexAny(path, separators)+1:]
+}
