@@ -228,7 +228,7 @@ func (r *Reader) note(off, size, align uint64, name string, typ uint32) []byte {
 }
 
 // noteAt is note, and returns where in the source the descriptor lies too.
-func (r *Reader) noteAt(off, size, align uint64, name string, typ uint32) (at uint64, desc []byte) {
+func (r *Reader) noteAt(off, size, align uint64, name string, typ uint32) (where uint64, desc []byte) {
 	for _, a := range [2]uint64{align, otherAlign(align)} {
 		at, left := off, min(size, MaxSegmentRead)
 		for left != 0 {

@@ -54,8 +54,8 @@ func (p *Process) Modules() ([]Module, error) {
 	return list, nil
 }
 
-// FindModule returns the module of that path or, if there is none, the first whose Name or else whose SONAME that is. Windows takes
-// capitals and small letters for the same there. The error is ErrNoModule if there is none.
+// FindModule returns the module with that path; if there is none, the first with that Name; and on Linux, if there is none, the first
+// with that SONAME. On Windows case is ignored. The error is ErrNoModule if there is no such module.
 func (p *Process) FindModule(name string) (*Module, error) {
 	list, err := p.Modules()
 	if err != nil {

@@ -40,7 +40,7 @@ func Open(pid int) (*Process, error) {
 // PID returns the number that Open was called with.
 func (p *Process) PID() int { return p.pid }
 
-// Close gives back what Open has taken. Another call does nothing.
+// Close releases what Open has taken. A second call does nothing.
 func (p *Process) Close() error {
 	if p.sys == nil {
 		return nil

@@ -82,7 +82,7 @@ func (l linuxProcess) module(m *Module, s *snapshot.Snapshot, from *snapshot.Mod
 
 // openedFile is the file of a module, or the part of it that an archive has.
 type openedFile struct {
-	*linux.MappedFile
+	*linux.ModuleFile
 	off uint64
 }
 
@@ -92,7 +92,7 @@ func (f openedFile) ReadAt(b []byte, off uint64) int {
 	if at < off {
 		return 0
 	}
-	return f.MappedFile.ReadAt(b, at)
+	return f.ModuleFile.ReadAt(b, at)
 }
 
 func (l linuxProcess) open(m *Module) (file, error) {
@@ -100,7 +100,7 @@ func (l linuxProcess) open(m *Module) (file, error) {
 	if err != nil {
 		return nil, err
 	}
-	opened := openedFile{MappedFile: f}
+	opened := openedFile{ModuleFile: f}
 	if m.archive {
 		opened.off = m.first.Offset
 	}

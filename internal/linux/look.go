@@ -151,15 +151,15 @@ func (l *lookSource) Process() (int, string)         { return l.Reader.Process()
 func (l *lookSource) IsGo(s *snapshot.Snapshot) bool { return l.Reader.IsGo(s) }
 func (l *lookSource) Close() error                   { return nil }
 
-// MappedFile is a file that a process has mapped.
-type MappedFile struct{ fdSource }
+// ModuleFile is the open file of a module.
+type ModuleFile struct{ fdSource }
 
 // Close closes the file.
-func (f *MappedFile) Close() { sys.Close(f.fd) }
+func (f *ModuleFile) Close() { sys.Close(f.fd) }
 
 // OpenMapped opens the file of a mapping: see procfs.Dir.OpenMapped. It fails with EREMOTE, and does not touch the file, if
 // that is on a file server, which might never answer.
-func (l *Looking) OpenMapped(m *procfs.Mapping) (*MappedFile, error) {
+func (l *Looking) OpenMapped(m *procfs.Mapping) (*ModuleFile, error) {
 	kind := l.mem.backingOf(&snapshot.Mapping{Inode: m.Inode, Dev: uint64(m.Major)<<32 | uint64(m.Minor)})
 	if kind != backingDisk && kind != backingMemory {
 		return nil, unix.EREMOTE
@@ -168,5 +168,5 @@ func (l *Looking) OpenMapped(m *procfs.Mapping) (*MappedFile, error) {
 	if errno != 0 {
 		return nil, errno
 	}
-	return &MappedFile{fdSource{fd}}, nil
+	return &ModuleFile{fdSource{fd}}, nil
 }
