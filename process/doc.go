@@ -1,6 +1,6 @@
 // Package process reads the memory of another process that goes on running, and finds its modules (the program and its
-// libraries) and what is inside them: build id, SONAME, sections, notes. Programs use it that look for something which a
-// process keeps at a known place, such as a list of annotations in a section or behind an ELF note, before or without a dump.
+// libraries) and what is inside them: build id, SONAME, sections, notes. It is for a program that reads what another process
+// keeps at a known place, such as annotations in a section or behind an ELF note, beside a dump or without one.
 //
 // [Open] a process, find a module by [Process.FindModule] or list all by [Process.Modules], ask the module where something
 // lies ([Module.Section], [Module.Note]) and read it by [Process.Read] or [Process.String]. [Process.Close] releases what Open
