@@ -1,0 +1,2 @@
+package demangle
+func Name(s string) string { return s }
