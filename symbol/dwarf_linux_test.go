@@ -58,7 +58,7 @@ func TestDWARF(t *testing.T) {
 				reference = path + ".plain"
 				run(t, victims.Tool(t, "objcopy"), "--decompress-debug-sections", path, reference)
 			}
-			equal, all := compare(t, table, reference, 1)
+			equal, all := compare(t, table, reference, 1, "addr2line")
 			t.Logf("%d of %d addresses are equal", equal, all)
 			if equal < all {
 				t.Errorf("only %d of %d addresses are equal", equal, all)

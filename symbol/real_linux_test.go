@@ -22,6 +22,6 @@ func TestLibc(t *testing.T) {
 		reference = "/usr/lib/debug/.build-id/" + buildIDPath(m.BuildID) + ".debug"
 	}
 	start = time.Now()
-	equal, all := compare(t, table, reference, 61)
+	equal, all := compare(t, table, reference, 61, "addr2line", "llvm-addr2line")
 	t.Logf("%d of %d, %v", equal, all, time.Since(start))
 }
