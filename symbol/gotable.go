@@ -30,6 +30,7 @@ type goTable struct {
 	text    uint64                // address of the section .text
 	entry   uint64                // address that the program starts at; 0 in a library
 	start   uint64                // runtime.text according to the symbols, 0 if unknown
+	search  func() uint64         // looks for runtime.text elsewhere; may be nil
 	address func(rva uint64) uint64 // at link time
 }
 
@@ -57,6 +58,11 @@ func (g *goTable) namer() *goNamer {
 		// is not in the table.
 		if fn := n.table.PCToFunc(g.entry); fn != nil && fn.Entry == g.entry && strings.HasPrefix(fn.Name, "_rt0_") {
 			return n
+		}
+	}
+	if g.search != nil {
+		if start := g.search(); start != 0 {
+			return g.at(start)
 		}
 	}
 	if start := g.headerText(); start != 0 && start >= g.text {
@@ -111,6 +117,7 @@ func (e *elfFile) goTable(symbols *symtab, left *budget) *goTable {
 		return nil
 	}
 	g := &goTable{data: b, order: e.ByteOrder, text: text.Addr, entry: e.Entry, address: e.address}
+	g.search = func() uint64 { return e.goText(s, left) }
 	if symbols != nil {
 		g.start = symbols.named("runtime.text", text.Addr, text.Addr+text.Size)
 	}

@@ -195,7 +195,7 @@ func compare(t testing.TB, table *Table, path string, step uint64, tools ...stri
 			equal++
 			continue
 		case slices.Contains(why, "padding"):
-			if padding++; padding < len(addrs)/16 {
+			if padding++; padding < len(addrs)/8 {
 				equal++
 			}
 			continue

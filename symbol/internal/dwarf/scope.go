@@ -22,6 +22,9 @@ type function struct {
 	most  uint64 // the greatest end of the ranges up to this one, in the order of unit.functions
 }
 
+// inside states which namespace or class the entry of a function or of another one is in. Both are offsets.
+type inside struct{ die, parent uint64 }
+
 func (s *scope) spans(u *unit) []span { return u.spans[s.first : s.first+s.n] }
 
 // at returns the range that contains addr.
@@ -88,7 +91,7 @@ func (d *Data) load(u *unit) {
 	}
 	if d.scopes > maxScopes/4 || d.ranges > maxRanges/4 {
 		for _, other := range d.byOffset {
-			other.scopes, other.spans, other.functions, other.gotScopes = nil, nil, nil, false
+			other.scopes, other.spans, other.functions, other.parents, other.gotScopes = nil, nil, nil, nil, false
 		}
 		d.scopes, d.ranges = 0, 0
 	}
@@ -101,7 +104,7 @@ func (d *Data) load(u *unit) {
 	w := walker{d: d, u: u, table: t, c: cursor{b: b, order: d.order}, e: u.encoding}
 	w.e.base = u.dies
 	w.run()
-	d.scopes += len(u.scopes)
+	d.scopes += len(u.scopes) + len(u.parents)
 	d.ranges += len(u.spans)
 	u.sortFunctions()
 }
@@ -130,48 +133,61 @@ type walker struct {
 	table abbrevTable
 	c     cursor
 	e     encoding
-	// owners has for each open entry the scope whose code its children are part of, or -1.
-	owners []int32
+	open  []opened
+}
+
+// opened is an entry whose children are read.
+type opened struct {
+	owner  int32  // the scope whose code they are part of, or -1
+	parent uint64 // the innermost namespace or class, as the offset of its entry; or 0
 }
 
 // maxDepth is how deep entries may be nested.
 const maxDepth = 1 << 12
 
 func (w *walker) run() {
-	for w.c.left() > 0 && len(w.u.scopes) < maxScopes && len(w.u.spans) < maxRanges {
+	for w.c.left() > 0 && len(w.u.scopes) < maxScopes && len(w.u.parents) < maxScopes && len(w.u.spans) < maxRanges {
 		off := w.u.dies + uint64(w.c.off)
 		code := w.c.uleb()
 		if code == 0 {
-			if len(w.owners) > 0 {
-				w.owners = w.owners[:len(w.owners)-1]
-			}
+			w.open = w.open[:max(0, len(w.open)-1)]
 			continue
 		}
 		a := w.table.get(code)
 		if a == nil {
 			return
 		}
-		owner := int32(-1)
-		if len(w.owners) > 0 {
-			owner = w.owners[len(w.owners)-1]
+		in := opened{owner: -1}
+		if len(w.open) > 0 {
+			in = w.open[len(w.open)-1]
 		}
-		if a.tag == tagSubprogram || a.tag == tagInlined {
-			owner = w.scope(a, off, owner)
-		} else {
-			for _, x := range a.attrs {
-				w.e.value(&w.c, x.form, x.value)
-			}
-		}
-		if w.c.bad {
+		in = w.entry(a, off, in)
+		if w.c.bad || len(w.open) >= maxDepth {
 			return
 		}
 		if a.children {
-			if len(w.owners) >= maxDepth {
-				return
-			}
-			w.owners = append(w.owners, owner)
+			w.open = append(w.open, in)
 		}
 	}
+}
+
+// entry reads an entry that is in another one, and returns what its children are in.
+func (w *walker) entry(a *abbrev, off uint64, in opened) opened {
+	switch a.tag {
+	case tagSubprogram, tagInlined:
+		if a.tag == tagSubprogram && in.parent != 0 {
+			w.u.parents = append(w.u.parents, inside{off, in.parent})
+		}
+		in.owner = w.scope(a, off, in.owner)
+		return in
+	case tagNamespace, tagClass, tagStructure, tagUnion:
+		w.u.parents = append(w.u.parents, inside{off, in.parent})
+		in.parent = off
+	}
+	for _, x := range a.attrs {
+		w.e.value(&w.c, x.form, x.value)
+	}
+	return in
 }
 
 // scope reads the entry of a function or an inlined call, and returns what its children are in.
@@ -219,25 +235,15 @@ func (w *walker) scope(a *abbrev, off uint64, owner int32) int32 {
 // name returns the name of the function that the entry at off is, or is made from.
 func (d *Data) name(u *unit, off uint64) (name string, linkage bool) {
 	for range maxHops {
-		var link, plain, next value
-		_, ok := d.entry(u, off, func(at uint16, v value) {
-			switch at {
-			case atLinkageName, atMIPSLinkage:
-				link = v
-			case atName:
-				plain = v
-			case atAbstractOrigin, atSpecification:
-				next = v
-			}
-		})
+		link, plain, next, ok := d.names(u, off)
 		if !ok {
 			break
 		}
 		if s := d.string(u, d.s.Info, link); s != "" {
 			return s, true
 		}
-		if name == "" {
-			name = d.string(u, d.s.Info, plain)
+		if s := d.string(u, d.s.Info, plain); s != "" {
+			name = d.qualified(u, off, s)
 		}
 		if next.class == classAlt {
 			d.Alt = true
@@ -252,4 +258,44 @@ func (d *Data) name(u *unit, off uint64) (name string, linkage bool) {
 		}
 	}
 	return name, false
+}
+
+// names reads what the entry of a function, class or namespace says of its name.
+func (d *Data) names(u *unit, off uint64) (link, plain, next value, ok bool) {
+	_, ok = d.entry(u, off, func(at uint16, v value) {
+		switch at {
+		case atLinkageName, atMIPSLinkage:
+			link = v
+		case atName:
+			plain = v
+		case atAbstractOrigin, atSpecification:
+			next = v
+		}
+	})
+	return link, plain, next, ok
+}
+
+// qualified returns a name with those of the classes and namespaces that its entry is in.
+func (d *Data) qualified(u *unit, off uint64, name string) string {
+	d.load(u)
+	for range maxHops {
+		i, found := slices.BinarySearchFunc(u.parents, off, func(p inside, off uint64) int { return cmp.Compare(p.die, off) })
+		if !found || u.parents[i].parent == 0 {
+			break
+		}
+		off = u.parents[i].parent
+		_, plain, _, ok := d.names(u, off)
+		if !ok {
+			break
+		}
+		outer := d.string(u, d.s.Info, plain)
+		if outer == "" {
+			outer = "(anonymous namespace)"
+		}
+		if len(outer)+len(name) > MaxString {
+			break
+		}
+		name = outer + "::" + name
+	}
+	return name
 }

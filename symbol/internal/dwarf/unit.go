@@ -23,8 +23,12 @@ const (
 	atMIPSLinkage    = 0x2007
 	atGNUDwoName     = 0x2130
 
+	tagClass      = 0x02
+	tagStructure  = 0x13
+	tagUnion      = 0x17
 	tagInlined    = 0x1d
 	tagSubprogram = 0x2e
+	tagNamespace  = 0x39
 
 	unitType      = 2
 	unitSkeleton  = 4
@@ -53,6 +57,7 @@ type unit struct {
 	scopes    []scope
 	spans     []span // of scopes
 	functions []function
+	parents   []inside
 	gotLines  bool
 	lines     *lineTable
 }
