@@ -68,7 +68,6 @@ func TestGo(t *testing.T) {
 	}{
 		{"plain", nil, nil, true},
 		{"no-compression", nil, []string{"-ldflags=-compressdwarf=0"}, true},
-		{"dwarf4", []string{"GOEXPERIMENT=nodwarf5"}, nil, true},
 		{"stripped", nil, []string{"-ldflags=-s -w"}, false},
 		{"pie", nil, []string{"-buildmode=pie"}, true},
 		{"pie-stripped", nil, []string{"-buildmode=pie", "-ldflags=-s -w"}, false},
@@ -76,7 +75,7 @@ func TestGo(t *testing.T) {
 		{"cgo-stripped", []string{"CGO_ENABLED=1"}, []string{"-ldflags=-linkmode=external -s -w"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if c.name == "dwarf4" || c.name == "pie" {
+			if c.name == "pie" {
 				victims.SkipCross(t, "linux", "other") // it compiles the standard library again
 			}
 			path := buildGo(t, c.env, c.flags...)

@@ -10,8 +10,11 @@ import (
 	"minidump/symbol/internal/dwarf"
 )
 
-// lcSymtab is LC_SYMTAB of <mach-o/loader.h>.
-const lcSymtab = 0x2
+// Load commands (<mach-o/loader.h>).
+const (
+	lcSymtab     = 0x2
+	lcUnixThread = 0x5
+)
 
 // Bits of n_type of struct nlist (<mach-o/nlist.h>).
 const (
@@ -134,8 +137,8 @@ func (m *machFile) dwarfSection(name string) dwarf.Section {
 	return nil
 }
 
-// symbols returns the symbol table.
-func (m *machFile) symbols() *symtab {
+// command returns the first load command of a kind, nil if there is none.
+func (m *machFile) command(kind uint32) []byte {
 	h := &m.r.Image.Header
 	commands := make([]byte, h.CommandsSize())
 	n := part{fileSource{m.f}, m.off}.ReadAt(commands, uint64(h.Size()))
@@ -144,11 +147,32 @@ func (m *machFile) symbols() *symtab {
 		if !ok {
 			return nil
 		}
-		if b = rest; c.Cmd == lcSymtab && len(c.Data) >= 24 {
-			o := h.Order
-			return m.symtab(o.Uint32(c.Data[8:]), o.Uint32(c.Data[12:]), o.Uint32(c.Data[16:]), o.Uint32(c.Data[20:]))
+		if b = rest; c.Cmd == kind {
+			return c.Data
 		}
 	}
+}
+
+// symbols returns the symbol table.
+func (m *machFile) symbols() *symtab {
+	c, o := m.command(lcSymtab), m.r.Image.Header.Order
+	if len(c) < 24 {
+		return nil
+	}
+	return m.symtab(o.Uint32(c[8:]), o.Uint32(c[12:]), o.Uint32(c[16:]), o.Uint32(c[20:]))
+}
+
+// entry returns the address that the program starts at, 0 if that is unknown. Go's linker writes no LC_MAIN for amd64, but the
+// registers of the first thread.
+func (m *machFile) entry() uint64 {
+	const ip = 16 + 16*8 // of x86_thread_state64_t, after the head of the command
+	if m.r.Image.HasEntry {
+		return m.base + m.r.Image.Entry
+	}
+	if c := m.command(lcUnixThread); m.r.Image.Header.CPU == macho.CPU_TYPE_X86_64 && len(c) >= ip+8 {
+		return m.r.Image.Header.Order.Uint64(c[ip:])
+	}
+	return 0
 }
 
 // symtab reads count symbols at an offset of the image, whose names are at another.
@@ -202,7 +226,7 @@ func (m *machFile) goNamer(symbols *symtab) namer {
 	if err != nil {
 		return nil
 	}
-	g := &goTable{data: b, order: m.r.Image.Header.Order, text: text.Addr, entry: m.base + m.r.Image.Entry, address: m.address}
+	g := &goTable{data: b, order: m.r.Image.Header.Order, text: text.Addr, entry: m.entry(), address: m.address}
 	if symbols != nil {
 		if g.start = symbols.named("runtime.text", text.Addr, text.Addr+text.Size); g.start == 0 {
 			g.start = symbols.named("_runtime.text", text.Addr, text.Addr+text.Size)
