@@ -18,7 +18,7 @@ type breakpadFile struct {
 func (b *breakpadFile) open() *breakpad.File {
 	if !b.done {
 		b.done = true
-		if info, err := b.f.Stat(); err == nil {
+		if info, err := b.f.Stat(); err == nil && info.Size() <= maxFile {
 			b.file, _ = breakpad.Open(b.f, info.Size())
 		}
 	}

@@ -91,7 +91,7 @@ func checkELF(f *os.File, h *elf.Header) error {
 		return s
 	}
 	_, count, names := h.Extended(read(0))
-	if count > maxELFSections || read(uint64(names)).Size > maxELFNames {
+	if s := read(uint64(names)); count > maxELFSections || s.Size > maxELFNames || s.Flags&elf.SHF_COMPRESSED != 0 {
 		return errors.New("too many sections")
 	}
 	return nil
@@ -170,4 +170,3 @@ func readStream(r io.Reader, size uint64) ([]byte, error) {
 	}
 	return b, nil
 }
-

@@ -2,6 +2,7 @@ package symbol
 
 import (
 	stdelf "debug/elf"
+	"debug/gosym"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -118,11 +119,6 @@ func TestGoLines(t *testing.T) {
 	full := load(t, mapped(path), Module{})
 	bare := load(t, mapped(path), Module{})
 	bare.namers = bare.namers[1:]
-	f, err := stdelf.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	addrs, base := codeAddresses(t, path, 64)
 	equal, all := 0, 0
 	for _, a := range addrs {
@@ -141,4 +137,37 @@ func TestGoLines(t *testing.T) {
 	if all < 1000 || equal < all*97/100 {
 		t.Errorf("only %d of %d are equal", equal, all)
 	}
+}
+
+// TestPclntab compares Go's table with what debug/gosym reads there, for the first and last byte of each function.
+func TestPclntab(t *testing.T) {
+	path := buildGo(t, nil)
+	f, err := stdelf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b, err := f.Section(".gopclntab").Data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := f.Section(".text").Addr
+	want, err := gosym.NewTable(nil, gosym.NewLineTable(b, text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := newPclntab(b, f.ByteOrder, text)
+	for _, fn := range want.Funcs {
+		for _, addr := range []uint64{fn.Entry, (fn.Entry + fn.End) / 2, fn.End - 1} {
+			file, line, _ := want.PCToLine(addr)
+			got, ok := table.find(addr)
+			if !ok || table.name(got) != fn.Name || got.entry != fn.Entry {
+				t.Fatalf("%#x: %v %q, want %q", addr, ok, table.name(got), fn.Name)
+			}
+			if gotFile, gotLine := table.line(got, addr); gotFile != file || gotLine != max(line, 0) {
+				t.Errorf("%#x: %s:%d, want %s:%d", addr, gotFile, gotLine, file, line)
+			}
+		}
+	}
+	t.Logf("%d functions", len(want.Funcs))
 }

@@ -2,7 +2,6 @@ package symbol
 
 import (
 	stdelf "debug/elf"
-	"debug/gosym"
 	"encoding/binary"
 	"strings"
 )
@@ -10,27 +9,28 @@ import (
 // goNamer finds names in the table of functions and lines that a Go program has for its own use, which strip leaves in place.
 // It does not know of inlined calls: code of those has the file and line of the inlined function and the name of the one around.
 type goNamer struct {
-	table   *gosym.Table
+	table   *pclntab
 	address func(rva uint64) uint64
 }
 
 func (n *goNamer) lookup(rva uint64) []Frame {
 	addr := n.address(rva)
-	file, line, fn := n.table.PCToLine(addr)
-	if fn == nil {
+	fn, ok := n.table.find(addr)
+	if !ok {
 		return nil
 	}
-	return []Frame{{Function: fn.Name, Offset: addr - fn.Entry, File: file, Line: line}}
+	file, line := n.table.line(fn, addr)
+	return []Frame{{Function: n.table.name(fn), Offset: addr - fn.entry, File: file, Line: line}}
 }
 
 // goTable is the table of a Go program, which says nothing of where the code starts.
 type goTable struct {
 	data    []byte
 	order   binary.ByteOrder
-	text    uint64                // address of the section .text
-	entry   uint64                // address that the program starts at; 0 in a library
-	start   uint64                // runtime.text according to the symbols, 0 if unknown
-	search  func() uint64         // looks for runtime.text elsewhere; may be nil
+	text    uint64                  // address of the section .text
+	entry   uint64                  // address that the program starts at; 0 in a library
+	start   uint64                  // runtime.text according to the symbols, 0 if unknown
+	search  func() uint64           // looks for runtime.text elsewhere; may be nil
 	address func(rva uint64) uint64 // at link time
 }
 
@@ -56,7 +56,7 @@ func (g *goTable) namer() *goNamer {
 		}
 		// The start of a program of Go's linker is _rt0_amd64_linux, for example. Where it is the C library's, the function
 		// is not in the table.
-		if fn := n.table.PCToFunc(g.entry); fn != nil && fn.Entry == g.entry && strings.HasPrefix(fn.Name, "_rt0_") {
+		if fn, ok := n.table.find(g.entry); ok && fn.entry == g.entry && strings.HasPrefix(n.table.name(fn), "_rt0_") {
 			return n
 		}
 	}
@@ -73,11 +73,10 @@ func (g *goTable) namer() *goNamer {
 
 // at returns the namer if the code starts at an address.
 func (g *goTable) at(start uint64) *goNamer {
-	t, err := gosym.NewTable(nil, gosym.NewLineTable(g.data, start))
-	if err != nil || len(t.Funcs) == 0 {
-		return nil
+	if t := newPclntab(g.data, g.order, start); t != nil {
+		return &goNamer{t, g.address}
 	}
-	return &goNamer{t, g.address}
+	return nil
 }
 
 // headerText returns where the code starts according to the header of the table (pcHeader.textStart in runtime/symtab.go), 0 if
@@ -87,7 +86,7 @@ func (g *goTable) headerText() uint64 {
 		return 0
 	}
 	switch g.order.Uint32(g.data) {
-	case 0xfffffff0, 0xfffffff1: // since Go 1.18
+	case pclntab118, pclntab120:
 	default:
 		return 0
 	}
@@ -109,7 +108,7 @@ func (e *elfFile) goTable(symbols *symtab, left *budget) *goTable {
 		}
 	}
 	text := e.Section(".text")
-	if s == nil || text == nil || s.Size > MaxLoad/4 { // debug/gosym makes several times as much of it
+	if s == nil || text == nil || s.Size > MaxLoad/4 {
 		return nil
 	}
 	b, err := readWhole(s, left)

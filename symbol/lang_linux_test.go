@@ -72,7 +72,7 @@ func TestLanguages(t *testing.T) {
 			addrs, base := codeAddresses(t, path, 1<<16)
 			table.Lookup(addrs[len(addrs)/2] - base)
 			t.Logf("load and one lookup: %v", time.Since(start))
-			step := uint64(1)
+			step := uint64(3)
 			if c.compiler == "rustc" {
 				step = 37
 			}
@@ -114,5 +114,28 @@ func TestLarge(t *testing.T) {
 			}
 			t.Logf("%d more lookups %v", len(addrs), time.Since(start))
 		})
+	}
+}
+
+// TestLibc compares addresses of the C library, whose debug information is in /usr/lib/debug if its package is installed.
+func TestLibc(t *testing.T) {
+	const path = "/usr/lib/x86_64-linux-gnu/libc.so.6"
+	if _, err := os.Stat(path); err != nil {
+		t.Skip("libc.so.6 is missing")
+	}
+	m := moduleOf(t, path)
+	start := time.Now()
+	table := load(t, Sources{}, m)
+	table.Lookup(0x30000)
+	t.Logf("load and one lookup: %v, notes %q", time.Since(start), table.Notes())
+	reference := path
+	if table.DebugELF() != nil {
+		reference = "/usr/lib/debug/.build-id/" + buildIDPath(m.BuildID) + ".debug"
+	}
+	start = time.Now()
+	equal, all := compare(t, table, reference, 61, "addr2line", "llvm-addr2line")
+	t.Logf("%d of %d are equal, %v", equal, all, time.Since(start))
+	if table.DebugELF() != nil && equal < all*94/100 {
+		t.Errorf("only %d of %d addresses are equal", equal, all)
 	}
 }

@@ -27,16 +27,7 @@ func TestDSYM(t *testing.T) {
 	uuid := r.Image.UUID
 	dir := t.TempDir()
 	image := filepath.Join(dir, "Prog.app", "Contents", "MacOS", "prog")
-	put := func(path string, b []byte) {
-		t.Helper()
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, b, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	put(image, bytes.ReplaceAll(full, []byte("__DWARF\x00"), []byte("__OTHER\x00")))
+	put(t, image, bytes.ReplaceAll(full, []byte("__DWARF\x00"), []byte("__OTHER\x00")))
 	m := Module{Path: image, BuildID: uuid[:]}
 	entry, bare := uint64(0), load(t, Sources{}, m)
 	for rva := uint64(0x1000); rva < 0x200000 && entry == 0; rva += 16 {
@@ -55,7 +46,7 @@ func TestDSYM(t *testing.T) {
 		{image, bytes.ReplaceAll(full, uuid[:], make([]byte, 16)), false},
 	} {
 		path := filepath.Join(c.dsym+".dSYM", "Contents/Resources/DWARF/prog")
-		put(path, c.b)
+		put(t, path, c.b)
 		table := load(t, Sources{}, m)
 		inlined := false
 		for rva := entry; rva < entry+0x400; rva++ {
@@ -74,6 +65,17 @@ func TestDSYM(t *testing.T) {
 	}
 	m.BuildID, m.DebugID = nil, uuidIdentity(uuid).debug[0]
 	load(t, Sources{}, m)
+}
+
+// put writes a file at a path whose folders need not exist.
+func put(t *testing.T, path string, b []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b, 0o755); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // fat returns a file with an image for another CPU before b.

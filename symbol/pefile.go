@@ -214,4 +214,3 @@ func (p *peFile) goNamer() namer {
 	}
 	return nil
 }
-

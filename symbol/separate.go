@@ -47,10 +47,10 @@ func (l *loader) tryLink(open opener, name string, crc uint32) {
 	f.Close()
 }
 
-// crcOf returns the CRC32 of the contents of a file.
+// crcOf returns the CRC32 of the contents of a file, 0 if it is too large.
 func crcOf(f *os.File) uint32 {
 	info, err := f.Stat()
-	if err != nil {
+	if err != nil || info.Size() > maxFile {
 		return 0
 	}
 	h := crc32.NewIEEE()

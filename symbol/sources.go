@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 )
 
@@ -91,7 +92,7 @@ func (l *loader) findImage() {
 	if l.id.empty() {
 		return
 	}
-	if p := l.m.Path; strings.HasPrefix(p, "/") || l.s.Sysroot == "" && p != "" {
+	if p := l.m.Path; strings.HasPrefix(p, "/") || filepath.IsAbs(p) {
 		l.try(l.root.open, p, false)
 	}
 	name := baseName(l.m.Path)

@@ -38,12 +38,14 @@ var (
 
 // Limits of what is read from files.
 const (
-	// MaxLoad bounds the bytes of files that a Table has in memory at a time, decompressed.
+	// MaxLoad bounds the bytes of sections and symbol tables that a Table has in memory, decompressed. What is made of debug
+	// information as it is looked up has bounds of its own, which add up to about as much.
 	MaxLoad = 1 << 30
 	// MaxName bounds the length of a name or path in bytes. Longer ones are cut.
 	MaxName = 4096
 
-	maxText  = 4096 // bytes of a path that is opened
+	maxText  = 4096    // bytes of a path that is opened
+	maxFile  = 8 << 30 // bytes of a file that is read from start to end
 	maxNotes = 32
 )
 

@@ -34,14 +34,16 @@ func (d *Data) abbrevsAt(off uint64) (abbrevTable, bool) {
 	if t, ok := d.abbrevs[off]; ok {
 		return t, true
 	}
-	for n := uint64(4096); n <= 64<<20; n *= 4 {
+	for n := uint64(4096); n <= 4<<20; n *= 4 {
 		b := d.readSome(d.s.Abbrev, off, n)
 		if d.abbrevBytes += len(b); d.abbrevBytes > maxAbbrevs {
 			return abbrevTable{}, false
 		}
-		if t, ok := parseAbbrevs(&cursor{b: b, order: d.order}); ok {
-			if len(d.abbrevs) >= 64 { // units that share a table follow each other
+		c := &cursor{b: b, order: d.order}
+		if t, ok := parseAbbrevs(c); ok {
+			if d.abbrevKept += c.off; len(d.abbrevs) >= 64 || d.abbrevKept > 8<<20 { // units that share a table follow each other
 				clear(d.abbrevs)
+				d.abbrevKept = c.off
 			}
 			d.abbrevs[off] = t
 			return t, true

@@ -67,7 +67,8 @@ type Data struct {
 	gotRest   bool
 
 	abbrevs     map[uint64]abbrevTable
-	abbrevBytes int
+	abbrevBytes int // that were parsed
+	abbrevKept  int // of those in abbrevs
 	scopes      int // that are kept in units
 	ranges      int
 	rows        int
