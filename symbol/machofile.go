@@ -94,7 +94,7 @@ func (l *loader) takeMachO(f *os.File, anyID bool) (taken bool, err error) {
 func (l *loader) keepMachO(m *machFile) bool {
 	used := false
 	if !l.hasDWARF {
-		l.hasDWARF = l.addDWARF(m.f.Name(), m.r.Image.Header.Order, m.address, m.dwarfSection)
+		l.hasDWARF = l.addDWARF(m.f.Name(), m.r.Image.Header.Order, m.address, m.dwarfSection) != nil
 		used = l.hasDWARF
 	}
 	if l.hasImage && !used {

@@ -36,7 +36,7 @@ func (l *loader) takePE(f *os.File, anyID bool) (taken bool, err error) {
 	base := p.r.Header.ImageBase
 	hadDWARF := l.hasDWARF
 	if !hadDWARF {
-		l.hasDWARF = l.addDWARF(f.Name(), binary.LittleEndian, func(rva uint64) uint64 { return rva + base }, p.dwarfSection)
+		l.hasDWARF = l.addDWARF(f.Name(), binary.LittleEndian, func(rva uint64) uint64 { return rva + base }, p.dwarfSection) != nil
 	}
 	if l.hasImage && l.hasDWARF == hadDWARF {
 		return false, nil

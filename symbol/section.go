@@ -99,7 +99,7 @@ func (n *dwarfNamer) notes() (notes []string) {
 		notes = append(notes, n.path+": debug information in separate .dwo files is not read")
 	}
 	if n.data.Alt {
-		notes = append(notes, n.path+": the supplementary debug file (.gnu_debugaltlink) is not read")
+		notes = append(notes, n.path+": the supplementary debug file (.gnu_debugaltlink) was not found")
 	}
 	return notes
 }

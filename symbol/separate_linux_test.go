@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -158,5 +159,37 @@ func TestOtherBuild(t *testing.T) {
 	s := Sources{Files: func(Module) (string, bool) { return m.Path, true }}
 	if table := load(t, s, Module{Path: "/x/prog"}); table.ELF() == nil {
 		t.Error("a mapped file was not taken")
+	}
+}
+
+// TestDwz reads debug information that two programs share in a file that dwz made.
+func TestDwz(t *testing.T) {
+	dwz := victims.Tool(t, "dwz")
+	a, b := compile(t, "g++", cxxProgram, "-O2", "-g", "-Wl,--build-id"), compile(t, "g++", cxxProgram+"int unused;\n", "-O2", "-g", "-Wl,--build-id")
+	m := moduleOf(t, a)
+	before := load(t, Sources{}, m)
+	addrs, base := codeAddresses(t, a, 3)
+	var want [][]Frame
+	for _, addr := range addrs {
+		want = append(want, before.Lookup(addr-base))
+	}
+	common := filepath.Join(filepath.Dir(a), "common.debug")
+	run(t, dwz, "-m", common, "-r", a, b)
+	table := load(t, Sources{}, m)
+	for i, addr := range addrs {
+		if got := table.Lookup(addr - base); !reflect.DeepEqual(got, want[i]) {
+			t.Errorf("%#x: %+v, want %+v", addr, got, want[i])
+		}
+	}
+	for _, note := range table.Notes() {
+		t.Errorf("note %s", note)
+	}
+	os.Remove(common)
+	table = load(t, Sources{}, m)
+	for _, addr := range addrs {
+		table.Lookup(addr - base)
+	}
+	if notes := strings.Join(table.Notes(), "\n"); !strings.Contains(notes, "supplementary debug file") {
+		t.Errorf("notes %q", notes)
 	}
 }

@@ -68,6 +68,8 @@ func (l *loader) take(f *os.File, anyID bool) (taken bool, err error) {
 		return l.takeMachO(f, anyID)
 	case string(magic) == "MODU":
 		return l.takeBreakpad(f)
+	case string(magic) == "Micr": // "Microsoft C/C++ MSF 7.00"
+		l.t.note(f.Name() + ": PDB files are not read")
 	}
 	return false, nil
 }
@@ -98,13 +100,18 @@ func (l *loader) keepELF(e *elfFile) bool {
 	switch {
 	case e.image && l.elf == nil:
 		l.elf, l.hasImage = e, true
-	case !e.image && l.debug == nil:
-		l.debug = e
+	case l.debug == nil && (!e.image || e.hasDWARF() || e.SectionByType(stdelf.SHT_SYMTAB) != nil && l.elf.SectionByType(stdelf.SHT_SYMTAB) == nil):
+		l.debug = e // maybe the image before it was stripped
 	default:
 		return false
 	}
-	l.hasDWARF = l.hasDWARF || e.section(".debug_info") != nil || e.section(".zdebug_info") != nil
+	l.hasDWARF = l.hasDWARF || e.hasDWARF()
 	return true
+}
+
+// hasDWARF reports whether the file has debug information.
+func (e *elfFile) hasDWARF() bool {
+	return e.section(".debug_info") != nil || e.section(".zdebug_info") != nil
 }
 
 // addELF adds the namers of the ELF files.
@@ -123,7 +130,9 @@ func (l *loader) addELF() {
 			continue
 		}
 		left := &l.t.budget
-		l.addDWARF(e.path, e.ByteOrder, e.address, func(name string) dwarf.Section { return e.dwarfSection(name, left) })
+		if n := l.addDWARF(e.path, e.ByteOrder, e.address, func(name string) dwarf.Section { return e.dwarfSection(name, left) }); n != nil {
+			n.data.Supplement = l.supplement(e)
+		}
 		var symbols *symtab
 		full := &lazyNamer{open: func() namer {
 			if symbols = e.symtab(stdelf.SHT_SYMTAB, left); symbols == nil {
@@ -151,21 +160,18 @@ func (l *loader) addELF() {
 
 // noteELF records what an ELF file has that is not read.
 func (l *loader) noteELF(e *elfFile) {
-	for section, what := range map[string]string{
-		".gnu_debugdata":    "(xz) is not read",
-		".gnu_debugaltlink": "is not followed: some names are missing",
-	} {
-		if e.section(section) != nil {
-			l.t.note(e.path + ": " + section + " " + what)
-		}
+	if e.section(".gnu_debugdata") != nil {
+		l.t.note(e.path + ": .gnu_debugdata (xz) is not read")
 	}
 }
 
-// addDWARF adds the namer of debug information, if there is some.
-func (l *loader) addDWARF(path string, o binary.ByteOrder, address func(uint64) uint64, find func(string) dwarf.Section) bool {
+// addDWARF adds the namer of debug information, and returns it; nil if there is none.
+func (l *loader) addDWARF(path string, o binary.ByteOrder, address func(uint64) uint64, find func(string) dwarf.Section) *dwarfNamer {
 	sections, ok := dwarfSections(find)
-	if ok {
-		l.add(rankDWARF, &dwarfNamer{data: dwarf.New(sections, o), path: path, address: address})
+	if !ok {
+		return nil
 	}
-	return ok
+	n := &dwarfNamer{data: dwarf.New(sections, o), path: path, address: address}
+	l.add(rankDWARF, n)
+	return n
 }

@@ -75,7 +75,10 @@ type Data struct {
 	steps       int // entries of lists of ranges that were read
 
 	Split bool // some unit has its functions in another file (.dwo), which is not read
-	Alt   bool // some name is in another file (made by dwz -m), which is not read
+	Alt   bool // some name is in another file, and there is no Supplement
+
+	// Supplement is what dwz has moved to a file that several files share; nil if there is none. Set it before the first Lookup.
+	Supplement *Data
 }
 
 // New returns the Data of sections, in the byte order of the file. It reads nothing yet.

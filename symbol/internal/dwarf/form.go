@@ -66,7 +66,8 @@ const (
 	classRef                  // an offset in .debug_info
 	classOffset               // an offset in another section
 	classRnglist              // an index into the lists of ranges
-	classAlt                  // in a file that is not read
+	classAlt                  // an offset in .debug_info of the supplement
+	classAltStr               // an offset in .debug_str of the supplement
 )
 
 // value is the value of an attribute.
@@ -170,7 +171,7 @@ func (e *encoding) text(c *cursor, form uint16) (value, bool) {
 	case formStrx1, formStrx2, formStrx3, formStrx4:
 		return value{classStrx, c.uint(int(form - formStrx1 + 1))}, true
 	case formStrpSup, formGNUStrpAlt:
-		return value{classAlt, c.offset(e.is64)}, true
+		return value{classAltStr, c.offset(e.is64)}, true
 	}
 	return value{}, false
 }

@@ -246,7 +246,7 @@ func (d *Data) name(u *unit, off uint64) (name string, linkage bool) {
 			name = d.qualified(u, off, s)
 		}
 		if next.class == classAlt {
-			d.Alt = true
+			return d.supplementName(next.n, name)
 		}
 		if next.class != classRef {
 			break
@@ -258,6 +258,23 @@ func (d *Data) name(u *unit, off uint64) (name string, linkage bool) {
 		}
 	}
 	return name, false
+}
+
+// supplementName is name of an entry in the supplement, or otherwise if that has none.
+func (d *Data) supplementName(off uint64, otherwise string) (name string, linkage bool) {
+	s := d.Supplement
+	if s == nil || s.Supplement != nil {
+		d.Alt = true
+		return otherwise, false
+	}
+	u := s.unitOf(off)
+	if u == nil {
+		return otherwise, false
+	}
+	if name, linkage = s.name(u, off); name == "" {
+		name = otherwise
+	}
+	return name, linkage
 }
 
 // names reads what the entry of a function, class or namespace says of its name.

@@ -258,7 +258,10 @@ func (d *Data) string(u *unit, inline Section, v value) string {
 		if off := c.offset(u.is64); !c.bad {
 			return d.text(d.s.Str, off)
 		}
-	case classAlt:
+	case classAltStr:
+		if d.Supplement != nil {
+			return d.text(d.Supplement.s.Str, v.n)
+		}
 		d.Alt = true
 	}
 	return ""
