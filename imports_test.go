@@ -63,11 +63,12 @@ var layers = map[string]string{
 	"crash":      above + " goroutines internal/newfile internal/dumpfile internal/windows internal/windows/hook",
 	"server":     above + " internal/dumpfile internal/unixsocket internal/deadline",
 	"goroutines": "internal/goruntime",
-	"symbol":     "elf macho pe symbol/demangle symbol/internal/dwarf symbol/internal/breakpad",
+	"symbol":     "elf macho pe symbol/demangle symbol/internal/dwarf symbol/internal/breakpad symbol/internal/xz",
 
 	"symbol/demangle":          "",
 	"symbol/internal/dwarf":    "",
 	"symbol/internal/breakpad": "",
+	"symbol/internal/xz":       "",
 
 	"cmd/minidump": above + " run crash server goroutines context/insn internal/newfile internal/dumpfile internal/unixsocket internal/deadline",
 }

@@ -7,16 +7,17 @@
 // for, Load finds those of a module, and [Table] answers. What is asked, best first:
 //
 //   - DWARF, versions 2 to 5, of the image or of a separate file: inlined calls, files and lines. Separate files are
-//     found by build id, by .gnu_debuglink (which also must have the right CRC32), and as dSYM of Mach-O images.
+//     found by build id, by .gnu_debuglink (then the CRC32 must be right too), and as dSYM of Mach-O images; and what dwz
+//     has moved from them to files that they share.
 //   - The table that a Go program has for its own use, in stripped ones too, since Go 1.16: files and lines. Code that was inlined has
 //     the name of the function around.
 //   - Symbol files of Breakpad: inlined calls, files and lines.
-//   - Symbol tables: .symtab and .dynsym, LC_SYMTAB, COFF symbols, exports of PE images.
+//   - Symbol tables: .symtab, .gnu_debugdata and .dynsym, LC_SYMTAB, COFF symbols, exports of PE images.
 //
 // Names of C++ and Rust are made readable by package demangle.
 //
-// Not read: .gnu_debugdata (its xz is in no standard package), debug information split into .dwo files, names that dwz has moved to
-// a file of their own, PDB files, and the .o files that a debug map of macOS names. [Table.Notes] says which of these was there.
+// Not read: debug information split into .dwo files, PDB files, and the .o files that a debug map of macOS names. [Table.Notes] says
+// when there was one of the former two, or a part that could not be read.
 //
 // An rva is an offset from where the module is loaded: an address minus the base address that a module list states. For ELF that is the
 // start of the segment that has the ELF header, for Mach-O that of __TEXT, for PE the image base.

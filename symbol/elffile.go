@@ -30,7 +30,7 @@ type elfFile struct {
 }
 
 // fileSource is a file as package elf and its siblings read it.
-type fileSource struct{ f *os.File }
+type fileSource struct{ f io.ReaderAt }
 
 func (s fileSource) ReadAt(p []byte, off uint64) int {
 	if off > 1<<62 {
@@ -41,16 +41,19 @@ func (s fileSource) ReadAt(p []byte, off uint64) int {
 }
 
 // openELF reads the headers of an ELF file.
-func openELF(f *os.File) (e *elfFile, err error) {
-	defer recovered(&err, "read "+f.Name())
+func openELF(f *os.File) (*elfFile, error) { return readELF(f, f.Name()) }
+
+// readELF is openELF of a file that may be in memory.
+func readELF(f io.ReaderAt, name string) (e *elfFile, err error) {
+	defer recovered(&err, "read "+name)
 	r := elf.NewReader(make([]byte, 64<<10))
 	if !r.Open(fileSource{f}, elf.Placement{}) {
-		return nil, fmt.Errorf("read %s: not an ELF file", f.Name())
+		return nil, fmt.Errorf("read %s: not an ELF file", name)
 	}
 	if err := checkELF(f, &r.Header); err != nil {
-		return nil, fmt.Errorf("read %s: %w", f.Name(), err)
+		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	e = &elfFile{path: f.Name(), base: -r.Image.Bias, mask: ^uint64(0)}
+	e = &elfFile{path: name, base: -r.Image.Bias, mask: ^uint64(0)}
 	if r.Header.Class == elf.Class32 {
 		e.mask >>= 32
 	}
@@ -59,7 +62,7 @@ func openELF(f *os.File) (e *elfFile, err error) {
 	e.id, e.noted = append([]byte(nil), id...), kind == elf.IDNote || kind == elf.IDSection
 	e.opd = r.Header.Machine == uint16(stdelf.EM_PPC64) && r.Header.Flags&3 != 2 // e_flags: the ABI's version
 	if e.File, err = stdelf.NewFile(f); err != nil {
-		return nil, fmt.Errorf("read %s: %w", f.Name(), err)
+		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	for _, s := range e.Sections {
 		if s.Flags&stdelf.SHF_EXECINSTR != 0 && s.Type == stdelf.SHT_PROGBITS && s.Size > 0 {
@@ -73,7 +76,7 @@ func openELF(f *os.File) (e *elfFile, err error) {
 }
 
 // checkELF returns an error if the tables are larger than any linker makes them: debug/elf has no bound but the file's size.
-func checkELF(f *os.File, h *elf.Header) error {
+func checkELF(f io.ReaderAt, h *elf.Header) error {
 	size := uint64(elf.SectionSize32)
 	if h.Class == elf.Class64 {
 		size = elf.SectionSize64

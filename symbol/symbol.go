@@ -149,7 +149,7 @@ func (t *Table) ELF() *stdelf.File { return t.image }
 // none. It is valid until Close.
 func (t *Table) DebugELF() *stdelf.File { return t.debug }
 
-// Notes returns what was found and can't be read, as sentences: ".gnu_debugdata (xz) is not read". There are 32 at most.
+// Notes returns what was found and can't be read, as sentences: "/x/app.pdb: PDB files are not read". There are 32 at most.
 func (t *Table) Notes() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

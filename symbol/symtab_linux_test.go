@@ -112,3 +112,42 @@ int main(void) { return 0; }
 		}
 	}
 }
+
+// TestMiniDebugInfo reads the symbols that Fedora leaves in its programs, compressed.
+func TestMiniDebugInfo(t *testing.T) {
+	objcopy, xz := victims.Tool(t, "objcopy"), victims.Tool(t, "xz")
+	path := compile(t, "gcc", program, "-O1", "-Wl,--build-id")
+	mini, bare := path+".mini", path+".bare"
+	run(t, objcopy, "-S", "--remove-section", ".gdb_index", "--remove-section", ".comment", "--keep-symbols="+keep(t, path), path, mini)
+	run(t, xz, mini)
+	run(t, victims.Tool(t, "strip"), "-o", bare, path)
+	run(t, objcopy, "--add-section", ".gnu_debugdata="+mini+".xz", bare)
+	m := moduleOf(t, path)
+	m.Path = bare
+	table := load(t, Sources{}, m)
+	names, _ := nm(t, path)
+	_, base := codeAddresses(t, path, 1<<30)
+	found := map[string]bool{}
+	for addr := range names {
+		for _, f := range table.Lookup(addr - base) {
+			found[f.Function] = true
+		}
+	}
+	if !found["twice"] || !found["outer"] || !found["main"] {
+		t.Errorf("%v, notes %q", found, table.Notes())
+	}
+}
+
+// keep writes the names of the functions of a program to a file.
+func keep(t *testing.T, path string) string {
+	t.Helper()
+	names, _ := nm(t, path)
+	var text strings.Builder
+	for _, list := range names {
+		text.WriteString(strings.Join(list, "\n") + "\n")
+	}
+	if err := os.WriteFile(path+".keep", []byte(text.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path + ".keep"
+}

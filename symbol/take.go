@@ -1,6 +1,7 @@
 package symbol
 
 import (
+	"bytes"
 	"cmp"
 	stdelf "debug/elf"
 	"encoding/binary"
@@ -8,6 +9,7 @@ import (
 	"slices"
 
 	"minidump/symbol/internal/dwarf"
+	"minidump/symbol/internal/xz"
 )
 
 // What a namer is worth. Of two with the same rank, the one found first is asked first.
@@ -154,16 +156,42 @@ func (l *loader) addELF() {
 			}
 			return nil
 		}})
-		l.noteELF(e)
+		l.add(rankSymbols, &lazyNamer{open: func() namer { return l.mini(e) }})
 	}
 }
 
-// noteELF records what an ELF file has that is not read.
-func (l *loader) noteELF(e *elfFile) {
-	if e.section(".gnu_debugdata") != nil {
-		l.t.note(e.path + ": .gnu_debugdata (xz) is not read")
+// mini returns the namer of .gnu_debugdata: an ELF file, compressed by xz, with the symbols that .dynsym has not. (MiniDebugInfo in
+// gdb's manual.)
+func (l *loader) mini(e *elfFile) namer {
+	s := e.section(".gnu_debugdata")
+	if s == nil {
+		return nil
 	}
+	packed, err := readWhole(s, &l.t.budget)
+	if err != nil {
+		return nil
+	}
+	b, err := xz.Decode(packed, int(min(l.t.budget.left, maxMini)))
+	l.t.budget.take(uint64(len(b)))
+	if err == nil {
+		var inner *elfFile
+		if inner, err = readELF(bytes.NewReader(b), e.path+": .gnu_debugdata"); err == nil {
+			inner.base, inner.mask = e.base, e.mask
+			if t := inner.symtab(stdelf.SHT_SYMTAB, &l.t.budget); t != nil {
+				// What has no size would go up to the next symbol in this table, over those of the other.
+				t.entries = slices.DeleteFunc(t.entries, func(x entry) bool { return x.size == 0 })
+				t.finish(e.sectionEnd)
+				return t
+			}
+			return nil
+		}
+	}
+	l.t.note(e.path + ": .gnu_debugdata is not read: " + err.Error())
+	return nil
 }
+
+// maxMini bounds the size of the file in .gnu_debugdata in bytes. That of the largest programs has some 10 MB.
+const maxMini = 128 << 20
 
 // addDWARF adds the namer of debug information, and returns it; nil if there is none.
 func (l *loader) addDWARF(path string, o binary.ByteOrder, address func(uint64) uint64, find func(string) dwarf.Section) *dwarfNamer {
