@@ -1,6 +1,7 @@
 package symbol
 
 import (
+	stdelf "debug/elf"
 	"errors"
 	"os"
 	"path/filepath"
@@ -191,5 +192,31 @@ func TestDwz(t *testing.T) {
 	}
 	if notes := strings.Join(table.Notes(), "\n"); !strings.Contains(notes, "supplementary debug file") {
 		t.Errorf("notes %q", notes)
+	}
+}
+
+// TestDirs takes an unstripped copy of the image, and reports a PDB file.
+func TestDirs(t *testing.T) {
+	full := compile(t, "gcc", program, "-O2", "-g", "-Wl,--build-id")
+	bare := filepath.Join(t.TempDir(), "prog")
+	run(t, victims.Tool(t, "strip"), "-o", bare, full)
+	m := moduleOf(t, bare)
+	m.DebugFile = `C:\build\prog.pdb`
+	dir := filepath.Dir(full)
+	put(t, filepath.Join(dir, "prog.pdb"), []byte("Microsoft C/C++ MSF 7.00\r\n"))
+	table := load(t, Sources{Dirs: []string{t.TempDir(), dir}}, m)
+	whole(t, table, full)
+	if table.ELF() == nil || table.ELF().SectionByType(stdelf.SHT_SYMTAB) != nil || table.DebugELF() == nil {
+		t.Errorf("%v %v", table.ELF(), table.DebugELF())
+	}
+	m.BuildID, m.DebugID = nil, "0123456789ABCDEF0123456789ABCDEF1"
+	s := Sources{Dirs: []string{dir}}
+	if _, err := s.Load(m); !errors.Is(err, ErrOtherBuild) {
+		t.Error(err)
+	}
+	for _, m := range []Module{{Path: "../../etc/passwd", DebugID: m.DebugID}, {Path: "/x/..", DebugID: m.DebugID, DebugFile: "/"}, {DebugID: m.DebugID}} {
+		if _, err := s.Load(m); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%+v: %v", m, err)
+		}
 	}
 }

@@ -56,7 +56,7 @@ func (s *Sources) Load(m Module) (t *Table, err error) {
 	l := &loader{s: s, m: m, id: identityOf(&m), root: root, t: &Table{size: m.Size, budget: budget{MaxLoad}}}
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("symbol: load %s: %v", m.Path, r)
+			err = fmt.Errorf("symbol: load %s: %v", clean(m.Path), r)
 		}
 		if err != nil {
 			l.t.Close()
@@ -73,13 +73,14 @@ func (s *Sources) Load(m Module) (t *Table, err error) {
 	if l.hasImage || l.hasDWARF || l.hasBreakpad || l.debug != nil {
 		return l.t, nil
 	}
+	name := clean(m.Path)
 	switch {
 	case l.other != "":
-		return nil, fmt.Errorf("symbol: load %s: %s: %w", m.Path, l.other, ErrOtherBuild)
+		return nil, fmt.Errorf("symbol: load %s: %s: %w", name, clean(l.other), ErrOtherBuild)
 	case l.id.empty():
-		return nil, fmt.Errorf("symbol: load %s: module has no id: %w", m.Path, ErrNotFound)
+		return nil, fmt.Errorf("symbol: load %s: module has no id: %w", name, ErrNotFound)
 	}
-	return nil, fmt.Errorf("symbol: load %s: %w", m.Path, ErrNotFound)
+	return nil, fmt.Errorf("symbol: load %s: %w", name, ErrNotFound)
 }
 
 // findImage looks for the file that was loaded.

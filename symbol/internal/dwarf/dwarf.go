@@ -19,14 +19,14 @@ import (
 // Limits of what is read and kept. Each is far above what compilers and linkers make.
 const (
 	MaxString   = 4096      // bytes of a name or path; longer ones are cut
-	maxUnit     = 512 << 20 // bytes of one unit, one line program
+	maxUnit     = 256 << 20 // bytes of one unit, one line program
 	maxUnits    = 1 << 20
 	maxAranges  = 256 << 20 // bytes of .debug_aranges
-	maxScopes   = 4 << 20   // functions and inlined calls that are kept
-	maxRanges   = 8 << 20   // address ranges that are kept, of scopes; and of the index
-	maxRows     = 16 << 20  // rows of line tables that are kept
+	maxScopes   = 2 << 20   // functions and inlined calls that are kept
+	maxRanges   = 4 << 20   // address ranges that are kept, of scopes; and of the index
+	maxRows     = 8 << 20   // rows of line tables that are kept
 	maxFiles    = 1 << 20   // files or folders of one line table
-	maxAbbrevs  = 512 << 20 // bytes of abbreviation tables that are parsed, over the life of a Data
+	maxAbbrevs  = 256 << 20 // bytes of abbreviation tables that are parsed, over the life of a Data
 	maxSteps    = 128 << 20 // entries of lists of ranges that are read, over the life of a Data
 	maxHops     = 16        // from a function to the declaration that has its name
 	maxInlining = 256       // inlined calls at one address

@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"encoding/binary"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
+
+	"minidump/internal/victims"
 )
 
 // builder writes a section.
@@ -91,6 +95,13 @@ func synth(o binary.ByteOrder) Sections {
 		w.u8(1, 1, 1)
 		w.u8(0, 0, 0)
 	})
+	x := synthTables(o)
+	x.Abbrev, x.Info = abbrev.section(), info.section()
+	return x
+}
+
+// synthTables makes what the entries refer to.
+func synthTables(o binary.ByteOrder) Sections {
 	strs := builder{o: o}
 	offsets := builder{o: o}
 	offsets.sized(func(w *builder) {
@@ -118,8 +129,7 @@ func synth(o binary.ByteOrder) Sections {
 	})
 	line := builder{o: o}
 	line.sized(func(w *builder) { synthLines(w) })
-	return Sections{Abbrev: abbrev.section(), Info: info.section(), Str: strs.section(), StrOffsets: offsets.section(), Addr: addr.section(),
-		RngLists: lists.section(), Line: line.section()}
+	return Sections{Str: strs.section(), StrOffsets: offsets.section(), Addr: addr.section(), RngLists: lists.section(), Line: line.section()}
 }
 
 func synthLines(w *builder) {
@@ -192,6 +202,54 @@ func TestForms(t *testing.T) {
 		if got, got2 := u.uleb(), s.sleb(); got != v.u || got2 != v.s || u.bad == v.fine || s.bad == v.fine {
 			t.Errorf("%x: %d %d", v.b, got, got2)
 		}
+	}
+}
+
+// TestBounds looks up in information made to take much memory: 32 million functions in one unit, all of one list of ranges that is
+// long itself, and a line program of 64 million rows.
+func TestBounds(t *testing.T) {
+	victims.SkipEmulated(t, "it takes a gigabyte of memory")
+	o := binary.LittleEndian
+	abbrev := builder{o: o}
+	for _, v := range []uint64{1, 0x11, 1, atStmtList, formSecOffset, atLowPC, formAddr, atHighPC, formData4, 0, 0,
+		2, tagSubprogram, 0, atRanges, formImplicitConst, 12, 0, 0, 0} {
+		abbrev.uleb(v)
+	}
+	info := builder{o: o}
+	info.sized(func(w *builder) {
+		w.u16(5)
+		w.u8(1, 8)
+		w.u32(0)
+		w.u8(1)
+		w.u32(0)
+		w.u64(0x1000)
+		w.u32(1 << 30)
+		w.b = append(w.b, bytes.Repeat([]byte{2}, 32<<20)...)
+	})
+	lists := builder{o: o, b: make([]byte, 12)}
+	for range 1000 {
+		lists.u8(7)
+		lists.u64(0x2000)
+		lists.uleb(0x1000)
+	}
+	line := builder{o: o}
+	line.sized(func(w *builder) {
+		synthLines(w)
+		w.u8(0, 9, 2)
+		w.u64(0x1000)
+		w.b = append(w.b, bytes.Repeat([]byte{0xff}, 64<<20)...)
+	})
+	s := Sections{Abbrev: abbrev.section(), Info: info.section(), RngLists: lists.section(), Line: line.section()}
+	start := time.Now()
+	d := New(s, o)
+	for addr := uint64(0x1fff); addr < 0x2010; addr++ {
+		d.Lookup(addr)
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	t.Logf("%v, %d MB of heap", time.Since(start), m.HeapSys>>20)
+	if m.HeapSys > 2<<30 {
+		t.Errorf("%d MB of heap", m.HeapSys>>20)
 	}
 }
 
