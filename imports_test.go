@@ -59,11 +59,18 @@ var layers = map[string]string{
 
 	"": "internal/sys internal/newfile internal/encode internal/corefile internal/linux internal/darwin internal/windows " +
 		"internal/windows/hook mach" + below,
-	"run":          above + " internal/newfile internal/dumpfile internal/deadline",
-	"crash":        above + " goroutines internal/newfile internal/dumpfile internal/windows internal/windows/hook",
-	"server":       above + " internal/dumpfile internal/unixsocket internal/deadline",
-	"goroutines":   "internal/goruntime",
-	"process":      "internal/snapshot internal/linux internal/darwin internal/windows internal/errtext" + leaves,
+	"run":        above + " internal/newfile internal/dumpfile internal/deadline",
+	"crash":      above + " goroutines internal/newfile internal/dumpfile internal/windows internal/windows/hook",
+	"server":     above + " internal/dumpfile internal/unixsocket internal/deadline",
+	"goroutines": "internal/goruntime",
+	"process":    "internal/snapshot internal/linux internal/darwin internal/windows internal/errtext" + leaves,
+	"symbol":     "elf macho pe symbol/demangle symbol/internal/dwarf symbol/internal/breakpad symbol/internal/xz",
+
+	"symbol/demangle":          "",
+	"symbol/internal/dwarf":    "",
+	"symbol/internal/breakpad": "",
+	"symbol/internal/xz":       "",
+
 	"cmd/minidump": above + " run crash server goroutines context/insn internal/newfile internal/dumpfile internal/unixsocket internal/deadline",
 }
 

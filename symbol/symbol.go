@@ -1,0 +1,181 @@
+package symbol
+
+import (
+	stdelf "debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Module identifies an image that was loaded, as the module list of a minidump has it.
+type Module struct {
+	Path      string // as the process named it; may be that of another system, with backslashes
+	BuildID   []byte // GNU build id, LC_UUID, or GUID and age of a PE image as they lie in its CodeView record; may be nil
+	DebugID   string // Breakpad's form, the GUID in 32 hexadecimal digits and the age; may be "" if BuildID is not
+	DebugFile string // name of the file with the debug information, such as "app.pdb"; may be ""
+	Size      uint64 // of the image in memory, bytes; 0 if unknown. No address at or after it is looked up
+}
+
+// Frame is one function that an address lies in.
+type Frame struct {
+	Function string // "" if only the line is known
+	Offset   uint64 // from the start of the function; of an inlined one, from the start of its code here; bytes
+	File     string // "" if unknown
+	Line     int    // 0 if unknown
+	Inlined  bool   // the function was inlined into the next frame
+}
+
+// Errors of Load.
+var (
+	// ErrNotFound is the error of Load if no file of the module was found, or the module has no id.
+	ErrNotFound = errors.New("no file of this build was found")
+	// ErrOtherBuild is the error of Load if files were found and all are of other builds.
+	ErrOtherBuild = errors.New("the file is of another build")
+)
+
+// Limits of what is read from files.
+const (
+	// MaxLoad bounds the bytes of sections and symbol tables that a Table has in memory, decompressed. What is made of debug
+	// information as it is looked up has bounds of its own, which add up to about as much.
+	MaxLoad = 1 << 30
+	// MaxName bounds the length of a name or path in bytes. Longer ones are cut.
+	MaxName = 4096
+
+	maxText  = 4096    // bytes of a path that is opened
+	maxFile  = 8 << 30 // bytes of a file that is read from start to end
+	maxNotes = 32
+)
+
+// namer finds names in one file.
+type namer interface {
+	// lookup returns the functions at rva, innermost first. One frame without Function means that only the line is known.
+	lookup(rva uint64) []Frame
+}
+
+// Table has the names of one module. It keeps files open until Close, and reads them on demand. Its methods may be called
+// from several goroutines.
+type Table struct {
+	mu     sync.Mutex
+	size   uint64
+	namers []namer // best first
+	files  []*os.File
+	budget budget
+	notes  []string
+
+	image, debug *stdelf.File
+}
+
+// budget is how many more bytes a Table may have in memory.
+type budget struct{ left int64 }
+
+func (b *budget) take(n uint64) bool {
+	if n > uint64(b.left) {
+		return false
+	}
+	b.left -= int64(n)
+	return true
+}
+
+// Lookup returns the functions that contain the code at rva, an offset from the address that the module is loaded at: the
+// innermost inlined one first, the function itself last. It is nil if nothing is known of rva. To find the place of a
+// call, pass the return address minus 1.
+func (t *Table) Lookup(rva uint64) []Frame {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.size != 0 && rva >= t.size {
+		return nil
+	}
+	var line Frame
+	for _, n := range t.namers {
+		frames := t.ask(n, rva)
+		if len(frames) == 0 {
+			continue
+		}
+		if frames[0].Function == "" {
+			if line.File == "" {
+				line = frames[0]
+			}
+			continue
+		}
+		if first := &frames[0]; first.File == "" && len(frames) == 1 {
+			first.File, first.Line = line.File, line.Line
+		}
+		return cleaned(frames)
+	}
+	if line.File == "" {
+		return nil
+	}
+	return cleaned([]Frame{line})
+}
+
+// ask asks n. The parsers of the standard library are not made for hostile files: a panic in one counts as no answer.
+func (t *Table) ask(n namer, rva uint64) (frames []Frame) {
+	defer func() {
+		if r := recover(); r != nil {
+			frames = nil
+			t.note(fmt.Sprintf("looking up an address failed: %v", r))
+		}
+	}()
+	return n.lookup(rva)
+}
+
+// cleaned bounds the names in frames and makes them safe to print: a file may have control characters in its names.
+func cleaned(frames []Frame) []Frame {
+	for i := range frames {
+		frames[i].Function = clean(frames[i].Function)
+		frames[i].File = clean(frames[i].File)
+	}
+	return frames
+}
+
+func clean(s string) string {
+	s = strings.ToValidUTF8(s[:min(len(s), MaxName)], "?")
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+			return '?' // also what turns the direction of text
+		}
+		return r
+	}, s)
+}
+
+// ELF returns the image as it was loaded, as a file: its program headers, its sections such as .eh_frame, and its code. It is nil
+// if there is no such file, or the module is not an ELF image. It is valid until Close.
+func (t *Table) ELF() *stdelf.File { return t.image }
+
+// DebugELF returns the separate file with debug information, whose sections of code and data have no contents; nil if there is
+// none. It is valid until Close.
+func (t *Table) DebugELF() *stdelf.File { return t.debug }
+
+// Notes returns what was found and can't be read, as sentences: "/x/app.pdb: PDB files are not read". There are 32 at most.
+func (t *Table) Notes() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	notes := slices.Clone(t.notes)
+	for _, n := range t.namers {
+		if d, ok := n.(*dwarfNamer); ok {
+			notes = append(notes, d.notes()...)
+		}
+	}
+	return notes
+}
+
+func (t *Table) note(s string) {
+	if len(t.notes) < maxNotes && !slices.Contains(t.notes, s) {
+		t.notes = append(t.notes, clean(s))
+	}
+}
+
+// Close closes the files. The Table must not be used afterwards.
+func (t *Table) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var err error
+	for _, f := range t.files {
+		err = errors.Join(err, f.Close())
+	}
+	t.files, t.namers = nil, nil
+	return err
+}
