@@ -3,6 +3,8 @@ package stackwalk
 import (
 	"encoding/binary"
 
+	"golang.org/x/arch/x86/x86asm"
+
 	"minidump/context"
 )
 
@@ -63,10 +65,15 @@ func (p *Process) callTarget(pc uint64) (target uint64, ok bool) {
 // the call goes there directly. A direct call that goes elsewhere counts only if there is a jump: a stub of the dynamic
 // linker's table, or the whole of a function that calls another as its last act.
 func (p *Process) calls(pc, addr uint64) (can, sure bool) {
-	target, ok := p.callTarget(p.codeAddress(pc))
+	pc = p.codeAddress(pc)
+	if _, at := p.atTrampoline(pc); at {
+		return true, false
+	}
+	target, ok := p.callTarget(pc)
 	if !ok {
 		return true, false
 	}
+	target = p.follow(target)
 	if addr >= target && addr-target < maxFunction {
 		if t, f, vaddr, ok := p.fdeAt(target); ok && t != nil && addr-target >= f.end-vaddr {
 			return p.jumps(target), false // it ends before addr
@@ -76,28 +83,69 @@ func (p *Process) calls(pc, addr uint64) (can, sure bool) {
 	return p.jumps(target), false
 }
 
-// jumps reports whether the code at addr begins with a jump, or is not at hand.
+// follow returns where a direct jump at addr leads, addr itself if there is none.
+func (p *Process) follow(addr uint64) uint64 {
+	const most = 4 // jumps
+	for range most {
+		var b [5]byte
+		n := p.read(addr, b[:])
+		switch {
+		case p.facts.lr == none && n == 5 && b[0] == 0xe9:
+			addr = (addr + 5 + uint64(int64(int32(p.order().Uint32(b[1:]))))) & p.facts.mask
+		case p.Arch == context.ARM64 && n >= 4 && b[3]>>2 == 0b000101:
+			addr += uint64(int64(int32(binary.LittleEndian.Uint32(b[:])<<6)) >> 4)
+		default:
+			return addr
+		}
+	}
+	return addr
+}
+
+// jumps reports whether there is a jump among the first instructions at addr, or they are not at hand.
 func (p *Process) jumps(addr uint64) bool {
 	var b [32]byte
 	n := p.read(addr, b[:])
 	if n < len(b) {
 		return true
 	}
-	switch p.Arch {
-	case context.AMD64, context.X86:
-		code := b[:]
-		if b[0] == 0xf3 && b[1] == 0x0f && b[2] == 0x1e { // endbr64, endbr32
-			code = code[4:]
-		}
-		if code[0] == 0xf2 { // bnd
-			code = code[1:]
-		}
-		return code[0] == 0xe9 || code[0] == 0xeb || code[0] == 0xff && (code[1] == 0x25 || code[1] == 0xa3)
+	if p.facts.lr == none {
+		return jumpsX86(b[:], 8*p.facts.word)
 	}
 	for at := 0; at+4 <= len(b); at += 4 { // such stubs have a few instructions
 		if p.isJump(b[at:]) {
 			return true
 		}
+	}
+	return false
+}
+
+// jumpsX86 is jumps for x86 and amd64.
+func jumpsX86(code []byte, mode int) (jumps bool) {
+	defer func() { // the disassembler may read past the end
+		if recover() != nil {
+			jumps = false
+		}
+	}()
+	const most = 6 // instructions
+	for range most {
+		if len(code) > 4 && code[0] == 0xf3 && code[1] == 0x0f && code[2] == 0x1e { // endbr32, endbr64
+			code = code[4:]
+			continue
+		}
+		if len(code) > 0 && code[0] == 0xf2 { // bnd
+			code = code[1:]
+		}
+		in, err := x86asm.Decode(code, mode)
+		if err != nil || in.Len == 0 || in.Len > len(code) {
+			return false
+		}
+		switch in.Op {
+		case x86asm.JMP, x86asm.LJMP:
+			return true
+		case x86asm.RET, x86asm.CALL:
+			return false
+		}
+		code = code[in.Len:]
 	}
 	return false
 }

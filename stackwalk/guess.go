@@ -2,12 +2,9 @@ package stackwalk
 
 import "minidump/context"
 
-// Words of the stack that a scan looks at. The innermost frame is often of code without tables that has large buffers; from a
-// caller on, most frames are small.
-const (
-	scanFirst = 160
-	scanLater = 40
-)
+// scanWords is how many words of the stack a scan looks at. Most frames are small, but qsort of musl has one of 130 words, and
+// what lies beyond a gap is of little use.
+const scanWords = 160
 
 // byLeaf finds the caller of a function that has not yet made a frame or never makes one. It believes only a direct call to
 // that very function.
@@ -46,37 +43,62 @@ func (p *Process) byFramePointer(s, next *state) outcome {
 	switch p.Arch {
 	case context.PPC, context.PPC64:
 		return p.byBackChain(s, next)
-	case context.S390X, context.MIPS, context.MIPS64:
+	}
+	if fp := p.facts.fp; fp != none && s.regs.has(fp) && s.regs.value[fp] == 0 && !s.exact {
+		return outermost
+	}
+	r, ok := p.frameRecord(s)
+	if !ok {
 		return failed
 	}
+	if can, _ := p.calls(r.addr, s.regs.pc()); !can {
+		return failed
+	}
+	return p.fromRecord(next, &r)
+}
+
+// byOuterFramePointer follows the frame pointer although it is that of a function further out: the innermost ones have none, and
+// how to get from them to the next is not known.
+func (p *Process) byOuterFramePointer(s, next *state) outcome {
+	r, ok := p.frameRecord(s)
+	if !ok || !s.exact {
+		return failed
+	}
+	return p.fromRecord(next, &r)
+}
+
+func (p *Process) fromRecord(next *state, r *frameRecord) outcome {
+	p.guessed(next)
+	next.regs.put(r.layout.slot, r.saved)
+	next.regs.put(p.facts.sp, r.sp)
+	next.guess = r.layout.inexact
+	p.setPC(next, r.addr)
+	return found
+}
+
+// frameRecord is what a frame pointer points at.
+type frameRecord struct {
+	layout          *frameLayout
+	saved, addr, sp uint64
+}
+
+// frameRecord returns the record that the frame pointer of s points at, if it looks like one.
+func (p *Process) frameRecord(s *state) (r frameRecord, ok bool) {
 	word := uint64(p.facts.word)
-	for _, l := range frameLayouts[p.Arch] {
+	layouts := frameLayouts[p.Arch]
+	for i := range layouts {
+		l := &layouts[i]
 		fp := s.regs.value[l.slot]
-		if !s.regs.usable(l.slot) {
-			continue
-		}
-		if fp == 0 && !s.exact && s.regs.has(l.slot) && l.slot == p.facts.fp {
-			return outermost
-		}
-		if fp%word != 0 || fp < s.regs.sp() || fp > p.facts.mask-64 {
+		if !s.regs.usable(l.slot) || fp%word != 0 || fp < s.regs.sp() || fp > p.facts.mask-64 {
 			continue
 		}
 		saved, ok1 := p.word(fp + uint64(l.saved)*word)
 		addr, ok2 := p.word(fp + uint64(l.pc)*word)
-		if !ok1 || !ok2 || !p.isReturn(addr) || saved != 0 && saved <= fp && l.slot == p.facts.fp && saved >= s.regs.sp() {
-			continue
+		if ok1 && ok2 && p.isReturn(addr) {
+			return frameRecord{l, saved, addr, fp + uint64(l.sp)*word}, true
 		}
-		if can, _ := p.calls(addr, s.regs.pc()); !can && !s.exact {
-			continue
-		}
-		p.guessed(next)
-		next.regs.put(l.slot, saved)
-		next.regs.put(p.facts.sp, fp+uint64(l.sp)*word)
-		next.guess = l.inexact
-		p.setPC(next, addr)
-		return found
 	}
-	return failed
+	return r, false
 }
 
 // guessed marks next as found by a guess. Its registers may have been saved and changed below, so none counts as known; but
@@ -155,13 +177,12 @@ func (p *Process) byLinkRegister(s, next *state) outcome {
 
 // byScan looks for the next word of the stack that can be a return address.
 func (p *Process) byScan(s, next *state) outcome {
-	count := scanLater
-	if s.exact {
-		count = scanFirst
-	}
 	word := uint64(p.facts.word)
-	at := (s.regs.sp() + word - 1) &^ (word - 1)
-	for ; count > 0 && at <= p.facts.mask-2*word; count, at = count-1, at+word {
+	at, end := (s.regs.sp()+word-1)&^(word-1), p.facts.mask-2*word
+	if r, ok := p.frameRecord(s); ok {
+		end = r.sp // what lies above belongs to functions further out
+	}
+	for count := scanWords; count > 0 && at < end; count, at = count-1, at+word {
 		addr, ok := p.word(at)
 		if !ok {
 			return failed

@@ -109,12 +109,17 @@ func (p *Process) codeBefore(addr uint64) (code []byte, ok bool) {
 	return nil, false
 }
 
-// isReturn reports whether pc can be a return address: it is in executable memory and, if the code is at hand, follows a call.
+// isReturn reports whether pc can be a return address: it is in executable memory and, if the code is at hand, follows a call
+// or is what a signal handler returns to.
 func (p *Process) isReturn(pc uint64) bool {
 	pc = p.codeAddress(pc)
 	if pc%p.facts.align != 0 || !p.isCode(pc) || !p.isCode(pc-1) {
 		return false
 	}
 	code, ok := p.codeBefore(pc)
-	return !ok || insn.IsCall(p.Arch, p.order(), code)
+	if !ok || insn.IsCall(p.Arch, p.order(), code) {
+		return true
+	}
+	_, at := p.atTrampoline(pc)
+	return at
 }

@@ -40,25 +40,38 @@ func (p *Process) bySignal(s, next *state) outcome {
 	if known && !at || !known && !p.inVDSO(s.regs.pc()) {
 		return failed
 	}
-	sp := s.regs.sp()
-	mem := make([]byte, maxFrameBytes)
-	mem = mem[:p.read(sp, mem)]
-	var f context.SignalFrame
-	if !context.FindSignalFrame(p.Arch, p.order(), mem, sp, sp, &f) || f.Ucontext-sp > maxToUcontext {
-		return failed
-	}
-	var c context.Crash
-	if !c.ReadFrame(&f, mem, sp, 0, 0) {
-		return failed
-	}
-	cpu, err := context.Decode(p.Arch, c.Record(), p.order())
-	if err != nil {
+	cpu := p.signalFrame(s.regs.sp())
+	if cpu == nil {
 		return failed
 	}
 	s.trampoline = true
 	next.regs = p.facts.start(cpu)
 	next.signal, next.exact, next.unsure, next.guess = true, true, false, false
 	return found
+}
+
+// signalFrame returns the registers in the signal frame that a handler has returned to, nil if there is none at sp.
+func (p *Process) signalFrame(sp uint64) *context.CPU {
+	from := sp
+	if p.facts.lr == none { // the return address was the first word of the frame
+		from -= uint64(p.facts.word)
+	}
+	const before = 64 // ReadFrame wants a struct sigcontext to have memory below it, as in a struct ucontext
+	mem := make([]byte, maxFrameBytes)
+	mem = mem[:p.read(from-before, mem)]
+	var f context.SignalFrame
+	if !context.FindSignalFrame(p.Arch, p.order(), mem, from-before, from, &f) || f.Ucontext-from > maxToUcontext {
+		return nil
+	}
+	var c context.Crash
+	if !c.ReadFrame(&f, mem, from-before, 0, 0) {
+		return nil
+	}
+	cpu, err := context.Decode(p.Arch, c.Record(), p.order())
+	if err != nil {
+		return nil
+	}
+	return cpu
 }
 
 // atTrampoline reports whether pc is at a trampoline. known is false if the code there is not at hand.

@@ -80,6 +80,7 @@ func (p *Process) caller(s *state) (state, bool) {
 		{TrustFramePointer, p.byFramePointer},
 		{TrustLinkRegister, p.byLinkRegister},
 		{TrustScan, p.byScan},
+		{TrustFramePointer, p.byOuterFramePointer},
 	}
 	for _, way := range ways {
 		next := state{regs: s.regs.caller(), trust: way.trust, unsure: s.unsure, signals: s.signals}
