@@ -101,7 +101,7 @@ FUNCTION install(int sig, int flags) {
   memset(&sa, 0, sizeof sa);
   sa.sa_handler = handler;
   if (flags & SA_SIGINFO) sa.sa_sigaction = handler_info;
-  sa.sa_flags = flags | SA_NODEFER;
+  sa.sa_flags = flags | SA_NODEFER | SA_RESETHAND;  // a further fault ends the program
   sigaction(sig, &sa, 0);
 }
 FUNCTION raised(void) {
