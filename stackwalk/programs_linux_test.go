@@ -1,0 +1,194 @@
+package stackwalk_test
+
+import (
+	stdelf "debug/elf"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"minidump"
+	"minidump/internal/victims"
+	"minidump/stackwalk"
+)
+
+// calls are the functions that each way of the program frames goes through, the outermost first; go_on comes before each.
+var calls = map[string]string{
+	"plain":        "plain1 plain2 plain3",
+	"alloca":       "with_alloca",
+	"deep":         strings.TrimSpace(strings.Repeat("deep ", 64)),
+	"qsort":        "sort compare",
+	"pointer":      "pointer pointed",
+	"signal":       "raised handler",
+	"fault":        "faulted handler",
+	"handled-leaf": "faulted_in_leaf leaf handler",
+	"onstack":      "faulted handler_info",
+	"info":         "faulted handler_info",
+	"thread":       "in_thread",
+	"wait":         "innermost",
+	"crash":        "innermost",
+	"leaf":         "innermost leaf",
+	"null":         "innermost",
+	"abort":        "innermost",
+}
+
+// expected returns the functions of the program frames, the innermost first, that a stack of it has.
+func expected(ways string) []string {
+	all := []string{"main"}
+	for _, way := range strings.Fields(ways) {
+		if way == "thread" {
+			all = nil
+		} else {
+			all = append(all, "go_on")
+		}
+		all = append(all, strings.Fields(calls[way])...)
+	}
+	slices.Reverse(all)
+	return all
+}
+
+// own returns the functions of the program frames among frames.
+func own(p *stackwalk.Process, frames []stackwalk.Frame, symbols names, program string) []string {
+	known := map[string]bool{"main": true, "go_on": true}
+	for _, list := range calls {
+		for _, f := range strings.Fields(list) {
+			known[f] = true
+		}
+	}
+	var all []string
+	for i := range frames {
+		f := &frames[i]
+		if f.Module < 0 || p.Modules[f.Module].Name != program {
+			continue
+		}
+		addr := f.Lookup()
+		if image := p.Modules[f.Module].Image; image == nil || image.Type == stdelf.ET_DYN {
+			addr -= p.Modules[f.Module].Base
+		}
+		if name := strings.TrimSuffix(symbols.at(addr), ".cold"); known[name] {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// compare holds the frames of all threads of a running process against gdb's. It returns how many frames gdb has, how many of
+// them, from the innermost on, are the same, and how many come where gdb has another or none.
+func compare(t *testing.T, pid int, p *stackwalk.Process, ours map[uint32][]stackwalk.Frame) (total, same, other int) {
+	t.Helper()
+	theirs := gdbFrames(t, "-p", strconv.Itoa(pid))
+	for tid, want := range theirs {
+		got := ours[tid]
+		// A crash that the dump is about has the registers of the code that the signal interrupted.
+		if i := slices.IndexFunc(want, func(f gdbFrame) bool { return len(got) > 0 && f.pc == got[0].PC && f.sp == got[0].SP }); i > 0 {
+			want = want[i:]
+		}
+		want, cut := believable(p, want)
+		n := 0
+		for n < len(want) && n < len(got) && want[n].pc == got[n].PC && want[n].sp == got[n].SP {
+			n++
+		}
+		total, same = total+len(want), same+n
+		if !cut || n < len(want) {
+			other += len(got) - n
+		}
+		if n < len(want) || n < len(got) && !cut {
+			t.Logf("thread %d: %d of %d frames of gdb, which has\n%v\nours\n%s", tid, n, len(want), lines(want), describe(p, got))
+		}
+	}
+	return total, same, other
+}
+
+// believable cuts off what gdb makes up where it knows no better: frames outside of all modules.
+func believable(p *stackwalk.Process, frames []gdbFrame) (kept []gdbFrame, cut bool) {
+	for i, f := range frames {
+		if !slices.ContainsFunc(p.Modules, func(m stackwalk.Module) bool { return f.pc-m.Base < m.Size }) {
+			return frames[:i], true
+		}
+	}
+	return frames, false
+}
+
+func lines(frames []gdbFrame) string {
+	var b strings.Builder
+	for _, f := range frames {
+		b.WriteString(f.String() + "\n")
+	}
+	return b.String()
+}
+
+// ways are what the program frames is led through.
+var ways = []string{
+	"plain alloca pointer wait",
+	"deep qsort deep wait",
+	"plain signal plain wait",
+	"fault alloca wait",
+	"info handled-leaf plain wait",
+	"plain onstack plain info wait",
+	"thread plain qsort onstack wait",
+}
+
+// TestPrograms walks C programs that were compiled in many ways, and compares with gdb where gdb has a way.
+func TestPrograms(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("the compilers are for amd64")
+	}
+	for _, build := range []struct {
+		name, compiler, flags string
+		gdb                   bool
+	}{
+		{"O0", "gcc", "-O0", true},
+		{"O2", "gcc", "-O2", true},
+		{"O2-frame-pointer", "gcc", "-O2 -fno-omit-frame-pointer", true},
+		{"static", "gcc", "-O2 -static", true},
+		{"static-pie", "gcc", "-O2 -static-pie", true},
+		{"stripped", "gcc", "-O2 -s", true},
+		{"debug-frame", "gcc", "-O2 -fno-asynchronous-unwind-tables -fno-unwind-tables -g", true},
+		{"no-tables", "gcc", "-O2 -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-omit-frame-pointer -g0", false},
+		{"musl", "musl-gcc", "-O2 -static", false},
+		{"386", "i686-linux-gnu-gcc", "-O2 -static", true},
+		{"386-O0", "i686-linux-gnu-gcc", "-O0 -static", true},
+	} {
+		t.Run(build.name, func(t *testing.T) {
+			program := victims.Compile(t, build.compiler, "frames.c", strings.Fields(build.flags)...)
+			for _, way := range ways {
+				t.Run(strings.ReplaceAll(way, " ", ","), func(t *testing.T) { testWay(t, program, way, build.gdb) })
+			}
+		})
+	}
+}
+
+// testWay starts a program, walks it, and compares it with what is known of it and with gdb.
+func testWay(t *testing.T, program, way string, gdb bool) {
+	v := victims.Start(t, program, strings.Fields(way)...)
+	settle(t, v.PID)
+	f := dump(t, v.PID, minidump.Options{})
+	p := process(t, f)
+	ours := walk(t, f, p)
+	if symbols := readNames(program); symbols != nil {
+		checkNames(t, p, ours, symbols, program, expected(way))
+	}
+	if gdb {
+		total, same, other := compare(t, v.PID, p, ours)
+		if same < total || other > 0 {
+			t.Errorf("%d of gdb's %d frames, %d others", same, total, other)
+		}
+	}
+}
+
+// checkNames checks that one of the threads has the functions want, except those that came after a crash that the dump
+// is about.
+func checkNames(t *testing.T, p *stackwalk.Process, ours map[uint32][]stackwalk.Frame, symbols names, program string, want []string) {
+	t.Helper()
+	var all []string
+	for _, frames := range ours {
+		got := own(p, frames, symbols, program)
+		n := len(want) - len(got)
+		if n >= 0 && slices.Equal(got, want[n:]) && len(got) > 3 && (n == 0 || strings.HasPrefix(want[n-1], "handler")) {
+			return
+		}
+		all = append(all, strings.Join(got, " "), describe(p, frames))
+	}
+	t.Errorf("no thread has the functions\n%s\nbut\n%s", strings.Join(want, " "), strings.Join(all, "\n"))
+}
