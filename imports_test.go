@@ -73,7 +73,10 @@ var layers = map[string]string{
 	"symbol/internal/breakpad": "",
 	"symbol/internal/xz":       "",
 
-	"cmd/minidump": above + " run crash server goroutines context/insn internal/newfile internal/dumpfile internal/unixsocket internal/deadline",
+	"internal/backtrace": "stackwalk symbol symbol/demangle symbol/internal/dwarf symbol/internal/breakpad symbol/internal/xz context/insn internal/sys internal/errtext" + leaves,
+
+	"cmd/minidump": above + " run crash server goroutines context/insn internal/newfile internal/dumpfile internal/unixsocket internal/deadline " +
+		"internal/backtrace stackwalk symbol symbol/demangle symbol/internal/dwarf symbol/internal/breakpad symbol/internal/xz",
 }
 
 const (

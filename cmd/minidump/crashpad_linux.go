@@ -37,6 +37,7 @@ func (f *crashpadFlags) serve() error {
 	if err != nil {
 		return err
 	}
+	defer s.named.Wait()
 	defer untilSignal(v)()
 	if f.traceParent != 0 {
 		return v.DumpCrashpad(os.Getppid(), f.traceParent, f.sanitization)

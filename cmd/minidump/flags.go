@@ -23,6 +23,8 @@ type writerFlags struct {
 	crashContext string
 	replaceLinks bool          // see openOutput
 	keep         dumpfile.Keep // of core, serve and run
+	crashed      bool          // the subcommand dumps what has crashed: core, serve, run
+	noBacktrace  bool          // of these
 	dog          *watchdog     // of dump
 	options      minidump.Options
 	platform     platformFlags // of dump
@@ -77,7 +79,7 @@ func (w *writerFlags) registerOutput(s *flagSet) {
 
 // registerKeep adds the flags that bound what the dumps in a folder take. count is how many are kept without a flag.
 func (w *writerFlags) registerKeep(s *flagSet, count int) {
-	w.keep.Count = count
+	w.keep.Count, w.crashed = count, true
 	by := "all"
 	if count != 0 {
 		by = strconv.Itoa(count)
@@ -89,6 +91,7 @@ func (w *writerFlags) registerKeep(s *flagSet, count int) {
 			}
 			return nil
 		})
+	s.addBool(0, "no-backtrace", "do not print the functions that the crashed thread was in, nor add them to the dump", &w.noBacktrace)
 	s.add("keep-free", "SIZE", "leave this much of the folder's file system free, as 500M or 2G: the oldest dumps are deleted for "+
 		"it, and if that does not do, no dump is made", sizeTo(&w.keep.Free))
 }

@@ -27,7 +27,7 @@ type listFlags struct{ json bool }
 func (f *listFlags) set() *flagSet {
 	s := &flagSet{command: "list", args: "[DIR...]",
 		about: "Lists the dumps in each folder DIR (default: this folder), whatever wrote them: files whose names end with .dmp. A line " +
-			"has the time of the dump, its size, its name, the process, and why it was dumped. The oldest is first."}
+			"has the time of the dump, its size, its name, the process, why it was dumped, and the signature of the crash if the dump has it. The oldest is first."}
 	s.addBool(0, "json", "print a JSON object a line; docs/list.schema.json describes it", &f.json)
 	return s
 }
@@ -83,7 +83,10 @@ type jsonListed struct {
 	Time    time.Time    `json:"time"`              // of the dump, or of the file if it can't be read
 	Process *processInfo `json:"process,omitempty"` // if it can be read
 	Reason  *reason      `json:"reason,omitempty"`
-	Error   string       `json:"error,omitempty"` // why it can't be read
+
+	Signature string `json:"signature,omitempty"` // what crashes of this kind have in common, if the dump has it
+
+	Error string `json:"error,omitempty"` // why it can't be read
 }
 
 func listJSON(to io.Writer, all []listed) error {
@@ -94,7 +97,7 @@ func listJSON(to io.Writer, all []listed) error {
 		if d.err != nil {
 			j.Error = d.err.Error()
 		} else {
-			j.Process, j.Reason = &d.info.Process, d.info.Reason
+			j.Process, j.Reason, j.Signature = &d.info.Process, d.info.Reason, d.info.Signature
 		}
 		if err := out.Encode(&j); err != nil {
 			return fmt.Errorf("write: %w", bare(err))

@@ -19,10 +19,13 @@ type dumpInfo struct {
 	Flags     hex          `json:"flags"`
 	Streams   []streamInfo `json:"streams"`
 
-	Process processInfo   `json:"process"`
-	System  *systemInfo   `json:"system,omitempty"`
-	Reason  *reason       `json:"reason,omitempty"`
-	Asked   *breakpadInfo `json:"breakpad,omitempty"`
+	Process processInfo `json:"process"`
+	System  *systemInfo `json:"system,omitempty"`
+	Reason  *reason     `json:"reason,omitempty"`
+
+	Signature string `json:"signature,omitempty"` // what crashes of this kind have in common
+
+	Asked *breakpadInfo `json:"breakpad,omitempty"`
 
 	Threads    []threadInfo     `json:"threads"`
 	Goroutines *goroutineList   `json:"goroutines,omitempty"` // of a Go program
@@ -164,6 +167,8 @@ type threadInfo struct {
 	LastError    *uint32   `json:"last_error,omitempty"` // Windows: from the TEB
 	ContextNote  string    `json:"context_note,omitempty"`
 	Registers    registers `json:"registers,omitempty"`
+
+	Frames []frameInfo `json:"frames,omitempty"` // innermost first
 
 	cpu *context.CPU
 }

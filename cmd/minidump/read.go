@@ -46,6 +46,9 @@ func readDump(f *stream.File, path string) *dumpInfo {
 	d.readHandles(f)
 	d.readAnnotations(f)
 	d.readGoroutines(f)
+	if l, err := f.Frames(); err == nil {
+		d.Signature = d.text(l.Signature)
+	}
 	d.readRest(f)
 	d.readMemoryCounters(f)
 	d.readWindows(f)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"minidump"
+	"minidump/internal/backtrace"
 )
 
 // write dumps what writer has, to path, and reports the result.
@@ -32,11 +33,12 @@ func (w *writerFlags) write(writer *minidump.Writer, path string) error {
 		if path == "-" {
 			to = os.Stderr
 		}
-		if err := reportJSON(to, path, &result, soft); err != nil {
+		if err := reportJSON(to, path, &result, soft, w.crashFrames(path)); err != nil {
 			return err
 		}
 	} else {
 		reportText(os.Stderr, path, &result, soft)
+		reportFrames(os.Stderr, w.crashFrames(path))
 	}
 	return w.incomplete(&result, soft)
 }
@@ -118,6 +120,9 @@ type jsonResult struct {
 	Ranges  int         `json:"memory_ranges"`
 	Memory  uint64      `json:"memory_bytes"`
 	Errors  []jsonError `json:"errors"`
+
+	Signature string      `json:"signature,omitempty"` // what crashes of this kind have in common
+	Frames    []frameInfo `json:"frames,omitempty"`    // of the thread that the dump is about
 }
 
 // jsonError is a soft error. Text has all of it in one line.
@@ -130,7 +135,7 @@ type jsonError struct {
 	Error   string `json:"error,omitempty"`
 }
 
-func reportJSON(to io.Writer, path string, r *minidump.Result, soft []minidump.SoftError) error {
+func reportJSON(to io.Writer, path string, r *minidump.Result, soft []minidump.SoftError, b *backtrace.Result) error {
 	j := jsonResult{File: path, Size: r.Size, PauseNS: r.Pause.Nanoseconds(), TotalNS: r.Total.Nanoseconds(),
 		Threads: r.Threads, Modules: r.Modules, Ranges: r.Ranges, Memory: r.Memory, Errors: []jsonError{}}
 	for i := range soft {
@@ -140,6 +145,10 @@ func reportJSON(to io.Writer, path string, r *minidump.Result, soft []minidump.S
 			entry.Error = e.Err.Error()
 		}
 		j.Errors = append(j.Errors, entry)
+	}
+	if b != nil {
+		j.Signature = b.Signature
+		j.Frames = framesOf(b, b.Of(b.Blamed), func(s string) string { return s })
 	}
 	encoder := json.NewEncoder(to)
 	encoder.SetEscapeHTML(false)

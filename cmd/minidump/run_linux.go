@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"minidump/internal/backtrace"
 	runner "minidump/run" // run is a function of the tests
 )
 
@@ -72,8 +73,12 @@ func (r *runFlags) report(d runner.Dump) {
 		defer fmt.Fprintf(os.Stderr, "minidump: old dumps not deleted: %s\n", oneLine(strings.TrimPrefix(d.PruneErr.Error(), "minidump: ")))
 	}
 	incomplete := r.incomplete(&d.Result, d.Soft)
+	var frames *backtrace.Result
+	if d.Err == nil {
+		frames = r.backtrace(d.Path)
+	}
 	if d.Err == nil && r.json {
-		_ = reportJSON(os.Stderr, d.Path, &d.Result, d.Soft)
+		_ = reportJSON(os.Stderr, d.Path, &d.Result, d.Soft, frames)
 		if incomplete != nil {
 			fmt.Fprintf(os.Stderr, "minidump: %s: %v\n", printable(d.Path), incomplete)
 		}
@@ -92,6 +97,7 @@ func (r *runFlags) report(d runner.Dump) {
 		line += "; " + incomplete.Error()
 	}
 	fmt.Fprintln(os.Stderr, line)
+	reportFrames(os.Stderr, frames)
 }
 
 func warnUnwatched(err error) {

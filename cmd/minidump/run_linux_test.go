@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -54,10 +55,29 @@ func TestRunReports(t *testing.T) {
 	o.want(t, 139, "SIGSEGV (SEGV_MAPERR) at 0x8: wrote ")
 	names := files(t, dir)
 	if len(names) != 1 || !regexp.MustCompile(`^crasher\.\d+\.\d{8}T\d{6}\.\d{3}Z\.dmp$`).MatchString(names[0]) ||
-		strings.Count(o.err, "\n") != 1 || !strings.Contains(o.err, filepath.Join(dir, names[0])) {
+		!strings.Contains(o.err, filepath.Join(dir, names[0])) {
 		t.Errorf("files %q, messages %q", names, o.err)
 	}
+	lines := strings.Split(strings.TrimSpace(o.err), "\n")
+	frames := []string{"crasher!level3 at crasher.c:", "crasher!level2 at crasher.c:", "crasher!level1 at crasher.c:", "crasher!main at crasher.c:"}
+	for i, want := range frames {
+		if len(lines) < 6 || !strings.HasPrefix(lines[i+1], fmt.Sprintf("  #%d ", i)) || !strings.Contains(lines[i+1], want) {
+			t.Fatalf("frame %d is not %s in %q", i, want, lines)
+		}
+	}
+	if lines[len(lines)-1] != "  signature: level3" {
+		t.Errorf("last line %q", lines[len(lines)-1])
+	}
 	d := shown(t, filepath.Join(dir, names[0]))
+	if i := slices.IndexFunc(d.Threads, func(t threadInfo) bool { return len(t.Frames) > 3 && t.Frames[3].Function == "main" }); i != 0 || d.Signature != "level3" {
+		t.Errorf("signature %q, frames %+v", d.Signature, d.Threads)
+	}
+	t.Run("no backtrace", func(t *testing.T) {
+		o := run(t, t.TempDir(), "run", "--no-backtrace", "--", program, "null")
+		if o.want(t, 139, "wrote "); strings.Count(o.err, "\n") != 1 {
+			t.Errorf("%q", o.err)
+		}
+	})
 	if d.Reason == nil || d.Reason.Name != "SIGSEGV" {
 		t.Errorf("%+v", d.Reason)
 	}

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"minidump"
 	"minidump/internal/unixsocket"
 	"minidump/server"
 )
@@ -17,7 +18,8 @@ import (
 // clientService reports what a server for crash clients does.
 type clientService struct {
 	*writerFlags
-	mu sync.Mutex // for messages
+	mu    sync.Mutex     // for messages
+	named sync.WaitGroup // of reports
 }
 
 func (s *clientService) options() server.Options {
@@ -34,13 +36,20 @@ func (s *clientService) dumped(d server.Dump) {
 	if err := s.incomplete(&d.Result, soft); err != nil {
 		s.failed(d.Peer, err)
 	}
+	s.named.Go(func() { s.report(&d, soft) }) // the client need not wait for the names
+}
+
+// report prints what was written.
+func (s *clientService) report(d *server.Dump, soft []minidump.SoftError) {
+	frames := s.backtrace(d.Path)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.json {
-		_ = reportJSON(os.Stdout, d.Path, &d.Result, soft) // nobody may read it any more
+		_ = reportJSON(os.Stdout, d.Path, &d.Result, soft, frames) // nobody may read it any more
 		return
 	}
 	reportText(os.Stderr, d.Path, &d.Result, soft)
+	reportFrames(os.Stderr, frames)
 }
 
 func (s *clientService) failed(p server.Peer, err error) {
@@ -79,19 +88,20 @@ func untilSignal(v *server.Server) (finished func()) {
 }
 
 // newService makes the server for crash clients.
-func (f *serveFlags) newService() (*server.Server, error) {
+func (f *serveFlags) newService() (*server.Server, *clientService, error) {
 	s := &clientService{writerFlags: &f.writerFlags}
 	o := s.options()
 	o.Keep, o.KeepFree = f.keep.Count, f.keep.Free
 	if f.clients.anyUser {
 		o.Allow = func(server.Peer) bool { return true }
 	}
-	return server.New(o)
+	v, err := server.New(o)
+	return v, s, err
 }
 
 // serveClients serves minidumper's and Breakpad's clients that connect to path.
 func (f *serveFlags) serveClients(path string) error {
-	v, err := f.newService()
+	v, s, err := f.newService()
 	if err != nil {
 		return err
 	}
@@ -99,6 +109,7 @@ func (f *serveFlags) serveClients(path string) error {
 	if err != nil {
 		return err
 	}
+	defer s.named.Wait()
 	defer untilSignal(v)()
 	fmt.Fprintf(os.Stderr, "listening at %s\n", printable(path))
 	return v.Serve(listener)
@@ -128,10 +139,11 @@ func (f *serveFlags) clientListener(path string) (*server.Listener, error) {
 
 // serveBreakpad serves Breakpad's clients on the inherited end of a socket pair.
 func (f *serveFlags) serveBreakpad(fd int) error {
-	v, err := f.newService()
+	v, s, err := f.newService()
 	if err != nil {
 		return err
 	}
+	defer s.named.Wait()
 	defer untilSignal(v)()
 	return v.ServeBreakpad(os.NewFile(uintptr(fd), fmt.Sprintf("descriptor %d", fd)))
 }

@@ -211,14 +211,21 @@ func (s *coredumpServer) save(writer *minidump.Writer, pid int) error {
 	}
 	soft := result.SoftErrors()
 	pruned := s.keep.Prune(folder, file)
+	s.running.Go(func() { s.report(path, &result, soft) }) // the process need not wait for the names
+	return errors.Join(s.incomplete(&result, soft), pruned)
+}
+
+// report prints what was written.
+func (s *coredumpServer) report(path string, r *minidump.Result, soft []minidump.SoftError) {
+	frames := s.backtrace(path)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.json {
-		err = reportJSON(os.Stdout, path, &result, soft)
-	} else {
-		reportText(os.Stderr, path, &result, soft)
+		_ = reportJSON(os.Stdout, path, r, soft, frames) // nobody may read it any more
+		return
 	}
-	return errors.Join(err, s.incomplete(&result, soft), pruned)
+	reportText(os.Stderr, path, r, soft)
+	reportFrames(os.Stderr, frames)
 }
 
 // client is a connection that may not be silent for long.

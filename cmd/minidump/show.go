@@ -10,7 +10,9 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
+	"minidump/internal/backtrace"
 	"minidump/stream"
 )
 
@@ -28,13 +30,17 @@ type showFlags struct {
 	json   bool
 	brief  bool
 	stream string // "" if not given
+	html   string // likewise
+
+	frames      backtrace.Options
+	noBacktrace bool
 }
 
 func showFlagSet() (*flagSet, *showFlags) {
 	s := &flagSet{command: "show", args: "FILE",
 		about: "Prints what the minidump FILE holds, whichever program wrote it. FILE may be - for standard input, and may be " +
 			"compressed with gzip."}
-	f := new(showFlags)
+	f := &showFlags{frames: backtrace.Options{All: true, Limit: showLimit}}
 	s.addBool('v', "verbose", "list everything: streams, memory, mappings, handles, whole paths", &f.text.all)
 	s.addBool('b', "brief", "print one line: the process, why it was dumped, and where it was", &f.brief)
 	s.addBool(0, "memory", "list the memory ranges", &f.text.memory)
@@ -47,7 +53,31 @@ func showFlagSet() (*flagSet, *showFlags) {
 		return nil
 	})
 	s.choices("all")
+	s.add("threads", "WHICH", "whose stacks to print: all (default), or crashed, of the thread that the dump is about", func(v string) error {
+		switch v {
+		case "all", "crashed":
+			f.frames.All = v == "all"
+			return nil
+		}
+		return fmt.Errorf("%q is none of all, crashed", v)
+	})
+	s.choices("all", "crashed")
+	s.add("symbols", "DIR", "look for names there too: files of programs and their debug files, .build-id folders, and Breakpad's "+
+		"NAME/ID/NAME.sym; may be repeated", func(v string) error {
+		f.frames.Sources.Dirs = append(f.frames.Sources.Dirs, v)
+		return nil
+	})
+	s.add("sysroot", "DIR", "look for the files of the process below this folder (default /); a file counts only if its build id is "+
+		"that of the module", func(v string) error {
+		f.frames.Sources.Sysroot = v
+		return nil
+	})
+	s.addBool(0, "no-backtrace", "do not look for the functions that the threads were in", &f.noBacktrace)
 	s.addBool(0, "json", "print all records as one JSON object; docs/show.schema.json describes it", &f.json)
+	s.add("html", "PAGE", "write a page for a browser, in one file; - is standard output", func(v string) error {
+		f.html = v
+		return nil
+	})
 	s.add("stream", "NAME", "print one stream as it is, or as a hex dump if it is no text; NAME is as in the list of "+
 		"streams that -v prints, or the stream's number", func(v string) error {
 		f.stream = v
@@ -68,6 +98,8 @@ func runShow(args []string) error {
 		return s.wrong("one FILE is expected, not also %q", rest[1])
 	case flags.stream != "" && flags.json:
 		return s.wrong("--stream and --json exclude each other")
+	case flags.html != "" && (flags.json || flags.stream != "" || flags.brief):
+		return s.wrong("--html excludes --json, --stream and --brief")
 	case flags.brief && (flags.json || flags.stream != "" || flags.text.all || flags.text.memory):
 		return s.wrong("--brief excludes all other flags")
 	}
@@ -76,6 +108,9 @@ func runShow(args []string) error {
 		return err
 	}
 	defer f.Close()
+	if flags.html != "" && flags.html != "-" {
+		return flags.writeHTML(f, rest[0])
+	}
 	out := bufio.NewWriter(os.Stdout)
 	err = flags.print(out, f, rest[0])
 	if e := out.Flush(); err == nil && e != nil {
@@ -89,18 +124,46 @@ func (flags *showFlags) print(out io.Writer, f *stream.File, path string) error 
 	switch {
 	case flags.stream != "":
 		return printStream(out, f, flags.stream, isTerminal(os.Stdout))
+	case flags.html != "":
+		return printHTML(out, flags.read(f, path))
 	case flags.json:
 		encoder := json.NewEncoder(out)
 		encoder.SetEscapeHTML(false)
 		encoder.SetIndent("", "  ")
-		return encoder.Encode(readDump(f, path))
+		return encoder.Encode(flags.read(f, path))
 	case flags.brief:
 		fmt.Fprintln(out, readDump(f, path).brief())
 	default:
 		flags.text.memory = flags.text.memory || flags.text.all
-		printText(out, readDump(f, path), flags.text)
+		printText(out, flags.read(f, path), flags.text)
 	}
 	return nil
+}
+
+// writeHTML writes the page into a file, which replaces one of that name when it is whole.
+func (flags *showFlags) writeHTML(f *stream.File, path string) error {
+	out, err := openOutput(flags.html, false)
+	if err != nil {
+		return err
+	}
+	buffer := bufio.NewWriter(out)
+	err = printHTML(buffer, flags.read(f, path))
+	if e := buffer.Flush(); err == nil {
+		err = e
+	}
+	return out.close(err)
+}
+
+// showLimit is how long show looks for names.
+const showLimit = 10 * time.Second
+
+// read reads the dump with its frames.
+func (flags *showFlags) read(f *stream.File, path string) *dumpInfo {
+	d := readDump(f, path)
+	if !flags.noBacktrace {
+		d.readFrames(f, flags.frames)
+	}
+	return d
 }
 
 // texts are the streams that are plain text in UTF-8 or something near it.

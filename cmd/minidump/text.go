@@ -38,6 +38,7 @@ func printText(w io.Writer, d *dumpInfo, o textOptions) {
 	p.summary()
 	p.registers()
 	p.threads()
+	p.stacks()
 	p.goroutines()
 	p.modules()
 	p.memoryRanges()
@@ -96,6 +97,9 @@ func (d *dumpInfo) brief() string {
 	if d.Reason != nil {
 		text += ": " + d.Reason.text()
 	}
+	if d.Signature != "" {
+		text += " in " + d.Signature
+	}
 	if thread := d.blamedText(); thread != "" {
 		text += ", thread " + thread
 	}
@@ -153,18 +157,8 @@ func (p *page) system() {
 		p.entry("System", "not known: the dump does not say")
 		return
 	}
-	text := s.OS + " " + s.Version
-	switch {
-	case strings.HasPrefix(s.Build, s.OS+" "): // Linux has the whole of uname there
-		text = s.Build
-	case s.Build != "":
-		text += " (" + s.Build + ")"
-	}
-	if s.Distribution != "" {
-		text = s.Distribution + ", " + text
-	}
-	p.entry("System", printable(text))
-	text = s.CPU
+	p.entry("System", printable(s.text()))
+	text := s.CPU
 	if s.CPUName != "" {
 		text += ", " + s.CPUName
 	} else if s.CPUVendor != "" {
@@ -179,12 +173,30 @@ func (p *page) system() {
 	p.entry("CPU", printable(text))
 }
 
+// text is the system with its distribution and build.
+func (s *systemInfo) text() string {
+	text := s.OS + " " + s.Version
+	switch {
+	case strings.HasPrefix(s.Build, s.OS+" "): // Linux has the whole of uname there
+		text = s.Build
+	case s.Build != "":
+		text += " (" + s.Build + ")"
+	}
+	if s.Distribution != "" {
+		text = s.Distribution + ", " + text
+	}
+	return text
+}
+
 func (p *page) reason() {
 	d := p.d
 	if d.Reason == nil {
 		p.entry("Reason", "not known: the dump has no exception")
 	} else {
 		p.entry("Reason", printable(d.Reason.text()))
+	}
+	if d.Signature != "" {
+		p.entry("Signature", printable(d.Signature))
 	}
 	id, ok := d.blamed()
 	if !ok {

@@ -68,7 +68,7 @@ func (l *Source) Init(pid int) (buf []byte, err error) {
 	task, kr := mach.TaskForPID(pid)
 	if kr != mach.KERN_SUCCESS {
 		kind := snapshot.ErrPermission
-		if syscall.Kill(pid, 0) == syscall.ESRCH {
+		if pid <= 0 || syscall.Kill(pid, 0) == syscall.ESRCH { // 0 and less are groups of processes
 			kind = snapshot.ErrNoProcess
 		}
 		return nil, errtext.Wrap(snapshot.AlsoError(kind, kr), "minidump: task_for_pid of pid ", pid)

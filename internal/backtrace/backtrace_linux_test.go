@@ -1,0 +1,182 @@
+package backtrace
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"minidump"
+	"minidump/internal/victims"
+	"minidump/stream"
+	"minidump/symbol"
+)
+
+// dumped returns a dump of a victim with threads deep in a recursion.
+func dumped(t testing.TB) []byte {
+	t.Helper()
+	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "4")
+	w, err := minidump.NewWriter(v.PID, minidump.Options{StopTimeout: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	var b bytes.Buffer
+	if _, err := w.Dump(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func opened(t testing.TB, b []byte) *stream.File {
+	t.Helper()
+	f, err := stream.Open(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// functions are the names of the frames, from the outermost one that has one.
+func functions(t *stream.ThreadFrames) string {
+	var names []string
+	for i := range t.Frames {
+		names = append(names, t.Frames[i].Function)
+	}
+	return strings.Join(names, " ")
+}
+
+func TestFind(t *testing.T) {
+	victims.SkipEmulated(t, "the files of its victims are not there in the form that the dump names")
+	f := opened(t, dumped(t))
+	r, err := Find(f, Options{})
+	if err != nil || len(r.Threads) != 1 || r.Threads[0].ThreadID != r.Blamed || r.Signature != "" {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if got := functions(&r.Threads[0]); !strings.Contains(got, "main") {
+		t.Errorf("frames %s", got)
+	}
+	all, err := Find(f, Options{All: true})
+	if err != nil || len(all.Threads) != 4 {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	for i := range all.Threads {
+		if got := functions(&all.Threads[i]); all.Threads[i].ThreadID != all.Blamed && strings.Count(got, "deep") < 10 {
+			t.Errorf("thread %d: %s", all.Threads[i].ThreadID, got)
+		}
+	}
+	few, err := Find(f, Options{All: true, MaxFrames: 3})
+	if err != nil || len(few.Threads[1].Frames) < 3 || len(few.Threads[1].Frames) > 12 || !few.Threads[1].Cut {
+		t.Errorf("%+v, %v", few.Threads[1], err)
+	}
+	none, err := Find(f, Options{Sources: symbol.Sources{Sysroot: t.TempDir()}})
+	if err != nil || len(none.Threads[0].Frames) == 0 || strings.Contains(functions(&none.Threads[0]), "main") {
+		t.Errorf("names from nowhere: %+v, %v", none.Threads, err)
+	}
+}
+
+// TestLimit has no time at all: the result comes at once, with what is there.
+func TestLimit(t *testing.T) {
+	f := opened(t, dumped(t))
+	started := time.Now()
+	r, err := Find(f, Options{All: true, Limit: time.Nanosecond})
+	if err != nil || len(r.Modules) == 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if d := time.Since(started); d > 5*time.Second {
+		t.Errorf("it took %v", d)
+	}
+}
+
+// TestAdd holds that the frames are in the dump afterwards, and stay what they are when the files of the program are gone.
+func TestAdd(t *testing.T) {
+	victims.SkipEmulated(t, "the files of its victims are not there in the form that the dump names")
+	path := filepath.Join(t.TempDir(), "x.dmp")
+	if err := os.WriteFile(path, dumped(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first, err := Add(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := fileSize(t, path)
+	again, err := Add(path, Options{Sources: symbol.Sources{Sysroot: t.TempDir()}})
+	if err != nil || functions(&again.Threads[0]) != functions(&first.Threads[0]) || !strings.Contains(functions(&again.Threads[0]), "main") {
+		t.Errorf("%+v, %v; at first %+v", again, err, first)
+	}
+	if n := fileSize(t, path); n != size {
+		t.Errorf("the file has grown from %d to %d bytes", size, n)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if problems := stream.Problems(opened(t, b)); len(problems) > 0 {
+		t.Error(problems)
+	}
+	if _, err := Add(filepath.Join(t.TempDir(), "none"), Options{}); !os.IsNotExist(err) {
+		t.Error(err)
+	}
+}
+
+func fileSize(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
+
+// TestServed holds which files are not opened: those on devices that are not among the mounts, or are a server's.
+func TestServed(t *testing.T) {
+	b := dumped(t)
+	f := opened(t, b)
+	maps, err := f.Stream(stream.LinuxMaps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if avoid := served(f); avoid("/no/such/file") || avoid(os.Args[0]) {
+		t.Error("a file is avoided that is not mapped")
+	}
+	// Each device becomes one that there is not.
+	lines := strings.Split(string(maps), "\n")
+	for i, l := range lines {
+		if fields := strings.Fields(l); len(fields) == 6 && strings.HasPrefix(fields[5], "/") {
+			lines[i] = strings.Replace(l, " "+fields[3]+" ", " "+strings.Repeat("f", len(fields[3])-3)+":ff ", 1)
+		}
+	}
+	changed := bytes.Replace(b, maps, []byte(strings.Join(lines, "\n")), 1)
+	g := opened(t, changed)
+	modules, err := g.Modules()
+	if err != nil || !served(g)(modules[0].Name) {
+		t.Errorf("%v: %s is not avoided", err, modules[0].Name)
+	}
+	r, err := Find(g, Options{})
+	if err != nil || reflect.DeepEqual(r.Threads[0].Frames[0].Function, "main") {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// FuzzFind looks for the frames of dumps that are broken.
+func FuzzFind(f *testing.F) {
+	b := dumped(f)
+	f.Add(b, uint32(0), byte(0))
+	nowhere := f.TempDir()
+	f.Fuzz(func(t *testing.T, b []byte, at uint32, with byte) {
+		if len(b) > 0 {
+			b = bytes.Clone(b)
+			b[int(at)%len(b)] ^= with
+		}
+		d, err := stream.Open(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			return
+		}
+		if r, err := Find(d, Options{All: true, Limit: 100 * time.Millisecond, Sources: symbol.Sources{Sysroot: nowhere}}); err == nil {
+			stream.AppendFrameList(nil, d.Order, &r.FrameList)
+		}
+	})
+}
