@@ -41,8 +41,8 @@ var notForGuests = below("cmd", "packaging", "internal/bench", "internal/gate", 
 
 // portable are packages that read and write formats and files: the processor makes no difference to them, except for its
 // byte order and the size of its words, and 32-bit code is tested on this machine.
-var portable = below("context", "elf", "mach", "macho", "pe", "stream", "internal/corefile", "internal/darwin",
-	"internal/encode", "internal/snapshot", "internal/windows", "internal/dumpfile", "internal/newfile", "internal/sys/hang",
+var portable = below("context", "elf", "mach", "macho", "pe", "stackwalk", "stream", "symbol", "internal/corefile", "internal/darwin",
+	"internal/backtrace", "internal/encode", "internal/snapshot", "internal/windows", "internal/dumpfile", "internal/newfile", "internal/sys/hang",
 	"internal/victims", "server")
 
 func setUpMachines(j *job) error {
