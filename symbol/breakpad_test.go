@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"sync"
 	"testing"
 )
 
@@ -99,5 +100,31 @@ func TestBreakpadRaw(t *testing.T) {
 	defer table.Close()
 	if got := table.Lookup(0x1060); len(got) != 1 || got[0].Function != "second" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestConcurrent looks up from several goroutines, while the table is closed.
+func TestConcurrent(t *testing.T) {
+	const id = "5A9832E5287241C1838ED98914E9B7FF1"
+	s := Sources{Dirs: []string{putSym(t, symFile, "app.sym")}}
+	table, err := s.Load(Module{Path: "/nowhere/app", DebugID: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for rva := uint64(0x1000); rva < 0x1200; rva++ {
+				table.Lookup(rva)
+				table.Notes()
+			}
+		})
+	}
+	if err := table.Close(); err != nil {
+		t.Error(err)
+	}
+	wg.Wait()
+	if got := table.Lookup(0x1000); got != nil {
+		t.Errorf("a closed table has %+v", got)
 	}
 }

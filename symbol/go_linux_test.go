@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +77,9 @@ func TestGo(t *testing.T) {
 		{"cgo-stripped", []string{"CGO_ENABLED=1"}, []string{"-ldflags=-linkmode=external -s -w"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if a := runtime.GOARCH; a != "amd64" && a != "arm64" && (c.env != nil || strings.HasPrefix(c.name, "pie")) {
+				t.Skipf("it needs a C compiler for %s", a)
+			}
 			if c.name == "pie" {
 				victims.SkipCross(t, "linux", "other") // it compiles the standard library again
 			}

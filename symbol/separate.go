@@ -42,8 +42,8 @@ func (l *loader) tryLink(open opener, name string, crc uint32) {
 		return
 	}
 	e, err := openELF(f)
-	if err == nil && !e.image && e.noted == l.elf.noted && (!e.noted || slices.Equal(e.id, l.elf.id)) && crcOf(f) == crc &&
-		l.keepELF(e) {
+	if err == nil && !e.image && e.noted == l.elf.noted && (!e.noted || slices.Equal(e.id, l.elf.id)) &&
+		hasCRC(f, crc) && l.keepELF(e) {
 		l.t.files = append(l.t.files, f)
 		return
 	}
@@ -107,15 +107,15 @@ func (l *loader) resolved(name string) string {
 	return name
 }
 
-// crcOf returns the CRC32 of the contents of a file, 0 if it is too large.
-func crcOf(f *os.File) uint32 {
+// hasCRC reports whether the contents of a file have that CRC32. That of a file that is too large is not computed.
+func hasCRC(f *os.File, crc uint32) bool {
 	info, err := f.Stat()
 	if err != nil || info.Size() > maxFile {
-		return 0
+		return false
 	}
 	h := crc32.NewIEEE()
-	io.CopyBuffer(h, io.NewSectionReader(f, 0, info.Size()), make([]byte, 256<<10))
-	return h.Sum32()
+	_, err = io.CopyBuffer(h, io.NewSectionReader(f, 0, info.Size()), make([]byte, 256<<10))
+	return err == nil && h.Sum32() == crc
 }
 
 // findDSYM looks for the debug file of a Mach-O image, as dsymutil makes it: NAME.dSYM beside the image or beside the bundle that it is

@@ -324,7 +324,7 @@ func (p *parser) local(own bool) (n *node, quals string) {
 	return &node{kind: kindLocal, a: in, b: name}, quals
 }
 
-// discriminator: <discriminator>, which tells local names apart and is not printed.
+// discriminator: <discriminator>, which distinguishes local names and is not printed.
 func (p *parser) discriminator() {
 	if p.eat("__") {
 		p.number()

@@ -104,19 +104,19 @@ func legacyEscape(name string) string {
 func punycode(ascii, code string) string {
 	const base, tMin, tMax, skew, damp = 36, 1, 26, 38, 700
 	out := []rune(ascii)
-	n, i, bias := rune(128), 0, 72
+	n, i, bias := rune(128), int64(0), int64(72)
 	for first := true; code != ""; first = false {
-		old, w := i, 1
-		for k := base; ; k += base {
+		old, w := i, int64(1)
+		for k := int64(base); ; k += base {
 			if code == "" {
 				fail()
 			}
-			digit := 0
+			digit := int64(0)
 			switch c := code[0]; {
 			case isLower(c):
-				digit = int(c - 'a')
+				digit = int64(c - 'a')
 			case isDigit(c):
-				digit = int(c-'0') + 26
+				digit = int64(c-'0') + 26
 			default:
 				fail()
 			}
@@ -130,13 +130,13 @@ func punycode(ascii, code string) string {
 				fail()
 			}
 		}
-		count := len(out) + 1
+		count := int64(len(out)) + 1
 		delta := (i - old) / 2
 		if first {
 			delta = (i - old) / damp
 		}
 		delta += delta / count
-		k := 0
+		k := int64(0)
 		for ; delta > (base-tMin)*tMax/2; k += base {
 			delta /= base - tMin
 		}

@@ -81,7 +81,7 @@ func (p *v0) optional(letter string) uint64 {
 	return 0
 }
 
-// identifier reads a name and what tells it apart from others of that name.
+// identifier reads a name and the number that distinguishes it from others of that name.
 func (p *v0) identifier() (name string, disambiguator uint64) {
 	disambiguator = p.optional("s")
 	coded := p.eat("u")

@@ -64,7 +64,7 @@ func (d *Data) line(u *unit, addr uint64) (file string, line int) {
 		})
 		if j > 0 {
 			r := rows[j-1]
-			return d.fileName(u, uint64(r.file)), int(r.line)
+			return d.fileName(u, uint64(r.file)), int(min(r.line, 1<<31-1))
 		}
 	}
 	return "", 0

@@ -192,10 +192,10 @@ func (z *lzma) decode(in, out []byte, start, size int) ([]byte, bool) {
 			continue
 		}
 		length, ok := z.match(pos)
-		back := int(z.rep[0]) + 1
-		if !ok || back > len(out)-start || length > end-len(out) {
+		if !ok || uint64(z.rep[0]) >= uint64(len(out)-start) || length > end-len(out) {
 			return out, false
 		}
+		back := int(z.rep[0]) + 1
 		for range length {
 			out = append(out, out[len(out)-back])
 		}
@@ -212,8 +212,8 @@ func (z *lzma) oneLiteral(out []byte, start int) byte {
 	context := (len(out)-start)&(1<<z.lp-1)<<z.lc | int(last>>(8-z.lc))
 	p := z.literal[0x300*context:][:0x300]
 	m := uint32(1)
-	if back := int(z.rep[0]) + 1; z.state >= 7 && back <= len(out)-start {
-		matched := uint32(out[len(out)-back])
+	if z.state >= 7 && uint64(z.rep[0]) < uint64(len(out)-start) {
+		matched := uint32(out[len(out)-1-int(z.rep[0])])
 		for m < 0x100 {
 			b := matched >> 7 & 1
 			matched <<= 1
