@@ -148,7 +148,7 @@ func cString(b []byte) string {
 }
 
 // readWhole reads a section into memory, decompressed, if it is within the budget.
-func readWhole(s *stdelf.Section, left *budget) ([]byte, error) {
+func readWhole(s *stdelf.Section, left *Budget) ([]byte, error) {
 	if s.Type == stdelf.SHT_NOBITS {
 		return nil, fmt.Errorf("section %s has no contents", s.Name)
 	}

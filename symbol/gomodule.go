@@ -18,7 +18,7 @@ const (
 // goText returns the address of runtime.text of a program that the C linker made and that has no symbols, 0 if it can't be found.
 // The linker's moduledata has it, which is found as it starts with the address of the table. In a position-independent program
 // the words are in relocations.
-func (e *elfFile) goText(table *stdelf.Section, left *budget) uint64 {
+func (e *elfFile) goText(table *stdelf.Section, left *Budget) uint64 {
 	if e.Class != stdelf.ELFCLASS64 {
 		return 0
 	}
@@ -48,7 +48,7 @@ func (e *elfFile) goText(table *stdelf.Section, left *budget) uint64 {
 }
 
 // relocatedGoText is goText by the relocations with addends (Elf64_Rela).
-func (e *elfFile) relocatedGoText(table uint64, left *budget, valid func(func(int) uint64) bool) uint64 {
+func (e *elfFile) relocatedGoText(table uint64, left *Budget, valid func(func(int) uint64) bool) uint64 {
 	s := e.section(".rela.dyn")
 	if s == nil {
 		return 0

@@ -100,7 +100,7 @@ func (g *goTable) headerText() uint64 {
 }
 
 // goTable returns the table of an ELF file, nil if it has none.
-func (e *elfFile) goTable(symbols *symtab, left *budget) *goTable {
+func (e *elfFile) goTable(symbols *symtab, left *Budget) *goTable {
 	var s *stdelf.Section
 	for _, name := range []string{".gopclntab", ".data.rel.ro.gopclntab"} {
 		if s == nil {

@@ -39,7 +39,7 @@ type machFile struct {
 	off  uint64 // of the image in the file
 	r    *macho.Reader
 	base uint64 // address of __TEXT at link time
-	left *budget
+	left *Budget
 }
 
 // part is a file from an offset on.
@@ -70,7 +70,7 @@ func (l *loader) takeMachO(f *os.File, anyID bool) (taken bool, err error) {
 		}
 	}
 	for _, off := range offsets {
-		m := &machFile{f: f, off: off, r: macho.NewReader(make([]byte, 64<<10)), left: &l.t.budget}
+		m := &machFile{f: f, off: off, r: macho.NewReader(make([]byte, 64<<10)), left: l.t.budget}
 		if !m.r.OpenFile(part{fileSource{f}, off}, 0) {
 			continue
 		}

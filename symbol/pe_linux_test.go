@@ -64,7 +64,7 @@ func TestPE(t *testing.T) {
 func peModule(t *testing.T, path string) Module {
 	t.Helper()
 	var l loader
-	l.t = &Table{budget: budget{MaxLoad}}
+	l.t = &Table{budget: NewBudget(MaxLoad)}
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)

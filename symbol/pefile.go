@@ -15,13 +15,13 @@ import (
 type peFile struct {
 	f    *os.File
 	r    *pe.Reader
-	left *budget
+	left *Budget
 }
 
 // takePE takes a PE image, or a file that has the debug information of one (objcopy --only-keep-debug).
 func (l *loader) takePE(f *os.File, anyID bool) (taken bool, err error) {
 	defer recovered(&err, "read "+f.Name())
-	p := &peFile{f, pe.NewReader(nil), &l.t.budget}
+	p := &peFile{f, pe.NewReader(nil), l.t.budget}
 	if !p.r.Open(fileSource{f}, pe.File) {
 		return false, fmt.Errorf("read %s: not a PE file", f.Name())
 	}

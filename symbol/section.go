@@ -14,7 +14,7 @@ import (
 type lazySection struct {
 	size uint64 // decompressed, as the file states it
 	open func() (io.Reader, error)
-	left *budget
+	left *Budget
 	b    []byte
 	done bool
 }
@@ -36,7 +36,7 @@ func (s *lazySection) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // dwarfSection returns a section of debug information of an ELF file, nil if it has none. name has no prefix.
-func (e *elfFile) dwarfSection(name string, left *budget) dwarf.Section {
+func (e *elfFile) dwarfSection(name string, left *Budget) dwarf.Section {
 	if s := e.section(".debug_" + name); s != nil {
 		if s.Flags&stdelf.SHF_COMPRESSED == 0 && s.ReaderAt != nil {
 			return io.NewSectionReader(s.ReaderAt, 0, int64(min(s.Size, 1<<62)))
@@ -51,7 +51,7 @@ func (e *elfFile) dwarfSection(name string, left *budget) dwarf.Section {
 
 // oldCompressed returns a section that is compressed in GNU's old way: "ZLIB", the size in 8 bytes, big-endian, and a zlib
 // stream.
-func oldCompressed(r io.ReaderAt, size uint64, left *budget) dwarf.Section {
+func oldCompressed(r io.ReaderAt, size uint64, left *Budget) dwarf.Section {
 	head := make([]byte, 12)
 	if n, _ := r.ReadAt(head, 0); n < len(head) || string(head[:4]) != "ZLIB" {
 		return nil

@@ -80,7 +80,7 @@ func (l *loader) supplement(e *elfFile) *dwarf.Data {
 			continue
 		}
 		if alt, err := openELF(f); err == nil && slices.Equal(alt.id, id) {
-			if sections, ok := dwarfSections(func(name string) dwarf.Section { return alt.dwarfSection(name, &l.t.budget) }); ok {
+			if sections, ok := dwarfSections(func(name string) dwarf.Section { return alt.dwarfSection(name, l.t.budget) }); ok {
 				l.t.files = append(l.t.files, f)
 				return dwarf.New(sections, alt.ByteOrder)
 			}

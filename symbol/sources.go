@@ -25,6 +25,16 @@ type Sources struct {
 	// Dirs are more folders, without Sysroot: with files such as .build-id/ab/cdef.debug, with plain files, and as a symbol
 	// server of Breakpad has them, NAME/DEBUGID/NAME.sym.
 	Dirs []string
+
+	// Budget is how much memory the Tables of these Sources may take together; nil: MaxLoad bytes each.
+	Budget *Budget
+}
+
+func (s *Sources) budget() *Budget {
+	if s.Budget != nil {
+		return s.Budget
+	}
+	return NewBudget(MaxLoad)
 }
 
 // debugDir is where distributions install debug information.
@@ -53,7 +63,7 @@ func (s *Sources) Load(m Module) (t *Table, err error) {
 		return nil, fmt.Errorf("symbol: open %s: %w", s.Sysroot, err)
 	}
 	defer root.close()
-	l := &loader{s: s, m: m, id: identityOf(&m), root: root, t: &Table{size: m.Size, budget: budget{MaxLoad}}}
+	l := &loader{s: s, m: m, id: identityOf(&m), root: root, t: &Table{size: m.Size, budget: s.budget()}}
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("symbol: load %s: %v", clean(m.Path), r)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // Module identifies an image that was loaded, as the module list of a minidump has it.
@@ -62,21 +63,33 @@ type Table struct {
 	size   uint64
 	namers []namer // best first
 	files  []*os.File
-	budget budget
+	budget *Budget
 	notes  []string
 
 	image, debug *stdelf.File
 }
 
-// budget is how many more bytes a Table may have in memory.
-type budget struct{ left int64 }
+// Budget is how much memory some Tables may take together. It may be used by several goroutines.
+type Budget struct{ left atomic.Int64 }
 
-func (b *budget) take(n uint64) bool {
-	if n > uint64(b.left) {
-		return false
+// NewBudget returns a Budget of a number of bytes.
+func NewBudget(bytes int64) *Budget {
+	b := new(Budget)
+	b.left.Store(max(0, bytes))
+	return b
+}
+
+// take takes n bytes; false if there are not so many left.
+func (b *Budget) take(n uint64) bool {
+	for {
+		left := b.left.Load()
+		if n > uint64(left) {
+			return false
+		}
+		if b.left.CompareAndSwap(left, left-int64(n)) {
+			return true
+		}
 	}
-	b.left -= int64(n)
-	return true
 }
 
 // Lookup returns the functions that contain the code at rva, an offset from the address that the module is loaded at: the

@@ -111,7 +111,7 @@ func readable(name string) string {
 }
 
 // elfSymtab reads a symbol table of an ELF file: SHT_SYMTAB or SHT_DYNSYM. It returns nil if there is none.
-func (e *elfFile) symtab(kind stdelf.SectionType, left *budget) *symtab {
+func (e *elfFile) symtab(kind stdelf.SectionType, left *Budget) *symtab {
 	for _, s := range e.Sections {
 		if s.Type != kind || s.Size == 0 || uint64(s.Link) >= uint64(len(e.Sections)) {
 			continue

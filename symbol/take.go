@@ -131,7 +131,7 @@ func (l *loader) addELF() {
 		if e == nil {
 			continue
 		}
-		left := &l.t.budget
+		left := l.t.budget
 		if n := l.addDWARF(e.path, e.ByteOrder, e.address, func(name string) dwarf.Section { return e.dwarfSection(name, left) }); n != nil {
 			n.data.Supplement = l.supplement(e)
 		}
@@ -167,17 +167,17 @@ func (l *loader) mini(e *elfFile) namer {
 	if s == nil {
 		return nil
 	}
-	packed, err := readWhole(s, &l.t.budget)
+	packed, err := readWhole(s, l.t.budget)
 	if err != nil {
 		return nil
 	}
-	b, err := xz.Decode(packed, int(min(l.t.budget.left, maxMini)))
+	b, err := xz.Decode(packed, int(min(l.t.budget.left.Load(), maxMini)))
 	l.t.budget.take(uint64(len(b)))
 	if err == nil {
 		var inner *elfFile
 		if inner, err = readELF(bytes.NewReader(b), e.path+": .gnu_debugdata"); err == nil {
 			inner.base, inner.mask = e.base, e.mask
-			if t := inner.symtab(stdelf.SHT_SYMTAB, &l.t.budget); t != nil {
+			if t := inner.symtab(stdelf.SHT_SYMTAB, l.t.budget); t != nil {
 				// What has no size would go up to the next symbol in this table, over those of the other.
 				t.entries = slices.DeleteFunc(t.entries, func(x entry) bool { return x.size == 0 })
 				t.finish(e.sectionEnd)

@@ -40,7 +40,7 @@ func showFlagSet() (*flagSet, *showFlags) {
 	s := &flagSet{command: "show", args: "FILE",
 		about: "Prints what the minidump FILE holds, whichever program wrote it. FILE may be - for standard input, and may be " +
 			"compressed with gzip."}
-	f := &showFlags{frames: backtrace.Options{All: true, Limit: showLimit}}
+	f := &showFlags{frames: backtrace.Options{All: true, Limit: showLimit, Memory: showMemory}}
 	s.addBool('v', "verbose", "list everything: streams, memory, mappings, handles, whole paths", &f.text.all)
 	s.addBool('b', "brief", "print one line: the process, why it was dumped, and where it was", &f.brief)
 	s.addBool(0, "memory", "list the memory ranges", &f.text.memory)
@@ -154,8 +154,11 @@ func (flags *showFlags) writeHTML(f *stream.File, path string) error {
 	return out.close(err)
 }
 
-// showLimit is how long show looks for names.
-const showLimit = 10 * time.Second
+// How long show looks for names, and how many bytes of symbols it keeps for that.
+const (
+	showLimit  = 10 * time.Second
+	showMemory = 2 << 30
+)
 
 // read reads the dump with its frames.
 func (flags *showFlags) read(f *stream.File, path string) *dumpInfo {

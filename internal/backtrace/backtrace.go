@@ -17,6 +17,7 @@ import (
 const (
 	DefaultLimit     = time.Second
 	DefaultMaxFrames = 256
+	DefaultMemory    = 256 << 20 // bytes of the symbols of all modules together
 )
 
 // Options say which frames are wanted, and where their names come from. The zero value: those of the thread that the dump is about,
@@ -26,6 +27,7 @@ type Options struct {
 	All       bool          // the frames of all threads
 	Limit     time.Duration // for all of it; 0: DefaultLimit. Then what is there is the result
 	MaxFrames int           // of a thread; 0: DefaultMaxFrames
+	Memory    int64         // bytes of the symbols of all modules together; 0: DefaultMemory
 }
 
 // Result is what was found.
@@ -123,6 +125,10 @@ func newWalk(f *stream.File, o *Options) (*walk, error) {
 		return nil, err
 	}
 	w := &walk{f: f, o: o, p: p, avoid: served(f)}
+	if o.Memory == 0 {
+		o.Memory = DefaultMemory
+	}
+	o.Sources.Budget = symbol.NewBudget(o.Memory)
 	w.modules, _ = f.Modules()
 	if w.threads, err = f.Threads(); len(w.threads) == 0 {
 		return nil, err

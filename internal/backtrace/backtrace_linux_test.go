@@ -78,6 +78,20 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// TestMemory has no memory for symbols: what is read from a file by parts has names, what is loaded has none.
+func TestMemory(t *testing.T) {
+	victims.SkipEmulated(t, "the files of its victims are not there in the form that the dump names")
+	f := opened(t, dumped(t))
+	with, err := Find(f, Options{})
+	if err != nil || !strings.Contains(with.Threads[0].Frames[0].Function, "syscall") {
+		t.Fatalf("frames %s, %v", functions(&with.Threads[0]), err)
+	}
+	without, err := Find(f, Options{Memory: 1})
+	if err != nil || len(without.Threads[0].Frames) == 0 || without.Threads[0].Frames[0].Function != "" {
+		t.Errorf("frames %s, %v", functions(&without.Threads[0]), err)
+	}
+}
+
 // TestLimit has no time at all: the result comes at once, with what is there.
 func TestLimit(t *testing.T) {
 	f := opened(t, dumped(t))
