@@ -99,6 +99,9 @@ func Find(f *stream.File, o Options) (*Result, error) {
 	return w.result(), nil
 }
 
+// testMode lets a panic of the search end the program: a test must see it.
+var testMode = false
+
 // walk is the search for the frames of one dump.
 type walk struct {
 	f       *stream.File
@@ -160,8 +163,14 @@ func newWalk(f *stream.File, o *Options) (*walk, error) {
 }
 
 // all finds the frames of the blamed thread, and after it those of the others.
+//
+// A fault of this code must not end the program, which may be the first process of a container, or serve others: what was found by
+// then is the result.
 func (w *walk) all() {
 	defer w.close()
+	if !testMode {
+		defer func() { _ = recover() }()
+	}
 	for pass := range 2 {
 		for i := range w.threads {
 			t := &w.threads[i]

@@ -15,6 +15,8 @@ import (
 	"minidump/symbol"
 )
 
+func init() { testMode = true }
+
 // dumped returns a dump of a victim with threads deep in a recursion.
 func dumped(t testing.TB) []byte {
 	t.Helper()
