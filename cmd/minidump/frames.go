@@ -112,13 +112,16 @@ func printFrames(to io.Writer, frames []frameInfo, all bool) {
 	}
 }
 
+// namesLimit is how long to look for the frames of a crash. Tests change it.
+var namesLimit = backtrace.DefaultLimit
+
 // backtrace adds the frames of the blamed thread to a dump that was just written; nil if they are not wanted or there are none. What
 // goes wrong costs no more than the names.
 func (w *writerFlags) backtrace(path string) *backtrace.Result {
 	if w.noBacktrace || path == "-" {
 		return nil
 	}
-	r, _ := backtrace.Add(path, backtrace.Options{})
+	r, _ := backtrace.Add(path, backtrace.Options{Limit: namesLimit})
 	if r == nil || len(r.Threads) == 0 || len(r.Threads[0].Frames) == 0 {
 		return nil
 	}

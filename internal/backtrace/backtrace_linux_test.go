@@ -54,14 +54,14 @@ func functions(t *stream.ThreadFrames) string {
 func TestFind(t *testing.T) {
 	victims.SkipEmulated(t, "the files of its victims are not there in the form that the dump names")
 	f := opened(t, dumped(t))
-	r, err := Find(f, Options{})
+	r, err := Find(f, Options{Limit: time.Minute})
 	if err != nil || len(r.Threads) != 1 || r.Threads[0].ThreadID != r.Blamed || r.Signature != "" {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	if got := functions(&r.Threads[0]); !strings.Contains(got, "main") {
 		t.Errorf("frames %s", got)
 	}
-	all, err := Find(f, Options{All: true})
+	all, err := Find(f, Options{All: true, Limit: time.Minute})
 	if err != nil || len(all.Threads) != 4 {
 		t.Fatalf("%+v, %v", all, err)
 	}
@@ -70,11 +70,11 @@ func TestFind(t *testing.T) {
 			t.Errorf("thread %d: %s", all.Threads[i].ThreadID, got)
 		}
 	}
-	few, err := Find(f, Options{All: true, MaxFrames: 3})
+	few, err := Find(f, Options{All: true, MaxFrames: 3, Limit: time.Minute})
 	if err != nil || len(few.Threads[1].Frames) < 3 || len(few.Threads[1].Frames) > 12 || !few.Threads[1].Cut {
 		t.Errorf("%+v, %v", few.Threads[1], err)
 	}
-	none, err := Find(f, Options{Sources: symbol.Sources{Sysroot: t.TempDir()}})
+	none, err := Find(f, Options{Limit: time.Minute, Sources: symbol.Sources{Sysroot: t.TempDir()}})
 	if err != nil || len(none.Threads[0].Frames) == 0 || strings.Contains(functions(&none.Threads[0]), "main") {
 		t.Errorf("names from nowhere: %+v, %v", none.Threads, err)
 	}
@@ -84,11 +84,11 @@ func TestFind(t *testing.T) {
 func TestMemory(t *testing.T) {
 	victims.SkipEmulated(t, "the files of its victims are not there in the form that the dump names")
 	f := opened(t, dumped(t))
-	with, err := Find(f, Options{})
+	with, err := Find(f, Options{Limit: time.Minute})
 	if err != nil || !strings.Contains(with.Threads[0].Frames[0].Function, "syscall") {
 		t.Fatalf("frames %s, %v", functions(&with.Threads[0]), err)
 	}
-	without, err := Find(f, Options{Memory: 1})
+	without, err := Find(f, Options{Memory: 1, Limit: time.Minute})
 	if err != nil || len(without.Threads[0].Frames) == 0 || without.Threads[0].Frames[0].Function != "" {
 		t.Errorf("frames %s, %v", functions(&without.Threads[0]), err)
 	}
@@ -114,12 +114,12 @@ func TestAdd(t *testing.T) {
 	if err := os.WriteFile(path, dumped(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	first, err := Add(path, Options{})
+	first, err := Add(path, Options{Limit: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
 	size := fileSize(t, path)
-	again, err := Add(path, Options{Sources: symbol.Sources{Sysroot: t.TempDir()}})
+	again, err := Add(path, Options{Limit: time.Minute, Sources: symbol.Sources{Sysroot: t.TempDir()}})
 	if err != nil || functions(&again.Threads[0]) != functions(&first.Threads[0]) || !strings.Contains(functions(&again.Threads[0]), "main") {
 		t.Errorf("%+v, %v; at first %+v", again, err, first)
 	}
@@ -133,7 +133,7 @@ func TestAdd(t *testing.T) {
 	if problems := stream.Problems(opened(t, b)); len(problems) > 0 {
 		t.Error(problems)
 	}
-	if _, err := Add(filepath.Join(t.TempDir(), "none"), Options{}); !os.IsNotExist(err) {
+	if _, err := Add(filepath.Join(t.TempDir(), "none"), Options{Limit: time.Minute}); !os.IsNotExist(err) {
 		t.Error(err)
 	}
 }
@@ -171,7 +171,7 @@ func TestServed(t *testing.T) {
 	if err != nil || !served(g)(modules[0].Name) {
 		t.Errorf("%v: %s is not avoided", err, modules[0].Name)
 	}
-	r, err := Find(g, Options{})
+	r, err := Find(g, Options{Limit: time.Minute})
 	if err != nil || reflect.DeepEqual(r.Threads[0].Frames[0].Function, "main") {
 		t.Errorf("%+v, %v", r, err)
 	}
