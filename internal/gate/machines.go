@@ -43,7 +43,7 @@ var notForGuests = below("cmd", "packaging", "internal/bench", "internal/gate", 
 // byte order and the size of its words, and 32-bit code is tested on this machine.
 var portable = below("context", "elf", "mach", "macho", "pe", "stream", "internal/corefile", "internal/darwin",
 	"internal/encode", "internal/snapshot", "internal/windows", "internal/dumpfile", "internal/newfile", "internal/sys/hang",
-	"internal/victims", "server")
+	"internal/victims", "server", "symbol")
 
 func setUpMachines(j *job) error {
 	var args []string
