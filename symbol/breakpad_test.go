@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"sync"
 	"testing"
+
+	"minidump/internal/scratch"
 )
 
 // symFile is a symbol file as dump_syms writes it.
@@ -35,7 +37,7 @@ STACK CFI 1001 .cfa: $rsp 16 +
 // putSym writes symFile where a symbol server has it.
 func putSym(t *testing.T, text string, elem ...string) string {
 	t.Helper()
-	dir := t.TempDir()
+	dir := scratch.Dir(t)
 	path := filepath.Join(append([]string{dir}, elem...)...)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)

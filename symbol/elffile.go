@@ -26,7 +26,6 @@ type elfFile struct {
 	mask  uint64 // of addresses
 	image bool   // it has the code, and not only debug information
 	opd   bool   // functions are named at their descriptors: the first ABI of ppc64
-	load  []byte // of the sections that were read whole
 }
 
 // fileSource is a file as package elf and its siblings read it.

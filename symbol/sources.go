@@ -81,6 +81,9 @@ func (s *Sources) Load(m Module) (t *Table, err error) {
 	l.addELF()
 	l.finish()
 	if l.hasImage || l.hasDWARF || l.hasBreakpad || l.debug != nil {
+		if l.other != "" && !l.hasImage {
+			l.t.note(l.other + ": the file is of another build")
+		}
 		return l.t, nil
 	}
 	name := clean(m.Path)
