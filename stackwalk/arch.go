@@ -55,8 +55,8 @@ var facts = map[context.Arch]*archFacts{
 	context.RISCV64: {names: named("- ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6", "pc", ""),
 		sp: 2, fp: 8, lr: 1, saved: 1 | bits(3, 4) | bits(8, 9) | bits(18, 27), align: 2, original: none},
 	// The CFA is 160 bytes, the register save area, above SP of the caller.
-	context.S390X: {names: named(numbers("r", 0, 15), "pc", ""),
-		sp: 15, fp: none, lr: 14, saved: bits(6, 13), bias: 160, align: 2, original: 65},
+	context.S390X: {names: named(numbers("r", 0, 15)+"f0 f2 f4 f6 f1 f3 f5 f7 f8 f10 f12 f14 f9 f11 f13 f15", "pc", ""),
+		sp: 15, fp: none, lr: 14, saved: bits(6, 13) | bits(24, 31), bias: 160, align: 2, original: 65},
 	context.PPC64: {names: named(numbers("r", 0, 31), "pc", "lr"),
 		sp: 1, fp: none, lr: slotLR, saved: 1<<2 | bits(13, 31), align: 4, original: none, column: map[uint64]int{65: slotLR, 108: slotLR}},
 	context.PPC: {names: named(numbers("r", 0, 31), "pc", "lr"),

@@ -55,6 +55,24 @@ func (p *Process) callTarget(pc uint64) (target uint64, ok bool) {
 			return 0, false
 		}
 		target = pc - 6 + signed(w, 32)<<1
+	case context.MIPS, context.MIPS64: // before the instruction in the delay slot
+		if n < 8 {
+			return 0, false
+		}
+		w = uint64(p.order().Uint32(b[n-8:]))
+		switch {
+		case w>>26 == 3: // jal
+			target = (pc-4)&^(1<<28-1) | w&(1<<26-1)<<2
+		case w>>16 == 0x0411: // bal
+			target = pc - 4 + signed(w&0xffff, 16)<<2
+		default:
+			return 0, false
+		}
+	case context.LOONG64:
+		if w>>26 != 0b010101 { // bl
+			return 0, false
+		}
+		target = pc - 4 + signed(w>>10&0xffff<<2|w&0x3ff<<18, 28)
 	default:
 		return 0, false
 	}
@@ -163,6 +181,10 @@ func (p *Process) isJump(b []byte) bool {
 		return w&0xfff == 0x06f || w&0xfff == 0x067 || w&0xfff == 0x367 || w&0xf07f == 0x8002 // jal zero, jalr zero, jalr t1, c.jr
 	case context.PPC, context.PPC64:
 		return w>>26 == 18 && w&1 == 0 || w == 0x4e800420 // b, bctr
+	case context.MIPS, context.MIPS64:
+		return w>>26 == 2 || w&0xfc1fffff == 0x00000008 || w>>16 == 0x1000 // j, jr, b
+	case context.LOONG64:
+		return w>>26 == 0b010100 || w>>26 == 0b010011 && w&0x1f == 0 // b, jirl zero
 	case context.S390X:
 		return b[0] == 0x07 && b[1]>>4 == 15 || b[2] == 0x07 && b[3]>>4 == 15 || b[0] == 0xc0 && b[1] == 0xf4 // br, jg
 	}

@@ -93,11 +93,8 @@ func (p *Process) applyRow(s, next *state, r *row, f *fde, cfa uint64) outcome {
 	if p.facts.lr != none && !f.signal {
 		next.regs.forget(p.facts.lr) // the call that has not returned has overwritten it
 	}
-	if r.regs[p.facts.sp].how == ruleUnspecified {
-		next.regs.put(p.facts.sp, cfa-p.facts.bias)
-	}
 	if !next.regs.has(p.facts.sp) {
-		return failed
+		next.regs.put(p.facts.sp, cfa-p.facts.bias)
 	}
 	return found
 }

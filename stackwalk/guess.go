@@ -176,7 +176,12 @@ func (p *Process) byLinkRegister(s, next *state) outcome {
 }
 
 // byScan looks for the next word of the stack that can be a return address.
+//
+// If that follows an indirect call, nothing proves it. So one such word is taken, but not another one from there.
 func (p *Process) byScan(s, next *state) outcome {
+	if !s.exact && p.moduleAt(s.regs.pc()) < 0 {
+		return failed
+	}
 	word := uint64(p.facts.word)
 	at, end := (s.regs.sp()+word-1)&^(word-1), p.facts.mask-2*word
 	if r, ok := p.frameRecord(s); ok {
@@ -190,10 +195,12 @@ func (p *Process) byScan(s, next *state) outcome {
 		if !p.isReturn(addr) {
 			continue
 		}
-		if can, _ := p.calls(addr, s.regs.pc()); !can {
+		can, sure := p.calls(addr, s.regs.pc())
+		if !can || s.weak && !sure {
 			continue
 		}
 		p.guessed(next)
+		next.weak = !sure
 		// A frame pointer that points above what was found is most likely still that of a caller.
 		if fp := p.facts.fp; fp != none && s.regs.usable(fp) && s.regs.value[fp] <= at {
 			p.scannedFramePointer(s, next, at)

@@ -126,6 +126,14 @@ func readNames(path string) names {
 	symbols = slices.DeleteFunc(symbols, func(s stdelf.Symbol) bool {
 		return stdelf.ST_TYPE(s.Info) != stdelf.STT_FUNC || s.Value == 0
 	})
+	if opd := f.Section(".opd"); opd != nil { // of 64-bit PowerPC: symbols are of descriptors, which begin with the address
+		b, _ := opd.Data()
+		for i := range symbols {
+			if off := symbols[i].Value - opd.Addr; off+8 <= uint64(len(b)) {
+				symbols[i].Value = f.ByteOrder.Uint64(b[off:])
+			}
+		}
+	}
 	slices.SortFunc(symbols, func(a, b stdelf.Symbol) int { return int(int64(a.Value) - int64(b.Value)) })
 	return symbols
 }

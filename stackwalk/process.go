@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"sort"
+	"strconv"
 
 	"minidump/context"
 	"minidump/stream"
@@ -65,8 +66,8 @@ type Process struct {
 // DefaultMaxFrames is how many frames Walk returns at most if MaxFrames does not say otherwise.
 const DefaultMaxFrames = 1024
 
-// ErrNoSystem is what FromFile and ThreadCPU return for a minidump that does not state the architecture, or a one that is
-// not known.
+// ErrNoSystem is what FromFile and ThreadCPU return for a minidump that does not state the architecture, or one that is not
+// known.
 var ErrNoSystem = errors.New("stackwalk: the architecture is not known")
 
 // ErrNoContext is what ThreadCPU returns for a thread whose registers are not in the file.
@@ -156,7 +157,20 @@ func readCPU(f *stream.File, arch context.Arch, loc stream.Location) (*context.C
 	if len(cpu.Known()) == 0 {
 		return nil, ErrNoContext
 	}
+	addFloats(cpu, rec, f.Order)
 	return cpu, nil
+}
+
+// addFloats adds the floating-point registers of s390x, in which functions that call nothing save others, to cpu. rec is the
+// record it was decoded from; package context describes its layout.
+func addFloats(cpu *context.CPU, rec []byte, o binary.ByteOrder) {
+	const flagFloat, f0, count = 0x04, 232, 16
+	if cpu.Arch != context.S390X || cpu.Flags&flagFloat == 0 || len(rec) < f0+8*count {
+		return
+	}
+	for i := range count {
+		cpu.Registers = append(cpu.Registers, context.Register{Name: "f" + strconv.Itoa(i), Value: o.Uint64(rec[f0+8*i:])})
+	}
 }
 
 // moduleAt returns the index of the module that addr is in, or -1.

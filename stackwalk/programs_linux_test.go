@@ -66,7 +66,7 @@ func own(p *stackwalk.Process, frames []stackwalk.Frame, symbols names, program 
 		if image := p.Modules[f.Module].Image; image == nil || image.Type == stdelf.ET_DYN {
 			addr -= p.Modules[f.Module].Base
 		}
-		if name := symbols.at(addr); known[name] {
+		if name := strings.TrimSuffix(symbols.at(addr), ".cold"); known[name] {
 			all = append(all, name)
 		}
 	}

@@ -36,8 +36,9 @@ const (
 
 // bySignal finds the registers that a signal interrupted, if s is where a signal handler returns to.
 func (p *Process) bySignal(s, next *state) outcome {
+	// The vDSO and the page that some kernels have for this code are not in most dumps.
 	known, at := p.atTrampoline(s.regs.pc())
-	if known && !at || !known && !p.inVDSO(s.regs.pc()) {
+	if known && !at || !known && p.moduleAt(s.regs.pc()) >= 0 && !p.inVDSO(s.regs.pc()) {
 		return failed
 	}
 	cpu := p.signalFrame(s.regs.sp())
@@ -71,6 +72,7 @@ func (p *Process) signalFrame(sp uint64) *context.CPU {
 	if err != nil {
 		return nil
 	}
+	addFloats(cpu, c.Record(), p.order())
 	return cpu
 }
 

@@ -16,6 +16,7 @@ type state struct {
 	cfa     uint64 // of the frame below, as it was found on the way here
 	guess   bool   // SP is not exact, but no higher than that
 	unsure  bool   // a guess led here: return addresses have to prove themselves
+	weak    bool   // a scan led here, to a call of something unknown
 	signals int    // frames of signals so far
 }
 
