@@ -124,8 +124,14 @@ func readNames(path string) names {
 		return nil
 	}
 	symbols = slices.DeleteFunc(symbols, func(s stdelf.Symbol) bool {
-		return stdelf.ST_TYPE(s.Info) != stdelf.STT_FUNC || s.Value == 0
+		kind := stdelf.ST_TYPE(s.Info)
+		return kind != stdelf.STT_FUNC && !(kind == stdelf.STT_NOTYPE && strings.HasSuffix(s.Name, ".cold")) || s.Value == 0
 	})
+	for i := range symbols {
+		if f.Machine == stdelf.EM_ARM {
+			symbols[i].Value &^= 1 // the bit of Thumb code
+		}
+	}
 	if opd := f.Section(".opd"); opd != nil { // of 64-bit PowerPC: symbols are of descriptors, which begin with the address
 		b, _ := opd.Data()
 		for i := range symbols {
@@ -140,9 +146,9 @@ func readNames(path string) names {
 
 // at returns the name of the function that a link-time address is in.
 func (n names) at(addr uint64) string {
-	i, _ := slices.BinarySearchFunc(n, addr+1, func(s stdelf.Symbol, a uint64) int { return int(int64(s.Value&^1) - int64(a)) })
+	i, _ := slices.BinarySearchFunc(n, addr+1, func(s stdelf.Symbol, a uint64) int { return int(int64(s.Value) - int64(a)) })
 	for i--; i >= 0 && i < len(n); i-- {
-		if s := &n[i]; addr-s.Value&^1 < max(s.Size, 1) || s.Size == 0 {
+		if s := &n[i]; addr-s.Value < max(s.Size, 1) || s.Size == 0 {
 			return s.Name
 		}
 		if addr-n[i].Value > 1<<20 {

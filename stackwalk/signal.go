@@ -41,6 +41,7 @@ func (p *Process) bySignal(s, next *state) outcome {
 	if known && !at || !known && p.moduleAt(s.regs.pc()) >= 0 && !p.inVDSO(s.regs.pc()) {
 		return failed
 	}
+	s.trampoline = at
 	cpu := p.signalFrame(s.regs.sp())
 	if cpu == nil {
 		return failed

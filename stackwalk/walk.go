@@ -84,6 +84,9 @@ func (p *Process) caller(s *state) (state, bool) {
 		{TrustFramePointer, p.byOuterFramePointer},
 	}
 	for _, way := range ways {
+		if s.trampoline && way.trust > TrustCFI {
+			continue // what the signal interrupted can't be guessed
+		}
 		next := state{regs: s.regs.caller(), trust: way.trust, unsure: s.unsure, signals: s.signals}
 		switch way.find(s, &next) {
 		case outermost:
