@@ -46,6 +46,8 @@ var layers = map[string]string{
 	"ptrace":       "internal/sys internal/errtext",
 	"mach":         "internal/errtext",
 
+	"stackwalk": "stream context context/insn",
+
 	"internal/arena":        "internal/sys internal/errtext",
 	"internal/snapshot":     "internal/arena internal/errtext" + leaves,
 	"internal/images":       "internal/arena internal/snapshot internal/errtext" + leaves,

@@ -57,11 +57,11 @@ func (p *Process) byFramePointer(s, next *state) outcome {
 	return p.fromRecord(next, &r)
 }
 
-// byOuterFramePointer follows the frame pointer although it is that of a function further out: the innermost ones have none, and
-// how to get from them to the next is not known.
+// byOuterFramePointer follows the frame pointer although the call there leads elsewhere: the function has been jumped to, or the
+// frame pointer is that of a function further out, and how to get to those between is not known.
 func (p *Process) byOuterFramePointer(s, next *state) outcome {
 	r, ok := p.frameRecord(s)
-	if !ok || !s.exact {
+	if !ok || !s.exact && !s.regs.has(r.layout.slot) {
 		return failed
 	}
 	return p.fromRecord(next, &r)
