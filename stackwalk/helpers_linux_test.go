@@ -176,3 +176,23 @@ func settle(t testing.TB, pid int) {
 		}
 	}
 }
+
+// processOfPE is process with PE files. Wine names a module by its path, or a copied one not at all.
+func processOfPE(t testing.TB, f *stream.File, program string) *stackwalk.Process {
+	t.Helper()
+	p := process(t, f)
+	loadELF := p.Load
+	p.Load = func(i int) {
+		loadELF(i)
+		if p.Modules[i].Image != nil {
+			return
+		}
+		if file, err := os.Open(p.Modules[i].Name); err == nil {
+			if mapped, err := stackwalk.NewPE(file); err == nil {
+				p.Modules[i].Mapped = mapped
+			}
+			t.Cleanup(func() { file.Close() })
+		}
+	}
+	return p
+}

@@ -23,7 +23,7 @@ type image struct {
 	ptr   int // size of an address in its tables, in bytes
 
 	ehFrameHdr, exidx segment // at link-time addresses
-	isPE              bool
+	pdata             segment // of a PE image: its exception directory
 
 	tables  []*frameTable // of DWARF, the preferred first
 	scanned bool          // tables is filled in
