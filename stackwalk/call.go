@@ -92,13 +92,12 @@ func (p *Process) calls(pc, addr uint64) (can, sure bool) {
 		return true, false
 	}
 	target = p.follow(target)
-	if addr >= target && addr-target < maxFunction {
-		if t, f, vaddr, ok := p.fdeAt(target); ok && t != nil && addr-target >= f.end-vaddr {
-			return p.jumps(target), false // it ends before addr
-		}
+	_, f, vaddr, known := p.fdeAt(target)
+	if addr >= target && addr-target < maxFunction && !(known && addr-target >= f.end-vaddr) {
 		return true, true
 	}
-	return p.jumps(target), false
+	const maxStub = 128 // bytes; a larger function does other things than to jump
+	return !(known && f.end-vaddr > maxStub) && p.jumps(target), false
 }
 
 // follow returns where a direct jump at addr leads, addr itself if there is none.

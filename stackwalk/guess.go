@@ -205,12 +205,28 @@ func (p *Process) byScan(s, next *state) outcome {
 		if fp := p.facts.fp; fp != none && s.regs.usable(fp) && s.regs.value[fp] <= at {
 			p.scannedFramePointer(s, next, at)
 		}
-		next.regs.put(p.facts.sp, at+word)
-		next.guess = p.facts.lr != none
+		p.scannedSP(s, next, at)
 		p.setPC(next, addr)
 		return found
 	}
 	return failed
+}
+
+// scannedSP sets SP of a caller whose return address stands at at. Except on arm64, compilers store it next to the frame of the
+// caller, s390x at a fixed place in it (ELF Application Binary Interface s390x Supplement, 1.2.2.1). What follows from a wrong SP
+// is found out: the next return addresses have to follow calls.
+func (p *Process) scannedSP(s, next *state, at uint64) {
+	const s390xR14 = 112 // where r14 is in the save area, from SP of the caller
+	sp := at + uint64(p.facts.word)
+	switch p.Arch {
+	case context.ARM64:
+		next.guess = true
+	case context.S390X:
+		if sp = at - s390xR14; sp < s.regs.sp() {
+			sp, next.guess = s.regs.sp(), true
+		}
+	}
+	next.regs.put(p.facts.sp, sp)
 }
 
 // scannedFramePointer sets the frame pointer of a caller whose return address stands at at, if the word below it is where the

@@ -98,6 +98,9 @@ func (p *Process) caller(s *state) (state, bool) {
 			if p.accept(s, &next) {
 				return next, true
 			}
+			if next.trust == TrustCFI && !s.unsure && !s.exact {
+				return next, false // the return address has been overwritten: what lies above tells nothing sure
+			}
 		}
 	}
 	return state{}, false
@@ -117,7 +120,8 @@ func (p *Process) accept(s, next *state) bool {
 		return false
 	}
 	if !p.isCode(pc) {
-		return false
+		// It may be where a signal handler returns to, in a page of the kernel that nobody knows.
+		return next.trust == TrustCFI && p.moduleAt(pc) < 0 && p.Executable == nil && p.signalFrame(next.regs.sp()) != nil
 	}
 	if next.trust != TrustCFI || next.unsure {
 		if !p.isReturn(pc) {
