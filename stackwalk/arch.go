@@ -52,22 +52,29 @@ var facts = map[context.Arch]*archFacts{
 		sp: 31, fp: 29, lr: 30, saved: bits(19, 29), align: 4, original: 32},
 	context.ARM: {names: named(numbers("r", 0, 10)+"fp ip sp lr", "pc", ""),
 		sp: 13, fp: 11, lr: 14, saved: bits(4, 11), align: 2, original: 15},
-	context.RISCV64: {names: named("- ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6", "pc", ""),
+	context.RISCV64: {names: named(riscvNames, "pc", ""),
 		sp: 2, fp: 8, lr: 1, saved: 1 | bits(3, 4) | bits(8, 9) | bits(18, 27), align: 2, original: none},
 	// The CFA is 160 bytes, the register save area, above SP of the caller.
 	context.S390X: {names: named(numbers("r", 0, 15)+"f0 f2 f4 f6 f1 f3 f5 f7 f8 f10 f12 f14 f9 f11 f13 f15", "pc", ""),
 		sp: 15, fp: none, lr: 14, saved: bits(6, 13) | bits(24, 31), bias: 160, align: 2, original: 65},
 	context.PPC64: {names: named(numbers("r", 0, 31), "pc", "lr"),
-		sp: 1, fp: none, lr: slotLR, saved: 1<<2 | bits(13, 31), align: 4, original: none, column: map[uint64]int{65: slotLR, 108: slotLR}},
+		sp: 1, fp: none, lr: slotLR, saved: 1<<2 | bits(13, 31), align: 4, original: none, column: columnsPPC},
 	context.PPC: {names: named(numbers("r", 0, 31), "pc", "lr"),
-		sp: 1, fp: none, lr: slotLR, saved: 1<<2 | bits(13, 31), align: 4, original: none, column: map[uint64]int{65: slotLR, 108: slotLR}},
+		sp: 1, fp: none, lr: slotLR, saved: 1<<2 | bits(13, 31), align: 4, original: none, column: columnsPPC},
 	context.MIPS: {names: named(mipsNames, "pc", ""),
 		sp: 29, fp: none, lr: 31, saved: 1 | bits(16, 23) | 1<<28 | 1<<30, align: 4, original: none},
 	context.MIPS64: {names: named(mipsNames, "pc", ""),
 		sp: 29, fp: none, lr: 31, saved: 1 | bits(16, 23) | 1<<28 | 1<<30, align: 4, original: none},
-	context.LOONG64: {names: named("zero ra tp sp a0 a1 a2 a3 a4 a5 a6 a7 t0 t1 t2 t3 t4 t5 t6 t7 t8 r21 fp s0 s1 s2 s3 s4 s5 s6 s7 s8", "pc", ""),
+	context.LOONG64: {names: named(loongNames, "pc", ""),
 		sp: 3, fp: 22, lr: 1, saved: 1 | 1<<2 | bits(21, 31), align: 4, original: none},
 }
+
+// columnsPPC has the numbers of the link register: 65 in .eh_frame, 108 in the old 32-bit ABI.
+var columnsPPC = map[uint64]int{65: slotLR, 108: slotLR}
+
+const riscvNames = "- ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6"
+
+const loongNames = "zero ra tp sp a0 a1 a2 a3 a4 a5 a6 a7 t0 t1 t2 t3 t4 t5 t6 t7 t8 r21 fp s0 s1 s2 s3 s4 s5 s6 s7 s8"
 
 const mipsNames = "zero at v0 v1 a0 a1 a2 a3 t0 t1 t2 t3 t4 t5 t6 t7 s0 s1 s2 s3 s4 s5 s6 s7 t8 t9 k0 k1 gp sp fp ra"
 

@@ -21,62 +21,46 @@ func (p *Process) callTarget(pc uint64) (target uint64, ok bool) {
 	}
 	n := len(b)
 	w := uint64(p.order().Uint32(b[n-4:]))
-	signed := func(v uint64, width uint) uint64 { return uint64(int64(v<<(64-width)) >> (64 - width)) }
 	switch p.Arch {
 	case context.AMD64, context.X86:
-		if n < 5 || b[n-5] != 0xe8 {
-			return 0, false
-		}
-		target = pc + signed(w, 32)
-	case context.ARM64:
-		w = uint64(binary.LittleEndian.Uint32(b[n-4:])) // code is little-endian always
-		if w>>26 != 0b100101 {
-			return 0, false
-		}
-		target = pc - 4 + signed(w&(1<<26-1), 26)<<2
+		target, ok = pc+signed(w, 32), n > 4 && b[n-5] == 0xe8
+	case context.ARM64: // code is little-endian always
+		w = uint64(binary.LittleEndian.Uint32(b[n-4:]))
+		target, ok = pc-4+signed(w, 26)<<2, w>>26 == 0b100101 // bl
 	case context.ARM:
-		if w>>28 == 15 || w>>24&15 != 0b1011 {
-			return 0, false
-		}
-		target = pc + 4 + signed(w&(1<<24-1), 24)<<2
+		target, ok = pc+4+signed(w, 24)<<2, w>>28 != 15 && w>>24&15 == 0b1011 // bl
 	case context.RISCV64:
-		if w&0xfff != 0x0ef { // jal ra
-			return 0, false
-		}
 		off := w>>31<<20 | w>>12&0xff<<12 | w>>20&1<<11 | w>>21&0x3ff<<1
-		target = pc - 4 + signed(off, 21)
+		target, ok = pc-4+signed(off, 21), w&0xfff == 0x0ef // jal ra
 	case context.PPC, context.PPC64:
-		if w>>26 != 18 || w&3 != 1 { // bl
-			return 0, false
-		}
-		target = pc - 4 + signed(w&0x03fffffc, 26)
+		target, ok = pc-4+signed(w&0x03fffffc, 26), w>>26 == 18 && w&3 == 1 // bl
 	case context.S390X:
-		if n < 6 || b[n-6] != 0xc0 || b[n-5] != 0xe5 { // brasl %r14
-			return 0, false
-		}
-		target = pc - 6 + signed(w, 32)<<1
-	case context.MIPS, context.MIPS64: // before the instruction in the delay slot
-		if n < 8 {
-			return 0, false
-		}
-		w = uint64(p.order().Uint32(b[n-8:]))
-		switch {
-		case w>>26 == 3: // jal
-			target = (pc-4)&^(1<<28-1) | w&(1<<26-1)<<2
-		case w>>16 == 0x0411: // bal
-			target = pc - 4 + signed(w&0xffff, 16)<<2
-		default:
-			return 0, false
-		}
+		target, ok = pc-6+signed(w, 32)<<1, n > 5 && b[n-6] == 0xc0 && b[n-5] == 0xe5 // brasl %r14
+	case context.MIPS, context.MIPS64:
+		target, ok = callTargetMIPS(p.order(), b, pc)
 	case context.LOONG64:
-		if w>>26 != 0b010101 { // bl
-			return 0, false
-		}
-		target = pc - 4 + signed(w>>10&0xffff<<2|w&0x3ff<<18, 28)
+		target, ok = pc-4+signed(w>>10&0xffff<<2|w&0x3ff<<18, 28), w>>26 == 0b010101 // bl
 	default:
+		ok = false
+	}
+	return target & p.facts.mask, ok
+}
+
+// signed extends the sign of the low width bits of v.
+func signed(v uint64, width uint) uint64 { return uint64(int64(v<<(64-width)) >> (64 - width)) }
+
+// callTargetMIPS is callTarget for MIPS: the call stands before the instruction in the delay slot.
+func callTargetMIPS(o binary.ByteOrder, b []byte, pc uint64) (target uint64, ok bool) {
+	if len(b) < 8 {
 		return 0, false
 	}
-	return target & p.facts.mask, true
+	switch w := uint64(o.Uint32(b[len(b)-8:])); {
+	case w>>26 == 3: // jal
+		return (pc-4)&^(1<<28-1) | w&(1<<26-1)<<2, true
+	case w>>16 == 0x0411: // bal
+		return pc - 4 + signed(w, 16)<<2, true
+	}
+	return 0, false
 }
 
 // calls reports whether the call before the return address pc can have led to the function that runs at addr. sure is true if

@@ -13,10 +13,15 @@ import (
 	"minidump/internal/victims"
 )
 
-// emulated are the architectures whose programs are run under the user-mode emulator, with its name and the compiler. without
-// are ways that can't be walked back: abort of the static C library has no tables on arm and mips, FindSignalFrame does not find
-// frames of handlers without SA_SIGINFO on mips, and the emulator's cores of s390x lack the floating-point registers, in which leaf
-// keeps others. Its cores of riscv64 and loong64 are the host's, and of those of big-endian ppc64 no module can be found.
+// emulated are the architectures whose programs are run under the user-mode emulator, with its name, the compiler and its flags.
+// without are ways that can't be walked back:
+//
+//   - arm: abort of the static C library has no tables, and keeps the frame pointer of its caller.
+//   - s390x: the emulator's cores lack the floating-point registers, in which leaf keeps others.
+//   - mips: FindSignalFrame does not find frames of handlers without SA_SIGINFO.
+//   - 386: it does not take those of the emulator for real, with other segment registers than the kernel's.
+//
+// The emulator's cores of riscv64 and loong64 are the host's, and of those of big-endian ppc64 no module can be found.
 var emulated = []struct{ name, qemu, compiler, flags, without string }{
 	{"arm64", "qemu-aarch64-static", "aarch64-linux-gnu-gcc", "", ""},
 	{"arm", "qemu-arm-static", "arm-linux-gnueabihf-gcc", "", "abort"},
@@ -24,8 +29,9 @@ var emulated = []struct{ name, qemu, compiler, flags, without string }{
 	{"s390x", "qemu-s390x-static", "s390x-linux-gnu-gcc", "", "fault"},
 	{"ppc64le", "qemu-ppc64le-static", "powerpc64le-linux-gnu-gcc", "", ""},
 	{"ppc", "qemu-ppc-static", "powerpc-linux-gnu-gcc", "", ""},
-	{"mips", "qemu-mips-static", "mips-linux-gnu-gcc", "", "abort fault"},
-	{"mips64le", "qemu-mips64el-static", "mips64el-linux-gnuabi64-gcc", "", "abort"},
+	{"mips", "qemu-mips-static", "mips-linux-gnu-gcc", "", "fault"},
+	{"mips64le", "qemu-mips64el-static", "mips64el-linux-gnuabi64-gcc", "", ""},
+	{"386", "qemu-i386-static", "i686-linux-gnu-gcc", "", "fault info"},
 	{"amd64", "qemu-x86_64-static", "gcc", "", ""},
 }
 
@@ -72,7 +78,8 @@ func emulatedCore(t *testing.T, qemu, program, way string) string {
 	dir := t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", `ulimit -c unlimited; exec "$0" "$@"`, qemu, program}, strings.Fields(way)...)...)
+	args := append([]string{"-c", `ulimit -c unlimited; exec "$0" "$@"`, qemu, program}, strings.Fields(way)...)
+	cmd := exec.CommandContext(ctx, "sh", args...)
 	cmd.Dir = dir
 	err := cmd.Run()
 	cores, _ := filepath.Glob(filepath.Join(dir, "qemu_*.core"))

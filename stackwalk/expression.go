@@ -217,23 +217,12 @@ func (e *expression) unary(op byte) bool {
 	return true
 }
 
+// binary runs an operation on the two values at the top of the stack.
 func (e *expression) binary(op byte) bool {
 	if op < opAnd || op > opNe {
 		return false
 	}
 	b, a := e.pop(), e.pop()
-	truth := func(v bool) uint64 {
-		if v {
-			return 1
-		}
-		return 0
-	}
-	signed := func(v uint64) int64 { // of the width of an address
-		if e.p.facts.word == 4 {
-			return int64(int32(v))
-		}
-		return int64(v)
-	}
 	switch op {
 	case opAnd:
 		e.push(a & b)
@@ -258,23 +247,45 @@ func (e *expression) binary(op byte) bool {
 	case opShr:
 		e.push(a & e.p.facts.mask >> b)
 	case opShra:
-		e.push(uint64(signed(a) >> b))
+		e.push(uint64(e.signed(a) >> b))
 	case opXor:
 		e.push(a ^ b)
+	default:
+		return e.comparison(op, e.signed(a), e.signed(b))
+	}
+	return true
+}
+
+// signed returns v as a signed number of the width of an address.
+func (e *expression) signed(v uint64) int64 {
+	if e.p.facts.word == 4 {
+		return int64(int32(v))
+	}
+	return int64(v)
+}
+
+func (e *expression) comparison(op byte, a, b int64) bool {
+	var truth bool
+	switch op {
 	case opEq:
-		e.push(truth(signed(a) == signed(b)))
+		truth = a == b
 	case opGe:
-		e.push(truth(signed(a) >= signed(b)))
+		truth = a >= b
 	case opGt:
-		e.push(truth(signed(a) > signed(b)))
+		truth = a > b
 	case opLe:
-		e.push(truth(signed(a) <= signed(b)))
+		truth = a <= b
 	case opLt:
-		e.push(truth(signed(a) < signed(b)))
+		truth = a < b
 	case opNe:
-		e.push(truth(signed(a) != signed(b)))
+		truth = a != b
 	default:
 		return false
+	}
+	if truth {
+		e.push(1)
+	} else {
+		e.push(0)
 	}
 	return true
 }

@@ -137,9 +137,11 @@ var allArchs = []context.Arch{context.AMD64, context.X86, context.ARM64, context
 // FuzzCFI walks with hostile call frame information.
 func FuzzCFI(f *testing.F) {
 	for i := range allArchs {
-		f.Add(uint8(i), []byte{cfaDefCFA, 7, 8, cfaOffset | 16, 1}, []byte{cfaAdvanceLoc | 1, cfaDefCFAOffset, 16, cfaOffset | 6, 2}, []byte(nil), uint64(0x210))
+		f.Add(uint8(i), []byte{cfaDefCFA, 7, 8, cfaOffset | 16, 1}, []byte{cfaAdvanceLoc | 1, cfaDefCFAOffset, 16, cfaOffset | 6, 2},
+			[]byte(nil), uint64(0x210))
 	}
-	f.Add(uint8(0), []byte{cfaDefCFA, 7, 8, cfaOffset | 16, 1}, []byte{cfaDefCFAExpression, 6, opBreg0 + 7, 0, opDup, opDeref, opPlus, opSkip}, []byte(nil), uint64(0x280))
+	f.Add(uint8(0), []byte{cfaDefCFA, 7, 8, cfaOffset | 16, 1},
+		[]byte{cfaDefCFAExpression, 6, opBreg0 + 7, 0, opDup, opDeref, opPlus, opSkip}, []byte(nil), uint64(0x280))
 	f.Add(uint8(0), []byte{}, []byte{}, bytes.Repeat([]byte{0x0c, 0, 0, 0}, 9), uint64(0x201))
 	f.Fuzz(func(t *testing.T, which uint8, initial, program, raw []byte, pc uint64) {
 		a := allArchs[int(which)%len(allArchs)]
@@ -169,7 +171,8 @@ func FuzzCFI(f *testing.F) {
 // FuzzWalk walks random memory.
 func FuzzWalk(f *testing.F) {
 	for i := range allArchs {
-		f.Add(uint8(i), bytes.Repeat([]byte{0x10, 2, 0x40, 0, 0, 0, 0, 0}, 20), bytes.Repeat([]byte{0xe8, 0, 0, 0, 0}, 20), uint64(0x220), uint64(8))
+		stack, code := bytes.Repeat([]byte{0x10, 2, 0x40, 0, 0, 0, 0, 0}, 20), bytes.Repeat([]byte{0xe8, 0, 0, 0, 0}, 20)
+		f.Add(uint8(i), stack, code, uint64(0x220), uint64(8))
 	}
 	f.Fuzz(func(t *testing.T, which uint8, stack, code []byte, pc, sp uint64) {
 		a := allArchs[int(which)%len(allArchs)]

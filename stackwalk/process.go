@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 
 	"minidump/context"
 	"minidump/stream"
@@ -92,9 +93,10 @@ func FromFile(f *stream.File) (*Process, error) {
 		}
 		return int(min(a.Base-b.Base, 1))
 	})
-	infos, infoErr := f.MemoryInfo()
-	if infoErr == nil {
+	if infos, err := f.MemoryInfo(); err == nil {
 		p.Executable = executable(infos)
+	} else if maps, err := f.Stream(stream.LinuxMaps); err == nil { // Breakpad writes no MemoryInfoList
+		p.Executable = executableMaps(string(maps))
 	}
 	return p, err
 }
@@ -124,7 +126,25 @@ func executable(infos []stream.MemoryInfo) []Range {
 	return ranges
 }
 
-// ThreadCPU returns the registers from which the stack of thread t is to be walked: those of the exception if it was in this
+// executableMaps returns the executable mappings of a /proc/PID/maps, which is sorted; nil if there are none.
+func executableMaps(maps string) []Range {
+	var ranges []Range
+	for line := range strings.Lines(maps) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || len(fields[1]) < 3 || fields[1][2] != 'x' {
+			continue
+		}
+		from, to, _ := strings.Cut(fields[0], "-")
+		start, err1 := strconv.ParseUint(from, 16, 64)
+		end, err2 := strconv.ParseUint(to, 16, 64)
+		if err1 == nil && err2 == nil && start < end && (len(ranges) == 0 || start >= ranges[len(ranges)-1].End) {
+			ranges = append(ranges, Range{start, end})
+		}
+	}
+	return ranges
+}
+
+// ThreadCPU returns the registers from which the stack of thread t can be walked: those of the exception if it was in this
 // thread, else those of the thread. The error wraps ErrNoSystem, ErrNoContext or context.ErrContext, or comes from the file.
 func ThreadCPU(f *stream.File, t *stream.Thread) (*context.CPU, error) {
 	arch, err := archOf(f)
