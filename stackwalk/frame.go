@@ -37,7 +37,8 @@ type Frame struct {
 	Registers Registers // those of the function that are known; of a caller at least PC and SP
 	Trust     Trust     // how this frame was found
 
-	// Signal reports that a signal interrupted the function, so that PC is the next instruction rather than a return address.
+	// Signal reports that a signal interrupted the function, so that PC is the next instruction rather than a return address. It
+	// is also set where no call stands before PC, as in a Go function whose fault became a panic.
 	Signal bool
 
 	// Trampoline reports that PC is in the code that a signal handler returns to and that makes the system call sigreturn. The

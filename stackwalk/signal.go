@@ -34,6 +34,9 @@ const (
 	maxFrameBytes = 80 << 10
 )
 
+// toUcontext is how far struct ucontext is from SP at the trampoline where all frames have the same layout.
+var toUcontext = map[context.Arch]uint64{context.AMD64: 0, context.ARM64: 128, context.RISCV64: 128, context.LOONG64: 128}
+
 // bySignal finds the registers that a signal interrupted, if s is where a signal handler returns to.
 func (p *Process) bySignal(s, next *state) outcome {
 	// The vDSO and the page that some kernels have for this code are not in most dumps.
@@ -63,6 +66,9 @@ func (p *Process) signalFrame(sp uint64) *context.CPU {
 	mem = mem[:p.read(from-before, mem)]
 	var f context.SignalFrame
 	if !context.FindSignalFrame(p.Arch, p.order(), mem, from-before, from, &f) || f.Ucontext-from > maxToUcontext {
+		return nil
+	}
+	if at, fixed := toUcontext[p.Arch]; fixed && f.Ucontext-sp != at {
 		return nil
 	}
 	var c context.Crash

@@ -1,6 +1,9 @@
 package stackwalk
 
-import "minidump/context"
+import (
+	"minidump/context"
+	"minidump/context/insn"
+)
 
 // state is one frame while its caller is looked for.
 type state struct {
@@ -12,6 +15,8 @@ type state struct {
 	exact      bool
 	signal     bool
 	trampoline bool
+
+	interrupted bool // PC is the next instruction, but not all registers are known
 
 	cfa     uint64 // of the frame below, as it was found on the way here
 	guess   bool   // SP is not exact, but no higher than that
@@ -48,7 +53,8 @@ func (p *Process) Walk(cpu *context.CPU) []Frame {
 	var frames []Frame
 	seen := make(map[[2]uint64]bool)
 	for {
-		frames = append(frames, Frame{PC: s.regs.pc(), SP: s.regs.sp(), Registers: s.regs, Trust: s.trust, Signal: s.signal,
+		frames = append(frames, Frame{PC: s.regs.pc(), SP: s.regs.sp(), Registers: s.regs, Trust: s.trust,
+			Signal: s.signal || s.interrupted,
 			Module: p.moduleAt(s.regs.pc())})
 		here := &frames[len(frames)-1]
 		seen[[2]uint64{here.PC, here.SP}] = true
@@ -120,14 +126,16 @@ func (p *Process) accept(s, next *state) bool {
 		return false
 	}
 	if !p.isCode(pc) {
-		// It may be where a signal handler returns to, in a page of the kernel that nobody knows.
-		return next.trust == TrustCFI && p.moduleAt(pc) < 0 && p.Executable == nil && p.signalFrame(next.regs.sp()) != nil
+		// It may be where a signal handler returns to: on the stack, or in a page of the kernel that nobody knows.
+		return next.trust == TrustCFI && p.moduleAt(pc) < 0 && p.signalFrame(next.regs.sp()) != nil
 	}
 	if next.trust != TrustCFI || next.unsure {
-		if !p.isReturn(pc) {
-			return false
-		}
+		return p.isReturn(pc)
 	}
+	// Code that no call stands before was not called from there: a signal handler made the thread enter the function below, as that
+	// of the Go runtime does for sigpanic, or the function above is to begin there, as that of makecontext.
+	code, ok := p.codeBefore(pc)
+	next.interrupted = ok && !insn.IsCall(p.Arch, p.order(), code)
 	return true
 }
 
@@ -162,7 +170,7 @@ func (p *Process) stripPAC(addr uint64) uint64 {
 
 // lookup is the address by which the tables are searched for a frame.
 func (s *state) lookup() uint64 {
-	if s.exact {
+	if s.exact || s.interrupted {
 		return s.regs.pc()
 	}
 	return s.regs.pc() - 1

@@ -155,3 +155,13 @@ func TestExecutable(t *testing.T) {
 		t.Errorf("%x", got)
 	}
 }
+
+// A function that a handler made its thread enter has its "caller" at the instruction that it interrupted.
+func TestInterrupted(t *testing.T) {
+	table := ehFrame(context.AMD64, 16, []byte{cfaDefCFA, 7, 8, cfaOffset | 16, 1}, nil)
+	frames := walkImage(context.AMD64, calling(0x30), table, words(codeBase+0x20, codeBase+0x30), amd64At(codeBase+0x10, stackBase, 0))
+	check(t, frames, TrustCFI, 0x10, 0x20, 0x30)
+	if len(frames) != 3 || !frames[1].Signal || frames[1].Lookup() != codeBase+0x20 || frames[2].Signal || frames[2].Lookup() != codeBase+0x2f {
+		t.Errorf("%+v", frames)
+	}
+}
