@@ -6,8 +6,8 @@ import "minidump/context"
 // what lies beyond a gap is of little use.
 const scanWords = 160
 
-// byLeaf finds the caller of a function that has not yet made a frame or never makes one. It believes only a direct call to
-// that very function.
+// byLeaf finds the caller of a function that has not yet made a frame or never makes one. It believes a direct call to that very
+// function, or, where no code is at hand, an address in another module: a wrapper of a system call has been called from there.
 func (p *Process) byLeaf(s, next *state) outcome {
 	if !s.exact {
 		return failed
@@ -27,7 +27,11 @@ func (p *Process) byLeaf(s, next *state) outcome {
 		return failed
 	}
 	if _, sure := p.calls(addr, s.regs.pc()); !sure {
-		return failed
+		addr := p.codeAddress(addr)
+		if _, ok := p.codeBefore(addr); ok || p.moduleAt(addr) < 0 || p.moduleAt(addr) == p.moduleAt(s.regs.pc()) {
+			return failed
+		}
+		next.unsure = true
 	}
 	p.setPC(next, addr)
 	next.regs.put(p.facts.sp, at)
@@ -177,7 +181,8 @@ func (p *Process) byLinkRegister(s, next *state) outcome {
 
 // byScan looks for the next word of the stack that can be a return address.
 //
-// If that follows an indirect call, nothing proves it. So one such word is taken, but not another one from there.
+// If that follows an indirect call, nothing proves it. So one such word is taken, but not another one from there. Where no code
+// is at hand, only the innermost function is left by such a word.
 func (p *Process) byScan(s, next *state) outcome {
 	if !s.exact && p.moduleAt(s.regs.pc()) < 0 {
 		return failed
@@ -194,6 +199,9 @@ func (p *Process) byScan(s, next *state) outcome {
 		}
 		if !p.isReturn(addr) {
 			continue
+		}
+		if _, ok := p.codeBefore(p.codeAddress(addr)); !ok && !s.exact {
+			continue // it can't be checked
 		}
 		can, sure := p.calls(addr, s.regs.pc())
 		if !can || s.weak && !sure {

@@ -39,9 +39,11 @@ var toUcontext = map[context.Arch]uint64{context.AMD64: 0, context.ARM64: 128, c
 
 // bySignal finds the registers that a signal interrupted, if s is where a signal handler returns to.
 func (p *Process) bySignal(s, next *state) outcome {
-	// The vDSO and the page that some kernels have for this code are not in most dumps.
+	// Without the code of the C library, the frame itself counts, where only one place is possible. The vDSO and the page that some
+	// kernels have for this code are not in most dumps.
 	known, at := p.atTrampoline(s.regs.pc())
-	if known && !at || !known && p.moduleAt(s.regs.pc()) >= 0 && !p.inVDSO(s.regs.pc()) {
+	_, fixed := toUcontext[p.Arch]
+	if known && !at || !known && (s.exact || !fixed) && p.moduleAt(s.regs.pc()) >= 0 && !p.inVDSO(s.regs.pc()) {
 		return failed
 	}
 	s.trampoline = at
