@@ -22,34 +22,38 @@ func TestBusy(t *testing.T) {
 		t.Skip("gdb runs where the tests are developed")
 	}
 	victims.SkipEmulated(t, "it takes long")
-	all, alike := 0, 0
 	for _, program := range [][]string{
 		{"perl", "-e", `while (1) { my %h = map { $_ => "x$_" } 1..1000; my @a = sort { $h{$a} cmp $h{$b} } keys %h; join(",", @a) =~ s/1(.)/$1/gr }`},
 		{"python3", "-c", "import json,re\nwhile True:\n sorted(json.loads(json.dumps(list(range(1000)))), key=lambda x: re.sub('1','2',str(x)))"},
 		{"sqlite3", ":memory:", `with recursive c(x) as (select 1 union all select x+1 from c) select count(distinct printf('%d', x*x)) from c;`},
 	} {
-		path := victims.Tool(t, program[0])
-		if b, err := os.ReadFile(path); err == nil && bytes.HasPrefix(b, []byte("#!")) { // a script that finds the real one
-			path = strings.TrimSpace(victims.Output(t, path, "-c", "import sys; print(sys.executable)"))
+		t.Run(program[0], func(t *testing.T) { testBusy(t, program) })
+	}
+}
+
+func testBusy(t *testing.T, program []string) {
+	path := present(t, program[0])
+	if b, err := os.ReadFile(path); err == nil && bytes.HasPrefix(b, []byte("#!")) { // a script that finds the real one
+		path = strings.TrimSpace(victims.Output(t, path, "-c", "import sys; print(sys.executable)"))
+	}
+	cmd := exec.Command(path, program[1:]...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cmd.Process.Kill(); cmd.Wait() }()
+	all, alike := 0, 0
+	for i := range 8 {
+		time.Sleep(time.Duration(150+37*i) * time.Millisecond)
+		stop(t, cmd.Process.Pid)
+		f := dump(t, cmd.Process.Pid, minidump.Options{})
+		p := process(t, f)
+		total, same, other := compare(t, cmd.Process.Pid, p, walk(t, f, p))
+		if same < total || other > 0 {
+			t.Logf("%d of gdb's %d frames are the same, %d others", same, total, other)
 		}
-		cmd := exec.Command(path, program[1:]...)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		defer func() { cmd.Process.Kill(); cmd.Wait() }()
-		for i := range 8 {
-			time.Sleep(time.Duration(150+37*i) * time.Millisecond)
-			stop(t, cmd.Process.Pid)
-			f := dump(t, cmd.Process.Pid, minidump.Options{})
-			p := process(t, f)
-			total, same, other := compare(t, cmd.Process.Pid, p, walk(t, f, p))
-			if same < total || other > 0 {
-				t.Logf("%s: %d of gdb's %d frames are the same, %d others", program[0], same, total, other)
-			}
-			all, alike = all+total, alike+same
-			stop(t, cmd.Process.Pid) // gdb makes it run again
-			cmd.Process.Signal(syscall.SIGCONT)
-		}
+		all, alike = all+total, alike+same
+		stop(t, cmd.Process.Pid) // gdb makes it run again
+		cmd.Process.Signal(syscall.SIGCONT)
 	}
 	t.Logf("%d of gdb's %d frames are the same", alike, all)
 	if alike*100 < all*97 {

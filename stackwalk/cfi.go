@@ -76,7 +76,7 @@ func (p *Process) applyRow(s, next *state, r *row, f *fde, cfa uint64) outcome {
 			next.regs.forget(slot)
 		}
 	}
-	ra := p.facts.column0(f.ra, f.ra)
+	ra := p.facts.columnSlot(f.ra, f.ra)
 	if ra == none {
 		return failed
 	}

@@ -72,7 +72,7 @@ func (p *Process) evaluate(expr []byte, ptr int, regs *Registers, first ...uint6
 			return 0, false
 		}
 		op := e.u8()
-		if !e.push0(op) && !e.move(op) && !e.unary(op) && !e.binary(op) {
+		if !e.pushes(op) && !e.move(op) && !e.unary(op) && !e.binary(op) {
 			return 0, false
 		}
 		if e.bad {
@@ -107,8 +107,8 @@ func (e *expression) register(number uint64) uint64 {
 	return e.regs.value[s]
 }
 
-// push0 runs an operation that only pushes.
-func (e *expression) push0(op byte) bool {
+// pushes runs an operation that only pushes.
+func (e *expression) pushes(op byte) bool {
 	switch {
 	case op == opAddr:
 		e.push(e.uint(e.ptr))

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"minidump"
-	"minidump/internal/victims"
 )
 
 // TestRealPrograms compares the frames of programs that nobody here wrote with gdb's. The programs have no debug information, and
@@ -33,7 +32,7 @@ re.sub("a", lambda m: time.sleep(60), "bab")`
 		{"sleep", "60"},
 	} {
 		t.Run(program[0], func(t *testing.T) {
-			path := victims.Tool(t, program[0])
+			path := present(t, program[0])
 			if p, err := exec.Command(path, "-c", "import sys; print(sys.executable)").Output(); err == nil && program[0] == "python3" {
 				path = strings.TrimSpace(string(p)) // not a shell script that finds it
 			}
@@ -60,6 +59,16 @@ re.sub("a", lambda m: time.sleep(60), "bab")`
 			}
 		})
 	}
+}
+
+// present finds a program. One that is missing is no failure in CI either: these are examples of what machines have.
+func present(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Skipf("%s is missing", name)
+	}
+	return path
 }
 
 // repository is a folder in which git has something to do.

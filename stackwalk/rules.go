@@ -119,13 +119,13 @@ func (p *program) advance(n uint64) { p.loc += n * p.cie.codeAlign }
 
 // set sets the rule of a register, if that is one that is followed.
 func (p *program) set(reg uint64, r rule) {
-	if s := p.facts.column0(reg, p.cie.ra); s != none {
+	if s := p.facts.columnSlot(reg, p.cie.ra); s != none {
 		p.row.regs[s] = r
 	}
 }
 
 func (p *program) restore(reg uint64) {
-	if s := p.facts.column0(reg, p.cie.ra); s != none {
+	if s := p.facts.columnSlot(reg, p.cie.ra); s != none {
 		p.row.regs[s] = rule{}
 		if p.initial != nil {
 			p.row.regs[s] = p.initial.regs[s]
@@ -133,9 +133,9 @@ func (p *program) restore(reg uint64) {
 	}
 }
 
-// column0 is slot for a column of a table whose return address is in column ra. Some architectures have a number there
+// columnSlot is slot for a column of a table whose return address is in column ra. Some architectures have a number there
 // that is no register's.
-func (a *archFacts) column0(reg, ra uint64) int {
+func (a *archFacts) columnSlot(reg, ra uint64) int {
 	s := a.slot(reg)
 	if s == none && reg == ra {
 		return slotPC

@@ -37,7 +37,7 @@ const (
 // toUcontext is how far struct ucontext is from SP at the trampoline where all frames have the same layout.
 var toUcontext = map[context.Arch]uint64{context.AMD64: 0, context.ARM64: 128, context.RISCV64: 128, context.LOONG64: 128}
 
-// bySignal finds the registers that a signal interrupted, if s is where a signal handler returns to.
+// bySignal finds the registers of the code that a signal interrupted, if s is where a signal handler returns to.
 func (p *Process) bySignal(s, next *state) outcome {
 	// Without the code of the C library, the frame itself counts, where only one place is possible. The vDSO and the page that some
 	// kernels have for this code are not in most dumps.

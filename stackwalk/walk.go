@@ -133,7 +133,7 @@ func (p *Process) accept(s, next *state) bool {
 		return p.isReturn(pc)
 	}
 	// Code that no call stands before was not called from there: a signal handler made the thread enter the function below, as that
-	// of the Go runtime does for sigpanic, or the function above is to begin there, as that of makecontext.
+	// of the Go runtime does for sigpanic, or the function above begins there, as that of makecontext.
 	code, ok := p.codeBefore(pc)
 	next.interrupted = ok && !insn.IsCall(p.Arch, p.order(), code)
 	return true
