@@ -104,7 +104,7 @@ func testStub(t *testing.T, qemu, program, way string) {
 
 func dial(t *testing.T, socket string) *stub {
 	t.Helper()
-	for range 100 {
+	for range 600 {
 		if conn, err := net.Dial("unix", socket); err == nil {
 			return &stub{conn, bufio.NewReader(conn)}
 		}
