@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"minidump/crash"
+	"minidump/internal/scratch"
 )
 
 // upload sends a minidump to an endpoint of Sentry's form: "https://HOST/api/PROJECT/minidump/?sentry_key=KEY", from the settings of
@@ -66,7 +67,7 @@ func ExampleOptions_upload() {
 // TestUpload sends a file to a server that takes the form as Sentry does.
 func TestUpload(t *testing.T) {
 	want := []byte("MDMP and so on")
-	path := filepath.Join(t.TempDir(), "app.1.dmp")
+	path := filepath.Join(scratch.Dir(t), "app.1.dmp")
 	if err := os.WriteFile(path, want, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +90,7 @@ func TestUpload(t *testing.T) {
 	if !bytes.Equal(got, want) || name != "app.1.dmp" || key != "k" {
 		t.Errorf("%q in %s with key %s", got, name, key)
 	}
-	if err := upload(server.URL, filepath.Join(t.TempDir(), "none")); err == nil {
+	if err := upload(server.URL, filepath.Join(scratch.Dir(t), "none")); err == nil {
 		t.Error("a file that is not there was sent")
 	}
 	refuses := httptest.NewServer(http.NotFoundHandler())

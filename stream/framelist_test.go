@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"minidump/internal/scratch"
 )
 
 // frameSample has two threads: one with an inlined call, a signal and a frame without a name, and one without frames.
@@ -78,7 +80,7 @@ func FuzzParseFrameList(f *testing.F) {
 func TestAppend(t *testing.T) {
 	for _, o := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
 		before := (&sample{wide: true}).write(t, o)
-		path := filepath.Join(t.TempDir(), "dump")
+		path := filepath.Join(scratch.Dir(t), "dump")
 		if err := os.WriteFile(path, before, 0o600); err != nil {
 			t.Fatal(err)
 		}
