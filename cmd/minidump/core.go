@@ -182,6 +182,7 @@ func (c *coreFlags) dumpStream(in *os.File) error {
 	defer writer.Close()
 	// Only now may the process end: all of it has been read.
 	defer in.Close()
+	c.alive = c.pid
 	c.replaceLinks = c.pid != 0 // the kernel has started this, as root
 	return c.writeKept(writer)
 }

@@ -25,6 +25,7 @@ type writerFlags struct {
 	keep         dumpfile.Keep // of core, serve and run
 	crashed      bool          // the subcommand dumps what has crashed: core, serve, run
 	noBacktrace  bool          // of these
+	alive        int           // the process that dumps core now, of core; 0: there is none
 	dog          *watchdog     // of dump
 	options      minidump.Options
 	platform     platformFlags // of dump

@@ -116,12 +116,12 @@ func printFrames(to io.Writer, frames []frameInfo, all bool) {
 var namesLimit = backtrace.DefaultLimit
 
 // backtrace adds the frames of the blamed thread to a dump that was just written; nil if they are not wanted or there are none. What
-// goes wrong costs no more than the names.
-func (w *writerFlags) backtrace(path string) *backtrace.Result {
+// goes wrong costs no more than the names. pid is the process, which may have ended; 0 if it is of another time or machine.
+func (w *writerFlags) backtrace(path string, pid int) *backtrace.Result {
 	if w.noBacktrace || path == "-" {
 		return nil
 	}
-	r, _ := backtrace.Add(path, backtrace.Options{Limit: namesLimit})
+	r, _ := backtrace.Add(path, backtrace.Options{Limit: namesLimit, PID: pid})
 	if r == nil || len(r.Threads) == 0 || len(r.Threads[0].Frames) == 0 {
 		return nil
 	}
@@ -133,7 +133,7 @@ func (w *writerFlags) crashFrames(path string) *backtrace.Result {
 	if !w.crashed {
 		return nil
 	}
-	return w.backtrace(path)
+	return w.backtrace(path, w.alive)
 }
 
 // reportFrames prints the frames of the blamed thread and the signature, for people.

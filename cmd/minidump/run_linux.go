@@ -75,7 +75,7 @@ func (r *runFlags) report(d runner.Dump) {
 	incomplete := r.incomplete(&d.Result, d.Soft)
 	var frames *backtrace.Result
 	if d.Err == nil {
-		frames = r.backtrace(d.Path)
+		frames = r.backtrace(d.Path, 0)
 	}
 	if d.Err == nil && r.json {
 		_ = reportJSON(os.Stderr, d.Path, &d.Result, d.Soft, frames)

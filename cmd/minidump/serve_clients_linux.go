@@ -41,7 +41,7 @@ func (s *clientService) dumped(d server.Dump) {
 
 // report prints what was written.
 func (s *clientService) report(d *server.Dump, soft []minidump.SoftError) {
-	frames := s.backtrace(d.Path)
+	frames := s.backtrace(d.Path, d.Peer.PID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.json {

@@ -211,13 +211,13 @@ func (s *coredumpServer) save(writer *minidump.Writer, pid int) error {
 	}
 	soft := result.SoftErrors()
 	pruned := s.keep.Prune(folder, file)
-	s.running.Go(func() { s.report(path, &result, soft) }) // the process need not wait for the names
+	s.running.Go(func() { s.report(path, pid, &result, soft) }) // the process need not wait for the names
 	return errors.Join(s.incomplete(&result, soft), pruned)
 }
 
 // report prints what was written.
-func (s *coredumpServer) report(path string, r *minidump.Result, soft []minidump.SoftError) {
-	frames := s.backtrace(path)
+func (s *coredumpServer) report(path string, pid int, r *minidump.Result, soft []minidump.SoftError) {
+	frames := s.backtrace(path, pid)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.json {

@@ -80,6 +80,42 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// TestMapped has a process whose program has no name any more: root opens it by its mapping.
+func TestMapped(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: for map_files")
+	}
+	victims.SkipEmulated(t, "the files of its victims are not there in the form that the dump names")
+	program := filepath.Join(t.TempDir(), "victim")
+	b, err := os.ReadFile(victims.C(t, "victim.c"))
+	if err == nil {
+		err = os.WriteFile(program, b, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := victims.Start(t, program, "idle", "1")
+	w, err := minidump.NewWriter(v.PID, minidump.Options{StopTimeout: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	var out bytes.Buffer
+	if _, err := w.Dump(&out); err != nil {
+		t.Fatal(err)
+	}
+	f := opened(t, out.Bytes())
+	if err := os.Rename(program, program+".old"); err != nil {
+		t.Fatal(err)
+	}
+	for pid, want := range map[int]bool{0: false, v.PID: true} {
+		r, err := Find(f, Options{Limit: time.Minute, PID: pid})
+		if err != nil || strings.Contains(functions(&r.Threads[0]), "main") != want {
+			t.Errorf("pid %d: %s, %v", pid, functions(&r.Threads[0]), err)
+		}
+	}
+}
+
 // TestMemory has no memory for symbols: what is read from a file by parts has names, what is loaded has none.
 func TestMemory(t *testing.T) {
 	victims.SkipEmulated(t, "the files of its victims are not there in the form that the dump names")
@@ -155,7 +191,7 @@ func TestServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if avoid := served(f); avoid("/no/such/file") || avoid(os.Args[0]) {
+	if avoid := served(f, 0); avoid("/no/such/file") || avoid(os.Args[0]) {
 		t.Error("a file is avoided that is not mapped")
 	}
 	// Each device becomes one that there is not.
@@ -168,7 +204,7 @@ func TestServed(t *testing.T) {
 	changed := bytes.Replace(b, maps, []byte(strings.Join(lines, "\n")), 1)
 	g := opened(t, changed)
 	modules, err := g.Modules()
-	if err != nil || !served(g)(modules[0].Name) {
+	if err != nil || !served(g, 0)(modules[0].Name) {
 		t.Errorf("%v: %s is not avoided", err, modules[0].Name)
 	}
 	r, err := Find(g, Options{Limit: time.Minute})

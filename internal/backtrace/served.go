@@ -1,16 +1,19 @@
 package backtrace
 
 import (
+	"fmt"
 	"os"
+	"strconv"
 
 	"minidump/procfs"
 	"minidump/stream"
+	"minidump/symbol"
 )
 
 // served returns a function that reports whether the file at a path lies on a file system that a server answers for, such as FUSE or
 // NFS, or on one that is not known here: a silent one would hold this program for ever. The maps of the process have the device
 // numbers. Without them, as in dumps of other writers, every file may be opened.
-func served(f *stream.File) func(path string) bool {
+func served(f *stream.File, pid int) func(path string) bool {
 	maps, err := f.Text(stream.LinuxMaps)
 	if err != nil {
 		return func(string) bool { return false }
@@ -18,6 +21,10 @@ func served(f *stream.File) func(path string) bool {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return func(string) bool { return false }
+	}
+	if pid != 0 { // it may be in a mount namespace of its own
+		own, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/mountinfo")
+		mounts = append(own, mounts...)
 	}
 	type device struct{ major, minor uint32 }
 	answers := map[device]bool{}
@@ -42,4 +49,30 @@ func served(f *stream.File) func(path string) bool {
 		}
 	}
 	return func(path string) bool { return paths[path] }
+}
+
+// mapped returns where the file of a module can be opened while process pid has it mapped, which is the very file, whatever is at its
+// path now and in whatever mount namespace that is. It takes root. The dump says which mapping it is.
+func mapped(f *stream.File, pid int) func(m symbol.Module) (string, bool) {
+	if pid == 0 || os.Geteuid() != 0 {
+		return nil
+	}
+	maps, err := f.Text(stream.LinuxMaps)
+	if err != nil {
+		return nil
+	}
+	first := map[string]string{}
+	for rest := []byte(maps); ; {
+		m, next, ok := procfs.NextMapping(rest)
+		if !ok {
+			break
+		}
+		if rest = next; m.Inode != 0 && m.Offset == 0 && first[string(m.Name)] == "" {
+			first[string(m.Name)] = fmt.Sprintf("/proc/%d/map_files/%x-%x", pid, m.Start, m.End)
+		}
+	}
+	return func(m symbol.Module) (string, bool) {
+		path, ok := first[m.Path]
+		return path, ok && (m.BuildID != nil || m.DebugID != "")
+	}
 }
