@@ -83,6 +83,9 @@ func TestGo(t *testing.T) {
 			if c.name == "pie" {
 				victims.SkipCross(t, "linux", "other") // it compiles the standard library again
 			}
+			if c.env != nil {
+				victims.Tool(t, "gcc")
+			}
 			path := buildGo(t, c.env, c.flags...)
 			table := load(t, mapped(path), Module{})
 			functions := goFunctions(t, path, table)
