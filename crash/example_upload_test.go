@@ -6,6 +6,7 @@ import (
 	"io"
 	"log"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -66,6 +67,11 @@ func ExampleOptions_upload() {
 
 // TestUpload sends a file to a server that takes the form as Sentry does.
 func TestUpload(t *testing.T) {
+	if l, err := net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Skipf("no network: %v", err)
+	} else {
+		l.Close()
+	}
 	want := []byte("MDMP and so on")
 	path := filepath.Join(scratch.Dir(t), "app.1.dmp")
 	if err := os.WriteFile(path, want, 0o600); err != nil {
