@@ -263,9 +263,10 @@ func (r *runner) exiting(t *watchedThread, tid int32) {
 	ending, ends := r.processEnds(t.process.pid, tid)
 	if d.signal == 0 {
 		// Who has called exit_group has ended the process, however long the others take to notice. On a slow machine it would
-		// otherwise be gone by then, and one of them be blamed.
-		caller := r.exitCaller(ending)
-		if !ends && caller == 0 {
+		// otherwise be gone by then, and one of them be blamed. The Go runtime always ends by exit_group, and its caller comes
+		// here too: the listing may have ended before it, because another thread died under that.
+		caller, known := r.exitCaller(ending)
+		if caller == 0 && (!ends || maybePanic && known) {
 			return
 		}
 		if ends = true; caller != 0 {
@@ -345,8 +346,9 @@ func (r *runner) blame(ending []int32, d death) int32 {
 	return ending[0]
 }
 
-// exitCaller returns the thread, of those that stand before their end, that called exit_group; 0 if it is not among them.
-func (r *runner) exitCaller(ending []int32) int32 {
+// exitCaller returns the thread, of those that stand before their end, that called exit_group; 0 if it is not among them. known
+// is false if the kernel does not say which system calls they are in.
+func (r *runner) exitCaller(ending []int32) (caller int32, known bool) {
 	buf := make([]byte, 256)
 	for _, tid := range ending {
 		var now threadRegisters
@@ -359,11 +361,13 @@ func (r *runner) exitCaller(ending []int32) int32 {
 		}
 		n, _ := fd.Read(buf)
 		fd.Close()
-		if nr, _, _, _, ok := procfs.ParseSyscall(buf[:n]); ok && nr == exitGroup(now.arch) {
-			return tid
+		nr, _, _, _, ok := procfs.ParseSyscall(buf[:n])
+		if ok && nr == exitGroup(now.arch) {
+			return tid, true
 		}
+		known = known || ok
 	}
-	return 0
+	return 0, known
 }
 
 // exitGroup is the number of the system call exit_group for threads of an architecture that this program's kernel runs

@@ -34,17 +34,19 @@ func TestRings(t *testing.T) {
 	m := clientMemory{0x1000, make([]byte, 4096)}
 	c := &crashpadClient{wide: true, from: m.read}
 
-	m.put(0, 0xffff, 0x1100)                 // tail, and head with a next node
-	m.put(0x100, 0x1100, 0x1200, 0x1200, 16) // a node whose next node is itself, size 16 and type 0
+	m.put(0, 0xffff, 0x1100)             // tail, and head with a next node
+	m.put(0x100, 0x1100, 0x1200, 0x1200) // a node whose next node is itself
+	order.PutUint32(m.b[0x118:], 16)     // its size
 	copy(m.b[0x200:], "name\x00")
 	if n := len(c.annotations(0x1000)); n != maxAnnotations {
 		t.Errorf("%d annotations", n)
 	}
-	m.put(0x300, 0x1300, 0x1000, 8, 0x12340000)
+	m.put(0x300, 0x1300, 0x1000, 8)
+	order.PutUint32(m.b[0x318:], 0x12340000)
 	if list := c.userStreams(0x1300, nil); len(list) != 1 {
 		t.Errorf("%d streams of one type", len(list))
 	}
-	m.put(0x300, 0x1300, 0x1000, 8, uint64(stream.ThreadListStream))
+	order.PutUint32(m.b[0x318:], uint32(stream.ThreadListStream))
 	if list := c.userStreams(0x1300, nil); len(list) != 0 {
 		t.Errorf("a stream has a type that is taken: %v", list)
 	}
