@@ -5,28 +5,38 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 
 	"minidump/stream"
 )
 
+// lazily returns a pattern that is compiled when it is first used: every command starts with what this package initialises.
+func lazily(pattern func() string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern()) })
+}
+
 // irrelevant are functions that a crash goes through whatever its cause: how a process raises its own end, and the machinery of
 // the languages for it. They are not in a signature, as in Socorro's irrelevant_signature_re.
-var irrelevant = regexp.MustCompile(`^(` + strings.Join([]string{
-	`_*(GI_)?(raise|abort|gsignal|kill|tgkill|pthread_kill(_implementation|_internal)?|libc_message\w*|libc_fatal|assert(_fail(_base)?|_perror_fail)?|` +
-		`fortify_fail\w*|chk_fail|stack_chk_fail\w*|restore_rt|kernel_\w*sigreturn|syscall\w*|libc_start\w*)`,
-	`_start`, `malloc_printerr`,
-	`__(cxxabiv1::__)?terminate\b.*`, `std::(terminate|unexpected)\b.*`, `__cxa_(throw|rethrow|call_unexpected|pure_virtual|deleted_virtual)`,
-	`__gnu_cxx::__verbose_terminate_handler\b.*`, `std::__throw_\w+.*`,
-	`rust_(begin_unwind|panic\w*)`, `__rust_\w+`, `(std|core|alloc)::(panicking|panic|result::unwrap_failed|option::(unwrap|expect)_failed)\b.*`,
-	`std::(sys|sys_common)::(backtrace::\w*short_backtrace|process::\w*abort\w*)\b.*`, `std::process::abort`,
-	`runtime\.(raise|dieFromSignal|crash|fatal\w*|throw\w*|gopanic|sigpanic\w*|panic\w*|sighandler|sigtrampgo|sigfwdgo|sigtramp|goexit|mcall|systemstack\w*|asmcgocall)\b.*`,
-	`_?sigtramp\w*`, `KiUserExceptionDispatcher`, `RaiseException`, `_invoke_watson`, `_?CxxThrowException`,
-}, "|") + `)$`)
+var irrelevant = lazily(func() string {
+	return `^(` + strings.Join([]string{
+		`_*(GI_)?(raise|abort|gsignal|kill|tgkill|pthread_kill(_implementation|_internal)?|libc_message\w*|libc_fatal|assert(_fail(_base)?|_perror_fail)?|` +
+			`fortify_fail\w*|chk_fail|stack_chk_fail\w*|restore_rt|kernel_\w*sigreturn|syscall\w*|libc_start\w*)`,
+		`_start`, `malloc_printerr`,
+		`__(cxxabiv1::__)?terminate\b.*`, `std::(terminate|unexpected)\b.*`, `__cxa_(throw|rethrow|call_unexpected|pure_virtual|deleted_virtual)`,
+		`__gnu_cxx::__verbose_terminate_handler\b.*`, `std::__throw_\w+.*`,
+		`rust_(begin_unwind|panic\w*)`, `__rust_\w+`, `(std|core|alloc)::(panicking|panic|result::unwrap_failed|option::(unwrap|expect)_failed)\b.*`,
+		`std::(sys|sys_common)::(backtrace::\w*short_backtrace|process::\w*abort\w*)\b.*`, `std::process::abort`,
+		`runtime\.(raise|dieFromSignal|crash|fatal\w*|throw\w*|gopanic|sigpanic\w*|panic\w*|sighandler|sigtrampgo|sigfwdgo|sigtramp|goexit|mcall|systemstack\w*|asmcgocall)\b.*`,
+		`_?sigtramp\w*`, `KiUserExceptionDispatcher`, `RaiseException`, `_invoke_watson`, `_?CxxThrowException`,
+	}, "|") + `)$`
+})
 
 // carriers are functions that crash for what their caller passed: a signature goes on to the caller.
-var carriers = regexp.MustCompile(`^_*(GI_)?(mem(cpy|move|set|cmp|chr|rchr|mem|pcpy)\w*|str(len|cpy|ncpy|cat|ncat|cmp|ncmp|chr|rchr|str|dup|ndup|tol|toul|tod)\w*|wcs\w+|` +
-	`(v|f|s|vs|vsn|sn|vf)?printf\w*|f?puts|fwrite|fread|(libc_)?(malloc|free|calloc|realloc)|int_(malloc|free)\w*|cfree|operator (new|delete)\b.*|qsort\w*|bsearch|` +
-	`pthread_mutex_\w*lock\w*|std::.*)$`)
+var carriers = lazily(func() string {
+	return `^_*(GI_)?(mem(cpy|move|set|cmp|chr|rchr|mem|pcpy)\w*|str(len|cpy|ncpy|cat|ncat|cmp|ncmp|chr|rchr|str|dup|ndup|tol|toul|tod)\w*|wcs\w+|` +
+		`(v|f|s|vs|vsn|sn|vf)?printf\w*|f?puts|fwrite|fread|(libc_)?(malloc|free|calloc|realloc)|int_(malloc|free)\w*|cfree|operator (new|delete)\b.*|qsort\w*|bsearch|` +
+		`pthread_mutex_\w*lock\w*|std::.*)$`
+})
 
 // maxSignatureFrames is how many functions a signature names at most.
 const maxSignatureFrames = 6
@@ -39,13 +49,13 @@ func Signature(frames []stream.NamedFrame, module func(index uint32) (name strin
 	for i := range frames {
 		f := &frames[i]
 		name := normalised(f.Function)
-		if irrelevant.MatchString(name) && i < len(frames)-1 {
+		if irrelevant().MatchString(name) && i < len(frames)-1 {
 			continue
 		}
 		if name == "" {
 			name = placeOf(f, module)
 		}
-		if parts = append(parts, name); len(parts) == maxSignatureFrames || !carriers.MatchString(name) {
+		if parts = append(parts, name); len(parts) == maxSignatureFrames || !carriers().MatchString(name) {
 			break
 		}
 	}
@@ -62,18 +72,20 @@ func placeOf(f *stream.NamedFrame, module func(index uint32) (string, uint64, bo
 }
 
 var (
-	anonymous = regexp.MustCompile(`\(anonymous namespace\)|\{anonymous\}`)
-	closure   = regexp.MustCompile(`(\.func\d+(\.\d+)*|::\{\{closure\}\}|::\{closure#\d+\}|::h[0-9a-f]{16}|\.(constprop|isra|part|cold|llvm)(\.\d+)?)`)
+	anonymous = lazily(func() string { return `\(anonymous namespace\)|\{anonymous\}` })
+	closure   = lazily(func() string {
+		return `(\.func\d+(\.\d+)*|::\{\{closure\}\}|::\{closure#\d+\}|::h[0-9a-f]{16}|\.(constprop|isra|part|cold|llvm)(\.\d+)?)`
+	})
 )
 
 // normalised is the name of a function without what differs between two builds of the same source: arguments, template arguments,
 // hashes, the numbers of clones.
 func normalised(name string) string {
-	name = anonymous.ReplaceAllString(name, "_")
+	name = anonymous().ReplaceAllString(name, "_")
 	if !strings.HasPrefix(name, "operator") {
 		name = withoutBrackets(name)
 	}
-	return strings.TrimSpace(closure.ReplaceAllString(name, ""))
+	return strings.TrimSpace(closure().ReplaceAllString(name, ""))
 }
 
 // withoutBrackets leaves out what is in <…> and (…), except for Go's (*T) and names that begin with "<", such as Rust's
