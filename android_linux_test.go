@@ -43,8 +43,8 @@ var aars = []struct{ artifact, file, sum string }{
 
 var androidABIs = []string{"arm64-v8a", "armeabi-v7a", "x86", "x86_64"}
 
-// aarFile gives the path of one of aars. It lies in the folder that the environment variable MINIDUMP_AARS names, else
-// in the user's cache folder, where Maven puts it if it isn't there yet.
+// aarFile returns the path of one of aars: in the folder that MINIDUMP_AARS names, or without that variable in the user's
+// cache folder. Maven downloads it there if it is missing.
 func aarFile(t testing.TB, artifact, file, sum string) string {
 	t.Helper()
 	dir := os.Getenv("MINIDUMP_AARS")

@@ -116,7 +116,7 @@ func TestAccess(t *testing.T) {
 		if err != nil || c.Access != want || get32(false, c.Context[:]) != 0x40000002 {
 			t.Errorf("arm %#x: %s, flags %#x, %v", code, c.Access, get32(false, c.Context[:]), err)
 		}
-		// Of a 32-bit program arm64 tells no fetch from a read.
+		// For a 32-bit program, arm64 does not report whether the access was a fetch or a read.
 		c, _ = CrashFromLinux(ARM, nil, 1, 2, siginfo(ARM, binary.LittleEndian, 11, 0, 1, c.PC), uc, nil)
 		if at := max(want, AccessWrite); code == 0x17 && c.Access != AccessExecute || code != 0x17 && c.Access != at {
 			t.Errorf("arm %#x at the PC: %s", code, c.Access)

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 
 	"minidump"
 	"minidump/elf"
+	"minidump/procfs"
 	"minidump/stream"
 )
 
@@ -116,27 +116,26 @@ func (c *crashpadClient) text(addr uint64, limit int) (string, bool) {
 	return string(b[:max(end, 0)]), end >= 0
 }
 
+// maps returns the memory map of the client; empty if it can't be read.
+func (c *crashpadClient) maps() []byte {
+	b, _ := os.ReadFile("/proc/" + strconv.Itoa(c.pid) + "/maps")
+	return b
+}
+
 // infos returns the CrashpadInfo of each module that has one, in order of address.
 func (c *crashpadClient) infos() []crashpadInfo {
-	f, err := os.Open("/proc/" + strconv.Itoa(c.pid) + "/maps")
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
 	var list []crashpadInfo
 	modules := 0
-	for lines := bufio.NewScanner(f); lines.Scan() && modules < maxCrashpadModules && len(list) < maxInfos; {
-		fields := strings.Fields(lines.Text()) // address, permissions, offset, device, inode, name
-		if len(fields) < 6 || strings.Trim(fields[2], "0") != "" || fields[4] == "0" {
-			continue
+	for rest := c.maps(); modules < maxCrashpadModules && len(list) < maxInfos; {
+		m, next, ok := procfs.NextMapping(rest)
+		if !ok {
+			break
 		}
-		lo, _, _ := strings.Cut(fields[0], "-")
-		base, err := strconv.ParseUint(lo, 16, 64)
-		if err != nil {
+		if rest = next; m.Offset != 0 || m.Inode == 0 {
 			continue
 		}
 		modules++
-		if at := c.note(base); at != 0 {
+		if at := c.note(m.Start); at != 0 {
 			if info, ok := c.info(at); ok {
 				list = append(list, info)
 			}
@@ -409,29 +408,24 @@ func (c *crashpadClient) refersTo(module, pc, sp uint64) bool {
 
 // moduleAt returns the range of the mappings of the file that is mapped at an address; 0, 0 if there is none.
 func (c *crashpadClient) moduleAt(addr uint64) (lo, hi uint64) {
-	f, err := os.Open("/proc/" + strconv.Itoa(c.pid) + "/maps")
-	if err != nil {
-		return 0, 0
-	}
-	defer f.Close()
-	name, found := "", false
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 6 {
+	var file procfs.Mapping
+	found := false
+	for rest := c.maps(); ; {
+		m, next, ok := procfs.NextMapping(rest)
+		if !ok {
+			break
+		}
+		if rest = next; m.Inode == 0 {
 			continue
 		}
-		var a, b uint64
-		if _, err := fmt.Sscanf(fields[0], "%x-%x", &a, &b); err != nil {
-			continue
-		}
-		if this := strings.Join(fields[3:], " "); this != name { // device, inode and name
+		if m.Inode != file.Inode || m.Major != file.Major || m.Minor != file.Minor {
 			if found {
 				break
 			}
-			name, lo = this, a
+			file, lo = m, m.Start
 		}
-		hi = b
-		found = found || a <= addr && addr < b
+		hi = m.End
+		found = found || m.Contains(addr)
 	}
 	if !found {
 		return 0, 0

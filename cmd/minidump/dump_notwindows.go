@@ -4,7 +4,7 @@ package main
 
 import "minidump"
 
-// platformFlags are the flags of dump that one system alone has: Windows.
+// platformFlags has the flags of dump that exist on one system only. All of them are of Windows.
 type platformFlags struct{}
 
 func (*platformFlags) register(*flagSet) {}

@@ -102,7 +102,7 @@ func (h *hex) UnmarshalText(b []byte) error {
 	return err
 }
 
-// UnmarshalJSON is the reverse of MarshalJSON, but for the order.
+// UnmarshalJSON reads what MarshalJSON writes. The order of the registers is lost.
 func (r *registers) UnmarshalJSON(b []byte) error {
 	var m map[string]hex
 	err := json.Unmarshal(b, &m)
@@ -205,7 +205,7 @@ func (l *lines) next(d time.Duration) string {
 
 const long = 20 * time.Second
 
-// startWatched starts watched, which tells what signals it gets, in a process group of its own.
+// startWatched starts the program watched in its own process group. It prints each signal that it receives.
 func startWatched(t *testing.T, mode string) (*exec.Cmd, *lines) {
 	t.Helper()
 	program := victims.C(t, "watched.c")
@@ -328,7 +328,7 @@ func (s *session) expect(what string) string {
 	}
 }
 
-// pending gives the output that has come and was not expected yet.
+// pending returns the output that arrived after the last match.
 func (s *session) pending() string {
 	for {
 		select {

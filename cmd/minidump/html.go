@@ -153,14 +153,7 @@ func (p *htmlPage) stacks(d *dumpInfo) {
 }
 
 func (p *htmlPage) registers(d *dumpInfo, id uint32) {
-	var list registers
-	if d.Reason != nil {
-		list = d.Reason.Registers
-	}
-	if t := d.thread(id); list == nil && t != nil {
-		list = t.Registers
-	}
-	for _, r := range list {
+	for _, r := range d.registersOf(id) {
 		p.Registers = append(p.Registers, annotation{r.Name, fmt.Sprintf("%#x", r.Value)})
 	}
 }

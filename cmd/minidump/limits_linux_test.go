@@ -16,7 +16,7 @@ import (
 	"minidump/ptrace"
 )
 
-// TestAddressSpace runs the command with 800 MB of address space, of which the Go runtime takes most.
+// TestAddressSpace runs the command with an address space of 800 MB. The Go runtime reserves most of that.
 func TestAddressSpace(t *testing.T) {
 	sh, err := exec.LookPath("sh")
 	if err != nil {

@@ -48,7 +48,7 @@ func subcommands() []subcommand {
 	}
 }
 
-// usageError says what is wrong with the command line, and of which subcommand ("" if of none).
+// usageError reports a mistake in the command line of a subcommand, or of the program itself if command is "".
 type usageError struct {
 	command, text string
 }

@@ -290,18 +290,23 @@ func (a *assertion) text() string {
 var statusRegisters = map[string]bool{"eflags": true, "cs": true, "ss": true, "ds": true, "es": true, "fs": true,
 	"gs": true, "cpsr": true, "cr": true, "xer": true}
 
+// registersOf returns the registers of the thread that the dump is about: those of the exception, or of the thread if it has none.
+func (d *dumpInfo) registersOf(blamed uint32) registers {
+	if d.Reason != nil && d.Reason.Registers != nil {
+		return d.Reason.Registers
+	}
+	if t := d.thread(blamed); t != nil {
+		return t.Registers
+	}
+	return nil
+}
+
 func (p *page) registers() {
 	id, ok := p.d.blamed()
 	if !ok {
 		return
 	}
-	var list registers
-	if p.d.Reason != nil {
-		list = p.d.Reason.Registers
-	}
-	if t := p.d.thread(id); list == nil && t != nil {
-		list = t.Registers
-	}
+	list := p.d.registersOf(id)
 	if len(list) == 0 {
 		return
 	}
