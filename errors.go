@@ -17,7 +17,8 @@ var (
 	ErrBusy        = errors.New("a dump by this Writer is under way")
 	ErrClosed      = errors.New("writer is closed")
 	ErrUnsupported = snapshot.ErrUnsupported
-	ErrPause       = snapshot.ErrPause // see Options.MaxPause
+	ErrPause       = snapshot.ErrPause    // see Options.MaxPause
+	ErrSnapshot    = snapshot.ErrSnapshot // see Options.Snapshot
 	ErrSelf        = errors.New("a process can't stop itself: use DumpSelf")
 )
 

@@ -10,15 +10,16 @@ import (
 
 // Result describes a dump that was written.
 type Result struct {
-	Size    uint64        // bytes written
-	Pause   time.Duration // how long the target was stopped; 0 if it was not running
-	Total   time.Duration // from the call of Dump to its return
-	Threads int
-	Stopped int // threads whose registers are in the dump; 0 of a live process: it could not be stopped, the dump is incomplete
-	Modules int
-	Ranges  int    // memory ranges
-	Memory  uint64 // bytes of the target's memory in the dump
-	Soft    int    // soft errors: pieces that are missing
+	Size     uint64        // bytes written
+	Pause    time.Duration // how long the target was stopped; 0 if it was not running
+	Total    time.Duration // from the call of Dump to its return
+	Threads  int
+	Stopped  int // threads whose registers are in the dump; 0 of a live process: it could not be stopped, the dump is incomplete
+	Modules  int
+	Snapshot bool   // the memory is that of a copy of the target (see Options.Snapshot)
+	Ranges   int    // memory ranges
+	Memory   uint64 // bytes of the target's memory in the dump
+	Soft     int    // soft errors: pieces that are missing
 
 	w    *Writer
 	list []SoftError // instead, of a dump whose Writer is gone
@@ -42,7 +43,7 @@ func (w *Writer) result(total time.Duration) Result {
 	}
 	r := Result{
 		Size: w.file.Size, Pause: s.Pause, Total: total, Threads: s.Threads.N, Modules: s.Modules.N,
-		Ranges: len(ranges), Soft: s.Errors.N, w: w,
+		Ranges: len(ranges), Soft: s.Errors.N, Snapshot: s.Copied, w: w,
 	}
 	for i := range s.Threads.All() {
 		t := s.Threads.At(i)

@@ -43,7 +43,11 @@ type forkRecord struct {
 	size, memory                   uint64
 	pause                          int64
 	threads, modules, ranges, soft int32
+	stopped                        int32
+	copied                         bool // Result.Snapshot
 	softs                          [maxForkSoft]forkSoft
+	text                           [256]byte // of the error, from a child that can allocate
+	textLen                        int32
 }
 
 type forkSoft struct {
@@ -56,7 +60,7 @@ type forkSoft struct {
 }
 
 // forkErrors are the errors that keep their identity on the way from the child.
-var forkErrors = [...]error{nil, ErrNoProcess, ErrPermission, ErrLimit, ErrTooLarge, ErrUnsupported, ErrPause}
+var forkErrors = [...]error{nil, ErrNoProcess, ErrPermission, ErrLimit, ErrTooLarge, ErrUnsupported, ErrPause, ErrSnapshot}
 
 // set records what came of a dump by w.
 func (r *forkRecord) set(w *Writer, res *Result, err error) {
@@ -66,6 +70,7 @@ func (r *forkRecord) set(w *Writer, res *Result, err error) {
 	}
 	r.size, r.memory, r.pause = res.Size, res.Memory, int64(res.Pause)
 	r.threads, r.modules, r.ranges, r.soft = int32(res.Threads), int32(res.Modules), int32(res.Ranges), int32(res.Soft)
+	r.stopped, r.copied = int32(res.Stopped), res.Snapshot
 	for i, e := range w.snap.Errors.All() {
 		if i == len(r.softs) {
 			break
@@ -107,6 +112,9 @@ func (r *forkRecord) problem(status unix.WaitStatus) error {
 		if system != nil {
 			known = snapshot.AlsoError(known, system)
 		}
+		if n := int(r.textLen); known != nil && n > 0 && n <= len(r.text) {
+			return errtext.Around(known, string(r.text[:n]))
+		}
 		if known != nil {
 			return errtext.Wrap(known, "minidump: dump this process")
 		}
@@ -127,7 +135,7 @@ func (r *forkRecord) problem(status unix.WaitStatus) error {
 func (r *forkRecord) result(total time.Duration) Result {
 	res := Result{
 		Size: r.size, Memory: r.memory, Pause: time.Duration(r.pause), Total: total,
-		Threads: int(r.threads), Modules: int(r.modules), Ranges: int(r.ranges), Soft: int(r.soft),
+		Threads: int(r.threads), Stopped: int(r.stopped), Snapshot: r.copied, Modules: int(r.modules), Ranges: int(r.ranges), Soft: int(r.soft),
 	}
 	for i := range min(max(res.Soft, 0), len(r.softs)) {
 		e := &r.softs[i]

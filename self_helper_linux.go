@@ -1,6 +1,7 @@
 package minidump
 
 import (
+	"encoding/binary"
 	"io"
 	"math"
 	"strconv"
@@ -15,14 +16,14 @@ import (
 	"minidump/internal/sys"
 )
 
-// The program, started again, makes a dump of its parent. That takes no copy of the parent, and works when the parent's
-// Go runtime can't run in a forked child.
+// The program, started again, makes a dump: of its parent, or of a process that it makes a copy of. For its parent that takes no
+// copy of the parent, and works when the parent's Go runtime can't run in a forked child.
 
-// helperVariable names the process to dump in the environment of its helper.
+// helperVariable has the number of the parent, in the environment of a helper.
 const helperVariable = "MINIDUMP_SELF"
 
-// The helper's descriptors besides the standard ones: of the dump, the request (an encoded Options, to the end) and the
-// record (a forkRecord).
+// The helper's descriptors besides the standard ones: of the dump, the request (a helperRequest, to the end) and the
+// record (a forkRecord, for a keeper after a copyNote).
 const (
 	helperOut = 3 + iota
 	helperRequest
@@ -39,7 +40,7 @@ func (h *selfHelper) dump(dst io.Writer) (Result, error) {
 // toFile makes one dump to an open file.
 func (h *selfHelper) toFile(fd int) (Result, error) {
 	start := time.Now()
-	p, err := startHelper(fd)
+	p, err := startHelper(fd, "minidump-self", false)
 	if err != nil {
 		return Result{}, errtext.Wrap(snapshot.AlsoError(errNoChild, err), "minidump: start /proc/self/exe")
 	}
@@ -47,7 +48,7 @@ func (h *selfHelper) toFile(fd int) (Result, error) {
 	if yamaAsks() {
 		_ = unix.Prctl(unix.PR_SET_PTRACER, uintptr(p.pid), 0, 0, 0)
 	}
-	err = p.send(encodeOptions(&h.o))
+	err = p.send(encodeRequest(0, &h.o))
 	r := new(forkRecord)
 	if err == nil {
 		err = p.receive(r)
@@ -68,7 +69,8 @@ func (h *selfHelper) toFile(fd int) (Result, error) {
 // helperProcess is a helper at work.
 type helperProcess struct{ pid, request, record int }
 
-func startHelper(out int) (*helperProcess, error) {
+// startHelper starts a helper under a name. One that is apart is in a session of its own.
+func startHelper(out int, name string, apart bool) (*helperProcess, error) {
 	var request, record [2]int
 	if err := unix.Pipe2(request[:], unix.O_CLOEXEC); err != nil {
 		return nil, err
@@ -80,8 +82,9 @@ func startHelper(out int) (*helperProcess, error) {
 	}
 	defer unix.Close(record[1])
 	env := append(syscall.Environ(), helperVariable+"="+strconv.Itoa(unix.Getpid()))
-	pid, err := syscall.ForkExec("/proc/self/exe", []string{"minidump-self"}, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{name}, &syscall.ProcAttr{
 		Env:   env,
+		Sys:   &syscall.SysProcAttr{Setsid: apart},
 		Files: []uintptr{0, 1, 2, uintptr(out), uintptr(request[0]), uintptr(record[1])},
 	})
 	if err != nil {
@@ -167,13 +170,13 @@ func init() {
 	}
 	// Whoever starts a program that has more rights than he has must not make it dump a process for him.
 	if unix.Getuid() != unix.Geteuid() || unix.Getgid() != unix.Getegid() || secureExec() {
-		return
-	}
-	pid, err := strconv.Atoi(value)
-	if err != nil || pid != unix.Getppid() {
 		unix.Exit(2)
 	}
-	unix.Exit(help(pid))
+	parent, err := strconv.Atoi(value)
+	if err != nil || parent != unix.Getppid() {
+		unix.Exit(2)
+	}
+	unix.Exit(help(parent))
 }
 
 // secureExec reports whether the kernel gave this program rights that its caller does not have (AT_SECURE of
@@ -193,14 +196,28 @@ func secureExec() bool {
 }
 
 // help makes the dump that the parent asks for.
-func help(pid int) (status int) {
+func help(parent int) (status int) {
 	r := new(forkRecord)
-	err := helpDump(pid, r)
+	pid, o, err := receiveRequest()
+	switch {
+	case err != nil:
+	case pid == 0:
+		err = helpDump(parent, o, r)
+	default:
+		err = keepDump(pid, o, r)
+	}
 	if r.state = forkDone; err != nil {
 		r.state = forkFailed
 		r.fail(err)
+		if pid != 0 {
+			r.textLen = int32(copy(r.text[:], err.Error()))
+		}
 	}
-	b := unsafe.Slice((*byte)(unsafe.Pointer(r)), unsafe.Sizeof(*r))
+	return sendRecord(unsafe.Slice((*byte)(unsafe.Pointer(r)), unsafe.Sizeof(*r)))
+}
+
+// sendRecord writes b for the parent.
+func sendRecord(b []byte) (status int) {
 	for len(b) > 0 {
 		n, errno := sys.Write(helperRecord, b)
 		if errno != 0 {
@@ -211,25 +228,38 @@ func help(pid int) (status int) {
 	return 0
 }
 
-func helpDump(pid int, r *forkRecord) error {
+// encodeRequest returns a request: for a dump of the process pid, by a copy, or with 0 for one of the parent.
+func encodeRequest(pid int, o *Options) []byte {
+	return append(binary.AppendUvarint(nil, uint64(pid)), encodeOptions(o)...)
+}
+
+func receiveRequest() (pid int, o *Options, err error) {
 	var request []byte
 	for {
 		b := make([]byte, 32<<10)
 		n, err := readFull(helperRequest, b)
 		if err != nil {
-			return err
+			return 0, nil, err
 		}
 		if n == 0 {
 			break
 		}
 		if request = append(request, b[:n]...); len(request) > math.MaxInt32 {
-			return unix.EFBIG
+			return 0, nil, unix.EFBIG
 		}
 	}
-	o, ok := decodeOptions(request)
-	if !ok {
-		return unix.EBADMSG
+	v, n := binary.Uvarint(request)
+	if n <= 0 || v > math.MaxInt32 {
+		return 0, nil, unix.EBADMSG
 	}
+	o, ok := decodeOptions(request[n:])
+	if !ok {
+		return 0, nil, unix.EBADMSG
+	}
+	return int(v), o, nil
+}
+
+func helpDump(pid int, o *Options, r *forkRecord) error {
 	w, err := NewWriter(pid, *o)
 	if err != nil {
 		return err

@@ -22,10 +22,18 @@ import (
 // machines; only the part that a dump fills becomes memory. For a live process it also holds descriptors of two folders
 // in /proc and an OS thread. The garbage collector frees none of that.
 type Writer struct {
-	src  snapshot.Source
-	snap snapshot.Snapshot
-	file encode.File
-	busy atomic.Bool
+	src   snapshot.Source
+	snap  snapshot.Snapshot
+	file  encode.File
+	busy  atomic.Bool
+	apart apartWriter // has the dumps made by another process; nil: none
+}
+
+// An apartWriter has the dumps of a Writer made by another process.
+type apartWriter interface {
+	dump(w *Writer, dst io.Writer) (Result, error)
+	// with changes the options of the next dumps.
+	with(change func(*Options))
 }
 
 // init takes the memory that a Writer for any source needs. buf is for the encoder, which uses it only while a dump is
@@ -64,12 +72,18 @@ func (w *Writer) SetCrash(c *context.Crash) {
 		c = snapshot.Refine(c, w.src.Memory())
 	}
 	w.snap.Want.Crash = c
+	if w.apart != nil {
+		w.apart.with(func(o *Options) { o.Crash = c })
+	}
 }
 
 // SetAnnotations replaces Options.Annotations for the next dumps. It may allocate.
 func (w *Writer) SetAnnotations(a []Annotation) {
 	w.snap.Want.Annotations = annotations(a)
 	w.file.MakeRoom()
+	if w.apart != nil {
+		w.apart.with(func(o *Options) { o.Annotations = a })
+	}
 }
 
 // ReadMemory copies memory of the process at addr into p, and returns how many bytes it could read before the first
@@ -112,6 +126,14 @@ func (w *Writer) Dump(dst io.Writer) (Result, error) {
 	if w.src == nil {
 		return Result{}, ErrClosed
 	}
+	if w.apart != nil {
+		return w.apart.dump(w, dst)
+	}
+	return w.dumpHere(dst)
+}
+
+// dumpHere makes a dump in this process.
+func (w *Writer) dumpHere(dst io.Writer) (Result, error) {
 	start := time.Now()
 	s := &w.snap
 	s.Begin(uint32(start.Unix()))

@@ -23,6 +23,9 @@ func NewWriter(pid int, o Options) (*Writer, error) {
 		return nil, err
 	}
 	l.TraceByOwnThread()
+	if o.Snapshot != SnapshotNever && o.Mode != ModeStack {
+		w.apart = &keeper{o: o, pid: pid, source: l}
+	}
 	return w, nil
 }
 

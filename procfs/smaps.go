@@ -13,6 +13,8 @@ const (
 	VMHugeTLB                       // "ht": huge pages of hugetlbfs
 	VMUserfault                     // "um", "uw" or "ui": a userfaultfd handles faults
 	VMMixedMap                      // "mm": VM_MIXEDMAP, memory without a struct page among ordinary pages
+	VMDontCopy                      // "dc": MADV_DONTFORK, or memory of a device
+	VMWipeOnFork                    // "wf": MADV_WIPEONFORK
 )
 
 // FlaggedRange is a mapping with flags.
@@ -117,6 +119,10 @@ func vmFlags(b []byte) (f VMFlags) {
 			f |= VMPFNMap
 		case "mm":
 			f |= VMMixedMap
+		case "dc":
+			f |= VMDontCopy
+		case "wf":
+			f |= VMWipeOnFork
 		case "ht":
 			f |= VMHugeTLB
 		case "um", "uw", "ui":

@@ -34,6 +34,9 @@ func dumpFlags() (*flagSet, *dumpCall) {
 	d.register(s)
 	s.addBool(0, "all", "dump all processes named NAME", &d.all)
 	d.platform.register(s)
+	if runtime.GOOS == "linux" {
+		d.registerSnapshot(s)
+	}
 	return s, d
 }
 

@@ -101,7 +101,7 @@ func (w *writerFlags) registerKeep(s *flagSet, count int) {
 func (w *writerFlags) registerMemory(s *flagSet) {
 	o := &w.options
 	s.add("mode", "MODE", "how much memory: stack (default), indirect (also what the blamed thread's registers and "+
-		"stack point to) or full (all that can be read; the process is stopped until it is written)",
+		"stack point to) or full (all that can be read; the process is stopped until it is written, but see --snapshot)",
 		func(v string) error {
 			switch v {
 			case "stack":
@@ -127,6 +127,27 @@ func (w *writerFlags) registerMemory(s *flagSet) {
 			o.AppMemory = append(o.AppMemory, m)
 			return err
 		})
+}
+
+// registerSnapshot adds the flag that says whether a live process is copied.
+func (w *writerFlags) registerSnapshot(s *flagSet) {
+	o := &w.options
+	s.add("snapshot", "WHEN", "read the memory from a copy-on-write copy of the process, which goes on meanwhile: never "+
+		"(default), auto (with --mode full, if it has 64M or more in memory and a copy can be made) or always (else there is no dump)",
+		func(v string) error {
+			switch v {
+			case "never":
+				o.Snapshot = minidump.SnapshotNever
+			case "auto":
+				o.Snapshot = minidump.SnapshotAuto
+			case "always":
+				o.Snapshot = minidump.SnapshotAlways
+			default:
+				return fmt.Errorf("%q is none of never, auto, always", v)
+			}
+			return nil
+		})
+	s.choices("never", "auto", "always")
 }
 
 // registerPrivacy adds the flags that keep things out of the dump.

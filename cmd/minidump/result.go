@@ -85,7 +85,11 @@ func reportText(to io.Writer, path string, r *minidump.Result, soft []minidump.S
 	line := fmt.Sprintf("wrote %s: %s, %s, %s, %s", printable(path), bytesText(r.Size), count(r.Threads, "thread"),
 		count(r.Modules, "module"), count(r.Ranges, "memory range"))
 	if r.Pause > 0 {
-		line += fmt.Sprintf("; stopped for %s, %s in all", milliseconds(r.Pause), milliseconds(r.Total))
+		how := ""
+		if r.Snapshot {
+			how = " (snapshot)"
+		}
+		line += fmt.Sprintf("; stopped for %s%s, %s in all", milliseconds(r.Pause), how, milliseconds(r.Total))
 	} else {
 		line += fmt.Sprintf("; %s", milliseconds(r.Total))
 	}
@@ -111,15 +115,16 @@ func reportText(to io.Writer, path string, r *minidump.Result, soft []minidump.S
 
 // jsonResult is what --json prints.
 type jsonResult struct {
-	File    string      `json:"file"`
-	Size    uint64      `json:"size"`
-	PauseNS int64       `json:"pause_ns"`
-	TotalNS int64       `json:"total_ns"`
-	Threads int         `json:"threads"`
-	Modules int         `json:"modules"`
-	Ranges  int         `json:"memory_ranges"`
-	Memory  uint64      `json:"memory_bytes"`
-	Errors  []jsonError `json:"errors"`
+	File     string      `json:"file"`
+	Size     uint64      `json:"size"`
+	PauseNS  int64       `json:"pause_ns"`
+	TotalNS  int64       `json:"total_ns"`
+	Snapshot bool        `json:"snapshot,omitempty"` // the memory is that of a copy-on-write copy of the process
+	Threads  int         `json:"threads"`
+	Modules  int         `json:"modules"`
+	Ranges   int         `json:"memory_ranges"`
+	Memory   uint64      `json:"memory_bytes"`
+	Errors   []jsonError `json:"errors"`
 
 	Signature string      `json:"signature,omitempty"` // what crashes of this kind have in common
 	Frames    []frameInfo `json:"frames,omitempty"`    // of the thread that the dump is about

@@ -88,8 +88,8 @@ func (f *File) streamMemory(r *snapshot.MemoryRange) {
 	for at, left := r.Start, r.Size; left > 0; {
 		buf := f.chunk[:min(uint64(len(f.chunk)), left)]
 		n := f.mem.Read(at, buf)
-		if f.mem.Expired() {
-			e.Fail(snapshot.ErrPause)
+		if err := f.mem.Expired(); err != nil {
+			e.Fail(err)
 			e.Zero(left)
 			return
 		}

@@ -36,6 +36,9 @@ func (p *Reader) findMarked(s *snapshot.Snapshot, end uint64) {
 			return
 		}
 		k.reader.Want = procfs.VMDontDump | procfs.VMIO | procfs.VMPFNMap | procfs.VMUserfault
+		if p.forCopy {
+			k.reader.Want |= procfs.VMDontCopy | procfs.VMWipeOnFork
+		}
 		errno := p.dir.ReadVMFlags(p.scratch.bytes, end, &k.reader)
 		k.ranges.N = k.reader.N
 		if errno != 0 {

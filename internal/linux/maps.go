@@ -11,10 +11,10 @@ import (
 
 // readMapsEarly reads and parses the memory map before the stop: for a process with many libraries the kernel takes
 // milliseconds to write it, by far the longest part of a stop. In mode full, which copies every mapping, it does
-// nothing.
+// nothing, unless the process is copied.
 func (l *Source) readMapsEarly(s *snapshot.Snapshot) {
 	l.early = procfs.Statm{}
-	if s.Want.Mode == snapshot.ModeFull || !l.attaches() {
+	if s.Want.Mode == snapshot.ModeFull && !l.forCopy || !l.attaches() {
 		return
 	}
 	early, known := l.readStatm(), s.Errors.N

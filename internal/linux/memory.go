@@ -31,6 +31,12 @@ type memory struct {
 	memFD   int   // /proc/PID/mem; -1: not opened, -2: can't be opened
 	noVM    bool  // process_vm_readv does not work here
 
+	copied bool        // the memory is that of a copy of the process
+	kept   *keptMemory // what that lacks; nil: nothing
+	home   struct {    // of the process itself, while the memory is that of a copy
+		dir *procfs.Dir
+		pid int
+	}
 	snap      *snapshot.Snapshot // whose memory map is that of the process; nil: none is known
 	expired   *atomic.Bool       // set: the process was let go early, and nothing is read any more
 	fromFiles bool               // read pages of files that are not there from the files: mode full, in which they are many
@@ -49,6 +55,21 @@ type memory struct {
 	long  []unix.RemoteIovec
 }
 
+// readFrom has all memory read from a copy of the process; nil: from the process itself.
+func (m *memory) readFrom(c *processCopy) {
+	m.close()
+	m.pages.Forget()
+	if m.copied = c != nil; !m.copied {
+		m.dir, m.pid, m.kept, m.peekTID, m.expired = m.home.dir, m.home.pid, nil, 0, nil
+		return
+	}
+	m.home.dir, m.home.pid = m.dir, m.pid
+	m.dir, m.pid, m.peekTID, m.expired = &c.dir, int(c.tid), c.tid, &c.lost
+	if c.kept.ranges.N > 0 {
+		m.kept = &c.kept
+	}
+}
+
 func (m *memory) close() {
 	if m.memFD >= 0 {
 		sys.Close(m.memFD)
@@ -62,7 +83,7 @@ func (m *memory) close() {
 // Read reads what is there.
 func (m *memory) Read(addr uint64, p []byte) (n int) {
 	p = p[:min(uint64(len(p)), ^addr)]
-	for n < len(p) && !m.Expired() {
+	for n < len(p) && m.Expired() == nil {
 		at := addr + uint64(n)
 		from, to, how := m.next(at, addr+uint64(len(p)))
 		if how == wayNone || from > at {
@@ -70,9 +91,12 @@ func (m *memory) Read(addr uint64, p []byte) (n int) {
 		}
 		part := p[n:][:to-at]
 		var got int
-		if how == wayFile {
+		switch how {
+		case wayKept:
+			got = m.kept.read(m.snap, at, part)
+		case wayFile:
 			got = m.readFile(at, part)
-		} else {
+		default:
 			got = m.readPages(at, part)
 		}
 		if n += got; got < len(part) {
@@ -82,8 +106,16 @@ func (m *memory) Read(addr uint64, p []byte) (n int) {
 	return n
 }
 
-// Expired reports whether nothing is read any more, because the process goes on.
-func (m *memory) Expired() bool { return m.expired != nil && m.expired.Load() }
+// Expired returns why nothing is read any more.
+func (m *memory) Expired() error {
+	switch {
+	case m.expired == nil || !m.expired.Load():
+		return nil
+	case m.copied:
+		return snapshot.ErrSnapshot
+	}
+	return snapshot.ErrPause
+}
 
 // There is a method of snapshot.Sparse.
 func (m *memory) There(lo, hi, ahead uint64) (from, to uint64, ok bool) {

@@ -22,6 +22,7 @@ const (
 	wayNone   way = iota
 	wayMemory     // as memory: its pages are there, or a local disk has them
 	wayFile       // from the file that is mapped
+	wayKept       // it was read while the process stood still
 )
 
 // begin forgets what was found out for the last dump. Since then the process may have executed another program, whose
@@ -44,6 +45,20 @@ func (m *memory) openPages() bool {
 
 // next returns the first part of [lo, hi) that can be read; not ok (wayNone) if there is none.
 func (m *memory) next(lo, hi uint64) (from, to uint64, how way) {
+	if m.kept == nil || lo >= hi {
+		return m.nextIn(lo, hi)
+	}
+	keptLo, keptHi := m.kept.from(lo, hi)
+	if keptLo > lo {
+		if from, to, how = m.nextIn(lo, keptLo); how != wayNone || keptLo == hi {
+			return from, to, how
+		}
+	}
+	return keptLo, keptHi, wayKept
+}
+
+// nextIn is next for a part that no kept memory is in.
+func (m *memory) nextIn(lo, hi uint64) (from, to uint64, how way) {
 	for lo < hi {
 		if !m.openPages() {
 			return lo, hi, wayMemory

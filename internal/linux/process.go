@@ -203,3 +203,6 @@ func (p *Reader) readMaps(s *snapshot.Snapshot) sys.Errno {
 	images.ParseMaps(s, s.Bytes.Get(s.Raw[snapshot.RawMaps]))
 	return 0
 }
+
+// Resident returns how much of the process is in memory, in bytes; 0 if that is not known.
+func (p *Reader) Resident() uint64 { return p.readStatm().Resident * p.facts.target.PageSize }

@@ -32,6 +32,7 @@ type Reader struct {
 	scratch  workspace
 	lookup   lookup
 	marked   markedMemory
+	forCopy  bool       // marked also has what a copy of the process lacks
 	dir      procfs.Dir // last, as it is large and little of it is ever touched
 }
 

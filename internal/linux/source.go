@@ -20,6 +20,7 @@ type Source struct {
 	stop   stop
 	fork   *Fork        // the caller is a forked child of the process; nil: it is not
 	named  int32        // the thread whose id Init was given for that of the process; 0: none
+	copy   *processCopy // nil: the process is not copied
 	early  procfs.Statm // from before the memory map was read, before the stop; zero: it was not
 
 	// The step that thread is to do: for which snapshot, and what came of it.
@@ -78,6 +79,9 @@ func (l *Source) processOf(pid int) int {
 func (l *Source) Close() error {
 	l.thread.end()
 	l.stop.threads.Release()
+	if l.copy != nil {
+		l.copy.kept.ranges.Release()
+	}
 	return l.Reader.Close()
 }
 
@@ -97,12 +101,18 @@ func (l *Source) Capture(s *snapshot.Snapshot) error {
 
 // Release lets the process go on. The error is ErrPause if that was done before the dump was written.
 func (l *Source) Release(s *snapshot.Snapshot) error {
-	if l.stop.active.Load() {
+	copied := l.mem.copied
+	if l.stop.active.Load() || copied {
+		l.snap = s
 		l.thread.do(stepRelease)
+		l.snap = nil
 		s.Pause = l.stop.pause
 		l.replaceThread()
 	}
 	l.mem.expired = nil
+	if copied && l.copy.lost.Load() {
+		return snapshot.ErrSnapshot
+	}
 	if l.stop.expired.Swap(false) {
 		return snapshot.ErrPause
 	}
@@ -123,11 +133,17 @@ func (l *Source) perform(step stepKind) {
 		if s.Want.Mode != snapshot.ModeFull && l.attaches() || errno != 0 {
 			l.resume()
 		}
-		if errno != 0 { // not before the resume: the text is allocated
+		switch {
+		case errno == errRefused:
+			l.err = l.copy.refusedError(l.pid)
+		case errno != 0: // not before the resume: the text is allocated
 			l.err = errtext.Wrap(systemError(errno), "minidump: read maps of pid ", l.pid)
 		}
 	case stepRelease:
 		l.resume()
+		l.endCopy(l.snap)
+	case stepReap:
+		l.copy.reaped = l.reapCopy(l.snap, l.copy.reaping, 0)
 	}
 }
 
@@ -140,7 +156,14 @@ func (l *Source) prepare(s *snapshot.Snapshot) error {
 	}
 	s.Blame(l.firstLiving(), nil)
 	l.mem.begin(s)
+	l.forCopy = l.wantsCopy(s)
 	l.findHidden(s)
+	if l.forCopy {
+		l.copy.refused = refusedNothing
+		if why := l.mayCopy(s); why != refusedNothing && !l.refuse(s, why, 0) {
+			return l.copy.refusedError(l.pid)
+		}
+	}
 	l.readMapsEarly(s)
 	if l.goList != nil {
 		l.goList.Prepare(s, &l.mem)
@@ -171,6 +194,18 @@ func (l *Source) captureStopped(s *snapshot.Snapshot) sys.Errno {
 			}
 		}
 	}
+	if l.wantsCopy(s) && l.copy.refused == refusedNothing {
+		why, errno := l.copyProcess(s)
+		if why == refusedNothing {
+			l.resume()
+			l.copy.headroom.watch(l.copy)
+		} else if l.endCopy(s); !l.refuse(s, why, errno) {
+			return errRefused
+		}
+	}
 	l.captureMemory(s)
 	return 0
 }
+
+// errRefused stands for the error that there is no copy of the process, where a dump must have one.
+const errRefused = sys.Errno(unix.ENOTRECOVERABLE)

@@ -53,7 +53,8 @@ func (l *Source) stopAll(s *snapshot.Snapshot) {
 	l.stop.since = ptrace.Monotonic()
 	l.stop.until = l.stop.since + int64(s.Want.StopTimeout) + int64(s.Want.MaxPause)
 	l.stopThreads(s, l.stop.since+int64(s.Want.StopTimeout))
-	if l.in(ptrace.Stopped) == 0 && l.in(ptrace.TimedOut) > 0 { // a dump without one stopped thread is of little use
+	// A dump without one stopped thread is of little use, and there is no copy of the process if one runs.
+	if (l.in(ptrace.Stopped) == 0 || l.forCopy) && l.in(ptrace.TimedOut) > 0 {
 		l.waitOn(l.stop.since + moreTime*int64(s.Want.StopTimeout))
 	}
 	l.stop.waiting.Store(false)

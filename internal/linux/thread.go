@@ -47,6 +47,7 @@ type stepKind uint8
 const (
 	stepCapture stepKind = iota
 	stepRelease
+	stepReap
 	stepEnd // of the goroutine
 )
 

@@ -12,11 +12,12 @@ type Memory interface {
 	// was never used, or is someone's to deliver. Of calls with ascending ranges, ahead is the end of the last one; 0 is no
 	// further than hi.
 	There(lo, hi, ahead uint64) (from, to uint64, ok bool)
-	// Expired reports whether the memory can no longer be read, since the process runs again. It is asked in mode full.
+	// Expired returns why the memory can no longer be read: ErrPause, because the process runs again, or ErrSnapshot, because
+	// its copy had to be given up. It is asked in mode full.
 	//
 	// It is no interface of its own: to find out by a type assertion whether a Memory has one makes the Go runtime allocate,
 	// which a forked child must not do.
-	Expired() bool
+	Expired() error
 }
 
 // Whole is embedded by a Memory that has no parts without pages, and that can be read until it is closed.
@@ -26,7 +27,7 @@ type Whole struct{}
 func (Whole) There(lo, hi, _ uint64) (from, to uint64, ok bool) { return lo, hi, lo < hi }
 
 // Expired is a method of Memory.
-func (Whole) Expired() bool { return false }
+func (Whole) Expired() error { return nil }
 
 // A ReadRequest asks for len(Dst) bytes at Addr.
 type ReadRequest struct {

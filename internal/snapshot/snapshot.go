@@ -19,6 +19,7 @@ type Snapshot struct {
 	Batch  Requests
 	words  [64]uint64
 	Pause  time.Duration
+	Copied bool // the memory is that of a copy of the process
 	Target Target
 	Proc   Process
 	System System
@@ -205,6 +206,7 @@ func (s *Snapshot) Begin(now uint32) {
 	s.Streams.Clear()
 	s.Regions.Clear()
 	s.Gaps = Gaps{}
+	s.Copied = false
 	s.Proc.Omitted = [2]Range{}
 	s.Raw = [NumRaw]arena.Span{}
 	s.DSO = DSODebug{}

@@ -65,6 +65,10 @@ const (
 	OpVMFlags
 	OpForkedCopy
 	OpGoroutines
+	OpNoCopy
+	OpCopyLacks
+	OpCopyShared
+	OpCopyLeft
 	numOps
 )
 
@@ -122,6 +126,10 @@ var ops = [numOps]struct {
 	OpVMFlags:       {"find the memory that is marked to be in no dump", "ReadVmFlagsFailed", false},
 	OpDumping:       {"look at the process that dumps core, so that only what is in the core is here", "DumpingProcessFailed", false},
 	OpForkedCopy:    {"look at the own process from a child, so that only a copy of its memory and the calling thread are here", "SuspendNoThreadsLeft", true},
+	OpNoCopy:        {"take a snapshot of the process, which stood still until the dump was written:", "SnapshotNotTaken", false},
+	OpCopyLacks:     {"take memory that the process excludes from copies of it, beyond what may be read in the stop", "SnapshotLacksMemory", false},
+	OpCopyShared:    {"take shared memory at the moment of the stop: other processes may have changed it", "SnapshotSharedMemory", false},
+	OpCopyLeft:      {"have the process wait for its copy, which has ended and stays a zombie until the process ends", "SnapshotLeft", false},
 	OpGoroutines:    {"list the goroutines: the runtime's tables are not in memory", "ReadGoroutinesFailed", false},
 }
 

@@ -34,6 +34,7 @@ var (
 	ErrPermission  = errors.New("permission denied")
 	ErrUnsupported = errors.New("not supported on this system")
 	ErrPause       = errors.New("the process may not stay stopped any longer")
+	ErrSnapshot    = errors.New("no snapshot of the process")
 )
 
 // bothErrors is a system error that is also one of the errors above for errors.Is. Its text is that of the system error.

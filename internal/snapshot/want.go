@@ -55,9 +55,22 @@ type Want struct {
 	UserStreams []UserStream
 	UserModules []UserModule
 
+	Copy CopyWish // whether the memory is read from a copy of the process
+
 	StopTimeout time.Duration
 	MaxPause    time.Duration // most time that the process stays stopped in ModeFull
 }
+
+// A CopyWish says whether a dump of a live process makes a copy of it, so that the process need not stand still while its
+// memory is read.
+type CopyWish uint8
+
+// The wishes.
+const (
+	CopyNever  CopyWish = iota
+	CopyAuto            // where it can be done
+	CopyAlways          // or there is no dump
+)
 
 // StackLimitOf returns the most bytes of a thread's stack.
 func (w *Want) StackLimitOf(blamed bool) uint64 {

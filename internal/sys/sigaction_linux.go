@@ -51,6 +51,18 @@ func SetSigAction(sig int, new *SigAction) Errno {
 	return e
 }
 
+// IgnoreSignal has this process ignore a signal (SIG_IGN).
+func IgnoreSignal(sig int) Errno {
+	const sigIgn = 1
+	a := new(SigAction)
+	handler := unsafe.Pointer(a)
+	if MIPS { // the flags come first
+		handler = unsafe.Add(handler, unsafe.Sizeof(uintptr(0)))
+	}
+	*(*uintptr)(handler) = sigIgn
+	return SetSigAction(sig, a)
+}
+
 // QuietStops spares this process the SIGCHLD that each stop of a tracee sends it: to handle a thousand takes the Go
 // runtime as long as the stops. Ends of children are signalled as ever. It must not be on a goroutine stack.
 type QuietStops struct {

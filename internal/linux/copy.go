@@ -1,0 +1,356 @@
+//go:build linux
+
+package linux
+
+import (
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"minidump/context"
+	"minidump/internal/errtext"
+	"minidump/internal/snapshot"
+	"minidump/internal/sys"
+	"minidump/procfs"
+	"minidump/ptrace"
+)
+
+// A processCopy is a copy of the process, by clone(2), which shares its pages until one of the two writes to them. One of the
+// stopped threads makes it, as a system call of its own, and is none the wiser: the copy is traced from its birth and never runs,
+// no signal tells of it (its exit signal is 0, so that only a wait with __WALL or __WCLONE sees it), and its end is waited for by
+// another such call. The process goes on at once, and the dump is read from the copy.
+//
+// It is made and ended on the tracing thread. A tracer that is killed while a thread makes one of the calls leaves a thread with
+// wrong registers, so this thread must be of a process that nobody kills: see CopyTo.
+type processCopy struct {
+	notice   func(tid, number int32) // told of the copy as soon as there is one; nil: no copies are made
+	caller   *ptrace.Caller
+	dir      procfs.Dir
+	tid      int32       // of the copy; 0: there is none
+	number   int32       // of the copy in the process's own PID namespace
+	host     int32       // the thread that made it
+	lost     atomic.Bool // it was ended before its time, for want of memory
+	refused  refusal     // why there is none
+	errno    sys.Errno   // likewise
+	reaping  int32       // the number of a copy that another process has made, for ReapCopy
+	reaped   bool
+	headroom headroom
+	kept     keptMemory
+}
+
+// CopyTo allows the source to make copies of the process where the snapshot's Want asks for one. notice is called during the
+// stop, with the numbers of the copy in the caller's and in the process's PID namespace. If this process is killed later, the
+// copy's end remains to be waited for: by ReapCopy of another process.
+//
+// The caller is a process of its own for the one purpose of dumping, which ignores all signals that it can.
+func (l *Source) CopyTo(notice func(tid, number int32)) error {
+	l.copy = &processCopy{notice: notice, caller: l.tracer.NewCaller()}
+	return l.copy.kept.ranges.Reserve(2 * maxMarked * 32)
+}
+
+// wantsCopy reports whether a dump is to be read from a copy, if one can be made.
+func (l *Source) wantsCopy(s *snapshot.Snapshot) bool {
+	return l.copy != nil && l.copy.notice != nil && s.Want.Copy != snapshot.CopyNever && s.Want.Mode != snapshot.ModeStack
+}
+
+// A refusal is why no copy is made.
+type refusal string
+
+const (
+	refusedNothing   refusal = ""
+	refusedMachine   refusal = "not on this machine"
+	refusedFlags     refusal = "the flags of its memory are not known"
+	refusedFault     refusal = "a userfaultfd serves its memory"
+	refusedSeccomp   refusal = "a seccomp filter watches its system calls"
+	refusedThread    refusal = "not all threads stopped"
+	refusedStopped   refusal = "it is stopped, or about to take a signal"
+	refusedBusy      refusal = "no thread is where it can make a system call"
+	refusedMemory    refusal = "memory is short"
+	refusedClone     refusal = "clone failed"
+	refusedInterrupt refusal = "a signal came"
+	refusedBirth     refusal = "the copy has died"
+)
+
+// copyCalls are the numbers of system calls, of arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl and of
+// include/uapi/asm-generic/unistd.h, and the size of NT_PRSTATUS.
+type copyCalls struct {
+	clone, wait4, closeRange uint64
+	regs                     int
+}
+
+func copyCallsOf(t *snapshot.Target) (c copyCalls, ok bool) {
+	switch t.Arch {
+	case context.AMD64:
+		c = copyCalls{56, 61, 436, 216}
+	case context.X86:
+		c = copyCalls{120, 114, 436, 68}
+	case context.ARM64:
+		c = copyCalls{220, 260, 436, 272}
+	}
+	return c, c.regs != 0 && !t.ILP32 && ptrace.CanCall(c.regs)
+}
+
+// Flags of clone(2) and close_range(2).
+const (
+	cloneFiles       = 0x400 // CLONE_FILES
+	closeRangeUnique = 2     // CLOSE_RANGE_UNSHARE
+)
+
+// mayCopy finds out, before the stop, whether a copy can be made.
+func (l *Source) mayCopy(s *snapshot.Snapshot) refusal {
+	if _, ok := copyCallsOf(&s.Target); !ok {
+		return refusedMachine
+	}
+	if !l.marked.known || l.marked.reader.More {
+		return refusedFlags
+	}
+	for i := range l.marked.list() {
+		if l.marked.list()[i].Flags&procfs.VMUserfault != 0 {
+			return refusedFault
+		}
+	}
+	if !l.copy.headroom.bears(l) {
+		return refusedMemory
+	}
+	return refusedNothing
+}
+
+// copyProcess makes the copy, while the threads stand still, and has the memory read from it from now on.
+func (l *Source) copyProcess(s *snapshot.Snapshot) (refusal, sys.Errno) {
+	c := l.copy
+	for i := range l.stop.threads.All() {
+		switch th := l.stop.threads.At(i); th.State {
+		case ptrace.Stopped, ptrace.Gone:
+		default:
+			return refusedThread, th.Errno
+		}
+	}
+	calls, _ := copyCallsOf(&s.Target)
+	th, at, why := l.chooseHost(s, calls.regs)
+	if th == nil {
+		return why, 0
+	}
+	c.kept.take(l, s)
+	ret, born, errno := c.caller.Call(th, &ptrace.SystemCall{At: at, Number: calls.clone, Args: [6]uint64{cloneFiles}})
+	switch {
+	case errno != 0:
+		why = refusedInterrupt
+	case ret < 0:
+		why, errno = refusedClone, sys.Errno(-ret)
+	case born == 0:
+		why = refusedBirth
+	}
+	if born != 0 {
+		c.tid, c.number, c.host = born, int32(ret), th.TID
+	}
+	if why != refusedNothing {
+		return why, errno
+	}
+	c.notice(c.tid, c.number)
+	child, errno := c.caller.Born(born)
+	if errno != 0 {
+		return refusedBirth, errno
+	}
+	// The copy shares the table of descriptors, so that a file which the process closes is closed. Its own, empty one keeps no file
+	// open when the process ends. Before Linux 5.9 it goes on sharing.
+	if _, _, ok := c.caller.Eligible(&child, calls.regs); ok {
+		c.caller.Call(&child, &ptrace.SystemCall{At: at, Number: calls.closeRange, Args: [6]uint64{0, 0xffffffff, closeRangeUnique}})
+	}
+	if err := c.dir.Open(int(born)); err != nil {
+		return refusedBirth, unix.ESRCH
+	}
+	c.lost.Store(false)
+	l.mem.readFrom(c)
+	s.Copied = true
+	return refusedNothing, 0
+}
+
+// chooseHost returns the thread that makes the copy, and the address of the system call instruction that it uses: one that
+// stands in a system call, or else any.
+func (l *Source) chooseHost(s *snapshot.Snapshot, size int) (th *ptrace.Thread, at uint64, why refusal) {
+	var other *ptrace.Thread
+	why = refusedBusy
+	for i := range l.stop.threads.All() {
+		th := l.stop.threads.At(i)
+		if th.State != ptrace.Stopped {
+			continue
+		}
+		if th.GroupStop || th.Signal != 0 {
+			why = refusedStopped
+			continue
+		}
+		if at, ok := l.ownCall(th, size); ok {
+			return l.unfiltered(th, at)
+		}
+		if other == nil {
+			other = th
+		}
+	}
+	if other == nil {
+		return nil, 0, why
+	}
+	if _, _, ok := l.copy.caller.Eligible(other, size); !ok {
+		return nil, 0, refusedBusy
+	}
+	if at = l.findCall(s); at == 0 {
+		return nil, 0, refusedBusy
+	}
+	return l.unfiltered(other, at)
+}
+
+// unfiltered returns the thread, unless its system calls are filtered.
+func (l *Source) unfiltered(th *ptrace.Thread, at uint64) (*ptrace.Thread, uint64, refusal) {
+	n, errno := l.dir.TaskFile(th.TID, "status\x00", l.scratch.bytes)
+	if errno != 0 {
+		return nil, 0, refusedThread
+	}
+	if st := procfs.ParseStatus(l.scratch.bytes[:n]); st.Seccomp != 0 {
+		return nil, 0, refusedSeccomp
+	}
+	return th, at, refusedNothing
+}
+
+// ownCall returns the instruction by which a thread has made the system call that it stands in, or is about to make one.
+func (l *Source) ownCall(th *ptrace.Thread, size int) (at uint64, ok bool) {
+	pc, inCall, ok := l.copy.caller.Eligible(th, size)
+	if !ok {
+		return 0, false
+	}
+	instruction, after := l.copy.caller.Instruction()
+	if at = pc; after {
+		if !inCall {
+			return 0, false
+		}
+		at -= uint64(len(instruction))
+	}
+	b := l.scratch.bytes[:len(instruction)]
+	return at, l.mem.Read(at, b) == len(b) && string(b) == instruction
+}
+
+// findCall finds a system call instruction in the vDSO; 0: none.
+func (l *Source) findCall(s *snapshot.Snapshot) uint64 {
+	instruction, after := l.copy.caller.Instruction()
+	step := len(instruction)
+	if after { // x86: instructions can be anywhere
+		step = 1
+	}
+	for i := range s.Mappings.All() {
+		m := s.Mappings.At(i)
+		if m.Kind != snapshot.MapVDSO {
+			continue
+		}
+		for at := m.Start; at < m.End; at += 4096 {
+			b := l.scratch.bytes[:min(4096, m.End-at)]
+			b = b[:l.mem.Read(at, b)]
+			for k := 0; k+len(instruction) <= len(b); k += step {
+				if string(b[k:k+len(instruction)]) == instruction {
+					return at + uint64(k)
+				}
+			}
+		}
+	}
+	return 0
+}
+
+// refuse records why no copy is made. It reports whether the dump goes on without one.
+func (l *Source) refuse(s *snapshot.Snapshot, why refusal, errno sys.Errno) (goOn bool) {
+	if e := s.Soft(snapshot.OpNoCopy, int32(errno), 0, 0); e != nil {
+		e.Text = s.Bytes.PutString(string(why))
+	}
+	l.copy.refused, l.copy.errno = why, errno
+	return s.Want.Copy != snapshot.CopyAlways
+}
+
+// refusedError is the error of a dump that must be read from a copy.
+func (c *processCopy) refusedError(pid int32) error {
+	var err error = snapshot.ErrSnapshot
+	if c.errno != 0 {
+		err = snapshot.AlsoError(err, systemError(c.errno))
+	}
+	if c.errno != 0 {
+		return errtext.Wrap(err, "minidump: take a snapshot of pid ", pid, ": ", string(c.refused))
+	}
+	return errtext.Around(err, "minidump: take a snapshot of pid ", pid, ": ", string(c.refused))
+}
+
+// endCopy ends the copy, and has the process wait for it.
+func (l *Source) endCopy(s *snapshot.Snapshot) {
+	c := l.copy
+	if c == nil || c.tid == 0 {
+		return
+	}
+	l.mem.readFrom(nil)
+	c.headroom.stop()
+	c.dir.Close()
+	c.caller.Kill(c.tid)
+	c.tid = 0
+	if !l.reapCopy(s, c.number, c.host) {
+		s.Soft(snapshot.OpCopyLeft, 0, c.number, 0)
+	}
+}
+
+// ReapCopy has the process wait for a copy that another process has made of it and that has ended. It reports whether that
+// was done, or was not necessary.
+func (l *Source) ReapCopy(s *snapshot.Snapshot, tid, number int32) bool {
+	if l.copy == nil && l.CopyTo(nil) != nil {
+		return false
+	}
+	var dir procfs.Dir
+	if dir.Open(int(tid)) != nil {
+		return true
+	}
+	n, _, errno := dir.ReadFile("stat\x00", l.scratch.bytes)
+	dir.Close()
+	st := &l.scratch.stat
+	if errno != 0 || !st.Parse(l.scratch.bytes[:n]) || st.State != 'Z' || st.PPID != l.pid {
+		return true
+	}
+	l.copy.reaping, l.snap, s.Target = number, s, l.facts.target
+	l.thread.do(stepReap)
+	l.snap = nil
+	l.replaceThread()
+	return l.copy.reaped
+}
+
+// reapTries is how many threads are tried.
+const reapTries = 16
+
+// reapCopy has one thread of the process make the wait: host if that lives and can, else another. Only that thread is stopped.
+func (l *Source) reapCopy(s *snapshot.Snapshot, number, host int32) bool {
+	calls, ok := copyCallsOf(&s.Target)
+	if !ok || l.listThreads() != 0 {
+		return false
+	}
+	tids := l.scratch.tids.All()
+	for i, tid := range tids {
+		if tid == host {
+			tids[0], tids[i] = tids[i], tids[0]
+		}
+	}
+	l.stop.threads.Clear()
+	th := l.stop.threads.Add()
+	for _, tid := range tids[:min(len(tids), reapTries)] {
+		*th = ptrace.Thread{TID: tid}
+		l.tracer.Seize(th)
+		l.tracer.Collect(l.stop.threads.All(), ptrace.Monotonic()+int64(s.Want.StopTimeout))
+		at, done := uint64(0), false
+		var why refusal
+		if at, ok = l.ownCall(th, calls.regs); !ok {
+			if _, _, ok = l.copy.caller.Eligible(th, calls.regs); ok {
+				at = l.findCall(s)
+			}
+		}
+		if ok && at != 0 {
+			if _, _, why = l.unfiltered(th, at); why == refusedNothing {
+				ret, _, errno := l.copy.caller.Call(th, &ptrace.SystemCall{At: at, Number: calls.wait4,
+					Args: [6]uint64{uint64(uint32(number)), 0, unix.WNOHANG | unix.WALL}})
+				done = errno == 0 && (ret == int64(number) || ret == -int64(unix.ECHILD))
+			}
+		}
+		l.tracer.Detach(l.stop.threads.All())
+		if done {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,291 @@
+package ptrace
+
+import (
+	"encoding/binary"
+	"unsafe"
+
+	"minidump/internal/sys"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Caller makes Stopped threads perform system calls in the name of their process. A call changes the registers of its
+// thread, and sets them back before Call returns. A tracer that is killed in between leaves a thread with wrong registers:
+// whoever uses a Caller must be a process that nobody kills.
+type Caller struct {
+	t      *Tracer
+	before [maxCallRegs]byte
+	work   [maxCallRegs]byte
+	length int       // of the register set
+	mask   [2]uint64 // of the thread
+	all    [2]uint64
+	word   uint64
+	config [4]uint64
+	layout *callLayout
+	own    bool // the thread stands at its own system call instruction
+	redo   uint64
+}
+
+// maxCallRegs is room for the longest NT_PRSTATUS of a machine that has a callLayout.
+const maxCallRegs = 320
+
+// A SystemCall is what a thread is made to do. Numbers and arguments are those of the thread's machine, which is a 32-bit one
+// for a 32-bit process.
+type SystemCall struct {
+	At     uint64 // of a system call instruction in the process: see Caller.Instruction
+	Number uint64
+	Args   [6]uint64
+}
+
+// Events and options of linux/ptrace.h.
+const (
+	ptraceEventClone  = 3
+	ptraceEventFork   = 1
+	ptraceEventVfork  = 2
+	syscallStop       = int32(unix.SIGTRAP) | 0x80 // with PTRACE_O_TRACESYSGOOD
+	interruptStop     = int32(unix.SIGTRAP) | PTRACE_EVENT_STOP<<8
+	callOptions       = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK
+	ptraceDispatch    = 0x4211 // PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG
+	ptraceGetRseq     = 0x420f // PTRACE_GET_RSEQ_CONFIGURATION
+	rseqCriticalField = 8      // offsetof(struct rseq, rseq_cs) of linux/rseq.h
+)
+
+// NewCaller makes a Caller for the threads of t. It allocates.
+func (t *Tracer) NewCaller() *Caller {
+	return &Caller{t: t, all: [2]uint64{^uint64(0), ^uint64(0)}}
+}
+
+// Eligible reads the registers of a thread and reports whether Call may use it: it is Stopped as told and by nothing else, in
+// the mode of its machine that layout size stands for, and not in a restartable sequence (rseq(2)), which the kernel would
+// take for finished. size is the length of the process's NT_PRSTATUS. pc is where the thread stands, inCall whether it stands
+// in, or before, a system call.
+func (c *Caller) Eligible(th *Thread, size int) (pc uint64, inCall, ok bool) {
+	if th.State != Stopped || th.Event != PTRACE_EVENT_STOP || th.Signal != 0 || th.GroupStop || c.t.old {
+		return 0, false, false
+	}
+	n, errno := c.t.Regset(th.TID, ntPRSTATUS, c.before[:])
+	if errno != 0 || n != size {
+		return 0, false, false
+	}
+	if c.layout = callLayoutOf(n); c.layout == nil {
+		return 0, false, false
+	}
+	c.length = n
+	l := c.layout
+	pc = l.get(c.before[:], l.pc)
+	inCall = l.original >= 0 && l.signed(c.before[:], l.original) >= 0
+	return pc, inCall, inCall || c.unhindered(th.TID)
+}
+
+// unhindered reports whether a thread outside of a system call may be used: it is not in a restartable sequence, and its system
+// calls go to the kernel, not to its own handler (PR_SET_SYSCALL_USER_DISPATCH). Kernels that can't say have neither, or few
+// programs that use it.
+func (c *Caller) unhindered(tid int32) bool {
+	if sys.Ptrace(ptraceDispatch, int(tid), unsafe.Sizeof(c.config), uintptr(unsafe.Pointer(&c.config))) == 0 && c.config[0] != 0 {
+		return false
+	}
+	// struct ptrace_rseq_configuration: the address, two numbers of 32 bits, flags and padding.
+	if sys.Ptrace(ptraceGetRseq, int(tid), 24, uintptr(unsafe.Pointer(&c.config))) == 0 && c.config[0] != 0 {
+		word := unsafe.Slice((*byte)(unsafe.Pointer(&c.word)), 8)
+		if n, _ := c.t.Peek(tid, c.config[0]+rseqCriticalField, word); n != 8 || c.word != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Instruction returns the bytes of a system call instruction of the process that Eligible was asked about, and whether a
+// thread in a system call stands after it, not at it.
+func (c *Caller) Instruction() (bytes string, after bool) {
+	return c.layout.instruction, c.layout.after
+}
+
+// Call makes th, which Eligible has just approved of, perform one system call, and returns its result, an error number as a
+// negative value. born is the thread that the call has made, if any, which is traced and about to stop, by its number in the
+// caller's PID namespace. Until the call has returned no signal reaches the thread except SIGKILL; a stop signal makes the call
+// fail with EINTR. The state of th becomes Gone if it has died.
+//
+// The result is errno EINTR or another error, and ret means nothing, if the call was not made or its result is not known.
+func (c *Caller) Call(th *Thread, s *SystemCall) (ret int64, born int32, errno sys.Errno) {
+	tid := int(th.TID)
+	if e := sys.Ptrace(unix.PTRACE_GETSIGMASK, tid, sys.SigsetSize(), uintptr(unsafe.Pointer(&c.mask))); e != 0 {
+		return 0, 0, e
+	}
+	if e := sys.Ptrace(unix.PTRACE_SETOPTIONS, tid, 0, callOptions); e != 0 {
+		return 0, 0, e
+	}
+	sys.Ptrace(unix.PTRACE_SETSIGMASK, tid, sys.SigsetSize(), uintptr(unsafe.Pointer(&c.all)))
+	ret, born, errno = c.perform(th, s)
+	c.restore(th)
+	return ret, born, errno
+}
+
+// perform makes the call. The registers are those of the call afterwards.
+func (c *Caller) perform(th *Thread, s *SystemCall) (ret int64, born int32, errno sys.Errno) {
+	if errno = c.enter(th, s); errno != 0 {
+		return 0, 0, errno
+	}
+	for {
+		status, e := c.resume(th, unix.PTRACE_SYSCALL)
+		if e != 0 {
+			return 0, born, e
+		}
+		switch event := uint8(status >> 8); {
+		case event == ptraceEventClone || event == ptraceEventFork || event == ptraceEventVfork:
+			if e := sys.Ptrace(unix.PTRACE_GETEVENTMSG, int(th.TID), 0, uintptr(unsafe.Pointer(&c.t.word))); e != 0 {
+				return 0, 0, e
+			}
+			born = int32(c.t.word)
+		case status == syscallStop:
+			n, e := c.t.Regset(th.TID, ntPRSTATUS, c.work[:])
+			if e != 0 || n != c.length {
+				return 0, born, unix.EIO
+			}
+			return c.layout.signed(c.work[:], c.layout.result), born, 0
+		default:
+			return 0, born, unix.EINTR
+		}
+	}
+}
+
+// enter brings the thread to the entry of the system call.
+func (c *Caller) enter(th *Thread, s *SystemCall) sys.Errno {
+	l := c.layout
+	copy(c.work[:], c.before[:c.length])
+	c.own, c.redo = !l.after && l.get(c.before[:], l.pc) == s.At, 0
+	if !c.own {
+		l.set(c.work[:], l.pc, s.At)
+		if l.original >= 0 {
+			l.set(c.work[:], l.original, ^uint64(0)) // the kernel restarts nothing
+		}
+		l.put(c.work[:], s)
+		if e := c.setRegs(th.TID, c.work[:c.length]); e != 0 {
+			return e
+		}
+	}
+	status, e := c.resume(th, unix.PTRACE_SYSCALL)
+	for ; e == 0 && status == interruptStop; status, e = c.resume(th, unix.PTRACE_SYSCALL) {
+		// It was told to stop more than once: see Collect.
+	}
+	if e != 0 {
+		return e
+	}
+	if status != syscallStop {
+		return unix.EINTR
+	}
+	if !c.own {
+		return 0
+	}
+	// It has begun its own system call again, perhaps as restart_syscall. Another takes its place.
+	if n, e := c.t.Regset(th.TID, ntPRSTATUS, c.work[:]); e != 0 || n != c.length {
+		return unix.EIO
+	}
+	c.redo = l.get(c.work[:], l.number)
+	l.put(c.work[:], s)
+	if e := c.setRegs(th.TID, c.work[:c.length]); e != 0 {
+		return e
+	}
+	return c.setNumber(th.TID, int32(s.Number))
+}
+
+// restore gives the thread back its registers and its signal mask, and has it stop as Eligible found it.
+func (c *Caller) restore(th *Thread) {
+	tid := int(th.TID)
+	if c.own && c.redo != 0 {
+		c.layout.set(c.before[:], c.layout.number, c.redo)
+	}
+	e := c.setRegs(th.TID, c.before[:c.length])
+	if e == 0 && c.layout.separate {
+		c.setNumber(th.TID, -1) // nothing is to be restarted: the registers are those of a call that is to begin, or of none
+	}
+	sys.Ptrace(unix.PTRACE_SETSIGMASK, tid, sys.SigsetSize(), uintptr(unsafe.Pointer(&c.mask)))
+	sys.Ptrace(unix.PTRACE_SETOPTIONS, tid, 0, 0)
+	if e == unix.ESRCH {
+		th.State = Gone
+		return
+	}
+	// The kernel looks for a system call to restart when a thread comes out of a stop like the one that Eligible saw, not
+	// when it leaves a system call. So the thread has to come to such a stop again, with the registers that it had there.
+	sys.Ptrace(unix.PTRACE_INTERRUPT, tid, 0, 0)
+	status, e := c.resume(th, unix.PTRACE_CONT)
+	if e != 0 {
+		return
+	}
+	th.Signal, th.Event, th.GroupStop = stopKind(status)
+}
+
+// resume lets the thread run to its next stop, and returns the status of that. It waits as long as it takes: a thread in the
+// midst of a call can't be left.
+func (c *Caller) resume(th *Thread, request int) (status int32, errno sys.Errno) {
+	if e := sys.Ptrace(request, int(th.TID), 0, 0); e != 0 {
+		return 0, e
+	}
+	return c.await(th)
+}
+
+// await waits for the next stop of a traced thread.
+func (c *Caller) await(th *Thread) (status int32, errno sys.Errno) {
+	const options = unix.WSTOPPED | unix.WEXITED | unix.WNOWAIT | unix.WALL
+	for {
+		code, status, e := c.t.childInfo(sys.Waitid(int(th.TID), &c.t.info, options))
+		switch {
+		case e == unix.EINTR:
+		case e != 0:
+			th.State, th.Errno = Gone, e
+			return 0, e
+		case code == cldExited || code == cldKilled || code == cldDumped:
+			th.State = Gone
+			if !c.t.reap(th.TID) {
+				c.t.keep(th.TID)
+			}
+			return 0, unix.ESRCH
+		default:
+			return status, 0
+		}
+	}
+}
+
+// Born waits for the first stop of a thread that Call has made, and has the kernel kill it when this tracer ends.
+func (c *Caller) Born(tid int32) (th Thread, errno sys.Errno) {
+	th = Thread{TID: tid, State: Stopped}
+	status, e := c.await(&th)
+	if e != 0 {
+		return th, e
+	}
+	th.Signal, th.Event, th.GroupStop = stopKind(status)
+	return th, sys.Ptrace(unix.PTRACE_SETOPTIONS, int(tid), 0, unix.PTRACE_O_EXITKILL)
+}
+
+// Kill kills a process that Call has made, and waits for its end. The process that made it must still wait for it.
+func (c *Caller) Kill(tid int32) {
+	_ = unix.Kill(int(tid), unix.SIGKILL)
+	for {
+		switch e := sys.Waitid(int(tid), &c.t.info, unix.WEXITED|unix.WALL); e {
+		case unix.EINTR:
+		default:
+			return
+		}
+	}
+}
+
+func (c *Caller) setRegs(tid int32, regs []byte) sys.Errno {
+	return c.setRegset(tid, ntPRSTATUS, regs)
+}
+
+// setNumber sets the number of the system call that a thread is entering; -1: it is in none.
+func (c *Caller) setNumber(tid int32, nr int32) sys.Errno {
+	if !c.layout.separate {
+		return 0
+	}
+	b := unsafe.Slice((*byte)(unsafe.Pointer(&c.word)), 4)
+	binary.NativeEndian.PutUint32(b, uint32(nr))
+	return c.setRegset(tid, ntARMSystemCall, b)
+}
+
+func (c *Caller) setRegset(tid int32, note uint32, b []byte) sys.Errno {
+	c.t.iov.Base = unsafe.SliceData(b)
+	c.t.iov.SetLen(len(b))
+	e := sys.Ptrace(unix.PTRACE_SETREGSET, int(tid), uintptr(note), uintptr(unsafe.Pointer(&c.t.iov)))
+	c.t.iov.Base = nil
+	return e
+}

@@ -1,0 +1,92 @@
+package ptrace
+
+import (
+	"encoding/binary"
+	"runtime"
+)
+
+// Note types of linux/elf.h.
+const (
+	ntPRSTATUS      = 1
+	ntARMSystemCall = 0x404
+)
+
+// A callLayout says how a machine makes system calls: where in NT_PRSTATUS the registers are, by their offset in bytes, and what
+// the instruction is.
+type callLayout struct {
+	size        int // of NT_PRSTATUS
+	word        int // of a register
+	pc          int
+	number      int // the register that has the number of the call
+	original    int // the number as the kernel has kept it, negative outside of a system call; -1: NT_PRSTATUS has none
+	result      int
+	args        [6]int
+	instruction string
+	after       bool // a thread in a system call stands after the instruction, and the kernel moves it back later if need be
+	separate    bool // the kernel has the number in a register set of its own, NT_ARM_SYSTEM_CALL
+}
+
+// callLayouts are those of struct user_regs_struct: arch/x86/include/asm/user_64.h, user_32.h, and
+// arch/arm64/include/uapi/asm/ptrace.h (user_pt_regs); system calls as in syscall(2).
+//
+// On arm64 a call that is to be restarted is moved back before the thread stops for its tracer (do_signal of
+// arch/arm64/kernel/signal.c), on x86 afterwards (arch_do_signal_or_restart of arch/x86/kernel/signal.c).
+var callLayouts = map[string][]callLayout{
+	"amd64": {
+		{size: 27 * 8, word: 8, pc: 16 * 8, number: 10 * 8, original: 15 * 8, result: 10 * 8, after: true, instruction: "\x0f\x05",
+			args: [6]int{14 * 8, 13 * 8, 12 * 8, 7 * 8, 9 * 8, 8 * 8}},
+		x86Layout,
+	},
+	"386": {x86Layout},
+	"arm64": {
+		{size: 34 * 8, word: 8, pc: 32 * 8, number: 8 * 8, original: -1, result: 0, instruction: "\x01\x00\x00\xd4", separate: true,
+			args: [6]int{0, 8, 16, 24, 32, 40}},
+	},
+}
+
+var x86Layout = callLayout{size: 17 * 4, word: 4, pc: 12 * 4, number: 6 * 4, original: 11 * 4, result: 6 * 4, after: true,
+	instruction: "\xcd\x80", args: [6]int{0, 4, 8, 12, 16, 20}}
+
+// callLayoutOf returns the layout of a register set of size bytes on this machine; nil: no Caller works with it.
+func callLayoutOf(size int) *callLayout {
+	list := callLayouts[runtime.GOARCH]
+	for i := range list {
+		if list[i].size == size {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+// CanCall reports whether a Caller can be used with threads whose NT_PRSTATUS has size bytes.
+func CanCall(size int) bool { return callLayoutOf(size) != nil }
+
+func (l *callLayout) get(regs []byte, off int) uint64 {
+	if l.word == 4 {
+		return uint64(binary.NativeEndian.Uint32(regs[off:]))
+	}
+	return binary.NativeEndian.Uint64(regs[off:])
+}
+
+func (l *callLayout) signed(regs []byte, off int) int64 {
+	if l.word == 4 {
+		return int64(int32(binary.NativeEndian.Uint32(regs[off:])))
+	}
+	return int64(binary.NativeEndian.Uint64(regs[off:]))
+}
+
+func (l *callLayout) set(regs []byte, off int, v uint64) {
+	if l.word == 4 {
+		binary.NativeEndian.PutUint32(regs[off:], uint32(v))
+		return
+	}
+	binary.NativeEndian.PutUint64(regs[off:], v)
+}
+
+// put sets the number and the arguments.
+func (l *callLayout) put(regs []byte, s *SystemCall) {
+	for i, off := range l.args {
+		l.set(regs, off, s.Args[i])
+	}
+	l.set(regs, l.number, s.Number)
+}
