@@ -27,7 +27,7 @@ import (
 // roleVariable makes the test's own program play another part than that of the tests.
 const roleVariable = "MINIDUMP_TEST_ROLE"
 
-var roles = map[string]func(args []string){"counter": goCounter, "dumper": dumperRole, "limited": limitedRole}
+var roles = map[string]func(args []string){"counter": goCounter, "dumper": dumperRole, "limited": limitedRole, "snapshot": snapshotRole}
 
 func init() {
 	if play := roles[os.Getenv(roleVariable)]; play != nil {

@@ -7,14 +7,14 @@ import "bytes"
 type VMFlags uint8
 
 const (
-	VMDontDump  VMFlags = 1 << iota // "dd": MADV_DONTDUMP
-	VMIO                            // "io": memory of a device, whose reads can have effects
-	VMPFNMap                        // "pf": likewise, or memory without a struct page
-	VMHugeTLB                       // "ht": huge pages of hugetlbfs
-	VMUserfault                     // "um", "uw" or "ui": a userfaultfd handles faults
-	VMMixedMap                      // "mm": VM_MIXEDMAP, memory without a struct page among ordinary pages
-	VMDontCopy                      // "dc": MADV_DONTFORK, or memory of a device
-	VMWipeOnFork                    // "wf": MADV_WIPEONFORK
+	VMDontDump   VMFlags = 1 << iota // "dd": MADV_DONTDUMP
+	VMIO                             // "io": memory of a device, whose reads can have effects
+	VMPFNMap                         // "pf": likewise, or memory without a struct page
+	VMHugeTLB                        // "ht": huge pages of hugetlbfs
+	VMUserfault                      // "um", "uw" or "ui": a userfaultfd handles faults
+	VMMixedMap                       // "mm": VM_MIXEDMAP, memory without a struct page among ordinary pages
+	VMDontCopy                       // "dc": MADV_DONTFORK, or memory of a device
+	VMWipeOnFork                     // "wf": MADV_WIPEONFORK
 )
 
 // FlaggedRange is a mapping with flags.

@@ -22,7 +22,8 @@ type Caller struct {
 	word   uint64
 	config [4]uint64
 	layout *callLayout
-	own    bool // the thread stands at its own system call instruction
+	born   int32 // the last thread that Born was called for
+	own    bool  // the thread stands at its own system call instruction
 	redo   uint64
 }
 
@@ -111,7 +112,7 @@ func (c *Caller) Call(th *Thread, s *SystemCall) (ret int64, born int32, errno s
 	if e := sys.Ptrace(unix.PTRACE_GETSIGMASK, tid, sys.SigsetSize(), uintptr(unsafe.Pointer(&c.mask))); e != 0 {
 		return 0, 0, e
 	}
-	if e := sys.Ptrace(unix.PTRACE_SETOPTIONS, tid, 0, callOptions); e != 0 {
+	if e := sys.Ptrace(unix.PTRACE_SETOPTIONS, tid, 0, callOptions|c.options(th.TID)); e != 0 {
 		return 0, 0, e
 	}
 	sys.Ptrace(unix.PTRACE_SETSIGMASK, tid, sys.SigsetSize(), uintptr(unsafe.Pointer(&c.all)))
@@ -199,7 +200,7 @@ func (c *Caller) restore(th *Thread) {
 		c.setNumber(th.TID, -1) // nothing is to be restarted: the registers are those of a call that is to begin, or of none
 	}
 	sys.Ptrace(unix.PTRACE_SETSIGMASK, tid, sys.SigsetSize(), uintptr(unsafe.Pointer(&c.mask)))
-	sys.Ptrace(unix.PTRACE_SETOPTIONS, tid, 0, 0)
+	sys.Ptrace(unix.PTRACE_SETOPTIONS, tid, 0, c.options(th.TID))
 	if e == unix.ESRCH {
 		th.State = Gone
 		return
@@ -245,6 +246,14 @@ func (c *Caller) await(th *Thread) (status int32, errno sys.Errno) {
 	}
 }
 
+// options returns the options that a thread has while it makes no call.
+func (c *Caller) options(tid int32) uintptr {
+	if tid == c.born {
+		return unix.PTRACE_O_EXITKILL
+	}
+	return 0
+}
+
 // Born waits for the first stop of a thread that Call has made, and has the kernel kill it when this tracer ends.
 func (c *Caller) Born(tid int32) (th Thread, errno sys.Errno) {
 	th = Thread{TID: tid, State: Stopped}
@@ -253,7 +262,8 @@ func (c *Caller) Born(tid int32) (th Thread, errno sys.Errno) {
 		return th, e
 	}
 	th.Signal, th.Event, th.GroupStop = stopKind(status)
-	return th, sys.Ptrace(unix.PTRACE_SETOPTIONS, int(tid), 0, unix.PTRACE_O_EXITKILL)
+	c.born = tid
+	return th, sys.Ptrace(unix.PTRACE_SETOPTIONS, int(tid), 0, c.options(tid))
 }
 
 // Kill kills a process that Call has made, and waits for its end. The process that made it must still wait for it.

@@ -4,6 +4,7 @@ package linux
 
 import (
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -295,21 +296,41 @@ func (l *Source) ReapCopy(s *snapshot.Snapshot, tid, number int32) bool {
 	if l.copy == nil && l.CopyTo(nil) != nil {
 		return false
 	}
-	var dir procfs.Dir
-	if dir.Open(int(tid)) != nil {
-		return true
-	}
-	n, _, errno := dir.ReadFile("stat\x00", l.scratch.bytes)
-	dir.Close()
-	st := &l.scratch.stat
-	if errno != 0 || !st.Parse(l.scratch.bytes[:n]) || st.State != 'Z' || st.PPID != l.pid {
-		return true
+	for until := ptrace.Monotonic() + int64(deathWait); ; time.Sleep(time.Millisecond) {
+		state := l.copyState(tid)
+		if state == 0 {
+			return true
+		}
+		if state == 'Z' {
+			break
+		}
+		if ptrace.Monotonic() > until {
+			return false
+		}
 	}
 	l.copy.reaping, l.snap, s.Target = number, s, l.facts.target
 	l.thread.do(stepReap)
 	l.snap = nil
 	l.replaceThread()
 	return l.copy.reaped
+}
+
+// deathWait is how long ReapCopy waits for the copy's death: the kernel frees its memory first.
+const deathWait = 10 * time.Second
+
+// copyState returns the state letter of a copy of the process; 0 if there is no such child of it.
+func (l *Source) copyState(tid int32) byte {
+	var dir procfs.Dir
+	if dir.Open(int(tid)) != nil {
+		return 0
+	}
+	defer dir.Close()
+	n, _, errno := dir.ReadFile("stat\x00", l.scratch.bytes)
+	st := &l.scratch.stat
+	if errno != 0 || !st.Parse(l.scratch.bytes[:n]) || st.PPID != l.pid {
+		return 0
+	}
+	return st.State
 }
 
 // reapTries is how many threads are tried.
@@ -321,6 +342,7 @@ func (l *Source) reapCopy(s *snapshot.Snapshot, number, host int32) bool {
 	if !ok || l.listThreads() != 0 {
 		return false
 	}
+	tids := l.scratch.tids.All()
 	tids := l.scratch.tids.All()
 	for i, tid := range tids {
 		if tid == host {

@@ -1,0 +1,378 @@
+package minidump
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"minidump/internal/victims"
+	"minidump/procfs"
+	"minidump/stream"
+)
+
+// A snapshotVictim is a process of internal/victims/c/snapshot.c.
+type snapshotVictim struct {
+	*victims.Proc
+	private, shared, dontfork, wiped uint64
+	size                             uint64
+}
+
+// needCopies skips a test where no process can be copied.
+func needCopies(t testing.TB) {
+	t.Helper()
+	if !slices.Contains([]string{"amd64", "386", "arm64"}, runtime.GOARCH) {
+		t.Skip("no process is copied on " + runtime.GOARCH)
+	}
+	if !forkIsSafe {
+		t.Log("with a sanitizer")
+	}
+}
+
+func startSnapshotVictim(t testing.TB, mib int, args ...string) *snapshotVictim {
+	t.Helper()
+	needCopies(t)
+	v := &snapshotVictim{size: uint64(mib) << 20}
+	v.Proc = victims.Start(t, victims.C(t, "snapshot.c", "-pthread"), append([]string{strconv.Itoa(mib)}, args...)...)
+	line := v.Line(t)
+	if _, err := fmt.Sscanf(line, "%x %x %x %x", &v.private, &v.shared, &v.dontfork, &v.wiped); err != nil {
+		t.Fatalf("%q: %v", line, err)
+	}
+	return v
+}
+
+// check asks the victim whether anything was not as it must be, and that no child of it is left. It returns the longest time that
+// its main thread did not run since the last call.
+func (v *snapshotVictim) check(t testing.TB) (gap time.Duration, rounds int) {
+	t.Helper()
+	v.Go(t)
+	var micros float64
+	var wrong int
+	line := v.Line(t)
+	if _, err := fmt.Sscanf(line, "gap %f rounds %d wrong %d", &micros, &rounds, &wrong); err != nil || wrong != 0 {
+		t.Errorf("the victim says %q: %v", line, err)
+	}
+	if left := childrenOf(t, v.PID); len(left) > 0 {
+		t.Errorf("children %v are left", left)
+	}
+	return time.Duration(micros * 1000), rounds
+}
+
+// childrenOf returns the children of a process, zombies too.
+func childrenOf(t testing.TB, pid int) (pids []int) {
+	t.Helper()
+	names, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		var st procfs.Stat
+		if err == nil && st.Parse(b) && int(st.PPID) == pid {
+			child, _ := strconv.Atoi(strings.Split(name, "/")[2])
+			pids = append(pids, child)
+		}
+	}
+	return pids
+}
+
+// slowWriter takes 1 ms for each 256 KiB.
+type slowWriter struct{ bytes.Buffer }
+
+func (w *slowWriter) Write(p []byte) (int, error) {
+	time.Sleep(time.Duration(len(p)>>18+1) * time.Millisecond)
+	return w.Buffer.Write(p)
+}
+
+// memoryIn returns n bytes of a full dump's memory.
+func memoryIn(t testing.TB, f *stream.File, addr uint64, n int) []byte {
+	t.Helper()
+	b := make([]byte, n)
+	if _, err := f.ReadMemory(addr, b); err != nil {
+		t.Fatalf("%d bytes at %#x: %v", n, addr, err)
+	}
+	return b
+}
+
+// TestSnapshot dumps a process that writes to all its memory meanwhile: the dump has it as it was at one moment, and the process
+// has stood still for a small part of the time only.
+func TestSnapshot(t *testing.T) {
+	v := startSnapshotVictim(t, 64)
+	w, err := NewWriter(v.PID, patient(Options{Mode: ModeFull, Snapshot: SnapshotAlways}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	for range 3 {
+		v.check(t)
+		_, before := v.check(t)
+		var out slowWriter
+		r, err := w.Dump(&out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := stream.Open(bytes.NewReader(out.Bytes()), int64(out.Len()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		gap, after := v.check(t)
+		t.Logf("%v; the longest gap was %v; %d rounds", r, gap, after-before)
+		if !r.Snapshot || r.Pause > r.Total/4 || after-before < 2 || r.Stopped != r.Threads {
+			t.Errorf("snapshot %v, stopped for %v of %v, %d rounds, %d of %d threads stopped", r.Snapshot, r.Pause, r.Total, after-before, r.Stopped, r.Threads)
+		}
+		checkRounds(t, memoryIn(t, f, v.private, int(v.size)))
+		for _, addr := range []uint64{v.shared, v.dontfork, v.wiped} {
+			if b := memoryIn(t, f, addr, 4096); !bytes.Equal(b, bytes.Repeat([]byte("k"), 4096)) {
+				t.Errorf("memory at %#x: %q…", addr, b[:16])
+			}
+		}
+	}
+}
+
+// checkRounds checks that the pages have one number up to some page, and the number before from there on.
+func checkRounds(t testing.TB, b []byte) {
+	t.Helper()
+	first, last, changes := binary.NativeEndian.Uint32(b), binary.NativeEndian.Uint32(b), 0
+	for i := 0; i < len(b); i += os.Getpagesize() {
+		if n := binary.NativeEndian.Uint32(b[i:]); n != last {
+			last = n
+			changes++
+		}
+	}
+	if changes > 1 || changes == 1 && last != first-1 {
+		t.Errorf("the memory is not of one moment: from %d to %d with %d changes", first, last, changes)
+	}
+}
+
+// TestSnapshotIndirect dumps by a copy in the other mode that has one.
+func TestSnapshotIndirect(t *testing.T) {
+	v := startSnapshotVictim(t, 16)
+	f, r := dump(t, v.PID, Options{Mode: ModeIndirect, Snapshot: SnapshotAlways})
+	v.check(t)
+	checkStacks(t, f, DefaultCrashStackLimit)
+	if !r.Snapshot {
+		t.Error("not a snapshot")
+	}
+}
+
+// TestSnapshotEqual compares a dump by a copy with an ordinary one of the same process, which changes nothing in between except on
+// the stacks of threads that look around.
+func TestSnapshotEqual(t *testing.T) {
+	v := startSnapshotVictim(t, 8, "--still")
+	plain, _ := dump(t, v.PID, Options{Mode: ModeFull})
+	copied, r := dump(t, v.PID, Options{Mode: ModeFull, Snapshot: SnapshotAlways})
+	v.check(t)
+	if !r.Snapshot {
+		t.Fatal("not a snapshot")
+	}
+	a, err := plain.MemoryRanges()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := copied.MemoryRanges()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(a) != len(b) {
+		t.Fatalf("%d ranges, without a copy %d:\n%v\n%v", len(b), len(a), b, a)
+	}
+	threads, _ := copied.Threads()
+	different, total := 0, 0
+	for i := range a {
+		if a[i].Addr != b[i].Addr || a[i].Size != b[i].Size {
+			t.Fatalf("range %d is %v, without a copy %v", i, b[i], a[i])
+		}
+		x := memoryIn(t, plain, a[i].Addr, int(a[i].Size))
+		y := memoryIn(t, copied, b[i].Addr, int(b[i].Size))
+		total += len(x)
+		for k := 0; k < len(x); k += 4096 {
+			if bytes.Equal(x[k:min(k+4096, len(x))], y[k:min(k+4096, len(y))]) {
+				continue
+			}
+			different++
+			at := a[i].Addr + uint64(k)
+			if !slices.ContainsFunc(threads, func(th stream.Thread) bool { return th.Stack.Start-64<<10 <= at && at < th.Stack.Start+1<<20 }) &&
+				!(v.private-1<<20 < at && at < v.private+1<<20) {
+				t.Logf("a page at %#x differs", at)
+			}
+		}
+	}
+	if different > 12 || total < 8<<20 {
+		t.Errorf("%d of %d pages differ", different, total/4096)
+	}
+}
+
+// TestSnapshotRefused dumps processes that must not be copied.
+func TestSnapshotRefused(t *testing.T) {
+	for _, test := range []struct{ args, reason string }{
+		{"--seccomp", "seccomp"},
+		{"--nproc", "clone failed"},
+		{"--fault", "userfaultfd"},
+		{"", "it is stopped"},
+	} {
+		t.Run(test.reason, func(t *testing.T) {
+			v := startSnapshotVictim(t, 72, strings.Fields(test.args)...)
+			if test.args == "" {
+				syscall.Kill(v.PID, syscall.SIGSTOP)
+				waitState(t, v.PID, 'T')
+			}
+			w, err := NewWriter(v.PID, patient(Options{Mode: ModeFull, Snapshot: SnapshotAlways}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			if _, err := w.Dump(io.Discard); !errors.Is(err, ErrSnapshot) || !strings.Contains(err.Error(), test.reason) {
+				t.Errorf("the error is %v", err)
+			}
+			_, r := dump(t, v.PID, Options{Mode: ModeFull, Snapshot: SnapshotAuto})
+			if said := fmt.Sprint(r.SoftErrors()); r.Snapshot || !strings.Contains(said, test.reason) {
+				t.Errorf("snapshot %v, soft errors %v", r.Snapshot, said)
+			}
+			if test.args == "" {
+				waitState(t, v.PID, 'T')
+				syscall.Kill(v.PID, syscall.SIGCONT)
+			}
+			v.check(t)
+		})
+	}
+}
+
+// TestSnapshotSmall has no copy made where that would take longer than the dump.
+func TestSnapshotSmall(t *testing.T) {
+	v := startSnapshotVictim(t, 1, "--still")
+	for _, o := range []Options{{Mode: ModeFull, Snapshot: SnapshotAuto}, {Mode: ModeStack, Snapshot: SnapshotAlways}} {
+		if _, r := dump(t, v.PID, o); r.Snapshot || r.Soft > 0 {
+			t.Errorf("%v: snapshot %v, soft errors %v", o, r.Snapshot, r.SoftErrors())
+		}
+	}
+}
+
+// snapshotRole makes dumps by a copy until it is killed.
+func snapshotRole(args []string) {
+	pid, _ := strconv.Atoi(args[0])
+	for {
+		w, err := NewWriter(pid, patient(Options{Mode: ModeFull, Snapshot: SnapshotAlways}))
+		if err == nil {
+			_, err = w.Dump(io.Discard)
+			w.Close()
+		}
+		if err != nil && !errors.Is(err, ErrSnapshot) {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+}
+
+// repeats returns how often a test does something: n times, or as often as a variable of the environment says.
+func repeats(t testing.TB, variable string, n int) int {
+	t.Helper()
+	if s := os.Getenv(variable); s != "" {
+		var err error
+		if n, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return n
+}
+
+// TestSnapshotDumperIsKilled kills programs that dump by a copy, at any moment. The process must not notice, and no child of it may
+// be left after the time that a keeper takes to see it. MINIDUMP_SNAPSHOT_KILLS is how many are killed.
+func TestSnapshotDumperIsKilled(t *testing.T) {
+	v := startSnapshotVictim(t, 24)
+	seed := uint64(time.Now().UnixNano())
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	n := repeats(t, "MINIDUMP_SNAPSHOT_KILLS", 20)
+	copies := 0
+	for range n {
+		d := roleCommand(t, "snapshot", strconv.Itoa(v.PID))
+		if err := d.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(rnd.Int64N(int64(150 * time.Millisecond))))
+		if len(childrenOf(t, v.PID)) > 0 {
+			copies++
+		}
+		d.Process.Kill()
+		d.Wait()
+		for start := time.Now(); hasKeeper(t, d.Process.Pid); time.Sleep(time.Millisecond) {
+			if time.Since(start) > 30*time.Second {
+				t.Fatalf("seed %d: the keeper lives on", seed)
+			}
+		}
+		v.check(t)
+	}
+	t.Logf("%d killed, %d of them with a copy", n, copies)
+}
+
+// hasKeeper reports whether a keeper that a process has started is still there.
+func hasKeeper(t testing.TB, parent int) bool {
+	names, err := filepath.Glob("/proc/[0-9]*/environ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		b, _ := os.ReadFile(name)
+		if bytes.Contains(b, []byte("\x00"+helperVariable+"="+strconv.Itoa(parent)+"\x00")) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestSnapshotKeeperIsKilled kills the keeper after it has made the copy. Then the dump fails, and the copy is gone.
+func TestSnapshotKeeperIsKilled(t *testing.T) {
+	v := startSnapshotVictim(t, 24)
+	for range repeats(t, "MINIDUMP_SNAPSHOT_KILLS", 10) {
+		w, err := NewWriter(v.PID, patient(Options{Mode: ModeFull, Snapshot: SnapshotAlways}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		killed := false
+		_, err = w.Dump(writerFunc(func(p []byte) (int, error) {
+			if !killed {
+				killed = true
+				for _, child := range childrenOf(t, os.Getpid()) {
+					if readText(t, fmt.Sprintf("/proc/%d/comm", child)) == "dump-keeper\n" {
+						syscall.Kill(child, syscall.SIGKILL)
+					}
+				}
+			}
+			return len(p), nil
+		}))
+		w.Close()
+		if err == nil || !killed {
+			t.Errorf("killed %v, error %v", killed, err)
+		}
+		v.check(t)
+	}
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// TestSnapshotWriterFails has the destination refuse the dump. The error is the destination's, and the copy is gone.
+func TestSnapshotWriterFails(t *testing.T) {
+	v := startSnapshotVictim(t, 24)
+	w, err := NewWriter(v.PID, patient(Options{Mode: ModeFull, Snapshot: SnapshotAlways}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	full := errors.New("disk full")
+	if _, err := w.Dump(writerFunc(func([]byte) (int, error) { return 0, full })); !errors.Is(err, full) {
+		t.Errorf("the error is %v", err)
+	}
+	v.check(t)
+}
