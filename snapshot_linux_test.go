@@ -376,3 +376,51 @@ func TestSnapshotWriterFails(t *testing.T) {
 	}
 	v.check(t)
 }
+
+// TestSnapshotCalls copies a process whose threads wait in system calls of all kinds: each of these goes on, except for those few
+// that return EINTR after every stop (see Writer.Dump). MINIDUMP_SNAPSHOTS is how many copies are made.
+func TestSnapshotCalls(t *testing.T) {
+	needCopies(t)
+	v := victims.Start(t, victims.C(t, "calls.c", "-pthread"))
+	w, err := NewWriter(v.PID, patient(Options{Mode: ModeIndirect, Snapshot: SnapshotAlways}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	mayEnd := []string{"epoll_wait", "sigtimedwait", "recv-timeout", "semtimedop"}
+	copies, n := 0, repeats(t, "MINIDUMP_SNAPSHOTS", 25)
+	for range n {
+		switch _, err := w.Dump(io.Discard); {
+		case err == nil:
+			copies++
+		case !errors.Is(err, ErrSnapshot):
+			t.Fatal(err)
+		default:
+			t.Log(err)
+		}
+	}
+	v.Go(t)
+	for {
+		line := v.Line(t)
+		if line == "" {
+			break
+		}
+		var name string
+		var count, interrupted, wrong int
+		if _, err := fmt.Sscan(line, &name, &count, &interrupted, &wrong); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if wrong > 0 || interrupted > 0 && !slices.Contains(mayEnd, name) {
+			t.Errorf("%s: of %d calls %d ended with EINTR and %d had another result than they must", name, count, interrupted, wrong)
+		}
+	}
+	for _, child := range childrenOf(t, v.PID) { // those that it has itself are alive
+		if readText(t, fmt.Sprintf("/proc/%d/comm", child)) != "calls\n" || bytes.Contains([]byte(readText(t, fmt.Sprintf("/proc/%d/stat", child))), []byte(") Z ")) {
+			t.Errorf("child %d is left", child)
+		}
+	}
+	if copies < n*9/10 {
+		t.Errorf("%d of %d dumps had a copy", copies, n)
+	}
+	t.Logf("%d of %d dumps had a copy", copies, n)
+}

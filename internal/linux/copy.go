@@ -92,7 +92,11 @@ func copyCallsOf(t *snapshot.Target) (c copyCalls, ok bool) {
 }
 
 // Flags of clone(2) and close_range(2).
+//
+// The stack pointer of the copy is one that no memory is at. It never runs, but should its tracer be killed between its birth and
+// PTRACE_O_EXITKILL it would: then it dies of its first access to the stack.
 const (
+	noStack          = 8
 	cloneFiles       = 0x400 // CLONE_FILES
 	closeRangeUnique = 2     // CLOSE_RANGE_UNSHARE
 )
@@ -132,7 +136,7 @@ func (l *Source) copyProcess(s *snapshot.Snapshot) (refusal, sys.Errno) {
 		return why, 0
 	}
 	c.kept.take(l, s)
-	ret, born, errno := c.caller.Call(th, &ptrace.SystemCall{At: at, Number: calls.clone, Args: [6]uint64{cloneFiles}})
+	ret, born, errno := c.caller.Call(th, &ptrace.SystemCall{At: at, Number: calls.clone, Args: [6]uint64{cloneFiles, noStack}})
 	switch {
 	case errno != 0:
 		why = refusedInterrupt
@@ -342,7 +346,6 @@ func (l *Source) reapCopy(s *snapshot.Snapshot, number, host int32) bool {
 	if !ok || l.listThreads() != 0 {
 		return false
 	}
-	tids := l.scratch.tids.All()
 	tids := l.scratch.tids.All()
 	for i, tid := range tids {
 		if tid == host {
