@@ -87,6 +87,19 @@ func childrenOf(t testing.TB, pid int) (pids []int) {
 	return pids
 }
 
+// zombiesOf returns how many children of a process have ended and were not waited for.
+func zombiesOf(t testing.TB, pid int) (n int) {
+	t.Helper()
+	for _, child := range childrenOf(t, pid) {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", child))
+		var st procfs.Stat
+		if err == nil && st.Parse(b) && st.State == 'Z' {
+			n++
+		}
+	}
+	return n
+}
+
 // slowWriter takes 1 ms for each 256 KiB.
 type slowWriter struct{ bytes.Buffer }
 
@@ -305,9 +318,9 @@ func TestSnapshotDumperIsKilled(t *testing.T) {
 		}
 		d.Process.Kill()
 		d.Wait()
-		for start := time.Now(); hasKeeper(t, d.Process.Pid); time.Sleep(time.Millisecond) {
+		for start := time.Now(); keeperOf(t, d.Process.Pid) != 0; time.Sleep(time.Millisecond) {
 			if time.Since(start) > 30*time.Second {
-				t.Fatalf("seed %d: the keeper lives on", seed)
+				t.Fatalf("seed %d: the keeper lives on:\n%s", seed, threadsOf(keeperOf(t, d.Process.Pid)))
 			}
 		}
 		v.check(t)
@@ -315,8 +328,22 @@ func TestSnapshotDumperIsKilled(t *testing.T) {
 	t.Logf("%d killed, %d of them with a copy", n, copies)
 }
 
-// hasKeeper reports whether a keeper that a process has started is still there.
-func hasKeeper(t testing.TB, parent int) bool {
+// threadsOf describes what the threads of a process do.
+func threadsOf(pid int) (text string) {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+	for _, task := range tasks {
+		text += task
+		for _, name := range []string{"wchan", "syscall", "stat"} {
+			b, err := os.ReadFile(task + "/" + name)
+			text += fmt.Sprintf(" %s %v;", bytes.TrimSpace(b), err)
+		}
+		text += "\n"
+	}
+	return text
+}
+
+// keeperOf returns the keeper that a process has started; 0 if there is none.
+func keeperOf(t testing.TB, parent int) (pid int) {
 	names, err := filepath.Glob("/proc/[0-9]*/environ")
 	if err != nil {
 		t.Fatal(err)
@@ -324,10 +351,11 @@ func hasKeeper(t testing.TB, parent int) bool {
 	for _, name := range names {
 		b, _ := os.ReadFile(name)
 		if bytes.Contains(b, []byte("\x00"+helperVariable+"="+strconv.Itoa(parent)+"\x00")) {
-			return true
+			pid, _ = strconv.Atoi(strings.Split(name, "/")[2])
+			return pid
 		}
 	}
-	return false
+	return 0
 }
 
 // TestSnapshotKeeperIsKilled kills the keeper after it has made the copy. Then the dump fails, and the copy is gone.
@@ -414,13 +442,77 @@ func TestSnapshotCalls(t *testing.T) {
 			t.Errorf("%s: of %d calls %d ended with EINTR and %d had another result than they must", name, count, interrupted, wrong)
 		}
 	}
-	for _, child := range childrenOf(t, v.PID) { // those that it has itself are alive
-		if readText(t, fmt.Sprintf("/proc/%d/comm", child)) != "calls\n" || bytes.Contains([]byte(readText(t, fmt.Sprintf("/proc/%d/stat", child))), []byte(") Z ")) {
-			t.Errorf("child %d is left", child)
+	left := 0
+	for range 10 { // of its own children one may be a zombie for a moment
+		if left = zombiesOf(t, v.PID); left == 0 {
+			break
 		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if left > 0 {
+		t.Errorf("%d zombies are left", left)
 	}
 	if copies < n*9/10 {
 		t.Errorf("%d of %d dumps had a copy", copies, n)
 	}
 	t.Logf("%d of %d dumps had a copy", copies, n)
+}
+
+// TestSnapshotChurn copies processes that start threads and programs, get signals, and map memory, all the time. MINIDUMP_SNAPSHOTS
+// is how many copies are made of each.
+func TestSnapshotChurn(t *testing.T) {
+	needCopies(t)
+	c, g := startCounter(t, "C", 20, 2*time.Millisecond), startCounter(t, "Go", 20, 2*time.Millisecond)
+	signals := []*signaller{startSignaller(c, syscall.SIGUSR1, wordUSR1), startSignaller(g, syscall.SIGUSR1, wordUSR1)}
+	churn, exec := odd(t, "churn", "4"), odd(t, "exec")
+	n := repeats(t, "MINIDUMP_SNAPSHOTS", 25)
+	for _, v := range []*victims.Proc{c.Proc, g.Proc, churn, exec} {
+		made := 0
+		for range n {
+			w, err := NewWriter(v.PID, patient(Options{Mode: ModeFull, Snapshot: SnapshotAlways}))
+			if err == nil {
+				_, err = w.Dump(io.Discard)
+				w.Close()
+			}
+			switch {
+			case err == nil:
+				made++
+			case errors.Is(err, ErrSnapshot):
+				t.Log(err)
+			case v != exec: // of which a dump can fail in the midst of an execve
+				t.Error(err)
+			}
+		}
+		if !v.Alive() {
+			t.Errorf("%s has ended", v.Cmd.Path)
+		}
+		if n := zombiesOf(t, v.PID); n > 0 {
+			t.Errorf("%d zombies are children of %s", n, v.Cmd.Path)
+		}
+		t.Logf("%s: %d of %d", v.Cmd.Args, made, n)
+		if made < n*8/10 && v != exec || made == 0 {
+			t.Errorf("%d of %d dumps had a copy", made, n)
+		}
+	}
+	for _, s := range signals {
+		s.end(t)
+	}
+	for _, v := range []*counter{c, g} {
+		v.runs(t)
+		v.free(t)
+	}
+}
+
+// TestSnapshotCompat copies a 32-bit process.
+func TestSnapshotCompat(t *testing.T) {
+	victims.SkipCross(t, "linux", "amd64")
+	program := victims.CrossC(t, "386", "snapshot.c", "-pthread")
+	v := &snapshotVictim{Proc: victims.Start(t, program, "16")}
+	v.Line(t)
+	for range 5 {
+		if _, r := dump(t, v.PID, Options{Mode: ModeFull, Snapshot: SnapshotAlways}); !r.Snapshot {
+			t.Errorf("no snapshot: %v", r.SoftErrors())
+		}
+		v.check(t)
+	}
 }

@@ -197,7 +197,7 @@ func (l *Source) chooseHost(s *snapshot.Snapshot, size int) (th *ptrace.Thread, 
 	if _, _, ok := l.copy.caller.Eligible(other, size); !ok {
 		return nil, 0, refusedBusy
 	}
-	if at = l.findCall(s); at == 0 {
+	if at = l.findCall(&s.Target); at == 0 {
 		return nil, 0, refusedBusy
 	}
 	return l.unfiltered(other, at)
@@ -232,30 +232,35 @@ func (l *Source) ownCall(th *ptrace.Thread, size int) (at uint64, ok bool) {
 	return at, l.mem.Read(at, b) == len(b) && string(b) == instruction
 }
 
-// findCall finds a system call instruction in the vDSO; 0: none.
-func (l *Source) findCall(s *snapshot.Snapshot) uint64 {
+// findCall finds a system call instruction in the vDSO of the program that the process executes now; 0: none.
+func (l *Source) findCall(t *snapshot.Target) uint64 {
+	b, errno := l.readSmall("auxv\x00")
+	if errno != 0 {
+		return 0
+	}
+	auxv := procfs.ParseAuxv(b, t.WordSize(), t.Order)
 	instruction, after := l.copy.caller.Instruction()
 	step := len(instruction)
 	if after { // x86: instructions can be anywhere
 		step = 1
 	}
-	for i := range s.Mappings.All() {
-		m := s.Mappings.At(i)
-		if m.Kind != snapshot.MapVDSO {
-			continue
-		}
-		for at := m.Start; at < m.End; at += 4096 {
-			b := l.scratch.bytes[:min(4096, m.End-at)]
-			b = b[:l.mem.Read(at, b)]
-			for k := 0; k+len(instruction) <= len(b); k += step {
-				if string(b[k:k+len(instruction)]) == instruction {
-					return at + uint64(k)
-				}
+	for at, end := auxv.SysinfoEhdr, auxv.SysinfoEhdr+maxVDSO; at != 0 && at < end; at += 4096 {
+		b := l.scratch.bytes[:4096]
+		b = b[:l.mem.readPages(at, b)]
+		for k := 0; k+len(instruction) <= len(b); k += step {
+			if string(b[k:k+len(instruction)]) == instruction {
+				return at + uint64(k)
 			}
+		}
+		if len(b) < 4096 {
+			break
 		}
 	}
 	return 0
 }
+
+// maxVDSO bounds how much of the vDSO is looked at, in bytes.
+const maxVDSO = 16 << 10
 
 // refuse records why no copy is made. It reports whether the dump goes on without one.
 func (l *Source) refuse(s *snapshot.Snapshot, why refusal, errno sys.Errno) (goOn bool) {
@@ -337,45 +342,65 @@ func (l *Source) copyState(tid int32) byte {
 	return st.State
 }
 
-// reapTries is how many threads are tried.
-const reapTries = 16
+// Bounds of reapCopy: how many threads are tried in each round, and for how long.
+const (
+	reapTries = 16
+	reapWait  = 2 * time.Second
+)
 
-// reapCopy has one thread of the process make the wait: host if that lives and can, else another. Only that thread is stopped.
+// reapCopy has one thread of the process make the wait: host if that lives and can, else another. Only that thread is stopped. While
+// the process executes a program none can, and it is tried again.
 func (l *Source) reapCopy(s *snapshot.Snapshot, number, host int32) bool {
 	calls, ok := copyCallsOf(&s.Target)
-	if !ok || l.listThreads() != 0 {
-		return false
-	}
-	tids := l.scratch.tids.All()
-	for i, tid := range tids {
-		if tid == host {
-			tids[0], tids[i] = tids[i], tids[0]
+	wait := &ptrace.SystemCall{Number: calls.wait4, Args: [6]uint64{uint64(uint32(number)), 0, unix.WNOHANG | unix.WALL}}
+	for until := ptrace.Monotonic() + int64(reapWait); ok; time.Sleep(retryWait) {
+		if l.listThreads() != 0 {
+			return false
 		}
-	}
-	l.stop.threads.Clear()
-	th := l.stop.threads.Add()
-	for _, tid := range tids[:min(len(tids), reapTries)] {
-		*th = ptrace.Thread{TID: tid}
-		l.tracer.Seize(th)
-		l.tracer.Collect(l.stop.threads.All(), ptrace.Monotonic()+int64(s.Want.StopTimeout))
-		at, done := uint64(0), false
-		var why refusal
-		if at, ok = l.ownCall(th, calls.regs); !ok {
-			if _, _, ok = l.copy.caller.Eligible(th, calls.regs); ok {
-				at = l.findCall(s)
+		tids := l.scratch.tids.All()
+		for i, tid := range tids {
+			if tid == host {
+				tids[0], tids[i] = tids[i], tids[0]
 			}
 		}
-		if ok && at != 0 {
-			if _, _, why = l.unfiltered(th, at); why == refusedNothing {
-				ret, _, errno := l.copy.caller.Call(th, &ptrace.SystemCall{At: at, Number: calls.wait4,
-					Args: [6]uint64{uint64(uint32(number)), 0, unix.WNOHANG | unix.WALL}})
-				done = errno == 0 && (ret == int64(number) || ret == -int64(unix.ECHILD))
+		for i := range min(len(tids), reapTries) {
+			if l.waitIn(l.scratch.tids.All()[i], calls.regs, &s.Target, wait) {
+				return true
 			}
 		}
-		l.tracer.Detach(l.stop.threads.All())
-		if done {
-			return true
+		if ptrace.Monotonic() > until {
+			return false
 		}
 	}
 	return false
+}
+
+// waitIn stops one thread and has it make a wait, which is complete afterwards. It reports whether there is nothing to wait for any
+// more.
+func (l *Source) waitIn(tid int32, size int, t *snapshot.Target, wait *ptrace.SystemCall) (done bool) {
+	l.stop.threads.Clear()
+	th := l.stop.threads.Add()
+	if th == nil {
+		return false
+	}
+	*th = ptrace.Thread{TID: tid}
+	l.tracer.Seize(th)
+	l.tracer.Collect(l.stop.threads.All(), ptrace.Monotonic()+int64(reapWait))
+	defer l.tracer.Detach(l.stop.threads.All())
+	at, ok := l.ownCall(th, size)
+	if !ok {
+		if _, _, ok = l.copy.caller.Eligible(th, size); !ok {
+			return false
+		}
+		at = l.findCall(t)
+	}
+	if at == 0 {
+		return false
+	}
+	if _, _, why := l.unfiltered(th, at); why != refusedNothing {
+		return false
+	}
+	wait.At = at
+	ret, _, errno := l.copy.caller.Call(th, wait)
+	return errno == 0 && (ret == int64(int32(wait.Args[0])) || ret == -int64(unix.ECHILD))
 }

@@ -222,12 +222,12 @@ static long wait_child(struct call *c) {
 }
 static long spin(struct call *c) {
   volatile unsigned long x = 1;
-  unsigned long sum = 0;
+  uint64_t sum = 0;
   double t = now();
   (void)c;
   for (int i = 0; i < 1000000; i++) sum += i * x;
   while (now() - t < 5) usleep(1000);
-  return sum == 499999500000ul ? 0 : -1;
+  return sum == 499999500000 ? 0 : -1;
 }
 
 static struct call calls[] = {
