@@ -144,6 +144,9 @@ func TestSnapshot(t *testing.T) {
 		if !r.Snapshot || r.Pause > r.Total/4 || after-before < 2 || r.Stopped != r.Threads {
 			t.Errorf("snapshot %v, stopped for %v of %v, %d rounds, %d of %d threads stopped", r.Snapshot, r.Pause, r.Total, after-before, r.Stopped, r.Threads)
 		}
+		if said := fmt.Sprint(r.SoftErrors()); r.Soft != 1 || !strings.Contains(said, "shared memory") {
+			t.Errorf("soft errors %v", said)
+		}
 		checkRounds(t, memoryIn(t, f, v.private, int(v.size)))
 		for _, addr := range []uint64{v.shared, v.dontfork, v.wiped} {
 			if b := memoryIn(t, f, addr, 4096); !bytes.Equal(b, bytes.Repeat([]byte("k"), 4096)) {

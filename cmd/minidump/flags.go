@@ -132,8 +132,9 @@ func (w *writerFlags) registerMemory(s *flagSet) {
 // registerSnapshot adds the flag that says whether a live process is copied.
 func (w *writerFlags) registerSnapshot(s *flagSet) {
 	o := &w.options
-	s.add("snapshot", "WHEN", "read the memory from a copy-on-write copy of the process, which goes on meanwhile: never "+
-		"(default), auto (with --mode full, if it has 64M or more in memory and a copy can be made) or always (else there is no dump)",
+	o.Snapshot = minidump.SnapshotAuto
+	s.add("snapshot", "WHEN", "read the memory from a copy-on-write copy of the process, which goes on meanwhile: never, "+
+		"auto (default: with --mode full, if it has 64M or more in memory and a copy can be made) or always (else there is no dump)",
 		func(v string) error {
 			switch v {
 			case "never":

@@ -167,7 +167,25 @@ func (l *Source) copyProcess(s *snapshot.Snapshot) (refusal, sys.Errno) {
 	c.lost.Store(false)
 	l.mem.readFrom(c)
 	s.Copied = true
+	if s.Want.Mode == snapshot.ModeFull {
+		recordShared(s)
+	}
 	return refusedNothing, 0
+}
+
+// recordShared records that there is memory which a copy shares with the process.
+func recordShared(s *snapshot.Snapshot) {
+	const readWriteShared = snapshot.PermRead | snapshot.PermWrite | snapshot.PermShared
+	for i := range s.Mappings.All() {
+		m := s.Mappings.At(i)
+		if m.Perm&readWriteShared != readWriteShared || m.Hidden || m.Kind == snapshot.MapSpecial {
+			continue
+		}
+		if e := s.Soft(snapshot.OpCopyShared, 0, 0, m.Start); e != nil {
+			e.Text = m.Name
+		}
+		return
+	}
 }
 
 // chooseHost returns the thread that makes the copy, and the address of the system call instruction that it uses: one that

@@ -128,7 +128,7 @@ var ops = [numOps]struct {
 	OpForkedCopy:    {"look at the own process from a child, so that only a copy of its memory and the calling thread are here", "SuspendNoThreadsLeft", true},
 	OpNoCopy:        {"take a snapshot of the process, which stood still until the dump was written:", "SnapshotNotTaken", false},
 	OpCopyLacks:     {"take memory that the process excludes from copies of it, beyond what may be read in the stop", "SnapshotLacksMemory", false},
-	OpCopyShared:    {"take shared memory at the moment of the stop: other processes may have changed it", "SnapshotSharedMemory", false},
+	OpCopyShared:    {"take shared memory at the moment of the stop: it may have changed since", "SnapshotSharedMemory", false},
 	OpCopyLeft:      {"have the process wait for its copy, which has ended and stays a zombie until the process ends", "SnapshotLeft", false},
 	OpGoroutines:    {"list the goroutines: the runtime's tables are not in memory", "ReadGoroutinesFailed", false},
 }
