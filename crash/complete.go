@@ -29,7 +29,7 @@ func (c *captured) complete(text []byte) error {
 	p := patch{f: f, d: d}
 	p.text(text)
 	p.annotation(KeyReport, c.summary(string(text)))
-	if !c.crash {
+	if !c.crash && !c.noFault {
 		p.exception(causeOf(string(text), c.tid))
 	}
 	return p.err

@@ -1,7 +1,6 @@
 package crash
 
 import (
-	"encoding/binary"
 	"fmt"
 	"os"
 	"os/signal"
@@ -126,6 +125,9 @@ func capture(pid int, inode uint64, r *report, o Options) (*captured, error) {
 			c.crash = true
 		}
 	}
+	if c.kind != "signal" && c.tid != 0 {
+		c.panicCrash(w, pid, sp)
+	}
 	err = c.write(w)
 	if err == nil && c.kind == "fatal error" {
 		c.fatal = fatalText(pid, r)
@@ -186,7 +188,7 @@ func lineCrash(text string, tid int) *context.Crash {
 		return nil
 	}
 	c := &context.Crash{
-		Arch: context.Native, BigEndian: nativeOrder() == binary.ByteOrder(binary.BigEndian), TID: int32(tid),
+		Arch: context.Native, BigEndian: isBigEndian(), TID: int32(tid),
 		Signo: int32(sig), Code: int32(l.code), Address: l.addr, HasAddress: true,
 	}
 	c.SetParams()
