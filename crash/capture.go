@@ -19,6 +19,7 @@ type captured struct {
 	registers   string // of KeyRegisters, if crash; empty for registersFault
 	noFault     bool   // no fault led to the report, whatever that says
 	fatal       string // the text of a fatal error; empty if it is not known
+	says        string // what there is in place of a report
 	annotations []minidump.Annotation
 }
 

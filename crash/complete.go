@@ -35,13 +35,26 @@ func (c *captured) complete(text []byte) error {
 	return p.err
 }
 
+// finish completes the dump, removes old ones, and calls the program's function.
+func (c *captured) finish(text []byte, o *Options) {
+	if err := c.complete(text); err != nil {
+		fmt.Fprintln(os.Stderr, "crash: add the report to "+c.path+":", err)
+	}
+	if err := prune(c.path, o.Keep); err != nil {
+		fmt.Fprintln(os.Stderr, "crash: remove old dumps:", err)
+	}
+	if o.OnDump != nil {
+		o.OnDump(c.path)
+	}
+}
+
 // summary is the report up to its first goroutine, after the text of a fatal error, which the runtime leaves out.
 func (c *captured) summary(text string) string {
 	head := text
 	for _, end := range []string{"\n\ngoroutine ", "\ngoroutine ", "\nruntime stack:"} {
 		head, _, _ = strings.Cut(head, end)
 	}
-	head = strings.TrimSpace(head)
+	head = strings.TrimSpace(head + c.says)
 	if c.fatal != "" {
 		head = strings.TrimSpace("fatal error: " + c.fatal + "\n" + head)
 	}

@@ -86,7 +86,7 @@ func TestFaultRegisters(t *testing.T) {
 	}
 }
 
-// caller checks the frame pointer of the faulting function, which leads to its return address: it is the PC of some frame of the
+// caller checks the frame pointer of the faulting function, which leads to its return address: it is the PC of some frame of a
 // goroutine. The stack is in the dump from the SP on.
 func caller(t *testing.T, d *stream.File, cpu *context.CPU) {
 	t.Helper()
@@ -104,9 +104,11 @@ func caller(t *testing.T, d *stream.File, cpu *context.CPU) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range l.Groups(false)[0].Goroutines[0].Frames {
-		if f.PC == d.Order.Uint64(b) {
-			return
+	for _, g := range l.Goroutines {
+		for _, f := range g.Frames {
+			if f.PC == d.Order.Uint64(b) {
+				return
+			}
 		}
 	}
 	t.Errorf("the frame pointer %#x leads to %#x, which no frame has", cpu.FP, d.Order.Uint64(b))

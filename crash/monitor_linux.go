@@ -29,26 +29,25 @@ func monitor(value string, o Options) int {
 	if err != nil {
 		pidfd = -1
 	}
+	notes := os.NewFile(monitorNotes, "crash annotations")
+	h := newHolder(pid, pidfd, notes, &o)
 	r := &report{fd: monitorReport, padding: padding}
 	if !r.first() {
-		reportEnd(pid, endOf(pid, pidfd), &o)
+		if !h.finish(&o) {
+			reportEnd(pid, endOf(pid, pidfd), &o)
+		}
 		return 0
 	}
-	c, err := capture(pid, inode, r, o)
+	h.Lock()
+	c, err := capture(pid, inode, r, notes, o)
+	h.Unlock()
 	r.drain(func(string) bool { return false })
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "crash:", err)
 		return 1
 	}
-	if err := c.complete(r.text); err != nil {
-		fmt.Fprintln(os.Stderr, "crash: add the report to "+c.path+":", err)
-	}
-	if err := prune(c.path, o.Keep); err != nil {
-		fmt.Fprintln(os.Stderr, "crash: remove old dumps:", err)
-	}
-	if o.OnDump != nil {
-		o.OnDump(c.path)
-	}
+	c.finish(r.text, &o)
+	h.finish(&o)
 	return 0
 }
 
@@ -103,7 +102,7 @@ func (r *report) drain(enough func(text string) bool) {
 }
 
 // capture writes the dump of the program, which stands still.
-func capture(pid int, inode uint64, r *report, o Options) (*captured, error) {
+func capture(pid int, inode uint64, r *report, notes *os.File, o Options) (*captured, error) {
 	dir, err := folder(o.Dir)
 	if err != nil {
 		return nil, err
@@ -114,7 +113,7 @@ func capture(pid int, inode uint64, r *report, o Options) (*captured, error) {
 		tid, sp = writer(pid, inode)
 		return tid
 	})
-	w, err := c.newWriter(pid, o, os.NewFile(monitorNotes, "crash annotations"))
+	w, err := c.newWriter(pid, o, notes)
 	if err != nil {
 		return nil, err
 	}

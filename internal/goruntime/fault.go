@@ -80,6 +80,15 @@ func (p *Program) FindFault(f *Fault, mem Memory, space Space, tid int32, sp uin
 	return state
 }
 
+// ExtraInC returns where in a runtime.m the byte isExtraInC is: not 0 if the M belongs to a thread that C code made, which has no
+// goroutine of its own; 0 if that is not known.
+func (p *Program) ExtraInC() uint32 {
+	if !p.off.has(mExtraInC) {
+		return 0
+	}
+	return uint32(p.off.of[mExtraInC])
+}
+
 // faultStack is the memory of the goroutine's stack, as a Captured.
 type faultStack struct{ pages }
 
