@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"minidump/crash/internal/hook"
 	"minidump/stream"
 )
 
@@ -43,9 +44,29 @@ func (c *captured) finish(text []byte, o *Options) {
 	if err := prune(c.path, o.Keep); err != nil {
 		fmt.Fprintln(os.Stderr, "crash: remove old dumps:", err)
 	}
+	c.tell()
 	if o.OnDump != nil {
 		o.OnDump(c.path)
 	}
+}
+
+// tell prints where the dump is, and what package frames finds. The report of a panic has the frames already.
+func (c *captured) tell() {
+	if hook.Frames == nil {
+		fmt.Fprintln(os.Stderr, "crash: wrote", c.path)
+		return
+	}
+	signature, lines := hook.Frames(c.path)
+	text := "crash: wrote " + c.path
+	if signature != "" {
+		text += ", signature " + signature
+	}
+	if c.kind == "signal" || c.kind == "exception" {
+		for _, line := range lines {
+			text += "\n  " + line
+		}
+	}
+	fmt.Fprintln(os.Stderr, text)
 }
 
 // summary is the report up to its first goroutine, after the text of a fatal error, which the runtime leaves out.

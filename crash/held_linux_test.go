@@ -70,6 +70,10 @@ func TestCrashesInC(t *testing.T) {
 				case c.dies && (!status.Signaled() || status.Signal() != c.signal), !c.dies && traceback != "crash" && status.ExitStatus() != 2:
 					t.Errorf("it ended with %#x", status)
 				}
+				want := map[bool]string{true: "fault at c.c:", false: "aborts at c.c:"}[c.signal == syscall.SIGSEGV]
+				if !strings.Contains(stderr, "crash: wrote "+done+", signature ") || c.kind != "thread-kill" && !strings.Contains(stderr, want) {
+					t.Errorf("the monitor said %s", stderr)
+				}
 				d, notes := opened(t, done)
 				if problems := stream.Problems(d); len(problems) > 0 {
 					t.Error(problems)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"minidump/crash"
+	_ "minidump/crash/frames"
 )
 
 //export goCallback
