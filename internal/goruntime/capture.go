@@ -112,6 +112,7 @@ const (
 	flagSyscall
 	flagElsewhere // runs, but nothing says where
 	flagCut       // not all of the stack was read
+	flagNewStack  // it is the first one with its stack: Encode sets it
 )
 
 // Goroutine is what was read of one goroutine.

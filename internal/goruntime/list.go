@@ -235,7 +235,40 @@ func (l *List) Complete(s *snapshot.Snapshot, mem snapshot.Memory) {
 	if st := s.Streams.Add(); st != nil {
 		*st = snapshot.Stream{Type: stream.GoroutineListStream, Data: data}
 	}
+	l.addStacks(s)
 }
+
+// addStacks adds the memory of goroutines that no thread runs: of each, what Capture has read, within the budget. If that does
+// not suffice, first come those of which each is the first with its frames, so that one of each kind is there.
+func (l *List) addStacks(s *snapshot.Snapshot) {
+	if s.Want.Mode == snapshot.ModeFull || s.Want.SkipUnreferenced {
+		return
+	}
+	budget := uint64(stacksMost)
+	if s.Want.Limit > 0 {
+		budget = min(budget, s.Want.Limit/4)
+	}
+	gs := l.state.capture.Goroutines
+	for pass := range 2 {
+		for i := range gs {
+			g := &gs[i]
+			if g.thread >= 0 || (g.flags&flagNewStack != 0) != (pass == 0) {
+				continue
+			}
+			b := g.Data[:min(uint64(len(g.Data)), s.Want.StackLimitOf(false))]
+			if uint64(len(b)) > budget {
+				continue
+			}
+			if n := s.AddGoroutine(g.DataAt, b); n > 0 {
+				budget -= n
+			}
+		}
+	}
+	s.PlaceGoroutines()
+}
+
+// stacksMost bounds the stacks of goroutines in a dump, in bytes.
+const stacksMost = 4 << 20
 
 // capturedMemory is the memory in a snapshot.
 type capturedMemory struct{ s *snapshot.Snapshot }
