@@ -30,7 +30,7 @@ func (c *captured) panicCrash(w *minidump.Writer, pid int, sp uint64) {
 		return
 	}
 	defer file.Close()
-	mem := processMemory{file}
+	mem := processMemory{file: file}
 	p := new(goruntime.Program)
 	if !ok || p.Find(mem, &space, image) != nil {
 		return
@@ -102,14 +102,17 @@ func programImage(pid int) (*goruntime.Image, bool) {
 
 // processMemory is the memory of a process, its file of that name in /proc. Unlike a Writer it also reads pages of the program's
 // file that the process has not used yet.
-type processMemory struct{ *os.File }
+type processMemory struct {
+	snapshot.Whole
+	file *os.File
+}
 
 // Read is the method of snapshot.Memory.
 func (m processMemory) Read(addr uint64, p []byte) int {
 	if addr > math.MaxInt64 {
 		return 0
 	}
-	n, _ := m.ReadAt(p, int64(addr))
+	n, _ := m.file.ReadAt(p, int64(addr))
 	return max(n, 0)
 }
 
@@ -119,9 +122,3 @@ func (m processMemory) ReadV(reqs []snapshot.ReadRequest) {
 		reqs[i].Got = m.Read(reqs[i].Addr, reqs[i].Dst)
 	}
 }
-
-// There is the method of snapshot.Memory.
-func (m processMemory) There(lo, hi, _ uint64) (from, to uint64, ok bool) { return lo, hi, lo < hi }
-
-// Expired is the method of snapshot.Memory.
-func (m processMemory) Expired() bool { return false }

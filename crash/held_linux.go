@@ -89,7 +89,7 @@ func readCrash(pid int, p *holdPage) *context.Crash {
 		return nil
 	}
 	defer file.Close()
-	mem := processMemory{file}
+	mem := processMemory{file: file}
 	const (
 		siginfoSize  = 128
 		ucontextSize = 8 << 10 // with the floating-point registers of arm64
@@ -144,7 +144,7 @@ func extraOffset() uint32 {
 	}
 	defer file.Close()
 	p := new(goruntime.Program)
-	if p.Find(processMemory{file}, &space, image) != nil {
+	if p.Find(processMemory{file: file}, &space, image) != nil {
 		return 0
 	}
 	return p.ExtraInC()
