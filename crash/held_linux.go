@@ -37,14 +37,18 @@ func newHolder(pid, pidfd int, notes *os.File, o *Options) *holder {
 		c, err := captureHeld(pid, p, notes, o)
 		h.Unlock()
 		p.letGo()
-		switch {
-		case err != nil:
+		if err != nil {
 			fmt.Fprintln(os.Stderr, "crash:", err)
-		case survived(pid, pidfd):
-			_ = os.Remove(c.path)
-			fmt.Fprintf(os.Stderr, "crash: process %d goes on after %s: such threads are not watched any more\n", pid, p)
-		default:
+			return
+		}
+		died, ended := diedOf(pid, pidfd)
+		if died {
 			h.dump = c
+			return
+		}
+		_ = os.Remove(c.path)
+		if !ended {
+			fmt.Fprintf(os.Stderr, "crash: process %d goes on after %s: such threads are not watched any more\n", pid, p)
 		}
 	}()
 	return h
@@ -110,16 +114,19 @@ func readCrash(pid int, p *holdPage) *context.Crash {
 // survivePatience is how long the monitor waits for the end of a program that takes a deadly signal.
 const survivePatience = 10 * time.Second
 
-// survived reports whether the program went on after it took the signal: it is still there, and does not dump core, or it has ended
-// with status 0.
-func survived(pid, pidfd int) bool {
+// diedOf reports whether the program died of the signal, and whether it has ended. It did not die of it if it is still there,
+// and does not dump core, or has ended with status 0. What can't be known counts as its death.
+func diedOf(pid, pidfd int) (died, ended bool) {
+	if pidfd < 0 {
+		return true, false
+	}
 	for until := time.Now().Add(survivePatience); ; {
 		if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 100); n > 0 {
 			e := endOf(pid, pidfd)
-			return e.Known && e.Signal == 0 && e.Status == 0
+			return !e.Known || e.Signal != 0 || e.Status != 0, true
 		}
-		if time.Now().After(until) && (pidfd < 0 || !dumpsCore(pid)) {
-			return pidfd >= 0
+		if time.Now().After(until) && !dumpsCore(pid) {
+			return false, false
 		}
 	}
 }

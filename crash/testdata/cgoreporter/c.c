@@ -18,13 +18,16 @@ static void sleepless(int sig, siginfo_t *info, void *context) { (void)sig, (voi
 
 static void *thread(void *arg) {
 	const char *kind = arg;
-	usleep(strstr(kind, "late") ? 2000000 : 200000);
+	usleep(strstr(kind, "late") || strstr(kind, "lent") ? 2000000 : 200000);
 	if (strstr(kind, "lent")) // Go keeps an M for this thread from now on
 		goCallback();
 	if (strstr(kind, "abort"))
 		aborts();
 	if (strstr(kind, "kill"))
 		pthread_kill(pthread_self(), SIGSEGV);
+	if (strstr(kind, "spin"))
+		for (volatile long n = 0;; n++)
+			;
 	if (strstr(kind, "wait"))
 		for (;;)
 			pause();

@@ -9,6 +9,8 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"runtime"
+	"runtime/pprof"
 	"strings"
 	"syscall"
 	"time"
@@ -16,6 +18,50 @@ import (
 	"minidump/crash"
 	_ "minidump/crash/frames"
 )
+
+// healthy uses signals as a program may that does not crash: a profile, preemption, faults that it recovers from, a signal that it
+// asks for, and threads of C meanwhile.
+func healthy(dir string) {
+	profile, err := os.Create(dir + "/profile")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := pprof.StartCPUProfile(profile); err != nil {
+		log.Fatal(err)
+	}
+	C.start(C.CString("thread-spin"))
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGUSR1, syscall.SIGABRT)
+	for _, sig := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGABRT} {
+		_ = syscall.Kill(os.Getpid(), sig)
+		if got := <-c; got != sig {
+			log.Fatal(got)
+		}
+	}
+	end := time.Now().Add(time.Second)
+	for range 2 {
+		go func() {
+			for { // only a signal takes it off its thread
+			}
+		}()
+	}
+	var none *[8]int
+	for n := 0; n < 5 || time.Now().Before(end); n++ {
+		func() {
+			defer func() {
+				if recover() == nil {
+					log.Fatal("no panic")
+				}
+			}()
+			none[3]++
+		}()
+		runtime.GC()
+	}
+	pprof.StopCPUProfile()
+	if err := profile.Close(); err != nil {
+		log.Fatal(err)
+	}
+}
 
 //export goCallback
 func goCallback() {}
@@ -39,6 +85,9 @@ func main() {
 		return
 	}
 	switch kind {
+	case "healthy":
+		healthy(dir)
+		return
 	case "call-fault":
 		C.fault()
 	case "call-abort":
