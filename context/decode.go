@@ -55,7 +55,8 @@ func Decode(a Arch, rec []byte, o binary.ByteOrder) (*CPU, error) {
 }
 
 // Known returns those of c.Registers that context_flags states to be valid: all of them, or the program counter and the
-// stack pointer of a record as EncodeControl makes it, or none of one that EncodeEmpty made.
+// stack pointer of a record as EncodeControl makes it, with the frame pointer and the link register where EncodeCall has put
+// them, or none of one that EncodeEmpty made.
 func (c *CPU) Known() []Register {
 	l := c.Arch.info()
 	switch flags := c.Flags &^ l.cpuFlag; {
@@ -64,7 +65,7 @@ func (c *CPU) Known() []Register {
 	case flags&l.gpFlags == l.controlFlags && l.gpFlags != l.controlFlags:
 		var known []Register
 		for i, r := range c.Registers {
-			if i == l.pc || i == l.sp {
+			if i == l.pc || i == l.sp || (i == l.fp || i == l.lr) && r.Value != 0 {
 				known = append(known, r)
 			}
 		}

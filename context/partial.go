@@ -25,6 +25,25 @@ func EncodeControl(dst []byte, a Arch, o binary.ByteOrder, pc, sp uint64) int {
 	return n
 }
 
+// EncodeCall is EncodeControl of a thread whose frame pointer and link register are known besides, as unwinding finds them; 0 where
+// the architecture has none, or it is not known. The records of most architectures have no flag for the two.
+func EncodeCall(dst []byte, a Arch, o binary.ByteOrder, pc, sp, fp, lr uint64) int {
+	n := EncodeControl(dst, a, o, pc, sp)
+	if n == 0 {
+		return 0
+	}
+	l := a.info()
+	if l.fp >= 0 && fp != 0 {
+		e := &l.regs[l.fp]
+		putN(isBig(o), dst, int(e.rec), int(e.recSize), fp)
+	}
+	if l.lr >= 0 && lr != 0 {
+		e := &l.regs[l.lr]
+		putN(isBig(o), dst, int(e.rec), int(e.recSize), lr)
+	}
+	return n
+}
+
 // EncodeEmpty writes into dst the CPU context record of a thread about which nothing is known: all 0 except context_flags,
 // which names the CPU and states that no register is valid, and the version in the records that have one. Readers that
 // refuse a dump with a thread without a record take it. One record serves for all such threads. It returns what

@@ -33,6 +33,18 @@ func TestPartial(t *testing.T) {
 						t.Errorf("%s is %#x", r.Name, r.Value)
 					}
 				}
+				const fp, lr = 0x11223340, 0x55667780
+				if n := EncodeCall(rec, c.arch, o, pc, sp, fp, lr); n != size {
+					t.Fatalf("%d bytes, not %d", n, size)
+				}
+				l := c.arch.info()
+				cpu, err = Decode(c.arch, rec, o)
+				if err != nil || cpu.PC != pc || cpu.SP != sp || l.fp >= 0 && cpu.FP != fp || l.lr >= 0 && cpu.LR != lr || cpu.Flags != control[c.arch] {
+					t.Errorf("%v: pc %#x sp %#x fp %#x lr %#x flags %#x", err, cpu.PC, cpu.SP, cpu.FP, cpu.LR, cpu.Flags)
+				}
+				if known := cpu.Known(); c.arch == AMD64 && len(known) != 3 {
+					t.Errorf("known: %v", known)
+				}
 				if n := EncodeEmpty(rec, c.arch, o); n != size {
 					t.Fatalf("%d bytes, not %d", n, size)
 				}
@@ -50,7 +62,6 @@ func TestPartial(t *testing.T) {
 				if (&Regsets{Arch: c.arch, Order: o, GP: r.GP}).Encode(whole) != size {
 					t.Fatal("no whole record")
 				}
-				l := c.arch.info()
 				for i := range size {
 					if rec[i] != whole[i] && (i < l.flagsAt || i >= l.flagsAt+l.flagsSize) {
 						t.Errorf("byte %d is %#x, not %#x", i, rec[i], whole[i])

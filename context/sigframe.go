@@ -54,6 +54,25 @@ func (f *SignalFrame) LR(mem []byte, addr uint64) uint64 {
 	return get64(f.BigEndian, mem[at:])
 }
 
+// SetPC changes the program counter, the stack pointer and the link register of the interrupted code in f and in mem, which holds
+// the frame, at addr. An architecture without a link register leaves lr out. It is for frames whose handler has changed
+// them, as Go's does to make a panic of a fault. It returns false and changes nothing if mem does not hold the frame.
+func (f *SignalFrame) SetPC(mem []byte, addr, pc, sp, lr uint64) bool {
+	l := &sigLayouts[f.Arch]
+	off := f.Ucontext - addr
+	end := off + uint64(max(l.pc, l.sp, l.lr)) + uint64(l.pcSize)
+	if f.plain || f.Ucontext < addr || end < off || end > uint64(len(mem)) {
+		return false
+	}
+	putN(f.BigEndian, mem, int(off)+l.pc, l.pcSize, pc)
+	putN(f.BigEndian, mem, int(off)+l.sp, l.pcSize, sp)
+	if l.lr != 0 {
+		putN(f.BigEndian, mem, int(off)+l.lr, l.pcSize, lr)
+	}
+	f.PC, f.SP = pc, sp
+	return true
+}
+
 // Same reports whether the interrupted code ran on the stack that the frame lies on.
 func (f *SignalFrame) Same() bool {
 	return !f.OnAltStack || f.SP >= f.StackAddr && f.SP-f.StackAddr < f.StackSize

@@ -214,6 +214,7 @@ func checkReadFrame(t *testing.T, fc frameCase, o binary.ByteOrder, s *sigStack)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+	checkSetPC(t, fc, o, s, &f)
 	for n := range s.mem { // every length: no panic, and no frame that is not there whole
 		if n%61 != 0 && n != s.uc+64 && n != s.si+127 {
 			continue
@@ -222,6 +223,24 @@ func checkReadFrame(t *testing.T, fc frameCase, o binary.ByteOrder, s *sigStack)
 			t.Fatalf("a crash out of %d bytes", n)
 		}
 		FindSignalFrame(fc.arch, o, s.mem[:n], s.addr, 0, new(SignalFrame))
+	}
+}
+
+// checkSetPC changes the registers of a copy of the frame, and reads them back.
+func checkSetPC(t *testing.T, fc frameCase, o binary.ByteOrder, s *sigStack, f *SignalFrame) {
+	t.Helper()
+	const pc, sp, lr = 0x1234560, 0x7fff120, 0x765430
+	changed, mem := *f, bytes.Clone(s.mem)
+	var got Crash
+	ok := changed.SetPC(mem, s.addr, pc, sp, lr)
+	if !ok || !got.ReadFrame(&changed, mem, s.addr, 7, 8) || got.PC != pc || got.SP != sp {
+		t.Errorf("%v: %t, pc %#x sp %#x", fc.arch, ok, got.PC, got.SP)
+	}
+	if v := changed.LR(mem, s.addr); v != 0 && v != lr || v == 0 && s.linkRegister(t, fc, o) != 0 {
+		t.Errorf("%v: link register %#x", fc.arch, v)
+	}
+	if changed.SetPC(mem[:s.uc+8], s.addr, pc, sp, lr) {
+		t.Errorf("%v: a frame that is not there whole was changed", fc.arch)
 	}
 }
 

@@ -16,9 +16,19 @@ type captured struct {
 	kind        string
 	tid         int
 	crash       bool   // the exception has registers and cause of the crash, not of the report
+	registers   string // of KeyRegisters, if crash; empty for registersFault
+	noFault     bool   // no fault led to the report, whatever that says
 	fatal       string // the text of a fatal error; empty if it is not known
+	says        string // what there is in place of a report
 	annotations []minidump.Annotation
 }
+
+// Values of KeyRegisters.
+const (
+	registersFault   = "fault"
+	registersUnwound = "unwound"
+	registersReport  = "report"
+)
 
 // findThread sets the thread that find returns. The first write of the report has passed, and the thread is about to be
 // in the second: find is called until it returns one, for a second at most.
@@ -42,9 +52,11 @@ func (c *captured) newWriter(pid int, o Options, notes area) (*minidump.Writer, 
 
 // write writes the dump.
 func (c *captured) write(w *minidump.Writer) error {
-	registers := "report"
+	registers := registersReport
 	if c.crash {
-		registers = "fault"
+		if registers = c.registers; registers == "" {
+			registers = registersFault
+		}
 	}
 	w.SetAnnotations(append(slices.Clip(c.annotations),
 		minidump.Annotation{Key: KeyKind, Value: c.kind},

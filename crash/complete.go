@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"minidump/crash/internal/hook"
 	"minidump/stream"
 )
 
@@ -29,10 +30,43 @@ func (c *captured) complete(text []byte) error {
 	p := patch{f: f, d: d}
 	p.text(text)
 	p.annotation(KeyReport, c.summary(string(text)))
-	if !c.crash {
+	if !c.crash && !c.noFault {
 		p.exception(causeOf(string(text), c.tid))
 	}
 	return p.err
+}
+
+// finish completes the dump, removes old ones, and calls the program's function.
+func (c *captured) finish(text []byte, o *Options) {
+	if err := c.complete(text); err != nil {
+		fmt.Fprintln(os.Stderr, "crash: add the report to "+c.path+":", err)
+	}
+	if err := prune(c.path, o.Keep); err != nil {
+		fmt.Fprintln(os.Stderr, "crash: remove old dumps:", err)
+	}
+	c.tell()
+	if o.OnDump != nil {
+		o.OnDump(c.path)
+	}
+}
+
+// tell prints where the dump is, and what package frames finds. The report of a panic has the frames already.
+func (c *captured) tell() {
+	if hook.Frames == nil {
+		fmt.Fprintln(os.Stderr, "crash: wrote", c.path)
+		return
+	}
+	signature, lines := hook.Frames(c.path)
+	text := "crash: wrote " + c.path
+	if signature != "" {
+		text += ", signature " + signature
+	}
+	if c.kind == "signal" || c.kind == "exception" {
+		for _, line := range lines {
+			text += "\n  " + line
+		}
+	}
+	fmt.Fprintln(os.Stderr, text)
 }
 
 // summary is the report up to its first goroutine, after the text of a fatal error, which the runtime leaves out.
@@ -41,7 +75,7 @@ func (c *captured) summary(text string) string {
 	for _, end := range []string{"\n\ngoroutine ", "\ngoroutine ", "\nruntime stack:"} {
 		head, _, _ = strings.Cut(head, end)
 	}
-	head = strings.TrimSpace(head)
+	head = strings.TrimSpace(head + c.says)
 	if c.fatal != "" {
 		head = strings.TrimSpace("fatal error: " + c.fatal + "\n" + head)
 	}

@@ -1,7 +1,6 @@
 package crash
 
 import (
-	"encoding/binary"
 	"fmt"
 	"os"
 	"os/signal"
@@ -30,26 +29,25 @@ func monitor(value string, o Options) int {
 	if err != nil {
 		pidfd = -1
 	}
+	notes := os.NewFile(monitorNotes, "crash annotations")
+	h := newHolder(pid, pidfd, notes, &o)
 	r := &report{fd: monitorReport, padding: padding}
 	if !r.first() {
-		reportEnd(pid, endOf(pid, pidfd), &o)
+		if !h.finish(&o) {
+			reportEnd(pid, endOf(pid, pidfd), &o)
+		}
 		return 0
 	}
-	c, err := capture(pid, inode, r, o)
+	h.Lock()
+	c, err := capture(pid, inode, r, notes, o)
+	h.Unlock()
 	r.drain(func(string) bool { return false })
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "crash:", err)
 		return 1
 	}
-	if err := c.complete(r.text); err != nil {
-		fmt.Fprintln(os.Stderr, "crash: add the report to "+c.path+":", err)
-	}
-	if err := prune(c.path, o.Keep); err != nil {
-		fmt.Fprintln(os.Stderr, "crash: remove old dumps:", err)
-	}
-	if o.OnDump != nil {
-		o.OnDump(c.path)
-	}
+	c.finish(r.text, &o)
+	h.finish(&o)
 	return 0
 }
 
@@ -104,7 +102,7 @@ func (r *report) drain(enough func(text string) bool) {
 }
 
 // capture writes the dump of the program, which stands still.
-func capture(pid int, inode uint64, r *report, o Options) (*captured, error) {
+func capture(pid int, inode uint64, r *report, notes *os.File, o Options) (*captured, error) {
 	dir, err := folder(o.Dir)
 	if err != nil {
 		return nil, err
@@ -115,7 +113,7 @@ func capture(pid int, inode uint64, r *report, o Options) (*captured, error) {
 		tid, sp = writer(pid, inode)
 		return tid
 	})
-	w, err := c.newWriter(pid, o, os.NewFile(monitorNotes, "crash annotations"))
+	w, err := c.newWriter(pid, o, notes)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +123,9 @@ func capture(pid int, inode uint64, r *report, o Options) (*captured, error) {
 			w.SetCrash(frame)
 			c.crash = true
 		}
+	}
+	if c.kind != "signal" && c.tid != 0 {
+		c.panicCrash(w, pid, sp)
 	}
 	err = c.write(w)
 	if err == nil && c.kind == "fatal error" {
@@ -186,7 +187,7 @@ func lineCrash(text string, tid int) *context.Crash {
 		return nil
 	}
 	c := &context.Crash{
-		Arch: context.Native, BigEndian: nativeOrder() == binary.ByteOrder(binary.BigEndian), TID: int32(tid),
+		Arch: context.Native, BigEndian: isBigEndian(), TID: int32(tid),
 		Signo: int32(sig), Code: int32(l.code), Address: l.addr, HasAddress: true,
 	}
 	c.SetParams()

@@ -62,6 +62,8 @@ type cause struct {
 	params      []uint64
 }
 
+func isBigEndian() bool { return nativeOrder() == binary.ByteOrder(binary.BigEndian) }
+
 func nativeOrder() binary.ByteOrder {
 	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
 		return binary.BigEndian

@@ -22,7 +22,12 @@ func newNotes() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return os.NewFile(uintptr(fd), "crash annotations"), nil
+	f := os.NewFile(uintptr(fd), "crash annotations")
+	if err := f.Truncate(holdEnd); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // start makes the socket, starts the monitor and passes one end to the Go runtime. It returns the memory of the notes.
@@ -68,6 +73,7 @@ func start() (_ area, err error) {
 		_ = c.Wait()
 		return nil, err
 	}
+	hold(notes)
 	return notes, c.Process.Release()
 }
 

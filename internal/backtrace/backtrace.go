@@ -121,6 +121,7 @@ type walk struct {
 	mu    sync.Mutex
 	found []stream.ThreadFrames
 	had   stream.FrameList // what the dump has
+	dying string           // the signature of a Go program without an exception
 }
 
 func newWalk(f *stream.File, o *Options) (*walk, error) {
@@ -175,6 +176,12 @@ func (w *walk) all() {
 	if !testMode {
 		defer func() { _ = recover() }()
 	}
+	if !w.crashed {
+		dying := goSignature(w.f, w.blamed)
+		w.mu.Lock()
+		w.dying = dying
+		w.mu.Unlock()
+	}
 	for pass := range 2 {
 		for i := range w.threads {
 			t := &w.threads[i]
@@ -216,6 +223,9 @@ func (w *walk) result() *Result {
 			}
 			return w.modules[i].Name, w.modules[i].BaseOfImage, true
 		})
+	}
+	if l.Signature == "" && !w.crashed {
+		l.Signature = w.dying
 	}
 	return l
 }

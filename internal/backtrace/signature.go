@@ -27,6 +27,7 @@ var irrelevant = lazily(func() string {
 		`rust_(begin_unwind|panic\w*)`, `__rust_\w+`, `(std|core|alloc)::(panicking|panic|result::unwrap_failed|option::(unwrap|expect)_failed)\b.*`,
 		`std::(sys|sys_common)::(backtrace::\w*short_backtrace|process::\w*abort\w*)\b.*`, `std::process::abort`,
 		`runtime\.(raise|dieFromSignal|crash|fatal\w*|throw\w*|gopanic|sigpanic\w*|panic\w*|sighandler|sigtrampgo|sigfwdgo|sigtramp|goexit|mcall|systemstack\w*|asmcgocall)\b.*`,
+		`(internal/)?(runtime/maps|sync)\.(fatal|throw)`,
 		`_?sigtramp\w*`, `KiUserExceptionDispatcher`, `RaiseException`, `_invoke_watson`, `_?CxxThrowException`,
 	}, "|") + `)$`
 })
@@ -35,7 +36,7 @@ var irrelevant = lazily(func() string {
 var carriers = lazily(func() string {
 	return `^_*(GI_)?(mem(cpy|move|set|cmp|chr|rchr|mem|pcpy)\w*|str(len|cpy|ncpy|cat|ncat|cmp|ncmp|chr|rchr|str|dup|ndup|tol|toul|tod)\w*|wcs\w+|` +
 		`(v|f|s|vs|vsn|sn|vf)?printf\w*|f?puts|fwrite|fread|(libc_)?(malloc|free|calloc|realloc)|int_(malloc|free)\w*|cfree|operator (new|delete)\b.*|qsort\w*|bsearch|` +
-		`pthread_mutex_\w*lock\w*|std::.*)$`
+		`pthread_mutex_\w*lock\w*|std::.*|runtime\.map\w+|(internal/)?sync\.\(\*\w+\)\.\w+)$`
 })
 
 // maxSignatureFrames is how many functions a signature names at most.

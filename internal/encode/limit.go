@@ -158,7 +158,7 @@ func compact(rs []snapshot.MemoryRange, wanted func(*snapshot.MemoryRange) bool)
 // dropExtraMemory drops memory other than stacks and code, the least important kind first.
 func dropExtraMemory(f *File, excess uint64) bool {
 	s := f.snap
-	for _, kind := range [...]snapshot.MemoryKind{snapshot.MemoryIndirect, snapshot.MemoryApp} {
+	for _, kind := range [...]snapshot.MemoryKind{snapshot.MemoryGoroutine, snapshot.MemoryIndirect, snapshot.MemoryApp} {
 		var freed uint64
 		for i := s.Memory.N - 1; i >= 0 && freed < excess; i-- {
 			r := s.Memory.At(i)

@@ -35,6 +35,7 @@ func stages() []*stage {
 		{name: "govulncheck", processors: 1, run: runGovulncheck},
 		{name: "unit", after: []string{"tools"}, counted: true, run: testUnit},
 		{name: "go-releases", byName: true, after: []string{"tools"}, counted: true, run: testReleases},
+		{name: "goroutines", processors: 1, after: []string{"tools"}, counted: true, run: testGoroutines},
 		{name: "newcomer", after: []string{"tools"}, counted: true, run: testNewcomer},
 		{name: "user", byName: true, after: []string{"tools"}, counted: true, run: testUser},
 		{name: "bare", byName: true, after: []string{"tools"}, counted: true, run: testBare},

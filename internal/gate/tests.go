@@ -36,6 +36,18 @@ func testReleases(j *job) error {
 	return errors.Join(errs...)
 }
 
+// goroutineReleases are the releases of Go whose programs must have exactly the goroutines that their own runtime prints. Those of
+// the module, and the one before, which it can no longer be built with.
+func goroutineReleases() []string { return append([]string{"go1.25.14"}, releases...) }
+
+// testGoroutines builds a program by each of these releases, static, as PIE and with cgo, stripped and not, and compares its
+// goroutines with the runtime's traceback.
+func testGoroutines(j *job) error {
+	list := strings.Join(goroutineReleases(), ",")
+	j.note = list
+	return j.test([]string{"GORUNTIME_MATRIX=" + list}, "-timeout", "20m", "-run", "^TestTraceback$", "./internal/goruntime")
+}
+
 // testRace runs the packages that are pure computation under the race detector, which needs cgo.
 func testRace(j *job) error {
 	return j.test([]string{"CGO_ENABLED=1"}, "-race", "-timeout", "10m", "./stream", "./context", "./elf")

@@ -112,6 +112,7 @@ const (
 	flagSyscall
 	flagElsewhere // runs, but nothing says where
 	flagCut       // not all of the stack was read
+	flagNewStack  // it is the first one with its stack: Encode sets it
 )
 
 // Goroutine is what was read of one goroutine.
@@ -179,7 +180,7 @@ type capturer struct {
 	lim   Limits
 	reqs  []Request
 	buf   []byte // batch structures
-	index []int32
+	near  gatherer
 	frame context.SignalFrame
 }
 
@@ -195,7 +196,7 @@ func (p *Program) Capture(c *Capture, mem Memory, space Space, threads []Thread,
 	k := capturer{Program: p, Capture: c, mem: mem, space: space, lim: lim.withDefaults()}
 	k.reqs = alloc[Request](space, batch)
 	k.buf = alloc[byte](space, max(batch*max(p.off.gEnd, p.off.mEnd), 2*maxM))
-	if k.reqs == nil || k.buf == nil {
+	if k.reqs == nil || k.buf == nil || !k.near.init(space) {
 		return false
 	}
 	w := p.word
@@ -241,6 +242,19 @@ func (p *Program) Capture(c *Capture, mem Memory, space Space, threads []Thread,
 	return true
 }
 
+// count returns how many goroutines the program has had at a time; 0 if that is not known, or can't be.
+func (p *Program) count(mem Memory, space Space) int {
+	b := space.Piece(int(p.word))
+	if !p.Known() || b == nil || mem.Read(p.allgs+p.word, b) != len(b) {
+		return 0
+	}
+	n := p.ptr(b)
+	if n > maxAllgs {
+		return 0
+	}
+	return int(n)
+}
+
 // readGs reads the goroutines, a batch at a time.
 func (k *capturer) readGs(list uint64, n int) {
 	w := int(k.word)
@@ -264,7 +278,7 @@ func (k *capturer) readGs(list uint64, n int) {
 			at := j * k.off.gEnd
 			k.reqs[j] = Request{Addr: k.ptr(array[(i+j)*w:]), Dst: k.buf[at : at+k.off.gEnd]}
 		}
-		k.mem.ReadV(k.reqs[:m])
+		k.near.read(k.mem, k.reqs[:m])
 		for j := range m {
 			k.takeG(&k.reqs[j])
 		}
@@ -330,10 +344,9 @@ func (k *capturer) takeG(q *Request) {
 // joinThreads finds the goroutine that each thread runs, and where in it the thread is.
 func (k *capturer) joinThreads() {
 	c := k.Capture
-	k.buildIndex()
+	k.findCurrent()
 	for i := range c.Threads {
 		t := &c.Threads[i]
-		t.current = k.lookup(t.CurG)
 		if t.current < 0 {
 			continue
 		}
@@ -373,39 +386,32 @@ func (k *capturer) joinThreads() {
 	}
 }
 
-// buildIndex makes a hash table of the goroutines by address.
-func (k *capturer) buildIndex() {
+// findCurrent finds the goroutine of each thread: a hash table of the threads by that is looked at once for each goroutine.
+func (k *capturer) findCurrent() {
 	size := 16
-	for size < 2*len(k.Goroutines) {
+	for size < 2*len(k.Threads) {
 		size *= 2
 	}
-	k.index = alloc[int32](k.space, size)
-	clear(k.index)
-	if k.index == nil {
+	index, mask := alloc[int32](k.space, size), uint64(size-1)
+	if index == nil {
 		return
 	}
-	for i := range k.Goroutines {
-		for h := hash(k.Goroutines[i].Addr); ; h++ {
-			if e := &k.index[h&uint64(size-1)]; *e == 0 {
-				*e = int32(i) + 1
-				break
+	clear(index)
+	for i := range k.Threads {
+		if addr := k.Threads[i].CurG; addr != 0 {
+			h := hash(addr)
+			for index[h&mask] != 0 {
+				h++
 			}
+			index[h&mask] = int32(i) + 1
 		}
 	}
-}
-
-// lookup returns the index of the goroutine at addr, -1 if there is none.
-func (k *capturer) lookup(addr uint64) int32 {
-	if addr == 0 || len(k.index) == 0 {
-		return -1
-	}
-	for h := hash(addr); ; h++ {
-		i := k.index[h&uint64(len(k.index)-1)]
-		if i == 0 {
-			return -1
-		}
-		if k.Goroutines[i-1].Addr == addr {
-			return i - 1
+	for i := range k.Goroutines {
+		addr := k.Goroutines[i].Addr
+		for h := hash(addr); index[h&mask] != 0; h++ { // several threads may claim it
+			if t := &k.Threads[index[h&mask]-1]; t.CurG == addr && t.current < 0 {
+				t.current = int32(i)
+			}
 		}
 	}
 }
@@ -443,7 +449,7 @@ func (k *capturer) readStacks() {
 				n++
 			}
 		}
-		k.mem.ReadV(k.reqs[:n])
+		k.near.read(k.mem, k.reqs[:n])
 		q := k.reqs[:n]
 		for j := first; j < i && len(q) > 0; j++ {
 			g := &c.Goroutines[j]

@@ -148,7 +148,10 @@ func (e *encoder) goroutine(g *Goroutine, r *stream.GoroutineRecord) {
 	if g.flags&(flagSecret|flagElsewhere) == 0 {
 		e.mem.at, e.mem.data = g.DataAt, g.Data
 		cut := e.walk(g.PC, g.SP, g.LR, g.flags&flagTrap != 0, g.flags&flagSyscall != 0)
-		r.Stack = e.putStack(cut)
+		known := len(e.stacks)
+		if r.Stack = e.putStack(cut); len(e.stacks) > known {
+			g.flags |= flagNewStack
+		}
 	}
 	user := e.user
 	if g.GoPC != 0 {

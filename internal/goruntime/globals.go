@@ -48,8 +48,9 @@ func (p *Program) plausible(g []byte) bool {
 	if status == statusDead || status == statusIdle || status == statusDeadExtra {
 		return true
 	}
-	// The first goroutine of a thread that C made has number 0 until Go runs on it.
-	return id == 0 || lo != 0 && p.moduleOf(p.addr(p.ptrOf(g, gStartPC))) != nil
+	// The goroutine that is lent to a thread of C has number 0 until Go runs on it, and never a start (runtime.oneNewExtraM).
+	start := p.addr(p.ptrOf(g, gStartPC))
+	return id == 0 || lo != 0 && (p.moduleOf(start) != nil || start == 0 && p.ptrOf(g, gLockedM) != 0)
 }
 
 // findGlobals finds allgs, m0 and allm.

@@ -31,6 +31,7 @@ type List struct {
 	work   arena.Arena // of one dump
 	state  *listState  // nil until a Go program is met
 	looked bool        // Find has been called for this program
+	warmed int         // bytes of work that were touched
 	memory capturedMemory
 }
 
@@ -88,9 +89,17 @@ func (l *List) Forget() { l.looked = false }
 // be known. It is for before the stop: it reads some megabytes. If it was not called, or the map was not known, Capture
 // does it.
 func (l *List) Prepare(s *snapshot.Snapshot, mem snapshot.Memory) {
-	if !s.Proc.IsGo || l.looked || s.Mappings.N == 0 {
+	if !s.Proc.IsGo || s.Mappings.N == 0 {
 		return
 	}
+	if !l.looked {
+		l.look(s, mem)
+	}
+	l.warm(mem)
+}
+
+// look looks for the Go runtime.
+func (l *List) look(s *snapshot.Snapshot, mem snapshot.Memory) {
 	l.looked = true
 	if l.state == nil {
 		states := alloc[listState](&l.fixed, 1)
@@ -102,6 +111,34 @@ func (l *List) Prepare(s *snapshot.Snapshot, mem snapshot.Memory) {
 	l.work.Used = 0
 	im := Image{Arch: s.Target.Arch, Order: s.Target.Order, Ranges: mainImage(s, &l.state.image)}
 	_ = l.state.program.Find(mem, &l.work, &im) // Capture reports it
+}
+
+// Memory that Capture fills for each goroutine, at least, in bytes: its record, its place in the list and its stack.
+const (
+	warmPer   = 512
+	warmLeast = 1000 // goroutines: fewer are not worth it
+	warmMost  = 16 << 20
+)
+
+// warm touches the memory that Capture is going to fill, so that the kernel need not provide it page by page while the process
+// stands still.
+func (l *List) warm(mem snapshot.Memory) {
+	if l.state == nil {
+		return
+	}
+	l.work.Used = 0
+	n := l.state.program.count(mem, &l.work)
+	size := min(n*warmPer, warmMost)
+	if n < warmLeast || size <= l.warmed {
+		return
+	}
+	l.warmed = size
+	l.work.Used = 0
+	b := l.work.Piece(size)
+	for i := 0; i < len(b); i += pageSize {
+		b[i] = 0
+	}
+	l.work.Used = 0
 }
 
 // mainImage lists the readable mappings of the main program: those of its file, and the BSS that follows one.
@@ -235,7 +272,40 @@ func (l *List) Complete(s *snapshot.Snapshot, mem snapshot.Memory) {
 	if st := s.Streams.Add(); st != nil {
 		*st = snapshot.Stream{Type: stream.GoroutineListStream, Data: data}
 	}
+	l.addStacks(s)
 }
+
+// addStacks adds the memory of goroutines that no thread runs: of each, what Capture has read, within the budget. If that does
+// not suffice, first come those of which each is the first with its frames, so that one of each kind is there.
+func (l *List) addStacks(s *snapshot.Snapshot) {
+	if s.Want.Mode == snapshot.ModeFull || s.Want.SkipUnreferenced {
+		return
+	}
+	budget := uint64(stacksMost)
+	if s.Want.Limit > 0 {
+		budget = min(budget, s.Want.Limit/4)
+	}
+	gs := l.state.capture.Goroutines
+	for pass := range 2 {
+		for i := range gs {
+			g := &gs[i]
+			if g.thread >= 0 || (g.flags&flagNewStack != 0) != (pass == 0) {
+				continue
+			}
+			b := g.Data[:min(uint64(len(g.Data)), s.Want.StackLimitOf(false))]
+			if uint64(len(b)) > budget {
+				continue
+			}
+			if n := s.AddGoroutine(g.DataAt, b); n > 0 {
+				budget -= n
+			}
+		}
+	}
+	s.PlaceGoroutines()
+}
+
+// stacksMost bounds the stacks of goroutines in a dump, in bytes.
+const stacksMost = 4 << 20
 
 // capturedMemory is the memory in a snapshot.
 type capturedMemory struct{ s *snapshot.Snapshot }

@@ -56,15 +56,16 @@ const (
 	entrySystem               // a goroutine that starts here serves the runtime
 	entryCallback             // that only unless it runs code of the program: finalizers and cleanups
 	entryUser                 // a frame of the entry is not of package runtime
+	entrySigpanic             // runtime.sigpanic
 )
 
 // entry is what is known of a PC.
 type entry struct {
-	pc     uint64
-	delta  int32  // how far SP is from the start of the frame
-	first  uint32 // of its frames
-	n      uint16
-	how, a uint8
+	pc    uint64
+	delta int32  // how far SP is from the start of the frame
+	first uint32 // of its frames
+	n, a  uint16
+	how   uint8
 }
 
 // symbols looks up PCs and keeps what it found.
@@ -363,6 +364,9 @@ func (s *symbols) resolve(e *entry, how uint8) {
 	}
 	if special == nameInjected {
 		e.a |= entryInjected
+	}
+	if string(name) == "runtime.sigpanic" {
+		e.a |= entrySigpanic
 	}
 	if how == atStart {
 		switch {

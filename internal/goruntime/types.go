@@ -34,6 +34,7 @@ const (
 	mVDSOSP
 	mVDSOPC
 	mID
+	mExtraInC
 	bufSP
 	bufPC
 	bufLR
@@ -98,6 +99,7 @@ var fields = [numFields]struct {
 	mVDSOSP:         {typeM, "vdsoSP", false},
 	mVDSOPC:         {typeM, "vdsoPC", false},
 	mID:             {typeM, "id", false},
+	mExtraInC:       {typeM, "isExtraInC", false},
 	bufSP:           {typeGobuf, "sp", true},
 	bufPC:           {typeGobuf, "pc", true},
 	bufLR:           {typeGobuf, "lr", false},

@@ -81,6 +81,7 @@ const (
 	memoryStack                        // the stacks of other threads
 	MemoryApp                          // Want.AppMemory
 	MemoryIndirect                     // referred to by registers and stack of the blamed thread
+	MemoryGoroutine                    // the stacks of goroutines that no thread runs
 )
 
 // RangeOf returns the index of the captured range that holds addr, or -1.

@@ -41,11 +41,16 @@ func (s *Snapshot) sanitize(all bool) {
 			s.sanitizeStack(t.Other[k].SP, t.Other[k].Lo, t.Other[k].Hi)
 		}
 	}
+	for _, r := range s.Memory.All() {
+		if r.Kind == MemoryGoroutine {
+			s.deface(s.Bytes.Get(r.Data), Mapping{Start: r.Start, End: r.End()})
+		}
+	}
 	if !all {
 		return
 	}
 	for _, r := range s.Memory.All() {
-		if r.Kind == memoryCode || r.Kind == memoryStack || r.Kind == MemoryCrashStack {
+		if r.Kind == memoryCode || r.Kind == memoryStack || r.Kind == MemoryCrashStack || r.Kind == MemoryGoroutine {
 			continue
 		}
 		s.defaceRange(s.Bytes.Get(r.Data), r.Start)

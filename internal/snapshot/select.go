@@ -156,7 +156,7 @@ func (s *Snapshot) readRanges(mem Memory) {
 
 var memoryOps = [...]Op{
 	MemoryCrashStack: OpStack, memoryCode: OpCode, memoryStack: OpStack, MemoryApp: OpAppMemory,
-	MemoryIndirect: opMemory,
+	MemoryIndirect: opMemory, MemoryGoroutine: OpGoroutines,
 }
 
 // DropEmpty removes captured ranges without data.

@@ -203,7 +203,8 @@ func Go(t testing.TB, name string, env ...string) string {
 
 // victimsElsewhere are Go programs that only the tests of one package start.
 var victimsElsewhere = map[string]string{
-	"goreporter": "minidump/crash/testdata/goreporter", // reports its own crash
+	"goreporter":  "minidump/crash/testdata/goreporter",  // reports its own crash
+	"cgoreporter": "minidump/crash/testdata/cgoreporter", // the same of C code; it needs cgo
 }
 
 // BuildGo is Go outside of a test: it writes the executable file program.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -66,6 +67,26 @@ func do(dir, kind string) {
 	case "nil":
 		var t *table
 		println(len(t.m))
+	case "overwritten": // the signal frame of the fault is overwritten by that of another signal
+		c := make(chan os.Signal, 1)
+		signal.Notify(c, syscall.SIGUSR1)
+		runtime.LockOSThread()
+		defer func() {
+			_ = syscall.Tgkill(os.Getpid(), syscall.Gettid(), syscall.SIGUSR1)
+			<-c
+		}()
+		var t *table
+		println(len(t.m))
+	case "call": // of a nil function
+		var f func()
+		f()
+	case "stale": // a panic after a fault that was recovered
+		func() {
+			defer func() { _ = recover() }()
+			var t *table
+			println(len(t.m))
+		}()
+		panic("stale")
 	case "address":
 		address := uintptr(0xbadbad0)
 		println(**(**int)(unsafe.Pointer(&address)))

@@ -1,0 +1,158 @@
+package crash
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"minidump/context"
+	"minidump/internal/arena"
+	"minidump/internal/goruntime"
+)
+
+// A holder is the monitor's part of what the signal handler does: see hold_linux.go.
+type holder struct {
+	sync.Mutex               // held for a dump, so that there is one at a time
+	came       chan struct{} // closed when a thread is held
+	judged     chan struct{} // closed when dump is set for good
+	dump       *captured     // nil: there is none, or the program went on
+}
+
+// newHolder starts to wait for a thread that is held.
+func newHolder(pid, pidfd int, notes *os.File, o *Options) *holder {
+	h := &holder{came: make(chan struct{}), judged: make(chan struct{})}
+	go func() {
+		p := heldThread(notes)
+		if p == nil {
+			return
+		}
+		close(h.came)
+		defer close(h.judged)
+		h.Lock()
+		c, err := captureHeld(pid, p, notes, o)
+		h.Unlock()
+		p.letGo()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "crash:", err)
+			return
+		}
+		died, ended := diedOf(pid, pidfd)
+		if died {
+			h.dump = c
+			return
+		}
+		_ = os.Remove(c.path)
+		if !ended {
+			fmt.Fprintf(os.Stderr, "crash: process %d goes on after %s: such threads are not watched any more\n", pid, p)
+		}
+	}()
+	return h
+}
+
+// finish completes the dump of a thread that was held, if there is one, and reports whether there is.
+func (h *holder) finish(o *Options) bool {
+	select {
+	case <-h.came:
+		<-h.judged
+	default:
+	}
+	if h.dump == nil {
+		return false
+	}
+	h.dump.finish(nil, o)
+	return true
+}
+
+// captureHeld writes the dump of the program, of which a thread is held.
+func captureHeld(pid int, p *holdPage, notes *os.File, o *Options) (*captured, error) {
+	dir, err := folder(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	crash := readCrash(pid, p)
+	c := &captured{path: newName(dir, pid), kind: "signal", tid: int(p.tid), says: p.String(), noFault: true,
+		crash: crash != nil && crash.HasContext}
+	w, err := c.newWriter(pid, *o, notes)
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	w.SetCrash(crash)
+	return c, c.write(w)
+}
+
+// readCrash makes a Crash of what the handler has left; nil if that can't be read.
+func readCrash(pid int, p *holdPage) *context.Crash {
+	file, err := os.Open("/proc/" + strconv.Itoa(pid) + "/mem")
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	mem := processMemory{file: file}
+	const (
+		siginfoSize  = 128
+		ucontextSize = 8 << 10 // with the floating-point registers of arm64
+		fpstateAt    = 224     // uc_mcontext.fpstate of amd64
+		fpstateSize  = 512
+	)
+	info, uc := make([]byte, siginfoSize), make([]byte, ucontextSize)
+	info, uc = info[:mem.Read(p.info, info)], uc[:mem.Read(p.ucontext, uc)]
+	var fp []byte
+	if context.Native == context.AMD64 && len(uc) >= fpstateAt+8 {
+		fp = make([]byte, fpstateSize)
+		fp = fp[:mem.Read(nativeOrder().Uint64(uc[fpstateAt:]), fp)]
+	}
+	c, _ := context.CrashFromLinux(context.Native, nativeOrder(), int32(pid), int32(p.tid), info, uc, fp)
+	return c
+}
+
+// survivePatience is how long the monitor waits for the end of a program that takes a deadly signal.
+const survivePatience = 10 * time.Second
+
+// diedOf reports whether the program died of the signal, and whether it has ended. It did not die of it if it is still there,
+// and does not dump core, or has ended with status 0. What can't be known counts as its death.
+func diedOf(pid, pidfd int) (died, ended bool) {
+	if pidfd < 0 {
+		return true, false
+	}
+	for until := time.Now().Add(survivePatience); ; {
+		if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 100); n > 0 {
+			e := endOf(pid, pidfd)
+			return !e.Known || e.Signal != 0 || e.Status != 0, true
+		}
+		if time.Now().After(until) && !dumpsCore(pid) {
+			return false, false
+		}
+	}
+}
+
+// dumpsCore reports whether a process is writing its core file.
+func dumpsCore(pid int) bool {
+	b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	return bytes.Contains(b, []byte("\nCoreDumping:\t1"))
+}
+
+// extraOffset returns where isExtraInC is in a runtime.m of this program, which is that of the monitor too; 0 if it is not found.
+func extraOffset() uint32 {
+	var space arena.Arena
+	if space.Reserve(goruntime.FaultSpace) != nil {
+		return 0
+	}
+	defer space.Release()
+	image, ok := programImage(os.Getpid())
+	file, err := os.Open("/proc/self/mem")
+	if !ok || err != nil {
+		return 0
+	}
+	defer file.Close()
+	p := new(goruntime.Program)
+	if p.Find(processMemory{file: file}, &space, image) != nil {
+		return 0
+	}
+	return p.ExtraInC()
+}

@@ -1,0 +1,3 @@
+void fault(void);
+void aborts(void);
+void start(const char *kind);
