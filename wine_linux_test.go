@@ -108,15 +108,7 @@ var crashes = []struct {
 func TestWineCrashes(t *testing.T) {
 	needWine(t)
 	dir := t.TempDir()
-	exe, command := filepath.Join(dir, "crasher.exe"), filepath.Join(dir, "minidump.exe")
-	if out, err := exec.Command("x86_64-w64-mingw32-gcc", "-g", "-O1", "-Wl,--build-id", "-o", exe, "testdata/windows/crasher.c").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	build := exec.Command("go", "build", "-o", command, "./cmd/minidump")
-	build.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	exe, command := buildForWine(t, dir)
 	for _, c := range crashes {
 		t.Run(c.name, func(t *testing.T) {
 			cmd := exec.Command("wine", exe, c.kind)
@@ -176,6 +168,83 @@ func TestWineCrashes(t *testing.T) {
 				t.Errorf("PC %#x, exception at %#x, %v", cpu.PC, address, err)
 			}
 			readByStackwalk(t, path, c.reason)
+		})
+	}
+}
+
+// buildForWine builds a program that crashes, and the command.
+func buildForWine(t *testing.T, dir string) (exe, command string) {
+	t.Helper()
+	exe, command = filepath.Join(dir, "crasher.exe"), filepath.Join(dir, "minidump.exe")
+	if out, err := exec.Command("x86_64-w64-mingw32-gcc", "-g", "-O1", "-Wl,--build-id", "-o", exe, "testdata/windows/crasher.c").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	build := exec.Command("go", "build", "-o", command, "./cmd/minidump")
+	build.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return exe, command
+}
+
+// TestWineServe has programs of mingw crash under Wine, and ask the command, which serves a pipe, for dumps.
+func TestWineServe(t *testing.T) {
+	needWine(t)
+	dir := t.TempDir()
+	exe, command := buildForWine(t, dir)
+	pipe := `\\.\pipe\` + filepath.Base(filepath.Dir(dir)) + strconv.Itoa(os.Getpid())
+	serve := exec.Command("wine", command, "serve", "--json", "-o", `Z:`+strings.ReplaceAll(dir, "/", `\`), pipe)
+	messages, err := serve.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := serve.Start(); err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan struct{})
+	defer func() {
+		serve.Process.Kill()
+		<-read
+		serve.Wait()
+	}()
+	lines := bufio.NewScanner(messages)
+	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "listening at ") {
+		close(read)
+		t.Fatalf("%q %v", lines.Text(), lines.Err())
+	}
+	go func() {
+		defer close(read)
+		for lines.Scan() {
+			t.Logf("the server: %s", lines.Text())
+		}
+	}()
+	for _, c := range crashes {
+		t.Run(c.name, func(t *testing.T) {
+			cmd := exec.Command("wine", exe, c.kind, pipe)
+			out, err := cmd.Output()
+			var pid, tid string
+			if _, scan := fmt.Sscan(string(out), &pid, &tid); scan != nil {
+				t.Fatalf("%q: %v", out, scan)
+			}
+			if code := cmd.ProcessState.ExitCode(); code == 1 || code == 2 {
+				t.Fatalf("the client has no answer: %v", err)
+			}
+			found, err := filepath.Glob(filepath.Join(dir, "crasher*."+pid+".*.dmp"))
+			if err != nil || len(found) != 1 {
+				t.Fatalf("dumps %q, %v", found, err)
+			}
+			b, err := os.ReadFile(found[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := stream.Open(bytes.NewReader(b), int64(len(b)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if x, err := f.Exception(); err != nil || x.Code != c.code || strconv.Itoa(int(x.ThreadID)) != tid {
+				t.Errorf("%+v %v; the crasher said %s", x, err, out)
+			}
+			readByStackwalk(t, found[0], c.reason)
 		})
 	}
 }
