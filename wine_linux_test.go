@@ -89,13 +89,16 @@ func needWine(t *testing.T) {
 	victims.Tool(t, "x86_64-w64-mingw32-gcc")
 }
 
-// crashes are the kinds of crash of testdata/windows/crasher.c, with the exception code and what minidump-stackwalk
-// calls it.
-var crashes = []struct {
+// wineCrash is a kind of crash.
+type wineCrash struct {
 	kind, name string
 	code       uint32
 	reason     string
-}{
+}
+
+// crashes are the kinds of crash of testdata/windows/crasher.c, with the exception code and what minidump-stackwalk
+// calls it.
+var crashes = []wineCrash{
 	{"a", "access violation", 0xc0000005, "EXCEPTION_ACCESS_VIOLATION_WRITE"},
 	{"s", "stack overflow", 0xc00000fd, "EXCEPTION_STACK_OVERFLOW"},
 	{"u", "illegal instruction", 0xc000001d, "EXCEPTION_ILLEGAL_INSTRUCTION"},
@@ -108,92 +111,130 @@ var crashes = []struct {
 func TestWineCrashes(t *testing.T) {
 	needWine(t)
 	dir := t.TempDir()
-	exe, command := buildForWine(t, dir)
+	exe := crasherForWine(t, dir, "x86_64")
+	command := commandForWine(t, dir, "amd64")
 	for _, c := range crashes {
-		t.Run(c.name, func(t *testing.T) {
-			cmd := exec.Command("wine", exe, c.kind)
-			in, err := cmd.StdinPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			out, err := cmd.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			defer func() {
-				in.Close()
-				cmd.Wait()
-			}()
-			line, err := bufio.NewReader(out).ReadString('\n')
-			if err != nil {
-				t.Fatal(err)
-			}
-			var pid, tid string
-			var pointers, code, address uint64
-			if _, err := fmt.Sscanf(line, "%s %s %x %x %x", &pid, &tid, &pointers, &code, &address); err != nil || uint32(code) != c.code {
-				t.Fatalf("%q: %v", line, err)
-			}
-			path := filepath.Join(dir, c.kind+".dmp")
-			took := time.Now()
-			dumper := exec.Command("wine", command, "dump", pid, "-o", `Z:`+strings.ReplaceAll(path, "/", `\`), "--thread", tid,
-				"--exception-pointers", fmt.Sprintf("%#x", pointers))
-			if out, err := dumper.CombinedOutput(); err != nil || strings.Contains(string(out), "warning") {
-				t.Fatalf("%v: %s", err, out)
-			}
-			t.Logf("dumped in %v", time.Since(took))
-			b, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			f, err := stream.Open(bytes.NewReader(b), int64(len(b)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, p := range stream.Problems(f) {
-				t.Error(p)
-			}
-			x, err := f.Exception()
-			if err != nil || x.Code != c.code || x.Address != address || strconv.Itoa(int(x.ThreadID)) != tid {
-				t.Errorf("%+v %v; the crasher said %s", x, err, line)
-			}
-			rec, err := f.Context(x.Context)
-			if err != nil {
-				t.Fatal(err)
-			}
-			cpu, err := context.Decode(context.AMD64, rec, f.Order)
-			if err != nil || c.kind != "r" && c.kind != "b" && cpu.PC != address {
-				t.Errorf("PC %#x, exception at %#x, %v", cpu.PC, address, err)
-			}
-			readByStackwalk(t, path, c.reason)
-		})
+		t.Run(c.name, func(t *testing.T) { c.dumpUnderWine(t, "wine", exe, command, context.AMD64) })
 	}
 }
 
-// buildForWine builds a program that crashes, and the command.
-func buildForWine(t *testing.T, dir string) (exe, command string) {
-	t.Helper()
-	exe, command = filepath.Join(dir, "crasher.exe"), filepath.Join(dir, "minidump.exe")
-	if out, err := exec.Command("x86_64-w64-mingw32-gcc", "-g", "-O1", "-Wl,--build-id", "-o", exe, "testdata/windows/crasher.c").CombinedOutput(); err != nil {
+// Programs of 32 bits crash under a Wine that runs these too: dumped by the command of 32 bits, and by that of 64 bits, for
+// which they are WOW64 processes.
+func TestWine386(t *testing.T) {
+	wine := os.Getenv("MINIDUMP_WINE32")
+	if wine == "" {
+		t.Skip("no $MINIDUMP_WINE32: the stage wine-386 of the gate sets it to internal/wine/wine32")
+	}
+	victims.Tool(t, "i686-w64-mingw32-gcc")
+	dir := t.TempDir()
+	exe := crasherForWine(t, dir, "i686")
+	for _, arch := range []string{"386", "amd64"} {
+		command := commandForWine(t, dir, arch)
+		for _, c := range crashes {
+			t.Run(arch+" "+c.name, func(t *testing.T) { c.dumpUnderWine(t, wine, exe, command, context.X86) })
+		}
+	}
+}
+
+// dumpUnderWine runs a program that crashes, dumps it, and reads the dump.
+func (c *wineCrash) dumpUnderWine(t *testing.T, wine, exe, command string, arch context.Arch) {
+	cmd := exec.Command(wine, exe, c.kind)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		in.Close()
+		cmd.Wait()
+	}()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pid, tid string
+	var pointers, code, address uint64
+	if _, err := fmt.Sscanf(line, "%s %s %x %x %x", &pid, &tid, &pointers, &code, &address); err != nil || uint32(code) != c.code {
+		t.Fatalf("%q: %v", line, err)
+	}
+	path := filepath.Join(t.TempDir(), c.kind+".dmp")
+	took := time.Now()
+	dumper := exec.Command(wine, command, "dump", pid, "-o", forWine(path), "--thread", tid, "--exception-pointers", fmt.Sprintf("%#x", pointers))
+	if out, err := dumper.CombinedOutput(); err != nil || strings.Contains(string(out), "warning") {
 		t.Fatalf("%v: %s", err, out)
 	}
+	t.Logf("dumped in %v", time.Since(took))
+	f := flawless(t, path)
+	x, err := f.Exception()
+	if err != nil || x.Code != c.code || x.Address != address || strconv.Itoa(int(x.ThreadID)) != tid {
+		t.Errorf("%+v %v; the crasher said %s", x, err, line)
+	}
+	rec, err := f.Context(x.Context)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cpu, err := context.Decode(arch, rec, f.Order)
+	if err != nil || c.kind != "r" && c.kind != "b" && cpu.PC != address {
+		t.Errorf("PC %#x, exception at %#x, %v", cpu.PC, address, err)
+	}
+	readByStackwalk(t, path, c.reason)
+}
+
+// forWine returns a path as programs of Windows know it.
+func forWine(path string) string { return `Z:` + strings.ReplaceAll(path, "/", `\`) }
+
+// flawless opens a dump without problems.
+func flawless(t *testing.T, path string) *stream.File {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := stream.Open(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range stream.Problems(f) {
+		t.Error(p)
+	}
+	return f
+}
+
+// crasherForWine builds a program that crashes, by mingw for a cpu as it names that.
+func crasherForWine(t *testing.T, dir, cpu string) string {
+	t.Helper()
+	exe := filepath.Join(dir, "crasher-"+cpu+".exe")
+	if out, err := exec.Command(cpu+"-w64-mingw32-gcc", "-g", "-O1", "-Wl,--build-id", "-o", exe, "testdata/windows/crasher.c").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return exe
+}
+
+// commandForWine builds the command.
+func commandForWine(t *testing.T, dir, arch string) string {
+	t.Helper()
+	command := filepath.Join(dir, "minidump-"+arch+".exe")
 	build := exec.Command("go", "build", "-o", command, "./cmd/minidump")
-	build.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
+	build.Env = append(os.Environ(), "GOOS=windows", "GOARCH="+arch, "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	return exe, command
+	return command
 }
 
 // TestWineServe has programs of mingw crash under Wine, and ask the command, which serves a pipe, for dumps.
 func TestWineServe(t *testing.T) {
 	needWine(t)
 	dir := t.TempDir()
-	exe, command := buildForWine(t, dir)
+	exe, command := crasherForWine(t, dir, "x86_64"), commandForWine(t, dir, "amd64")
 	pipe := `\\.\pipe\` + filepath.Base(filepath.Dir(dir)) + strconv.Itoa(os.Getpid())
-	serve := exec.Command("wine", command, "serve", "--json", "-o", `Z:`+strings.ReplaceAll(dir, "/", `\`), pipe)
+	serve := exec.Command("wine", command, "serve", "--json", "-o", forWine(dir), pipe)
 	messages, err := serve.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -233,15 +274,7 @@ func TestWineServe(t *testing.T) {
 			if err != nil || len(found) != 1 {
 				t.Fatalf("dumps %q, %v", found, err)
 			}
-			b, err := os.ReadFile(found[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			f, err := stream.Open(bytes.NewReader(b), int64(len(b)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if x, err := f.Exception(); err != nil || x.Code != c.code || strconv.Itoa(int(x.ThreadID)) != tid {
+			if x, err := flawless(t, found[0]).Exception(); err != nil || x.Code != c.code || strconv.Itoa(int(x.ThreadID)) != tid {
 				t.Errorf("%+v %v; the crasher said %s", x, err, out)
 			}
 			readByStackwalk(t, found[0], c.reason)
