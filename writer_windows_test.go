@@ -334,7 +334,7 @@ func TestNoSuchProcess(t *testing.T) {
 // TestWindowsNoAllocations holds the promise that a dump takes nothing from the Go heap.
 func TestWindowsNoAllocations(t *testing.T) {
 	v := startTarget(t, 20)
-	for _, o := range []Options{{}, {Mode: ModeIndirect, SanitizeStacks: true}, {Limit: 100 << 10}} {
+	for _, o := range []Options{{}, {Mode: ModeIndirect, SanitizeStacks: true}, {Limit: 100 << 10}, {Tokens: true}} {
 		w, err := NewWriter(v.pid, o)
 		if err != nil {
 			t.Fatal(err)
