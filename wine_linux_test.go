@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -114,7 +115,10 @@ func TestWineCrashes(t *testing.T) {
 	exe := crasherForWine(t, dir, "x86_64")
 	command := commandForWine(t, dir, "amd64")
 	for _, c := range crashes {
-		t.Run(c.name, func(t *testing.T) { c.dumpUnderWine(t, "wine", exe, command, context.AMD64) })
+		t.Run(c.name, func(t *testing.T) {
+			path := c.dumpUnderWine(t, "wine", exe, command, context.AMD64)
+			c.readByLLDB(t, path, exe)
+		})
 	}
 }
 
@@ -136,8 +140,74 @@ func TestWine386(t *testing.T) {
 	}
 }
 
-// dumpUnderWine runs a program that crashes, dumps it, and reads the dump.
-func (c *wineCrash) dumpUnderWine(t *testing.T, wine, exe, command string, arch context.Arch) {
+// readByLLDB checks what lldb says of a dump: why the first thread stopped, and in which function that was.
+func (c *wineCrash) readByLLDB(t *testing.T, path, exe string) {
+	out := output(t, tool(t, "lldb"), "-b", "--no-lldbinit", "--script-language", "none", "-c", path, exe, "-o", "thread list", "-o", "bt")
+	if want := fmt.Sprintf("Exception %#x encountered at address", c.code); !strings.Contains(out, want) {
+		t.Errorf("not %q: %s", want, out)
+	}
+	if n := len(regexp.MustCompile(`(?m)^[* ] thread #\d+: tid`).FindAllString(out, -1)); n != 4 {
+		t.Errorf("%d threads: %s", n, out)
+	}
+	// A stack overflows in a function of mingw that has no name, and an exception is raised in a library of Wine.
+	if c.kind != "s" && c.kind != "r" && !strings.Contains(out, "`crash_here") {
+		t.Errorf("not in crash_here: %s", out)
+	}
+}
+
+// TestWineDelve has Delve, as a program of Linux, list the goroutines in a full dump of a Go program that Wine runs.
+func TestWineDelve(t *testing.T) {
+	needWine(t)
+	dlv := os.Getenv("MINIDUMP_DLV")
+	if dlv == "" {
+		t.Skip("no $MINIDUMP_DLV: the stage wine of the gate sets it")
+	}
+	dir := t.TempDir()
+	exe := filepath.Join(dir, "goroutines.exe")
+	build := exec.Command("go", "build", "-o", exe, "./testdata/windows/goroutines")
+	build.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	command := commandForWine(t, dir, "amd64")
+	cmd := exec.Command("wine", exe)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		in.Close()
+		cmd.Wait()
+	}()
+	pid, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "full.dmp")
+	if out, err := exec.Command("wine", command, "dump", strings.TrimSpace(pid), "-o", forWine(path), "--mode", "full").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	debugger := exec.Command(dlv, "core", exe, path, "--allow-non-terminal-interactive=true")
+	debugger.Stdin = strings.NewReader("goroutines\ngoroutine 1 bt\nexit\n")
+	text, err := debugger.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	if n := strings.Count(string(text), "main.waiting"); n != 3 || !strings.Contains(string(text), "bufio.(*Reader).ReadString") || !strings.Contains(string(text), "main.main") {
+		t.Errorf("%d goroutines of the program wait: %s", n, text)
+	}
+}
+
+// dumpUnderWine runs a program that crashes, dumps it, and reads the dump, whose path it returns.
+func (c *wineCrash) dumpUnderWine(t *testing.T, wine, exe, command string, arch context.Arch) string {
+	t.Helper()
 	cmd := exec.Command(wine, exe, c.kind)
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -184,6 +254,7 @@ func (c *wineCrash) dumpUnderWine(t *testing.T, wine, exe, command string, arch 
 		t.Errorf("PC %#x, exception at %#x, %v", cpu.PC, address, err)
 	}
 	readByStackwalk(t, path, c.reason)
+	return path
 }
 
 // forWine returns a path as programs of Windows know it.

@@ -61,7 +61,11 @@ func testWine(j *job) error {
 		return err
 	}
 	defer j.command(env, "wineserver", "-k")
-	if err := j.test(env, "-timeout", "10m", "-run", "^TestWine", "."); err != nil {
+	dlv, err := j.binary(delve)
+	if err != nil {
+		return err
+	}
+	if err := j.test(append(slices.Clone(env), "MINIDUMP_DLV="+dlv), "-timeout", "10m", "-run", "^TestWine", "."); err != nil {
 		return err
 	}
 	env = append(env, platformEnv("windows/amd64")...)
