@@ -71,7 +71,12 @@ func code(b ...byte) {
 }
 
 // deeper needs more stack than there is.
-func deeper(n int) int { return deeper(n+1) + n }
+func deeper(n int) int {
+	if n < 0 {
+		return 0
+	}
+	return deeper(n+1) + n
+}
 
 func act(dir, kind string) {
 	switch kind {
