@@ -135,6 +135,9 @@ type Options struct {
 	// Otherwise it is in no dump, except where AppMemory names it.
 	IncludeDontDump bool
 
+	// Tokens takes the access tokens of the process and of its threads: which user, groups and privileges they have. Windows only.
+	Tokens bool
+
 	StopTimeout time.Duration // how long to wait for all threads to stop; 0: DefaultStopTimeout
 
 	// Snapshot says whether a live process is copied, in ModeFull and ModeIndirect, so that it goes on while its memory is
@@ -155,7 +158,7 @@ func (o *Options) want() snapshot.Want {
 		SanitizeStacks: o.SanitizeStacks, SanitizeAll: o.SanitizeAll, Omit: snapshot.Omit(o.Omit), RegisterSets: o.RegisterSets,
 		SkipUnreferenced: o.SkipUnreferencedStacks, Principal: o.PrincipalAddress,
 		Annotations: annotations(o.Annotations), StopTimeout: o.StopTimeout, MaxPause: o.MaxPause, DontDump: o.IncludeDontDump,
-		Copy: snapshot.CopyWish(o.Snapshot),
+		Copy: snapshot.CopyWish(o.Snapshot), Tokens: o.Tokens,
 	}
 	if w.StackLimit == 0 {
 		w.StackLimit = DefaultStackLimit

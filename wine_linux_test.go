@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -89,13 +90,16 @@ func needWine(t *testing.T) {
 	victims.Tool(t, "x86_64-w64-mingw32-gcc")
 }
 
-// crashes are the kinds of crash of testdata/windows/crasher.c, with the exception code and what minidump-stackwalk
-// calls it.
-var crashes = []struct {
+// wineCrash is a kind of crash.
+type wineCrash struct {
 	kind, name string
 	code       uint32
 	reason     string
-}{
+}
+
+// crashes are the kinds of crash of testdata/windows/crasher.c, with the exception code and what minidump-stackwalk
+// calls it.
+var crashes = []wineCrash{
 	{"a", "access violation", 0xc0000005, "EXCEPTION_ACCESS_VIOLATION_WRITE"},
 	{"s", "stack overflow", 0xc00000fd, "EXCEPTION_STACK_OVERFLOW"},
 	{"u", "illegal instruction", 0xc000001d, "EXCEPTION_ILLEGAL_INSTRUCTION"},
@@ -108,74 +112,243 @@ var crashes = []struct {
 func TestWineCrashes(t *testing.T) {
 	needWine(t)
 	dir := t.TempDir()
-	exe, command := filepath.Join(dir, "crasher.exe"), filepath.Join(dir, "minidump.exe")
-	if out, err := exec.Command("x86_64-w64-mingw32-gcc", "-g", "-O1", "-Wl,--build-id", "-o", exe, "testdata/windows/crasher.c").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	exe := crasherForWine(t, dir, "x86_64")
+	command := commandForWine(t, dir, "amd64")
+	for _, c := range crashes {
+		t.Run(c.name, func(t *testing.T) {
+			path := c.dumpUnderWine(t, "wine", exe, command, context.AMD64)
+			c.readByLLDB(t, path, exe)
+		})
 	}
-	build := exec.Command("go", "build", "-o", command, "./cmd/minidump")
+}
+
+// Programs of 32 bits crash under a Wine that runs these too: dumped by the command of 32 bits, and by that of 64 bits, for
+// which they are WOW64 processes.
+func TestWine386(t *testing.T) {
+	wine := os.Getenv("MINIDUMP_WINE32")
+	if wine == "" {
+		t.Skip("no $MINIDUMP_WINE32: the stage wine-386 of the gate sets it to internal/wine/wine32")
+	}
+	victims.Tool(t, "i686-w64-mingw32-gcc")
+	dir := t.TempDir()
+	exe := crasherForWine(t, dir, "i686")
+	for _, arch := range []string{"386", "amd64"} {
+		command := commandForWine(t, dir, arch)
+		for _, c := range crashes {
+			t.Run(arch+" "+c.name, func(t *testing.T) { c.dumpUnderWine(t, wine, exe, command, context.X86) })
+		}
+	}
+}
+
+// readByLLDB checks what lldb says of a dump: why the first thread stopped, and in which function that was.
+func (c *wineCrash) readByLLDB(t *testing.T, path, exe string) {
+	out := output(t, tool(t, "lldb"), "-b", "--no-lldbinit", "--script-language", "none", "-c", path, exe, "-o", "thread list", "-o", "bt")
+	if want := fmt.Sprintf("Exception %#x encountered at address", c.code); !strings.Contains(out, want) {
+		t.Errorf("not %q: %s", want, out)
+	}
+	if n := len(regexp.MustCompile(`(?m)^[* ] thread #\d+: tid`).FindAllString(out, -1)); n != 4 {
+		t.Errorf("%d threads: %s", n, out)
+	}
+	// A stack overflows in a function of mingw that has no name, and an exception is raised in a library of Wine.
+	if c.kind != "s" && c.kind != "r" && !strings.Contains(out, "`crash_here") {
+		t.Errorf("not in crash_here: %s", out)
+	}
+}
+
+// TestWineDelve has Delve, as a program of Linux, list the goroutines in a full dump of a Go program that Wine runs.
+func TestWineDelve(t *testing.T) {
+	needWine(t)
+	dlv := os.Getenv("MINIDUMP_DLV")
+	if dlv == "" {
+		t.Skip("no $MINIDUMP_DLV: the stage wine of the gate sets it")
+	}
+	dir := t.TempDir()
+	exe := filepath.Join(dir, "goroutines.exe")
+	build := exec.Command("go", "build", "-o", exe, "./testdata/windows/goroutines")
 	build.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	command := commandForWine(t, dir, "amd64")
+	cmd := exec.Command("wine", exe)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		in.Close()
+		cmd.Wait()
+	}()
+	pid, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "full.dmp")
+	if out, err := exec.Command("wine", command, "dump", strings.TrimSpace(pid), "-o", forWine(path), "--mode", "full").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	debugger := exec.Command(dlv, "core", exe, path, "--allow-non-terminal-interactive=true")
+	debugger.Stdin = strings.NewReader("goroutines\ngoroutine 1 bt\nexit\n")
+	text, err := debugger.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	if n := strings.Count(string(text), "main.waiting"); n != 3 || !strings.Contains(string(text), "bufio.(*Reader).ReadString") || !strings.Contains(string(text), "main.main") {
+		t.Errorf("%d goroutines of the program wait: %s", n, text)
+	}
+}
+
+// dumpUnderWine runs a program that crashes, dumps it, and reads the dump, whose path it returns.
+func (c *wineCrash) dumpUnderWine(t *testing.T, wine, exe, command string, arch context.Arch) string {
+	t.Helper()
+	cmd := exec.Command(wine, exe, c.kind)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		in.Close()
+		cmd.Wait()
+	}()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pid, tid string
+	var pointers, code, address uint64
+	if _, err := fmt.Sscanf(line, "%s %s %x %x %x", &pid, &tid, &pointers, &code, &address); err != nil || uint32(code) != c.code {
+		t.Fatalf("%q: %v", line, err)
+	}
+	path := filepath.Join(t.TempDir(), c.kind+".dmp")
+	took := time.Now()
+	dumper := exec.Command(wine, command, "dump", pid, "-o", forWine(path), "--thread", tid, "--exception-pointers", fmt.Sprintf("%#x", pointers))
+	if out, err := dumper.CombinedOutput(); err != nil || strings.Contains(string(out), "warning") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Logf("dumped in %v", time.Since(took))
+	f := flawless(t, path)
+	x, err := f.Exception()
+	if err != nil || x.Code != c.code || x.Address != address || strconv.Itoa(int(x.ThreadID)) != tid {
+		t.Errorf("%+v %v; the crasher said %s", x, err, line)
+	}
+	rec, err := f.Context(x.Context)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cpu, err := context.Decode(arch, rec, f.Order)
+	if err != nil || c.kind != "r" && c.kind != "b" && cpu.PC != address {
+		t.Errorf("PC %#x, exception at %#x, %v", cpu.PC, address, err)
+	}
+	readByStackwalk(t, path, c.reason)
+	return path
+}
+
+// forWine returns a path as programs of Windows know it.
+func forWine(path string) string { return `Z:` + strings.ReplaceAll(path, "/", `\`) }
+
+// flawless opens a dump without problems.
+func flawless(t *testing.T, path string) *stream.File {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := stream.Open(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range stream.Problems(f) {
+		t.Error(p)
+	}
+	return f
+}
+
+// crasherForWine builds a program that crashes, by mingw for a cpu as it names that.
+func crasherForWine(t *testing.T, dir, cpu string) string {
+	t.Helper()
+	exe := filepath.Join(dir, "crasher-"+cpu+".exe")
+	if out, err := exec.Command(cpu+"-w64-mingw32-gcc", "-g", "-O1", "-Wl,--build-id", "-o", exe, "testdata/windows/crasher.c").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return exe
+}
+
+// commandForWine builds the command.
+func commandForWine(t *testing.T, dir, arch string) string {
+	t.Helper()
+	command := filepath.Join(dir, "minidump-"+arch+".exe")
+	build := exec.Command("go", "build", "-o", command, "./cmd/minidump")
+	build.Env = append(os.Environ(), "GOOS=windows", "GOARCH="+arch, "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return command
+}
+
+// TestWineServe has programs of mingw crash under Wine, and ask the command, which serves a pipe, for dumps.
+func TestWineServe(t *testing.T) {
+	needWine(t)
+	dir := t.TempDir()
+	exe, command := crasherForWine(t, dir, "x86_64"), commandForWine(t, dir, "amd64")
+	pipe := `\\.\pipe\` + filepath.Base(filepath.Dir(dir)) + strconv.Itoa(os.Getpid())
+	serve := exec.Command("wine", command, "serve", "--json", "-o", forWine(dir), pipe)
+	messages, err := serve.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := serve.Start(); err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan struct{})
+	defer func() {
+		serve.Process.Kill()
+		<-read
+		serve.Wait()
+	}()
+	lines := bufio.NewScanner(messages)
+	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "listening at ") {
+		close(read)
+		t.Fatalf("%q %v", lines.Text(), lines.Err())
+	}
+	go func() {
+		defer close(read)
+		for lines.Scan() {
+			t.Logf("the server: %s", lines.Text())
+		}
+	}()
 	for _, c := range crashes {
 		t.Run(c.name, func(t *testing.T) {
-			cmd := exec.Command("wine", exe, c.kind)
-			in, err := cmd.StdinPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			out, err := cmd.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			defer func() {
-				in.Close()
-				cmd.Wait()
-			}()
-			line, err := bufio.NewReader(out).ReadString('\n')
-			if err != nil {
-				t.Fatal(err)
-			}
+			cmd := exec.Command("wine", exe, c.kind, pipe)
+			out, err := cmd.Output()
 			var pid, tid string
-			var pointers, code, address uint64
-			if _, err := fmt.Sscanf(line, "%s %s %x %x %x", &pid, &tid, &pointers, &code, &address); err != nil || uint32(code) != c.code {
-				t.Fatalf("%q: %v", line, err)
+			if _, scan := fmt.Sscan(string(out), &pid, &tid); scan != nil {
+				t.Fatalf("%q: %v", out, scan)
 			}
-			path := filepath.Join(dir, c.kind+".dmp")
-			took := time.Now()
-			dumper := exec.Command("wine", command, "dump", pid, "-o", `Z:`+strings.ReplaceAll(path, "/", `\`), "--thread", tid,
-				"--exception-pointers", fmt.Sprintf("%#x", pointers))
-			if out, err := dumper.CombinedOutput(); err != nil || strings.Contains(string(out), "warning") {
-				t.Fatalf("%v: %s", err, out)
+			if code := cmd.ProcessState.ExitCode(); code == 1 || code == 2 {
+				t.Fatalf("the client has no answer: %v", err)
 			}
-			t.Logf("dumped in %v", time.Since(took))
-			b, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
+			found, err := filepath.Glob(filepath.Join(dir, "crasher*."+pid+".*.dmp"))
+			if err != nil || len(found) != 1 {
+				t.Fatalf("dumps %q, %v", found, err)
 			}
-			f, err := stream.Open(bytes.NewReader(b), int64(len(b)))
-			if err != nil {
-				t.Fatal(err)
+			if x, err := flawless(t, found[0]).Exception(); err != nil || x.Code != c.code || strconv.Itoa(int(x.ThreadID)) != tid {
+				t.Errorf("%+v %v; the crasher said %s", x, err, out)
 			}
-			for _, p := range stream.Problems(f) {
-				t.Error(p)
-			}
-			x, err := f.Exception()
-			if err != nil || x.Code != c.code || x.Address != address || strconv.Itoa(int(x.ThreadID)) != tid {
-				t.Errorf("%+v %v; the crasher said %s", x, err, line)
-			}
-			rec, err := f.Context(x.Context)
-			if err != nil {
-				t.Fatal(err)
-			}
-			cpu, err := context.Decode(context.AMD64, rec, f.Order)
-			if err != nil || c.kind != "r" && c.kind != "b" && cpu.PC != address {
-				t.Errorf("PC %#x, exception at %#x, %v", cpu.PC, address, err)
-			}
-			readByStackwalk(t, path, c.reason)
+			readByStackwalk(t, found[0], c.reason)
 		})
 	}
 }

@@ -334,7 +334,7 @@ func TestNoSuchProcess(t *testing.T) {
 // TestWindowsNoAllocations holds the promise that a dump takes nothing from the Go heap.
 func TestWindowsNoAllocations(t *testing.T) {
 	v := startTarget(t, 20)
-	for _, o := range []Options{{}, {Mode: ModeIndirect, SanitizeStacks: true}, {Limit: 100 << 10}} {
+	for _, o := range []Options{{}, {Mode: ModeIndirect, SanitizeStacks: true}, {Limit: 100 << 10}, {Tokens: true}} {
 		w, err := NewWriter(v.pid, o)
 		if err != nil {
 			t.Fatal(err)
@@ -477,8 +477,13 @@ func TestDumpBySystem(t *testing.T) {
 	own, r := dumpWindows(t, v.pid, Options{})
 	mine := time.Since(start)
 	t.Logf("system's %v, %d bytes; own %v, %d bytes", system, size, mine, r.Size)
-	if mine > system/3 || r.Size > uint64(size) {
-		t.Errorf("the own writer is not under a third of the system's time, or its dump is larger")
+	if mine > system/3 {
+		t.Error("the own writer is not under a third of the system's time")
+	}
+	// Wine's library finds next to nothing on a stack of 32 bits that would point to memory. What then makes ours larger are the
+	// streams that it lacks.
+	if runtime.GOARCH != "386" && r.Size > uint64(size) {
+		t.Error("the own writer's dump is larger")
 	}
 	// Both have the same threads and modules.
 	a, _ := f.Threads()

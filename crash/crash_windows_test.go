@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -25,7 +26,7 @@ const victimVariable = "MINIDUMP_CRASH_VICTIM"
 
 func TestMain(m *testing.M) {
 	if v := os.Getenv(victimVariable); v != "" {
-		kind, dir, _ := strings.Cut(v, " ")
+		dir, kind, _ := strings.Cut(v, "|")
 		victim(dir, kind)
 		os.Exit(0)
 	}
@@ -69,6 +70,14 @@ func code(b ...byte) {
 	_, _ = windows.WaitForSingleObject(windows.Handle(h), 20000)
 }
 
+// deeper needs more stack than there is.
+func deeper(n int) int {
+	if n < 0 {
+		return 0
+	}
+	return deeper(n+1) + n
+}
+
 func act(dir, kind string) {
 	switch kind {
 	case "panic":
@@ -91,6 +100,13 @@ func act(dir, kind string) {
 		select {}
 	case "unlock":
 		new(sync.Mutex).Unlock()
+	case "divide":
+		println(1 / len(os.Getenv("MINIDUMP_NOTHING")))
+	case "overflow":
+		debug.SetMaxStack(1 << 20)
+		println(deeper(1))
+	case "deadlock":
+		select {}
 	case "load":
 		if runtime.GOARCH == "386" {
 			code(0xa1, 0x30, 0x12, 0, 0, 0xc3) // mov eax, [0x1230]
@@ -98,8 +114,14 @@ func act(dir, kind string) {
 		code(0x8b, 0x04, 0x25, 0x30, 0x12, 0, 0, 0xc3)
 	case "ud2":
 		code(0x0f, 0x0b)
-	case "overflow":
+	case "foreign overflow":
 		code(0x50, 0xeb, 0xfd) // push rax; jmp to it
+	case "foreign divide":
+		code(0x31, 0xc9, 0xf7, 0xf1) // xor ecx, ecx; div ecx
+	case "failfast":
+		_, _, _ = windows.NewLazySystemDLL("kernel32.dll").NewProc("RaiseFailFastException").Call(0, 0, 0)
+	case "int29":
+		code(0xb9, 7, 0, 0, 0, 0xcd, 0x29, 0xc3) // mov ecx, FAST_FAIL_FATAL_APP_EXIT; int 29h
 	case "abort":
 		_, _, _ = windows.NewLazySystemDLL("msvcrt.dll").NewProc("abort").Call()
 	case "exit":
@@ -124,7 +146,7 @@ func crash(t *testing.T, kind string) (done string, exit uint32, out string) {
 		t.Fatal(err)
 	}
 	c := exec.Command(exe)
-	c.Env = append(os.Environ(), victimVariable+"="+kind+" "+dir)
+	c.Env = append(os.Environ(), victimVariable+"="+dir+"|"+kind)
 	var b bytes.Buffer
 	c.Stdout, c.Stderr = &b, &b
 	c.WaitDelay = 20 * time.Second
@@ -158,8 +180,15 @@ func TestCrashes(t *testing.T) {
 		{"panic", "panic", "panic: boom", goPanic, 2, "report"},
 		{"goroutine", "panic", "panic: boom in a goroutine", goPanic, 2, "report"},
 		{"nil", "panic", "panic: runtime error: invalid memory address", violation, 2, "report"},
-		{"map", "fatal error", "", goPanic, 2, "report"},
-		{"unlock", "fatal error", "", goPanic, 2, "report"},
+		{"map", "fatal error", "fatal error: concurrent map writes", goPanic, 2, "report"},
+		{"unlock", "fatal error", "fatal error: sync: unlock of unlocked mutex", goPanic, 2, "report"},
+		// The compiler compares with zero: there is no exception.
+		{"divide", "panic", "panic: runtime error: integer divide by zero", goPanic, 2, "report"},
+		{"overflow", "fatal error", "fatal error: stack overflow", goPanic, 2, "report"},
+		{"deadlock", "fatal error", "", goPanic, 2, "report"},
+		{"foreign divide", "exception", "", uint32(windows.STATUS_INTEGER_DIVIDE_BY_ZERO), uint32(windows.STATUS_INTEGER_DIVIDE_BY_ZERO), "fault"},
+		// Under Wine the thread alone ends.
+		{"foreign overflow", "exception", "", uint32(windows.STATUS_STACK_OVERFLOW), 0, "fault"},
 		{"load", "exception", "", violation, violation, "fault"},
 		{"ud2", "exception", "", uint32(windows.STATUS_ILLEGAL_INSTRUCTION), uint32(windows.STATUS_ILLEGAL_INSTRUCTION), "fault"},
 		{"abort", "exception", "", 0x40000015, 3, "fault"},
@@ -220,7 +249,8 @@ func TestCrashes(t *testing.T) {
 }
 
 func TestNoCrash(t *testing.T) {
-	for kind, want := range map[string]uint32{"exit": 3, "recovered": 0} {
+	// What fails fast asks nobody: the monitor sees the end.
+	for kind, want := range map[string]uint32{"exit": 3, "recovered": 0, "failfast": 0xc0000602, "int29": uint32(windows.STATUS_STACK_BUFFER_OVERRUN)} {
 		if done, exit, out := crash(t, kind); done != "end" || exit != want {
 			t.Errorf("%s: %s, exit code %d: %s", kind, done, exit, out)
 		}

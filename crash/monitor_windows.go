@@ -100,9 +100,12 @@ func (m *watch) wait() outcome {
 }
 
 // drain reads the report to its end, so that the program goes on and ends.
-func (m *watch) drain() {
+func (m *watch) drain() { m.read(func() bool { return false }) }
+
+// read reads the report on until it is enough, or to its end. The program then stands in its next write.
+func (m *watch) read(enough func() bool) {
 	b := make([]byte, 4096)
-	for {
+	for !enough() {
 		n, err := m.pipe.Read(b)
 		m.text = append(m.text, b[:min(n, maxText-len(m.text))]...)
 		if err != nil || n == 0 {
@@ -139,7 +142,11 @@ func (m *watch) capture(how outcome) (*captured, error) {
 		fmt.Fprintln(os.Stderr, "crash:", err) // the dump then has the thread's own registers
 	}
 	w.SetCrash(x)
-	return c, c.write(w)
+	err = c.write(w)
+	if err == nil && c.kind == "fatal error" {
+		c.fatal = m.fatalText()
+	}
+	return c, err
 }
 
 // kindLength is the length of the longest text of kinds.

@@ -180,7 +180,7 @@ func (p *packet) control(b []byte) error {
 				err = errors.Join(err, e)
 				continue
 			}
-			p.sender, p.known = Peer{int(cred.Pid), cred.Uid, cred.Gid}, true
+			p.sender, p.known = Peer{PID: int(cred.Pid), UID: cred.Uid, GID: cred.Gid}, true
 		case unix.SCM_RIGHTS, unix.SCM_PIDFD:
 			for rest := m.Data; len(rest) >= 4; rest = rest[4:] {
 				fd := int(int32(order.Uint32(rest)))

@@ -81,7 +81,7 @@ func (s *Server) DumpCrashpad(pid int, information, sanitization uint64) error {
 		return ErrClosed
 	}
 	defer s.running.Done()
-	q := crashpadDump(Peer{pid, st.Uid, st.Gid}, -1, crashpadRequest{Information: information, Sanitization: sanitization})
+	q := crashpadDump(Peer{PID: pid, UID: st.Uid, GID: st.Gid}, -1, crashpadRequest{Information: information, Sanitization: sanitization})
 	return s.place(func() error { return s.dump(&conn{dumps: map[int]int{}}, q) })
 }
 

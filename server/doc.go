@@ -6,7 +6,8 @@
 //   - Breakpad's CrashGenerationClient ([Server.ServeBreakpad] for its socket pair, [Server.Serve] if the client connects to a socket);
 //   - Crashpad's client ([Server.ServeCrashpad]), whose handler the program then is.
 //
-// [Client] is a client for Go programs.
+// On Windows it speaks minidumper's, at a named pipe or a socket of the Unix domain ([Server.Serve]). [Client] is a client for
+// Go programs.
 //
 // # Whom a client can have dumped
 //
@@ -14,6 +15,8 @@
 // SCM_PIDFD from Linux 6.5 on), never by what the packet says. It must belong to the user that the credentials name,
 // which a process that has executed a set-user-ID program no longer does, and [Options.Allow] must accept it. A client
 // chooses neither the folder nor, except for the process's own name in it, the name of a file.
+//
+// On Windows the process is the one that has connected, by what Windows says of the connection, and it is held open while that lasts.
 //
 // # What can block
 //

@@ -29,13 +29,6 @@ type request struct {
 	tid int // set by dump: the thread that asks, in this process's pid namespace; 0 if it is not known
 }
 
-// place calls f, which may make a dump, when one of the places for that is free.
-func (s *Server) place(f func() error) error {
-	s.places <- struct{}{}
-	defer func() { <-s.places }()
-	return f()
-}
-
 // dump dumps the sender of a request, and reports that. The caller has a place.
 func (s *Server) dump(c *conn, q *request) error {
 	d := Dump{Peer: q.sender, Protocol: q.protocol}

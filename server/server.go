@@ -51,8 +51,9 @@ var (
 
 // Peer is a process at the other end of a connection, as the kernel states it.
 type Peer struct {
-	PID      int // in this process's pid namespace; 0: it is in none below that
-	UID, GID uint32
+	PID      int    // in this process's pid namespace; 0: it is in none below that
+	UID, GID uint32 // not on Windows
+	SID      string // on Windows: the security identifier of the user, as S-1-5-18
 }
 
 // Dump is an attempt to write a dump.

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -122,7 +121,7 @@ func (c *conn) identify() error {
 	err = raw.Control(func(fd uintptr) {
 		var cred *unix.Ucred
 		if cred, inner = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); inner == nil {
-			c.peer = Peer{int(cred.Pid), cred.Uid, cred.Gid}
+			c.peer = Peer{PID: int(cred.Pid), UID: cred.Uid, GID: cred.Gid}
 		}
 	})
 	return errors.Join(err, inner)
@@ -160,12 +159,6 @@ func (s *Server) dismiss(c *conn) {
 	release(s.users, c.peer.UID)
 	release(s.processes, c.peer.PID)
 	s.running.Done()
-}
-
-func release[K comparable](counts map[K]int, k K) {
-	if counts[k]--; counts[k] <= 0 {
-		delete(counts, k)
-	}
 }
 
 // converse receives packets until the connection ends, and handles each. A bad packet ends the connection, unless several
@@ -236,83 +229,5 @@ func pollable(f *os.File) (*os.File, error) {
 	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
-// Shutdown ends the Serve methods, waits until the dumps that are being made are written and answered, and closes all
-// connections. It returns the error of ctx if that ends first.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	if !s.closed {
-		s.closed = true
-		close(s.closing)
-	}
-	for l := range s.listeners {
-		l.Close()
-	}
-	for c := range s.conns {
-		c.wake()
-	}
-	s.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		s.running.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // wake ends a receive that waits, and the next ones.
 func (c *conn) wake() { _ = c.file.SetReadDeadline(time.Unix(1, 0)) }
-
-func (s *Server) isClosing() bool {
-	select {
-	case <-s.closing:
-		return true
-	default:
-		return false
-	}
-}
-
-// pause waits, but not during a shutdown.
-func (s *Server) pause(d time.Duration) {
-	select {
-	case <-s.closing:
-	case <-time.After(d):
-	}
-}
-
-// add calls f with the tables locked, unless the server is shut down.
-func (s *Server) add(f func()) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.closed {
-		f()
-	}
-	return !s.closed
-}
-
-func (s *Server) remove(f func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f()
-}
-
-func (s *Server) report(p Peer, err error) {
-	if s.opts.OnError != nil {
-		s.opts.OnError(p, err)
-	}
-}
-
-func (o *Options) atOnce() int      { return orDefault(o.AtOnce, DefaultAtOnce) }
-func (o *Options) connections() int { return orDefault(o.Connections, DefaultConnections) }
-func (o *Options) perProcess() int  { return orDefault(o.PerProcess, DefaultPerProcess) }
-
-func orDefault(n, otherwise int) int {
-	if n <= 0 {
-		return otherwise
-	}
-	return n
-}

@@ -128,8 +128,8 @@ func testWindowsStreams(t *testing.T, s *sample, f *File) {
 	same(t, "HandleOperations", err, operations, []HandleOperation{{Handle: 3, ThreadID: 71, OperationType: 2, Depth: 1,
 		ReturnAddresses: [AVRF_MAX_TRACES]uint64{0x401234}}})
 	tokens, err := f.Tokens()
-	same(t, "Tokens", err, tokens, []TokenData{{TokenInfo{21, 70, 0x44}, []byte("token")},
-		{TokenInfo{16, 71, 0x48}, []byte{}}})
+	same(t, "Tokens", err, tokens, []TokenData{{TokenInfo{21, 70, 0x44}, []byte("token"), nil},
+		{TokenInfo{16, 71, 0x48}, []byte{}, nil}})
 	tables, err := f.FunctionTables()
 	same(t, "FunctionTables", err, tables, []FunctionTableData{
 		{FunctionTable{0x5000, 0x6000, 0x5000, 1, 3}, []byte("nat1"), []byte("entry......1")},

@@ -43,7 +43,8 @@ func (r *TokenInfoList) Get(b []byte, o binary.ByteOrder) {
 // TokenInfoSize is the size of a TokenInfo in bytes.
 const TokenInfoSize = 16
 
-// TokenInfo is MINIDUMP_TOKEN_INFO_HEADER: an access token of Windows. Bytes whose layout is not documented follow it.
+// TokenInfo is MINIDUMP_TOKEN_INFO_HEADER: an access token of Windows. Bytes whose layout is not documented follow it: see
+// TokenDetailsSize.
 //
 //	0 uint32 TokenSize
 //	4 uint32 TokenId
@@ -73,7 +74,8 @@ func (r *TokenInfo) Get(b []byte, o binary.ByteOrder) {
 // TokenData is a TokenInfo with the bytes that follow it.
 type TokenData struct {
 	TokenInfo
-	Data []byte
+	Data    []byte        // after the head
+	Details *TokenDetails // nil: the head does not say where what lies
 }
 
 // Tokens returns the tokens of the TokenStream.
@@ -102,6 +104,7 @@ func (f *File) Tokens() ([]TokenData, error) {
 		if t.TokenSize < h.ElementHeaderSize || uint64(t.TokenSize) > uint64(len(b)) {
 			return list, errtext.Wrap(ErrTruncated, TokenStream, ": a token of ", t.TokenSize, " bytes, and room for ", len(b))
 		}
+		t.Details = tokenDetails(b[:t.TokenSize], h.ElementHeaderSize, f.Order)
 		t.Data = b[h.ElementHeaderSize:t.TokenSize:t.TokenSize]
 		list = append(list, t)
 		b = b[t.TokenSize:]

@@ -18,11 +18,12 @@ type platformFlags struct {
 	system   bool
 	pointers uint64
 	code     uint32
+	tokens   bool
 }
 
 func (p *platformFlags) register(s *flagSet) {
 	s.add("writer", "WRITER", "own (default), or system: MiniDumpWriteDump of dbghelp.dll, which knows of the other flags "+
-		"--output, --mode, --annotation, --thread and --exception-pointers only",
+		"--output, --mode, --annotation, --thread, --tokens and --exception-pointers only",
 		func(v string) error {
 			switch v {
 			case "own":
@@ -35,6 +36,7 @@ func (p *platformFlags) register(s *flagSet) {
 			return nil
 		})
 	s.choices("own", "system")
+	s.addBool(0, "tokens", "take the access tokens: which user, groups and privileges the process has", &p.tokens)
 	s.add("exception-pointers", "ADDR", "where in the process its EXCEPTION_POINTERS lie; --thread is the thread that crashed",
 		func(v string) (err error) {
 			p.pointers, err = parseHex(v, 64)
@@ -81,14 +83,16 @@ const (
 	systemCommon   = 0x4 | 0x800 | 0x1000 | 0x20
 	systemIndirect = 0x40
 	systemFull     = 0x2
+	systemTokens   = 0x40000 // MiniDumpWithTokenInformation
 )
 
 // dump makes the dump by the system's writer, if the flags want that.
 func (p *platformFlags) dump(pid int, w *writerFlags) (done bool, err error) {
+	o := &w.options
+	o.Tokens = p.tokens
 	if !p.system {
 		return false, nil
 	}
-	o := &w.options
 	if w.output == "-" || o.Limit != 0 || o.StackLimit != 0 || o.SanitizeStacks || o.Omit != 0 || len(o.AppMemory) > 0 || w.json ||
 		w.crashContext != "" || o.RegisterSets {
 		return true, errors.New("the system's writer knows of none of the flags that bound, clean or stream a dump")
@@ -99,6 +103,9 @@ func (p *platformFlags) dump(pid int, w *writerFlags) (done bool, err error) {
 		so.Flags |= systemIndirect
 	case minidump.ModeFull:
 		so.Flags |= systemFull
+	}
+	if p.tokens {
+		so.Flags |= systemTokens
 	}
 	if p.pointers != 0 {
 		c := p.context(pid, o)

@@ -112,7 +112,7 @@ func (d *dumpInfo) readWindows(f *stream.File) {
 	d.Comment = d.text(comment)
 	tokens, _ := f.Tokens()
 	for i := range tokens {
-		d.Tokens = append(d.Tokens, token{tokens[i].TokenID, hex(tokens[i].TokenHandle), tokens[i].TokenSize})
+		d.Tokens = append(d.Tokens, newToken(&tokens[i]))
 	}
 	tables, _ := f.FunctionTables()
 	for i := range tables {

@@ -285,6 +285,16 @@ type token struct {
 	ID     uint32 `json:"id"` // of the process or thread
 	Handle hex    `json:"handle"`
 	Size   uint32 `json:"size"`
+
+	User           string   `json:"user,omitempty"` // a SID, as are groups and restricted
+	Session        uint32   `json:"session,omitempty"`
+	Logon          hex      `json:"logon,omitempty"`
+	Impersonation  bool     `json:"impersonation,omitempty"`
+	PrimaryGroup   string   `json:"primary_group,omitempty"`
+	Groups         []string `json:"groups,omitempty"`
+	RestrictedSIDs []string `json:"restricted_sids,omitempty"`
+	Privileges     []string `json:"privileges,omitempty"`         // all
+	Enabled        []string `json:"enabled_privileges,omitempty"` // those that are switched on
 }
 
 // functions is a table of functions that were made at run time.

@@ -36,10 +36,10 @@ func (f *serveFlags) serve(string) error {
 	return fmt.Errorf("only the kernel of Linux sends cores: %w (this is %s)", minidump.ErrUnsupported, runtime.GOOS)
 }
 
-func (f *serveFlags) serveClients(string) error {
-	return fmt.Errorf("serve is %w yet (this is %s)", minidump.ErrUnsupported, runtime.GOOS)
+func (f *serveFlags) serveBreakpad(int) error { return notServed("Breakpad's clients") }
+
+func (f *crashpadFlags) serve() error { return notServed("Crashpad's clients") }
+
+func notServed(who string) error {
+	return fmt.Errorf("%s are %w yet (this is %s)", who, minidump.ErrUnsupported, runtime.GOOS)
 }
-
-func (f *serveFlags) serveBreakpad(int) error { return f.serveClients("") }
-
-func (f *crashpadFlags) serve() error { return (*serveFlags)(nil).serveClients("") }

@@ -556,8 +556,8 @@ func (p *page) traces() {
 	}
 	if n := len(d.Tokens); n > 0 {
 		p.entry("Tokens", fmt.Sprintf("%d%s", n, p.hint()))
-		for _, t := range d.Tokens[:p.listed(n)] {
-			p.line("  handle %v of process or thread %d, %s", t.Handle, t.ID, bytesText(uint64(t.Size)))
+		for i := range d.Tokens[:p.listed(n)] {
+			p.line("  %s", d.Tokens[i].text())
 		}
 	}
 	if n := len(d.Functions); n > 0 {

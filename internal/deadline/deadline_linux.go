@@ -1,6 +1,3 @@
-// Package deadline watches over a dump whose system calls may hang: in a read of what some server or a userfaultfd never
-// delivers, or in the write to a pipe that nobody reads. Nothing can take such a call back but the end of this process,
-// after which the kernel lets the dumped one go on, as its tracer has ended.
 package deadline
 
 import (
@@ -13,23 +10,6 @@ import (
 
 // KillAfter is how long after its limit a Watch lets the kernel kill this process.
 const KillAfter = time.Second
-
-// How long a dump may take before run and serve end, where nothing else was asked for.
-const (
-	Dump     = time.Minute
-	FullDump = 30 * time.Minute
-)
-
-// OfDump returns the limit of a dump: asked, unless that is 0.
-func OfDump(asked time.Duration, full bool) time.Duration {
-	switch {
-	case asked != 0:
-		return asked
-	case full:
-		return FullDump
-	}
-	return Dump
-}
 
 // Watch has two timers. One of the Go runtime comes first: it calls a function, which can say why the process ends. But the
 // runtime may hang too: a thread that traces keeps its processor while the other process is stopped, and on a machine

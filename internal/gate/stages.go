@@ -42,6 +42,7 @@ func stages() []*stage {
 		{name: "race", after: []string{"tools"}, counted: true, run: testRace},
 		{name: "386", after: []string{"tools"}, counted: true, run: test386},
 		{name: "wine", processors: 1, after: []string{"tools"}, counted: true, run: testWine},
+		{name: "wine-386", processors: 1, after: []string{"tools"}, counted: true, run: testWine386},
 		{name: "darwin", processors: 1, after: []string{"tools"}, counted: true, run: testDarwin},
 		{name: "android", processors: 1, after: []string{"tools", "vm-setup"}, counted: true, run: testAndroid},
 	}

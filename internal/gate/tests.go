@@ -73,7 +73,11 @@ func testWine(j *job) error {
 		return err
 	}
 	defer j.command(env, "wineserver", "-k")
-	if err := j.test(env, "-timeout", "10m", "-run", "^TestWine", "."); err != nil {
+	dlv, err := j.binary(delve)
+	if err != nil {
+		return err
+	}
+	if err := j.test(append(slices.Clone(env), "MINIDUMP_DLV="+dlv), "-timeout", "10m", "-run", "^TestWine", "."); err != nil {
 		return err
 	}
 	env = append(env, platformEnv("windows/amd64")...)
@@ -83,6 +87,35 @@ func testWine(j *job) error {
 	}
 	env = append(env, "CI=") // tools of this machine are no use to a Windows program
 	return j.test(env, append([]string{"-timeout", "10m", "-exec", "wine"}, packages...)...)
+}
+
+// testWine386 does so for programs of 386, in a Wine that runs these and those of amd64: what depends on the system, and programs of
+// amd64 that look at those of 386.
+func testWine386(j *job) error {
+	wine, err := filepath.Abs("internal/wine/wine32")
+	if err != nil {
+		return err
+	}
+	prefix := filepath.Join(j.cache, "wine32")
+	env := []string{"WINEPREFIX=" + prefix, "WINEDEBUG=-all", "DISPLAY=", "WINEDLLOVERRIDES=winedbg.exe=d"}
+	if err := j.command(env, "internal/wine/setup32"); err != nil {
+		return err
+	}
+	defer j.command(env, wine, "wineboot", "--kill")
+	if err := j.test(append(env, "MINIDUMP_WINE32="+wine), "-timeout", "10m", "-run", "^TestWine386$", "."); err != nil {
+		return err
+	}
+	// Tools of this machine are no use to a Windows program.
+	narrow := append(slices.Clone(env), append(platformEnv("windows/386"), "CI=")...)
+	if err := j.test(narrow, "-timeout", "10m", "-exec", wine, ".", "./internal/windows/...", "./crash", "./server", "./process"); err != nil {
+		return err
+	}
+	target := filepath.Join(prefix, "target.exe")
+	if err := j.command(narrow, "go", "test", "-c", "-o", target, "./internal/windows"); err != nil {
+		return err
+	}
+	wide := append(slices.Clone(env), append(platformEnv("windows/amd64"), "CI=", "MINIDUMP_386=Z:"+strings.ReplaceAll(target, "/", `\`))...)
+	return j.test(wide, "-timeout", "10m", "-exec", wine, "-run", "^TestWow64$", "./internal/windows")
 }
 
 // testDarwin runs the same as darwin/amd64 programs, in a loader on this machine: not on macOS. What depends on the

@@ -13,6 +13,7 @@ import (
 const (
 	stackwalk    = "0.27.0" // minidump-stackwalk, of crates.io
 	dumpSyms     = "2.3.9"  // dump_syms, of crates.io
+	delve        = "github.com/go-delve/delve/cmd/dlv@v1.27.2"
 	pipMinidump  = "0.0.24" // minidump, of PyPI
 	mavenGetting = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 )

@@ -69,6 +69,7 @@ const (
 	OpCopyLacks
 	OpCopyShared
 	OpCopyLeft
+	OpToken
 	numOps
 )
 
@@ -131,6 +132,7 @@ var ops = [numOps]struct {
 	OpCopyShared:    {"take shared memory at the moment of the stop: it may have changed since", "SnapshotSharedMemory", false},
 	OpCopyLeft:      {"have the process wait for its copy, which has ended and stays a zombie until the process ends", "SnapshotLeft", false},
 	OpGoroutines:    {"list the goroutines: the runtime's tables are not in memory", "ReadGoroutinesFailed", false},
+	OpToken:         {"read access token", "ReadTokenFailed", false},
 }
 
 // What returns what was attempted, in words.

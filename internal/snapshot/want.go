@@ -44,6 +44,7 @@ type Want struct {
 	SanitizeAll    bool
 	Omit           Omit
 	RegisterSets   bool
+	Tokens         bool // access tokens of Windows
 	DontDump       bool // take memory that is marked MADV_DONTDUMP too
 
 	SkipUnreferenced bool

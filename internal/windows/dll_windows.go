@@ -21,6 +21,7 @@ var (
 	// ntdll.dll
 	ntReadVirtualMemory, ntQueryInformationProcess, ntQueryInformationThread, ntQuerySystemInformation  uintptr
 	ntQueryObject, ntDuplicateObject, ntQueryVirtualMemory, ntOpenProcessToken, ntQueryInformationToken uintptr
+	ntOpenThreadToken                                                                                   uintptr
 	ntPowerInformation, ntSuspendProcess, ntResumeProcess, ntGetNextThread                              uintptr
 	ntCreateProcessStateChange, ntChangeProcessState, rtlGetVersion, rtlGetUnloadEventTraceEx           uintptr
 	rtlNtStatusToDosError, rtlAdjustPrivilege                                                           uintptr
@@ -75,6 +76,7 @@ var fromNtdll = []entry{
 	{&ntDuplicateObject, "NtDuplicateObject", false},
 	{&ntQueryVirtualMemory, "NtQueryVirtualMemory", false},
 	{&ntOpenProcessToken, "NtOpenProcessToken", false},
+	{&ntOpenThreadToken, "NtOpenThreadToken", false},
 	{&ntQueryInformationToken, "NtQueryInformationToken", false},
 	{&ntPowerInformation, "NtPowerInformation", true},
 	{&ntSuspendProcess, "NtSuspendProcess", true},

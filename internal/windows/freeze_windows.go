@@ -94,6 +94,7 @@ func (l *Source) captureOwn(s *snapshot.Snapshot) {
 	l.mem.frozen = &l.frozen
 	s.CaptureMemory(&l.mem)
 	l.placeCrash(s)
+	l.captureTokens(s)
 	l.closeThreads()
 }
 

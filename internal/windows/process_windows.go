@@ -147,6 +147,10 @@ func (p *Process) identify() error {
 			return errno
 		}
 		p.PEB = uint64(peb32)
+		if p.PEB == 1 {
+			// Wine 8 says yes where Windows has the address. Its 32-bit PEB is in the page after the other one, as on Windows.
+			p.PEB = p.PEB64 + 0x1000
+		}
 	case process != IMAGE_FILE_MACHINE_UNKNOWN:
 		// A 32-bit process, seen by a 32-bit program of the same kind or by ARM64, which has other registers.
 		if process != nativeMachine {

@@ -50,6 +50,9 @@ type Source struct {
 	frozen   frozen
 	caller   int32 // the thread that dumps its own process
 
+	token     syscall.Handle // what system calls write to
+	tokenSize uint32
+
 	page   []byte // scratch of single reads
 	text   []byte
 	region Region
@@ -294,6 +297,7 @@ func (l *Source) Capture(s *snapshot.Snapshot) error {
 	l.readThreads(s)
 	l.captureModules(s)
 	l.captureUnloaded(s)
+	l.captureTokens(s)
 	s.CaptureMemory(&l.mem)
 	l.placeCrash(s)
 	if s.Want.Mode != snapshot.ModeFull {

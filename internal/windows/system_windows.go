@@ -181,12 +181,9 @@ func power(r *stream.MiscInfo2) {
 
 // integrity returns the integrity level of the process, such as SECURITY_MANDATORY_MEDIUM_RID (0x2000).
 func (p *Process) integrity() (level uint32, ok bool) {
-	const (
-		TOKEN_QUERY         = 8
-		tokenIntegrityLevel = 25 // TokenIntegrityLevel (winnt.h)
-	)
+	const tokenIntegrityLevel = 25 // TokenIntegrityLevel (winnt.h)
 	var token syscall.Handle
-	r, _, _ := syscall.SyscallN(ntOpenProcessToken, uintptr(p.Handle), TOKEN_QUERY, uintptr(unsafe.Pointer(&token)))
+	r, _, _ := syscall.SyscallN(ntOpenProcessToken, uintptr(p.Handle), tokenQuery, uintptr(unsafe.Pointer(&token)))
 	if errnoOf(r) != 0 {
 		return 0, false
 	}

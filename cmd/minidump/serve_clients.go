@@ -1,3 +1,5 @@
+//go:build linux || windows
+
 package main
 
 import (
@@ -11,7 +13,6 @@ import (
 	"time"
 
 	"minidump"
-	"minidump/internal/unixsocket"
 	"minidump/server"
 )
 
@@ -99,7 +100,7 @@ func (f *serveFlags) newService() (*server.Server, *clientService, error) {
 	return v, s, err
 }
 
-// serveClients serves minidumper's and Breakpad's clients that connect to path.
+// serveClients serves clients that connect to path: minidumper's, and on Linux Breakpad's.
 func (f *serveFlags) serveClients(path string) error {
 	v, s, err := f.newService()
 	if err != nil {
@@ -113,37 +114,4 @@ func (f *serveFlags) serveClients(path string) error {
 	defer untilSignal(v)()
 	fmt.Fprintf(os.Stderr, "listening at %s\n", printable(path))
 	return v.Serve(listener)
-}
-
-// clientListener is the service manager's socket, or a new one.
-func (f *serveFlags) clientListener(path string) (*server.Listener, error) {
-	file, err := unixsocket.Passed(path)
-	if err != nil {
-		return nil, fmt.Errorf("listen at %s: %w", path, err)
-	}
-	if file != nil {
-		return server.ListenFile(file)
-	}
-	listener, err := server.Listen(path)
-	if err != nil {
-		return nil, err
-	}
-	if f.clients.anyUser && !strings.HasPrefix(path, "@") {
-		if err := os.Chmod(path, 0o666); err != nil {
-			listener.Close()
-			return nil, err
-		}
-	}
-	return listener, nil
-}
-
-// serveBreakpad serves Breakpad's clients on the inherited end of a socket pair.
-func (f *serveFlags) serveBreakpad(fd int) error {
-	v, s, err := f.newService()
-	if err != nil {
-		return err
-	}
-	defer s.named.Wait()
-	defer untilSignal(v)()
-	return v.ServeBreakpad(os.NewFile(uintptr(fd), fmt.Sprintf("descriptor %d", fd)))
 }

@@ -1,0 +1,107 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/windows"
+)
+
+// link is what carries a connection: a named pipe, or a socket of the Unix domain.
+type link interface {
+	io.ReadWriteCloser
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
+}
+
+// conn is a connection. Only one goroutine receives from it.
+type conn struct {
+	link
+	peer    Peer
+	process windows.Handle // of the peer: while it is open, Windows gives its number to no other process
+	dumps   int            // how many were made on this connection
+}
+
+const (
+	messagePatience = 10 * time.Second // until the rest of a message must have come
+	answerPatience  = time.Second      // until a client must have room for an answer, which has 8 bytes
+)
+
+// newConn finds out about the process that has connected. Windows states its number; who it runs as is asked of the
+// process itself. It does not close l after an error.
+func newConn(l link, pid uint32) (*conn, error) {
+	c := &conn{link: l, peer: Peer{PID: int(pid)}}
+	h, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION|windows.SYNCHRONIZE, false, pid)
+	if err != nil {
+		return c, fmt.Errorf("open process %d: %w", pid, err)
+	}
+	c.process = h
+	if c.peer.SID, err = userOf(h); err != nil {
+		return c, fmt.Errorf("user of process %d: %w", pid, err)
+	}
+	return c, nil
+}
+
+// Close ends the connection.
+func (c *conn) Close() error {
+	err := c.link.Close()
+	if c.process != 0 {
+		windows.CloseHandle(c.process)
+		c.process = 0
+	}
+	return err
+}
+
+// ended reports whether the process at the other end has ended.
+func (c *conn) ended() bool {
+	e, err := windows.WaitForSingleObject(c.process, 0)
+	return err == nil && e == windows.WAIT_OBJECT_0
+}
+
+// userOf returns the security identifier of the user that a process runs as, such as S-1-5-18.
+func userOf(process windows.Handle) (string, error) {
+	var token windows.Token
+	if err := windows.OpenProcessToken(process, windows.TOKEN_QUERY, &token); err != nil {
+		return "", err
+	}
+	defer token.Close()
+	user, err := token.GetTokenUser()
+	if err != nil {
+		return "", err
+	}
+	return user.User.Sid.String(), nil
+}
+
+// wake ends a receive that waits, and the next ones.
+func (c *conn) wake() { _ = c.SetReadDeadline(time.Unix(1, 0)) }
+
+// receive waits for a message. io.EOF means that the client has gone.
+func (s *Server) receive(c *conn) (kind uint32, body []byte, err error) {
+	s.patience(c, time.Time{})
+	kind, body, err = readMessage(c, func() { s.patience(c, time.Now().Add(messagePatience)) })
+	switch {
+	case errors.Is(err, windows.ERROR_BROKEN_PIPE), errors.Is(err, windows.WSAECONNRESET), errors.Is(err, os.ErrClosed):
+		return 0, nil, io.EOF
+	}
+	return kind, body, err
+}
+
+// patience sets when a receive ends, which Shutdown may have done already.
+func (s *Server) patience(c *conn, until time.Time) {
+	_ = c.SetReadDeadline(until)
+	if s.isClosing() {
+		c.wake()
+	}
+}
+
+// send sends a message. A client that does not read what it has asked for is an error.
+func (c *conn) send(b []byte) error {
+	_ = c.SetWriteDeadline(time.Now().Add(answerPatience))
+	if _, err := c.Write(b); err != nil {
+		return fmt.Errorf("answer: %w", err)
+	}
+	return nil
+}
