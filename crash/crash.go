@@ -56,6 +56,10 @@ type Options struct {
 	// RaiseTraceback makes the runtime write a report where GOTRACEBACK=none is set (debug.SetTraceback("single")). With none it
 	// writes no byte about a fatal error such as concurrent map writes, so that the monitor sees nothing.
 	RaiseTraceback bool
+	// Debugger makes the monitor of Windows attach to the program as a debugger, so that it sees fast fails too: int 29h, of /GS for
+	// example, and RaiseFailFastException. The program is then slower where it raises exceptions, starts threads or loads
+	// libraries, and no other debugger can attach to it.
+	Debugger bool
 	// OnDump is called in the monitor, which is another process, when a dump is complete. The monitor ends after it.
 	OnDump func(path string)
 	// OnEnd is called in the monitor when the program has ended without a report, up to some seconds later.

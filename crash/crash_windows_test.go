@@ -36,7 +36,8 @@ func TestMain(m *testing.M) {
 func victim(dir, kind string) {
 	done := func(text string) { _ = os.WriteFile(filepath.Join(dir, "done"), []byte(text), 0o600) }
 	err := Start(Options{
-		Dir: dir, Keep: 5, Annotations: map[string]string{"version": "1.2.3"},
+		Debugger: strings.HasPrefix(kind, "debugged "),
+		Dir:      dir, Keep: 5, Annotations: map[string]string{"version": "1.2.3"},
 		OnDump: func(path string) { done(path) }, OnEnd: func(End) { done("end") },
 	})
 	if err != nil {
@@ -51,6 +52,17 @@ func victim(dir, kind string) {
 	}
 	for range 3 {
 		go func() { select {} }()
+	}
+	if rest, ok := strings.CutPrefix(kind, "debugged "); ok {
+		present := windows.NewLazySystemDLL("kernel32.dll").NewProc("IsDebuggerPresent")
+		for range 1000 {
+			if on, _, _ := present.Call(); on != 0 {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(300 * time.Millisecond) // until the debugger has all threads and libraries
+		kind = rest
 	}
 	act(dir, kind)
 }
@@ -189,6 +201,9 @@ func TestCrashes(t *testing.T) {
 		{"foreign divide", "exception", "", uint32(windows.STATUS_INTEGER_DIVIDE_BY_ZERO), uint32(windows.STATUS_INTEGER_DIVIDE_BY_ZERO), "fault"},
 		// Under Wine the thread alone ends.
 		{"foreign overflow", "exception", "", uint32(windows.STATUS_STACK_OVERFLOW), 0, "fault"},
+		{"debugged int29", "exception", "", uint32(windows.STATUS_STACK_BUFFER_OVERRUN), uint32(windows.STATUS_STACK_BUFFER_OVERRUN), "fault"},
+		{"debugged ud2", "exception", "", uint32(windows.STATUS_ILLEGAL_INSTRUCTION), uint32(windows.STATUS_ILLEGAL_INSTRUCTION), "fault"},
+		{"debugged nil", "panic", "panic: runtime error: invalid memory address", violation, 2, "report"},
 		{"load", "exception", "", violation, violation, "fault"},
 		{"ud2", "exception", "", uint32(windows.STATUS_ILLEGAL_INSTRUCTION), uint32(windows.STATUS_ILLEGAL_INSTRUCTION), "fault"},
 		{"abort", "exception", "", 0x40000015, 3, "fault"},
@@ -250,7 +265,8 @@ func TestCrashes(t *testing.T) {
 
 func TestNoCrash(t *testing.T) {
 	// What fails fast asks nobody: the monitor sees the end.
-	for kind, want := range map[string]uint32{"exit": 3, "recovered": 0, "failfast": 0xc0000602, "int29": uint32(windows.STATUS_STACK_BUFFER_OVERRUN)} {
+	for kind, want := range map[string]uint32{"exit": 3, "recovered": 0, "failfast": 0xc0000602, "int29": uint32(windows.STATUS_STACK_BUFFER_OVERRUN),
+		"debugged exit": 3, "debugged recovered": 0} {
 		if done, exit, out := crash(t, kind); done != "end" || exit != want {
 			t.Errorf("%s: %s, exit code %d: %s", kind, done, exit, out)
 		}

@@ -16,7 +16,7 @@ import (
 
 // monitor is the main function of the monitor. It returns the exit status. value is that of the link.
 func monitor(value string, o Options) int {
-	m := &watch{o: o}
+	m := &watch{o: o, seen: make(chan bool)}
 	if err := m.link.parse(value); err != nil {
 		return 2
 	}
@@ -37,6 +37,7 @@ func monitor(value string, o Options) int {
 	if how == held {
 		_ = windows.SetEvent(m.link.done)
 	}
+	close(m.seen)
 	m.drain()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "crash:", err)
@@ -61,6 +62,7 @@ const (
 	ended    outcome = iota // without a report
 	held                    // a thread waits in a hook
 	reported                // the runtime has begun its report
+	failed                  // an exception that no handler may take, as the debugger sees it
 )
 
 // watch is the monitor's state.
@@ -70,11 +72,21 @@ type watch struct {
 	mem  shared
 	pipe *os.File
 	text []byte // of the report, at most maxText
+
+	failure *context.Crash // of an outcome failed
+	seen    chan bool      // closed when no dump is made any more
 }
 
 // wait sleeps until the program crashes or ends.
 func (m *watch) wait() outcome {
-	came := make(chan outcome, 2)
+	waits := 2
+	if m.o.Debugger {
+		waits = 3
+	}
+	came := make(chan outcome, waits+1)
+	if m.o.Debugger {
+		go m.debug(came)
+	}
 	go func() {
 		// The first byte: the next write of the runtime then waits, as the pipe holds no more than one write.
 		b := make([]byte, 1)
@@ -92,11 +104,12 @@ func (m *watch) wait() outcome {
 		}
 		came <- ended
 	}()
-	how := <-came
-	if how != ended {
-		return how
+	for range waits {
+		if how := <-came; how != ended {
+			return how
+		}
 	}
-	return <-came // the other wait may have seen a crash; else it sees the end too
+	return ended // which each of them has seen
 }
 
 // drain reads the report to its end, so that the program goes on and ends.
@@ -122,10 +135,13 @@ func (m *watch) capture(how outcome) (*captured, error) {
 	}
 	c := &captured{path: newName(dir, m.link.pid), kind: "exception"}
 	crash := minidump.CrashContext{ProcessID: m.link.pid}
-	if c.crash = how == held; c.crash {
+	switch c.crash = how != reported; how {
+	case held:
 		r := m.mem.report()
 		c.tid, crash.ExceptionPointers = int(r.Thread), r.Pointers
-	} else {
+	case failed:
+		c.tid = int(m.failure.TID)
+	default:
 		m.begin()
 		c.kind = kindOf(string(m.text))
 		c.findThread(func() int { return writing(m.link.pid) })
@@ -137,8 +153,10 @@ func (m *watch) capture(how outcome) (*captured, error) {
 		return nil, err
 	}
 	defer w.Close()
-	x, err := w.ReadCrash(crash)
-	if err != nil {
+	var x *context.Crash
+	if how == failed {
+		x = m.failure
+	} else if x, err = w.ReadCrash(crash); err != nil {
 		fmt.Fprintln(os.Stderr, "crash:", err) // the dump then has the thread's own registers
 	}
 	w.SetCrash(x)
