@@ -139,11 +139,7 @@ func (p *Process) byPE(s, next *state) outcome {
 	}
 	const rsi, rdi = 4, 5 // a call changes neither on Windows
 	next.regs.known |= s.regs.known & (1<<rsi | 1<<rdi)
-	for slot := range numSlots {
-		if u.loaded>>slot&1 == 1 {
-			next.regs.put(slot, u.regs.value[slot])
-		}
-	}
+	next.regs.take(&u.regs, u.loaded)
 	if u.trap {
 		next.exact = true
 		next.signal = true // PC is where an interrupt or an exception came

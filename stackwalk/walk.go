@@ -81,6 +81,7 @@ func (p *Process) caller(s *state) (state, bool) {
 		{TrustScan, p.byBadCall},
 		{TrustCFI, p.byCFI},
 		{TrustCFI, p.byExidx},
+		{TrustCFI, p.byCompact},
 		{TrustCFI, p.byPE},
 		{TrustScan, p.byVDSO},
 		{TrustLinkRegister, p.byLeaf},

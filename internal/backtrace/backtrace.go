@@ -297,6 +297,13 @@ func (w *walk) table(i int) *symbol.Table {
 	}
 	w.tables[i] = t
 	w.p.Modules[i].Image, w.p.Modules[i].Debug = t.ELF(), t.DebugELF()
+	if image := t.Image(); image != nil {
+		if mapped, err := stackwalk.NewPE(image); err == nil {
+			w.p.Modules[i].Mapped = mapped
+		} else if mapped, err := stackwalk.NewMachO(image); err == nil {
+			w.p.Modules[i].Mapped = mapped
+		}
+	}
 	return t
 }
 
