@@ -168,6 +168,7 @@ type armRegisters struct {
 	regs   Registers
 	sp     uint64
 	loaded uint64 // bit i: slot i has been loaded
+	trap   bool   // regs are those of code that an exception interrupted, PC too
 }
 
 // load loads a register.

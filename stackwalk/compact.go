@@ -172,23 +172,44 @@ func (p *Process) byCompact(s, next *state) outcome {
 		return failed
 	}
 	f, ok := t.find(s.lookup() - im.bias)
-	if !ok {
+	mode := f.encoding & compactModeMask
+	if !ok || mode == 0 { // nothing is known of this function
 		return failed
 	}
-	if p.Arch == context.ARM64 {
-		if f.encoding&compactModeMask == compactARM64DWARF {
-			return p.byCompactDWARF(s, next, im, &f)
+	if s.exact {
+		if how := p.fromEpilog(s, next, im); how != failed {
+			return how
 		}
+	}
+	switch {
+	case p.Arch == context.ARM64 && mode != compactARM64DWARF:
 		return p.byCompactARM64(s, next, im, &f)
+	case p.Arch == context.AMD64 && mode != compactX64DWARF:
+		return p.byCompactX64(s, next, im, &f)
 	}
-	if f.encoding&compactModeMask == compactX64DWARF {
-		return p.byCompactDWARF(s, next, im, &f)
-	}
-	return p.byCompactX64(s, next, im, &f)
+	return p.byCompactDWARF(s, next, im, &f)
 }
 
-// byCompactDWARF finds the caller by the FDE that an encoding refers to. Where the whole of __eh_frame is at hand, byCFI has found
-// it before.
+// fromEpilog finds the caller of the innermost function if it is about to return: its code is the rest of an epilog.
+func (p *Process) fromEpilog(s, next *state, im *image) outcome {
+	if p.Arch == context.ARM64 {
+		r := armRegisters{p: p, regs: s.regs, sp: s.regs.sp()}
+		if !r.epilog(s.regs.pc()) {
+			return failed
+		}
+		next.regs.take(&r.regs, r.loaded)
+		return p.returnARM64(next, &r.regs, r.sp)
+	}
+	u := unwinder{im: im, regs: s.regs, sp: s.regs.sp()}
+	if !u.epilog(s.regs.pc()) {
+		return failed
+	}
+	next.regs.take(&u.regs, u.loaded)
+	return p.returnX64(next, u.sp)
+}
+
+// byCompactDWARF finds the caller by the FDE that an encoding refers to. Some linkers write no offset into the encoding:
+// then byCFI finds it.
 func (p *Process) byCompactDWARF(s, next *state, im *image, c *compactFunction) outcome {
 	off := uint64(c.encoding & compactDWARFOffset)
 	if off >= im.ehFrameSection.size {

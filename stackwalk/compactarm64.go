@@ -18,16 +18,11 @@ const (
 func (p *Process) byCompactARM64(s, next *state, im *image, f *compactFunction) outcome {
 	mode := f.encoding & compactModeMask
 	if mode != compactARM64Frame && mode != compactARM64Frameless {
-		return failed // nothing is known of this function
+		return failed
 	}
 	if s.exact {
 		if moved, ok := p.prologARM64(f, im.bias, s.regs.pc()); ok {
 			return p.returnARM64(next, &s.regs, s.regs.sp()+moved)
-		}
-		r := armRegisters{p: p, regs: s.regs, sp: s.regs.sp()}
-		if r.epilog(s.regs.pc()) {
-			next.regs.take(&r.regs, r.loaded&^(1<<slotX30))
-			return p.returnARM64(next, &r.regs, r.sp)
 		}
 	}
 	if mode == compactARM64Frameless {

@@ -20,17 +20,10 @@ var compactX64Registers = [7]int{none, 3, 12, 13, 14, 15, 6}
 // byCompactX64 is byCompact for x86_64.
 func (p *Process) byCompactX64(s, next *state, im *image, f *compactFunction) outcome {
 	mode := f.encoding & compactModeMask
-	if mode == 0 {
-		return failed // nothing is known of this function
-	}
 	sp := s.regs.sp()
 	if s.exact {
 		if pushed, ok := p.prologX64(f, im.bias, s.regs.pc()); ok {
 			return p.returnX64(next, sp+pushed)
-		}
-		if u := (unwinder{im: im, regs: s.regs, sp: sp}); u.epilog(s.regs.pc()) {
-			next.regs.take(&u.regs, u.loaded)
-			return p.returnX64(next, u.sp)
 		}
 	}
 	if mode == compactX64Frame {

@@ -26,8 +26,8 @@ type simulation struct {
 	mem   map[uint64]uint64
 	saved map[int]bool // registers that the function has stored
 
-	points, functions, wrapped, dwarf int
-	wrong                             []string
+	points, ends, functions, wrapped, dwarf int
+	wrong                                   []string
 }
 
 const (
@@ -46,6 +46,7 @@ func newSimulation(arch context.Arch, mapped io.ReaderAt, base, size uint64) *si
 // add adds what another simulation has found, of an image with a name.
 func (s *simulation) add(name string, other *simulation) {
 	s.functions, s.points = s.functions+other.functions, s.points+other.points
+	s.ends += other.ends
 	s.wrapped, s.dwarf = s.wrapped+other.wrapped, s.dwarf+other.dwarf
 	for _, w := range other.wrong {
 		s.wrong = append(s.wrong, name+": "+w)
@@ -96,6 +97,9 @@ func (s *simulation) kept() []int {
 // check walks from pc and compares the caller with what it was at the start.
 func (s *simulation) check(what string, pc, back uint64) {
 	s.points++
+	if strings.HasPrefix(what, "end") {
+		s.ends++
+	}
 	start := *s
 	start.enter(back)
 	cpu := cpuOf(s.arch, func(name string) uint64 {
@@ -235,7 +239,7 @@ func (s *simulation) doARM64(text string) byte {
 			slot := armSlot(name)
 			switch {
 			case slot == none || slot > 30 || slot < 19:
-				if name[0] != 'D' && name[0] != 'X' || slot != none && slot < 19 && m[1][0] == 'L' {
+				if name[0] != 'D' && name[0] != 'Q' && name[0] != 'X' || slot != none && slot < 19 && m[1][0] == 'L' {
 					return 0
 				}
 			case m[1][0] == 'S':
@@ -272,16 +276,16 @@ func (s *simulation) doARM64(text string) byte {
 		return part
 	}
 	switch text {
-	case "PACIBSP", "PACIASP", "NOP":
+	case "HINT #0x19", "HINT #0x1b", "NOP": // paciasp, pacibsp
 		return 'p'
-	case "AUTIBSP", "AUTIASP":
+	case "HINT #0x1d", "HINT #0x1f": // autiasp, autibsp
 		return 'e'
 	}
 	return 0
 }
 
 var (
-	leaves  = regexp.MustCompile(`^(RET|RETAB|ret|ret )$`)
+	leaves  = regexp.MustCompile(`^(RET X30|ret)$`)
 	jumpsTo = regexp.MustCompile(`^(B|BL|BR|BLR|BRK|RET|RETAA|RETAB|CBZ|CBNZ|TBZ|TBNZ|SVC|HLT|UDF|B\.\w+|j\w+|call|ret|ud2|int|int3|loop\w*|jmp|rep|syscall)\b`)
 )
 
@@ -350,6 +354,14 @@ func (s *simulation) function(code []byte, rva, back uint64, framed bool) {
 		for first > n && s.do(steps[first-1]) == 'e' {
 			first--
 		}
+		// What does not lead back, such as the end of a function that made room for arguments after its first instructions, is left out.
+		s.regs, s.mem = regs, mem
+		for k := first; k < i; k++ {
+			s.do(steps[k])
+		}
+		if s.arch == context.ARM64 && s.regs[slotARMSP] != simulatedSP || s.arch != context.ARM64 && s.regs[7] != simulatedSP-8 {
+			continue
+		}
 		s.regs, s.mem = regs, mem
 		for k := first; k <= i; k++ {
 			s.check("end of "+strconv.FormatUint(rva, 16), s.base+steps[k].rva, back)
@@ -358,17 +370,18 @@ func (s *simulation) function(code []byte, rva, back uint64, framed bool) {
 	}
 }
 
-// report fails the test if a walk was wrong more often than in one of so many points.
-func (s *simulation) report(t *testing.T, oneIn int) {
+// report fails the test if a walk was wrong more often than so many times.
+func (s *simulation) report(t *testing.T, most int) {
 	t.Helper()
-	t.Logf("%d functions, %d left out, %d points, %d wrong", s.functions, s.wrapped, s.points, len(s.wrong))
+	t.Logf("%d functions, %d left out, %d points, %d of them in epilogs, %d wrong", s.functions, s.wrapped, s.points, s.ends,
+		len(s.wrong))
 	for i, w := range s.wrong {
 		if i == 12 {
 			break
 		}
 		t.Log(w)
 	}
-	if s.functions == 0 || len(s.wrong)*oneIn > s.points {
+	if s.functions == 0 || len(s.wrong) > most {
 		t.Errorf("%d of %d points are wrong", len(s.wrong), s.points)
 	}
 }

@@ -79,9 +79,9 @@ func (p *Process) caller(s *state) (state, bool) {
 	}{
 		{TrustSignal, p.bySignal},
 		{TrustScan, p.byBadCall},
+		{TrustCFI, p.byCompact},
 		{TrustCFI, p.byCFI},
 		{TrustCFI, p.byExidx},
-		{TrustCFI, p.byCompact},
 		{TrustCFI, p.byPE},
 		{TrustScan, p.byVDSO},
 		{TrustLinkRegister, p.byLeaf},

@@ -21,6 +21,7 @@ func init() { testMode = true }
 func dumped(t testing.TB) []byte {
 	t.Helper()
 	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "4")
+	victims.WaitThreads(t, v.PID, 'S') // it may still be printing
 	w, err := minidump.NewWriter(v.PID, minidump.Options{StopTimeout: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
