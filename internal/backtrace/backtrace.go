@@ -48,8 +48,11 @@ func (r *Result) Of(thread uint32) *stream.ThreadFrames {
 	return nil
 }
 
-// Add finds the frames of the dump at a path, adds them to it as a FrameListStream, and returns them. A dump that has that stream
-// already stays as it is.
+// SignatureKey is the key of the annotation of a process that has the signature of its crash.
+const SignatureKey = "signature"
+
+// Add finds the frames of the dump at a path, adds them to it as a FrameListStream, with the signature of the crash as an annotation
+// too, and returns them. A dump that has that stream already stays as it is.
 func Add(path string, o Options) (*Result, error) {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -71,7 +74,11 @@ func Add(path string, o Options) (*Result, error) {
 	if _, err := f.Find(stream.FrameListStream); err == nil {
 		return r, nil
 	}
-	return r, stream.Append(file, info.Size(), stream.FrameListStream, stream.AppendFrameList(nil, f.Order, &r.FrameList))
+	var notes []stream.Annotation
+	if r.Signature != "" {
+		notes = []stream.Annotation{{Key: SignatureKey, Value: r.Signature}}
+	}
+	return r, stream.Append(file, info.Size(), stream.FrameListStream, stream.AppendFrameList(nil, f.Order, &r.FrameList), notes...)
 }
 
 // Find returns the frames of a dump. Those that the dump has as a FrameListStream are not looked for again. The file must stay open
