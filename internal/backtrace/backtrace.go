@@ -28,6 +28,7 @@ type Options struct {
 	Limit     time.Duration // for all of it; 0: DefaultLimit. Then what is there is the result
 	MaxFrames int           // of a thread; 0: DefaultMaxFrames
 	PID       int           // of the process if it may still be there, so that root can open the files that it has mapped; 0: unknown
+	Mounts    []byte        // mountinfo of the process, if that is at hand after its end
 	Memory    int64         // bytes of the symbols of all modules together; 0: DefaultMemory
 }
 
@@ -136,13 +137,16 @@ func newWalk(f *stream.File, o *Options) (*walk, error) {
 	if p == nil {
 		return nil, err
 	}
-	w := &walk{f: f, o: o, p: p, avoid: served(f, o.PID)}
+	w := &walk{f: f, o: o, p: p, avoid: served(f, o.PID, o.Mounts)}
 	if o.Memory == 0 {
 		o.Memory = DefaultMemory
 	}
 	o.Sources.Budget = symbol.NewBudget(o.Memory)
 	if o.Sources.Files == nil {
 		o.Sources.Files = mapped(f, o.PID)
+	}
+	if o.Sources.Files == nil && o.Sources.Sysroot == "" {
+		o.Sources.Sysroot = rootOf(o.PID)
 	}
 	w.modules, _ = f.Modules()
 	if w.threads, err = f.Threads(); len(w.threads) == 0 {
