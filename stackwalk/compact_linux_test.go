@@ -127,7 +127,7 @@ func openMach(t testing.TB, name string, b []byte) *machImage {
 
 // image returns the image as a walk knows it.
 func (m *machImage) image() *image {
-	p := &Process{Arch: m.arch, Order: binary.LittleEndian, facts: factsOf(m.arch), reads: 1 << 40,
+	p := &Process{Arch: m.arch, Order: binary.LittleEndian, facts: factsOf(m.arch), reads: 1 << 30,
 		Modules: []Module{{Base: machBase, Size: m.size, Mapped: m.mapped}}}
 	return p.image(0)
 }

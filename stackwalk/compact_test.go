@@ -160,7 +160,7 @@ func FuzzCompact(f *testing.F) {
 		image := machOf(a, slices.Concat(code, make([]byte, 256))[:256], table, ehFrame)
 		stack := make([]byte, 1024)
 		for i := 0; i+8 <= len(stack); i += 8 {
-			v := uint64(machBase + machCodeAt + i&0xff)
+			v := machBase + machCodeAt + uint64(i)&0xff
 			if i%24 == 0 {
 				v = stackBase + uint64(i) + 48
 			}

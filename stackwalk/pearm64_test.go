@@ -96,7 +96,7 @@ func FuzzPEARM64(f *testing.F) {
 		xdata = xdata[:min(len(xdata), 4096)]
 		stack := make([]byte, 1024)
 		for i := 0; i+8 <= len(stack); i += 8 {
-			le.PutUint64(stack[i:], uint64(machBase+peCodeAt+i&0xfc))
+			le.PutUint64(stack[i:], machBase+peCodeAt+uint64(i)&0xfc)
 		}
 		checkWalk(t, func() []Frame {
 			return walkPE(peOf(slices.Repeat([]byte{0, 0, 0, 0x94}, 64), pdata, xdata), stack, func(name string) uint64 {

@@ -253,27 +253,7 @@ func (s *simulation) doARM64(text string) byte {
 		return map[byte]byte{'S': 'p', 'L': 'e'}[m[1][0]]
 	}
 	if m := armAdd.FindStringSubmatch(text); m != nil {
-		by := amount(m[4])
-		if strings.HasSuffix(text, "LSL #12") {
-			by <<= 12
-		}
-		part := byte('e')
-		if m[1] == "SUB" {
-			by = -by
-		}
-		if m[2] == "X29" || m[1] == "SUB" && m[3] == "SP" {
-			part = 'p'
-		}
-		from := *sp
-		if m[3] == "X29" {
-			from = s.regs[slotX29]
-		}
-		if m[2] == "SP" {
-			*sp = from + by
-		} else {
-			s.regs[slotX29] = from + by
-		}
-		return part
+		return s.addARM64(text, m)
 	}
 	switch text {
 	case "HINT #0x19", "HINT #0x1b", "NOP": // paciasp, pacibsp
@@ -282,6 +262,31 @@ func (s *simulation) doARM64(text string) byte {
 		return 'e'
 	}
 	return 0
+}
+
+// addARM64 carries out an addition to SP or x29, as armAdd has matched it.
+func (s *simulation) addARM64(text string, m []string) byte {
+	by := amount(m[4])
+	if strings.HasSuffix(text, "LSL #12") {
+		by <<= 12
+	}
+	part := byte('e')
+	if m[1] == "SUB" {
+		by = -by
+	}
+	if m[2] == "X29" || m[1] == "SUB" && m[3] == "SP" {
+		part = 'p'
+	}
+	from := s.regs[slotARMSP]
+	if m[3] == "X29" {
+		from = s.regs[slotX29]
+	}
+	if m[2] == "SP" {
+		s.regs[slotARMSP] = from + by
+	} else {
+		s.regs[slotX29] = from + by
+	}
+	return part
 }
 
 var (

@@ -58,6 +58,7 @@ func TestDSYM(t *testing.T) {
 		}
 		os.RemoveAll(c.dsym + ".dSYM")
 	}
+	checkImage(t, m, full)
 	m.BuildID = bytes.Repeat([]byte{7}, 16)
 	s := Sources{}
 	if _, err := s.Load(m); !errors.Is(err, ErrOtherBuild) {
@@ -65,6 +66,20 @@ func TestDSYM(t *testing.T) {
 	}
 	m.BuildID, m.DebugID = nil, uuidIdentity(uuid).debug[0]
 	load(t, Sources{}, m)
+}
+
+// checkImage reads the start of an image out of a thin file and out of a fat one.
+func checkImage(t *testing.T, m Module, full []byte) {
+	t.Helper()
+	for _, b := range [][]byte{full, fat(full)} {
+		put(t, m.Path, b)
+		head := make([]byte, 64)
+		if r := load(t, Sources{}, m).Image(); r == nil {
+			t.Error("no image")
+		} else if _, err := r.ReadAt(head, 0); err != nil || !bytes.Equal(head, full[:64]) {
+			t.Errorf("the image begins with %x, %v", head, err)
+		}
+	}
 }
 
 // put writes a file at a path whose folders need not exist.

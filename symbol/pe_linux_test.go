@@ -25,6 +25,12 @@ func TestPE(t *testing.T) {
 					path += ".exe"
 				}
 				table := load(t, Sources{}, peModule(t, path))
+				head := make([]byte, 2)
+				if r := table.Image(); r == nil {
+					t.Error("no image")
+				} else if r.ReadAt(head, 0); string(head) != "MZ" {
+					t.Errorf("the image begins with %q", head)
+				}
 				if name == "exported" {
 					if got := table.Lookup(exportOf(t, path, "outer")); len(got) != 1 || got[0].Function != "outer" {
 						t.Errorf("%+v", got)
