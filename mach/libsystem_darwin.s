@@ -22,6 +22,11 @@ TEXT libc_mach_msg_jump<>(SB), NOSPLIT, $0-0
 GLOBL	·libc_mach_msg_addr(SB), RODATA, $8
 DATA	·libc_mach_msg_addr(SB)/8, $libc_mach_msg_jump<>(SB)
 
+TEXT libc_mach_msg_destroy_jump<>(SB), NOSPLIT, $0-0
+	JMP	libc_mach_msg_destroy(SB)
+GLOBL	·libc_mach_msg_destroy_addr(SB), RODATA, $8
+DATA	·libc_mach_msg_destroy_addr(SB)/8, $libc_mach_msg_destroy_jump<>(SB)
+
 TEXT libc_mach_port_get_refs_jump<>(SB), NOSPLIT, $0-0
 	JMP	libc_mach_port_get_refs(SB)
 GLOBL	·libc_mach_port_get_refs_addr(SB), RODATA, $8
