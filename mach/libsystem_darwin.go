@@ -10,6 +10,7 @@ import (
 
 //go:cgo_import_dynamic libc_bootstrap_check_in bootstrap_check_in "/usr/lib/libSystem.B.dylib"
 //go:cgo_import_dynamic libc_bootstrap_look_up bootstrap_look_up "/usr/lib/libSystem.B.dylib"
+//go:cgo_import_dynamic libc_getsockopt getsockopt "/usr/lib/libSystem.B.dylib"
 //go:cgo_import_dynamic libc_host_info host_info "/usr/lib/libSystem.B.dylib"
 //go:cgo_import_dynamic libc_mach_msg mach_msg "/usr/lib/libSystem.B.dylib"
 //go:cgo_import_dynamic libc_mach_msg_destroy mach_msg_destroy "/usr/lib/libSystem.B.dylib"
@@ -39,6 +40,7 @@ import (
 var (
 	libc_bootstrap_check_in_addr                uintptr
 	libc_bootstrap_look_up_addr                 uintptr
+	libc_getsockopt_addr                        uintptr
 	libc_host_info_addr                         uintptr
 	libc_mach_msg_addr                          uintptr
 	libc_mach_msg_destroy_addr                  uintptr

@@ -364,7 +364,14 @@ static kern s_mach_port_mod_refs(uint32_t task, uint32_t name, uint32_t right, i
 	if (!e) r = KERN_INVALID_NAME;
 	else if (!count || !*count) r = KERN_INVALID_RIGHT;
 	else if ((int64_t)*count + delta < 0) r = KERN_INVALID_VALUE;
-	else *count += delta, free_if_unused(e);
+	else {
+		*count += delta;
+		if (!e->receive && e->socket >= 0) { // the port has ended: what send rights are left are to nobody
+			close(e->socket);
+			e->socket = -1, e->kind = DEAD, e->address[0] = 0;
+		}
+		free_if_unused(e);
+	}
 	unlock();
 	return r;
 }

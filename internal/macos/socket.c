@@ -86,7 +86,7 @@ static long s_getpeername(int fd, uint8_t *d, uint32_t *size) {
 PASS(listen, (int fd, int n), (fd, n))
 PASS(shutdown, (int fd, int how), (fd, how))
 
-enum { D_SOL_SOCKET = 0xffff, SOL_LOCAL = 0, LOCAL_PEERPID = 2 };
+enum { D_SOL_SOCKET = 0xffff, SOL_LOCAL = 0, LOCAL_PEERPID = 2, LOCAL_PEERTOKEN = 6 };
 
 static int option_in(int level, int *option) {
 	static const struct { int from, to; } options[] = {
@@ -115,6 +115,14 @@ static long s_getsockopt(int fd, int level, int option, void *value, uint32_t *s
 		socklen_t n = sizeof c;
 		long r = R(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &n));
 		if (r == 0) memcpy(value, &c.pid, 4), *size = 4;
+		return r;
+	}
+	if (level == SOL_LOCAL && option == LOCAL_PEERTOKEN) {
+		struct ucred c;
+		socklen_t n = sizeof c;
+		long r = R(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &n));
+		uint32_t token[8] = {c.uid, c.uid, c.gid, c.uid, c.gid, c.pid, 0, 1}; // as receive_message has it
+		if (r == 0 && *size >= sizeof token) memcpy(value, token, sizeof token), *size = sizeof token;
 		return r;
 	}
 	level = option_in(level, &option);
