@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"minidump"
-	"minidump/context"
 	"minidump/internal/deadline"
 	"minidump/mach"
 )
@@ -198,27 +197,20 @@ func (s *Server) open(c *conn, r *request, d *Dump) (*minidump.Writer, error) {
 		return nil, fmt.Errorf("%w: process %d asks for a dump of process %d", ErrRefused, pid, of)
 	}
 	opts := s.opts.Dump
-	opts.Thread, opts.Crash = 0, nil
+	var id mach.ThreadIdentifierInfo
+	if kr := id.Read(r.Thread); kr != mach.KERN_SUCCESS { // the dump is about another thread
+		s.report(d.Peer, fmt.Errorf("crash of process %d: its thread: %w", pid, kr))
+	}
+	opts.Thread, opts.Crash = int(int32(uint32(id.ThreadID))), nil // as dumps have the id
 	w, err := minidump.NewTaskWriter(r.Task, opts)
 	if err != nil {
 		return nil, err
 	}
-	if d.Crash = s.crash(d.Peer, r); d.Crash != nil {
+	if r.Crashed {
+		d.Crash = minidump.TaskCrash(id.ThreadID, r.Exception, r.Codes...)
 		w.SetCrash(d.Crash)
 	}
 	return w, nil
-}
-
-// crash makes a Crash of what a request says; nil if there was none.
-func (s *Server) crash(p Peer, r *request) *context.Crash {
-	if !r.Crashed {
-		return nil
-	}
-	var id mach.ThreadIdentifierInfo
-	if kr := id.Read(r.Thread); kr != mach.KERN_SUCCESS { // the dump is about another thread
-		s.report(p, fmt.Errorf("crash of process %d: its thread: %w", p.PID, kr))
-	}
-	return minidump.TaskCrash(id.ThreadID, r.Exception, r.Codes...)
 }
 
 // write writes the dump of w into the folder.

@@ -347,7 +347,7 @@ func TestClient(t *testing.T) {
 		if d.Peer.PID != pid || int(d.Peer.UID) != os.Getuid() || d.Protocol != Minidumper || !strings.HasPrefix(d.Name, "server.test"[:8]) {
 			t.Errorf("%+v", d)
 		}
-		if e.Code != want.code || want.address != 0 && e.Address != want.address || want.code < 100 && e.ThreadID != thread {
+		if e.Code != want.code || want.address != 0 && e.Address != want.address || e.ThreadID != thread {
 			t.Errorf("exception %+v of thread %d", e, thread)
 		}
 	}
