@@ -79,8 +79,11 @@ func (r *request) put(m *[requestSize]byte, service mach.Port) {
 	}
 }
 
+// messageSize is how many bytes a Mach message and its trailer may have.
+const messageSize = 512
+
 // message is a Mach message as it is received.
-type message [512]byte
+type message [messageSize]byte
 
 // serveRequests receives the requests for dumps until Close, and gives the service back.
 func (s *Server) serveRequests(l *Listener) {
