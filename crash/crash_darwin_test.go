@@ -243,8 +243,8 @@ func TestCrashes(t *testing.T) {
 		{"panic", "panic: boom", noCode, 0, "report", false},
 		{"goroutine", "panic: boom in a goroutine", noCode, 0, "report", false},
 		{"error", "panic: wrapped: inner", noCode, 0, "report", false},
-		{"nil", "panic: runtime error: invalid memory address", badAccess, 0, "report", false},
-		{"address", "[signal SIGSEGV", badAccess, 0xbadbad0, "report", false},
+		{"nil", "panic: runtime error: invalid memory address", badAccess, 0, "unwound", false},
+		{"address", "[signal SIGSEGV", badAccess, 0xbadbad0, "unwound", false},
 		{"map", "", noCode, 0, "report", true},
 		{"unlock", "", noCode, 0, "report", true},
 		{"deadlock", "", noCode, 0, "report", true},
@@ -284,8 +284,27 @@ func TestCrashes(t *testing.T) {
 					t.Errorf("text %q: %v", text, err)
 				}
 				checkThread(t, d, e)
+				checkGoroutines(t, d, c.kind)
 			})
 		}
+	}
+}
+
+// checkGoroutines checks that the dump has the goroutines of the victim, with names of its functions.
+func checkGoroutines(t *testing.T, d *stream.File, kind string) {
+	t.Helper()
+	list, err := d.Goroutines()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]int{}
+	for _, g := range list.Goroutines {
+		for _, f := range g.Frames {
+			names[f.Function]++
+		}
+	}
+	if kind != "deadlock" && names["minidump/crash.victim.func4"] < 3 && names["minidump/crash.victim"] == 0 {
+		t.Errorf("%d goroutines: %v", len(list.Goroutines), names)
 	}
 }
 

@@ -130,11 +130,15 @@ func (m *watch) capture() (*captured, error) {
 		return nil, err
 	}
 	defer w.Close()
-	if c.kind == "signal" && c.tid != 0 {
+	switch {
+	case c.tid == 0:
+	case c.kind == "signal":
 		if x := m.frameCrash(w, c.tid); x != nil {
 			w.SetCrash(x)
 			c.crash = true
 		}
+	default:
+		m.panicCrash(w, c)
 	}
 	return c, c.write(w)
 }
@@ -344,27 +348,45 @@ const (
 	generalProtection = 13
 )
 
-// crashOf makes a Crash of what a report says of a signal: the exception that XNU makes such a signal of (ux_exception of
-// bsd/uxkern/ux_exception.c). It is nil if the report says nothing of one. It has no registers.
+// crashOf makes a Crash of what a report says of a signal. It is nil if the report says nothing of one. It has no registers.
 func crashOf(text string, tid int) *context.Crash {
 	l, ok := findSignal(text)
 	if !ok {
 		l, ok = findFatalSignal(text)
 	}
-	number := signalNumbers[l.name]
-	if !ok || number == 0 {
+	if !ok {
+		return nil
+	}
+	return signalCrash(l.name, l.code, l.addr, tid)
+}
+
+// signalName returns the name of a signal, "" if it is not one of signalNumbers.
+func signalName(number uint64) string {
+	for name, n := range signalNumbers {
+		if n == number {
+			return name
+		}
+	}
+	return ""
+}
+
+// signalCrash makes a Crash of a signal: the exception that XNU makes such a signal of (ux_exception of
+// bsd/uxkern/ux_exception.c). It is nil if no signal of Go's reports has the name.
+func signalCrash(name string, code, addr uint64, tid int) *context.Crash {
+	number := signalNumbers[name]
+	if number == 0 {
 		return nil
 	}
 	thread := uint64(uint32(tid))
-	if !siUser[l.code] {
-		switch l.name {
+	if !siUser[code] {
+		switch name {
 		case "SIGSEGV":
-			if l.addr == unknownAddress {
+			if addr == unknownAddress {
 				return minidump.TaskCrash(thread, mach.EXC_BAD_ACCESS, generalProtection)
 			}
-			return minidump.TaskCrash(thread, mach.EXC_BAD_ACCESS, uint64(mach.KERN_INVALID_ADDRESS), l.addr)
+			return minidump.TaskCrash(thread, mach.EXC_BAD_ACCESS, uint64(mach.KERN_INVALID_ADDRESS), addr)
 		case "SIGBUS":
-			return minidump.TaskCrash(thread, mach.EXC_BAD_ACCESS, uint64(mach.KERN_PROTECTION_FAILURE), l.addr)
+			return minidump.TaskCrash(thread, mach.EXC_BAD_ACCESS, uint64(mach.KERN_PROTECTION_FAILURE), addr)
 		case "SIGILL":
 			return minidump.TaskCrash(thread, mach.EXC_BAD_INSTRUCTION, 1, 0)
 		case "SIGFPE":
@@ -373,7 +395,7 @@ func crashOf(text string, tid int) *context.Crash {
 			return minidump.TaskCrash(thread, mach.EXC_BREAKPOINT, 1, 0)
 		}
 	}
-	if l.name == "SIGABRT" {
+	if name == "SIGABRT" {
 		return minidump.TaskCrash(thread, mach.EXC_SOFTWARE, mach.EXC_UNIX_ABORT, number)
 	}
 	return minidump.TaskCrash(thread, mach.EXC_SOFTWARE, mach.EXC_SOFT_SIGNAL, number)
