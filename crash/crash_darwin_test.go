@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -40,6 +41,16 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
+}
+
+// emulated says that the program runs in the loader and that in an emulator, which is many times slower.
+var emulated = os.Getenv("MACHORUN_EMULATOR") != ""
+
+func skipEmulated(t *testing.T) {
+	t.Helper()
+	if emulated {
+		t.Skip("a dump takes ten seconds in the emulator, and TestCrashes has some")
+	}
 }
 
 type table struct{ m map[int]int }
@@ -256,6 +267,9 @@ func TestCrashes(t *testing.T) {
 		{"SIGQUIT", "SIGQUIT: quit", software, 0, "fault", false},
 	} {
 		for _, traceback := range []string{"none", "single", "crash"} {
+			if emulated && (traceback != "single" || !slices.Contains([]string{"nil", "SIGSEGV"}, c.kind)) {
+				continue // a sample does there
+			}
 			t.Run(c.kind+"/"+traceback, func(t *testing.T) {
 				done, stderr, status := run(t, c.kind, traceback)
 				if c.silent && traceback == "none" {
@@ -358,6 +372,7 @@ func TestRawThread(t *testing.T) {
 
 // TestExceptions has the victim send the exceptions that the kernel raises of limits and guards.
 func TestExceptions(t *testing.T) {
+	skipEmulated(t)
 	// A warning: no dump.
 	if done, stderr, _ := run(t, "resource", "single"); len(done) != 1 || done[0] != "end: ended with status 0" && done[0] != unknownEnd {
 		t.Errorf("%q: %s", done, stderr)
@@ -377,6 +392,7 @@ func TestExceptions(t *testing.T) {
 const unknownEnd = "end: ended in a way that is not known"
 
 func TestNoCrash(t *testing.T) {
+	skipEmulated(t)
 	known := 0
 	for kind, want := range map[string]string{"exit": "ended with status 3", "return": "ended with status 0",
 		"recovered": "ended with status 0", "SIGTERM": "died of signal 15 (terminated)", "SIGKILL": "died of signal 9 (killed)"} {
@@ -393,6 +409,7 @@ func TestNoCrash(t *testing.T) {
 
 // TestEnd has nobody ask for the victim's status before the monitor does.
 func TestEnd(t *testing.T) {
+	skipEmulated(t)
 	dir := t.TempDir()
 	c := command(t, dir, "exit", "all")
 	if err := c.Start(); err != nil {
@@ -412,6 +429,7 @@ func TestEnd(t *testing.T) {
 
 // TestChild has a process that the victim has started crash: the monitor answers for it, and makes no dump.
 func TestChild(t *testing.T) {
+	skipEmulated(t)
 	dir := t.TempDir()
 	c := command(t, dir, "child", "single")
 	out, err := c.Output()
@@ -424,6 +442,7 @@ func TestChild(t *testing.T) {
 }
 
 func TestDump(t *testing.T) {
+	skipEmulated(t)
 	c := command(t, t.TempDir(), "dump", "single")
 	out, err := c.Output()
 	path, rest, _ := strings.Cut(string(out), " ")
@@ -435,6 +454,7 @@ func TestDump(t *testing.T) {
 
 // TestOwnCrashOutput has a program that calls debug.SetCrashOutput itself: the monitor says that it sees nothing any more.
 func TestOwnCrashOutput(t *testing.T) {
+	skipEmulated(t)
 	dir := t.TempDir()
 	c := command(t, dir, "output", "single")
 	stderr, err := c.StderrPipe()
@@ -453,6 +473,7 @@ func TestOwnCrashOutput(t *testing.T) {
 }
 
 func TestRaiseTraceback(t *testing.T) {
+	skipEmulated(t)
 	t.Setenv("RAISE", "yes")
 	if done, stderr, _ := run(t, "unlock", "none"); len(done) != 1 || strings.HasPrefix(done[0], "end") {
 		t.Errorf("%q: %s", done, stderr)
