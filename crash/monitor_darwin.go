@@ -140,7 +140,11 @@ func (m *watch) capture() (*captured, error) {
 	default:
 		m.panicCrash(w, c)
 	}
-	return c, c.write(w)
+	err = c.write(w)
+	if err == nil && c.kind == "fatal error" {
+		c.fatal = m.fatalText(w)
+	}
+	return c, err
 }
 
 // newWriter makes the Writer of a dump that is about the thread that reports.
