@@ -28,3 +28,12 @@ func TestSender(t *testing.T) {
 		}
 	}
 }
+
+func FuzzSender(f *testing.F) {
+	m := make([]byte, HeaderSize+52)
+	h := Header{Size: HeaderSize}
+	h.Put(m)
+	m[HeaderSize+4] = 52
+	f.Add(m)
+	f.Fuzz(func(t *testing.T, b []byte) { Sender(b) })
+}

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -474,5 +475,50 @@ func TestShutdown(t *testing.T) {
 	}
 	if _, err := Dial(s.path); err == nil {
 		t.Error("a connection to nobody")
+	}
+}
+
+func FuzzRequest(f *testing.F) {
+	var m [requestSize]byte
+	r := request{Task: 1, Thread: 2, Handler: 3, Answer: 4, Crashed: true, Exception: mach.EXC_BAD_ACCESS, Codes: []uint64{1, 2}}
+	r.put(&m, 5)
+	f.Add(m[:])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, ok := parseRequest(b)
+		if ok && (len(r.Codes) < 1 || len(r.Codes) > 2) {
+			t.Errorf("%+v", r)
+		}
+		var c request
+		_ = c.parseDumpRequest(b)
+	})
+}
+
+// TestRequest puts a request into a message and takes it out again.
+func TestRequest(t *testing.T) {
+	for _, r := range []request{
+		{Task: 1, Thread: 2, Handler: 3, Answer: 4},
+		{Task: 1, Thread: 2, Handler: 3, Answer: 4, Crashed: true, Exception: mach.EXC_GUARD, Codes: []uint64{1 << 63, 2}},
+		{Task: 1, Thread: 2, Handler: 3, Answer: 4, Crashed: true, Exception: mach.EXC_BREAKPOINT, Codes: []uint64{7}},
+	} {
+		var m [requestSize]byte
+		r.put(&m, 5)
+		got, ok := parseRequest(m[:])
+		if !ok || got.Task != 1 || got.Thread != 2 || got.Handler != 3 || got.Answer != 4 || got.Crashed != r.Crashed || got.Exception != r.Exception ||
+			r.Crashed && !slices.Equal(got.Codes, r.Codes) {
+			t.Errorf("%+v, put as %+v", got, r)
+		}
+		for _, change := range []func([]byte){
+			func(b []byte) { b[24] = 3 },
+			func(b []byte) { b[3] = 0 },     // not complex
+			func(b []byte) { b[4] = 99 },    // size
+			func(b []byte) { b[20] = 1 },    // id
+			func(b []byte) { b[28+11] = 1 }, // a descriptor of memory
+		} {
+			c := m
+			change(c[:])
+			if _, ok := parseRequest(c[:]); ok {
+				t.Errorf("a request that is none: %x", c)
+			}
+		}
 	}
 }
