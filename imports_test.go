@@ -46,7 +46,7 @@ var layers = map[string]string{
 	"ptrace":       "internal/sys internal/errtext",
 	"mach":         "internal/errtext",
 
-	"stackwalk": "stream context context/insn",
+	"stackwalk": "stream context context/insn macho",
 
 	"internal/arena":        "internal/sys internal/errtext",
 	"internal/snapshot":     "internal/arena internal/errtext" + leaves,

@@ -2,7 +2,6 @@ package crash
 
 import (
 	"bytes"
-	"math"
 	"os"
 	"strconv"
 
@@ -12,7 +11,6 @@ import (
 	"minidump/context"
 	"minidump/internal/arena"
 	"minidump/internal/goruntime"
-	"minidump/internal/snapshot"
 	"minidump/procfs"
 )
 
@@ -25,12 +23,11 @@ func (c *captured) panicCrash(w *minidump.Writer, pid int, sp uint64) {
 	}
 	defer space.Release()
 	image, ok := programImage(pid)
-	file, err := os.Open("/proc/" + strconv.Itoa(pid) + "/mem")
+	mem, err := openMemory(pid)
 	if err != nil {
 		return
 	}
-	defer file.Close()
-	mem := processMemory{file: file}
+	defer mem.file.Close()
 	p := new(goruntime.Program)
 	if !ok || p.Find(mem, &space, image) != nil {
 		return
@@ -98,27 +95,4 @@ func programImage(pid int) (*goruntime.Image, bool) {
 		}
 	}
 	return im, len(im.Ranges) > 0
-}
-
-// processMemory is the memory of a process, its file of that name in /proc. Unlike a Writer it also reads pages of the program's
-// file that the process has not used yet.
-type processMemory struct {
-	snapshot.Whole
-	file *os.File
-}
-
-// Read is the method of snapshot.Memory.
-func (m processMemory) Read(addr uint64, p []byte) int {
-	if addr > math.MaxInt64 {
-		return 0
-	}
-	n, _ := m.file.ReadAt(p, int64(addr))
-	return max(n, 0)
-}
-
-// ReadV is the method of snapshot.Memory.
-func (m processMemory) ReadV(reqs []snapshot.ReadRequest) {
-	for i := range reqs {
-		reqs[i].Got = m.Read(reqs[i].Addr, reqs[i].Dst)
-	}
 }

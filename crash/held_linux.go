@@ -88,12 +88,11 @@ func captureHeld(pid int, p *holdPage, notes *os.File, o *Options) (*captured, e
 
 // readCrash makes a Crash of what the handler has left; nil if that can't be read.
 func readCrash(pid int, p *holdPage) *context.Crash {
-	file, err := os.Open("/proc/" + strconv.Itoa(pid) + "/mem")
+	mem, err := openMemory(pid)
 	if err != nil {
 		return nil
 	}
-	defer file.Close()
-	mem := processMemory{file: file}
+	defer mem.file.Close()
 	const (
 		siginfoSize  = 128
 		ucontextSize = 8 << 10 // with the floating-point registers of arm64
@@ -145,13 +144,13 @@ func extraOffset() uint32 {
 	}
 	defer space.Release()
 	image, ok := programImage(os.Getpid())
-	file, err := os.Open("/proc/self/mem")
+	mem, err := openMemory(os.Getpid())
 	if !ok || err != nil {
 		return 0
 	}
-	defer file.Close()
+	defer mem.file.Close()
 	p := new(goruntime.Program)
-	if p.Find(processMemory{file: file}, &space, image) != nil {
+	if p.Find(mem, &space, image) != nil {
 		return 0
 	}
 	return p.ExtraInC()

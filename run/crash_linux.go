@@ -117,6 +117,9 @@ func (r *runner) dump(t *watchedThread, tid int32, d death) {
 	}
 	report.Err = r.write(t, tid, d, &report)
 	r.result.Dumps = append(r.result.Dumps, report)
+	if report.Err == nil && r.o.OnDump != nil {
+		report.Mounts = mountsOf(report.PID)
+	}
 	r.reports <- report
 }
 

@@ -90,6 +90,8 @@ type Dump struct {
 	Soft   []minidump.SoftError // what is missing from it; Result has no list any more
 
 	PruneErr error // why there are more dumps in the folder than Keep
+
+	Mounts *Mounts // the files of the process, for OnDump alone; nil if it saw the same ones as this process
 }
 
 // Result is how a command ended.
@@ -179,6 +181,7 @@ func Command(ctx stdcontext.Context, argv []string, o Options) (Result, error) {
 			if o.OnDump != nil {
 				o.OnDump(d)
 			}
+			d.Mounts.close()
 		}
 		close(reported)
 	}()

@@ -6,7 +6,12 @@ func (p *Process) byCFI(s, next *state) outcome {
 	if !ok {
 		return failed
 	}
-	r, ok := t.rowAt(p.facts, &f, vaddr)
+	return p.byFDE(s, next, t, &f, vaddr)
+}
+
+// byFDE finds the caller by the FDE f of table t, in which the link-time address of s is vaddr.
+func (p *Process) byFDE(s, next *state, t *frameTable, f *fde, vaddr uint64) outcome {
+	r, ok := t.rowAt(p.facts, f, vaddr)
 	if !ok {
 		return failed
 	}
@@ -19,7 +24,7 @@ func (p *Process) byCFI(s, next *state) outcome {
 		s.trampoline = true
 		next.signal, next.exact = true, true
 	}
-	return p.applyRow(s, next, r, &f, cfa)
+	return p.applyRow(s, next, r, f, cfa)
 }
 
 // fdeOf finds the FDE of a frame and the link-time address in it.

@@ -6,7 +6,8 @@
 //
 //   - TrustSignal: the frame that the kernel pushed for a signal handler has all registers of the interrupted code.
 //   - TrustCFI: call frame information, which is DWARF (.eh_frame, .debug_frame), the exception tables of 32-bit ARM
-//     (.ARM.exidx) or the unwind codes of Windows on amd64 (.pdata).
+//     (.ARM.exidx), the compact unwind information of Mach-O on amd64 and arm64 (__unwind_info), or the unwind codes of
+//     Windows on amd64 and arm64 (.pdata, .xdata).
 //   - TrustFramePointer: the chain of frame pointers, or the back chain of PowerPC.
 //   - TrustLinkRegister: the return address that the innermost function has still in a register.
 //   - TrustScan: the next word of the stack that can be a return address.
@@ -24,5 +25,6 @@
 //
 // Sources: DWARF 5, 6.4 and 2.5; the LSB Core specification, 10.6 (.eh_frame); "Exception Handling ABI for the Arm
 // Architecture" (IHI 0038); "DWARF for the Arm 64-bit Architecture" (IHI 0057); the psABI of each architecture for register
-// numbers and frame layouts; "x64 exception handling" of Microsoft; arch/*/kernel/signal*.c of Linux.
+// numbers and frame layouts; <mach-o/compact_unwind_encoding.h>; "x64 exception handling" and "ARM64 exception handling" of
+// Microsoft; arch/*/kernel/signal*.c of Linux.
 package stackwalk

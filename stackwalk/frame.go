@@ -109,6 +109,15 @@ func (r *Registers) forget(slot int) {
 	r.set &^= 1 << slot
 }
 
+// take copies those registers of from whose bits are set in slots.
+func (r *Registers) take(from *Registers, slots uint64) {
+	for slot := range numSlots {
+		if slots>>slot&1 == 1 {
+			r.put(slot, from.value[slot])
+		}
+	}
+}
+
 func (r *Registers) pc() uint64 { return r.value[slotPC] }
 
 func (r *Registers) sp() uint64 { return r.value[r.facts.sp] }

@@ -25,6 +25,8 @@ type image struct {
 	ehFrameHdr, exidx segment // at link-time addresses
 	pdata             segment // of a PE image: its exception directory
 
+	compact, ehFrameSection segment // of a Mach-O image: __unwind_info and __eh_frame
+
 	tables  []*frameTable // of DWARF, the preferred first
 	scanned bool          // tables is filled in
 }
@@ -59,7 +61,9 @@ func (im *image) find() {
 			im.add(&g.ProgHeader, g.ReaderAt)
 		}
 	} else if !im.fromMemory() {
-		im.findPE()
+		if !im.findMachO() {
+			im.findPE()
+		}
 		return
 	}
 	im.setBias()

@@ -59,7 +59,7 @@ func (m *peFile) ReadAt(b []byte, off int64) (int, error) {
 	return 0, io.EOF
 }
 
-// findPE reads the headers of a PE image: the section table, and for amd64 the exception directory.
+// findPE reads the headers of a PE image: the section table, and for amd64 and arm64 the exception directory.
 func (im *image) findPE() {
 	const maxSections, dosHeader, fileHeader, sectionHeader, exceptionDirectory = 96, 64, 24, 40, 3
 	le := binary.LittleEndian
@@ -76,7 +76,8 @@ func (im *image) findPE() {
 	b := make([]byte, size+min(count, maxSections)*sectionHeader)
 	b = b[:im.read(at+fileHeader, b)]
 	im.bias = im.m.Base
-	if dirs := 112 + 8*exceptionDirectory; le.Uint16(h[4:]) == pe.IMAGE_FILE_MACHINE_AMD64 && size >= dirs+8 && len(b) >= dirs+8 {
+	machine := map[context.Arch]uint16{context.AMD64: pe.IMAGE_FILE_MACHINE_AMD64, context.ARM64: pe.IMAGE_FILE_MACHINE_ARM64}
+	if dirs := 112 + 8*exceptionDirectory; le.Uint16(h[4:]) == machine[im.p.Arch] && size >= dirs+8 && len(b) >= dirs+8 {
 		im.pdata = segment{uint64(le.Uint32(b[dirs:])), uint64(le.Uint32(b[dirs+4:]))}
 	}
 	for b = b[min(size, len(b)):]; len(b) >= sectionHeader; b = b[sectionHeader:] {
@@ -118,13 +119,19 @@ func (im *image) runtimeFunction(rva uint64) (f runtimeFunction, ok, none bool) 
 	return f, false, im.pdata.size > 0
 }
 
-// byPE finds the caller by the unwind codes of a PE image of amd64.
+// byPE finds the caller by the unwind codes of a PE image of amd64 or arm64.
 func (p *Process) byPE(s, next *state) outcome {
 	m := p.moduleAt(s.regs.pc())
-	if p.Arch != context.AMD64 || m < 0 || s.guess {
+	if p.Arch != context.AMD64 && p.Arch != context.ARM64 || m < 0 || s.guess {
 		return failed
 	}
 	im := p.image(m)
+	if im.pdata.size == 0 {
+		return failed
+	}
+	if p.Arch == context.ARM64 {
+		return p.byPEARM64(s, next, im)
+	}
 	rva := s.lookup() - im.m.Base
 	f, ok, leaf := im.runtimeFunction(rva)
 	u := unwinder{im: im, regs: s.regs, sp: s.regs.sp()}
@@ -139,11 +146,7 @@ func (p *Process) byPE(s, next *state) outcome {
 	}
 	const rsi, rdi = 4, 5 // a call changes neither on Windows
 	next.regs.known |= s.regs.known & (1<<rsi | 1<<rdi)
-	for slot := range numSlots {
-		if u.loaded>>slot&1 == 1 {
-			next.regs.put(slot, u.regs.value[slot])
-		}
-	}
+	next.regs.take(&u.regs, u.loaded)
 	if u.trap {
 		next.exact = true
 		next.signal = true // PC is where an interrupt or an exception came

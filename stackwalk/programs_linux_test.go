@@ -147,6 +147,9 @@ func TestPrograms(t *testing.T) {
 		{"debug-frame", "gcc", "-O2 -fno-asynchronous-unwind-tables -fno-unwind-tables -g", true},
 		{"no-tables", "gcc", "-O2 -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-omit-frame-pointer -g0", false},
 		{"musl", "musl-gcc", "-O2 -static", false},
+		{"musl-O0", "musl-gcc", "-O0 -static", false},
+		{"musl-static-pie", "musl-gcc", "-O2 -fPIE -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text /usr/lib/x86_64-linux-musl/rcrt1.o", false},
+		{"musl-frame-pointer", "musl-gcc", "-O2 -static -fno-omit-frame-pointer", false},
 		{"386", "i686-linux-gnu-gcc", "-O2 -static", true},
 		{"386-O0", "i686-linux-gnu-gcc", "-O0 -static", true},
 	} {

@@ -56,6 +56,9 @@ func (im *image) findTables() {
 	if t := im.ehFrame(); t != nil {
 		im.tables = append(im.tables, t)
 	}
+	if im.ehFrameSection.size > 0 {
+		im.tables = append(im.tables, im.ehFrameOfMachO())
+	}
 	for _, file := range []*stdelf.File{im.m.Image, im.m.Debug} {
 		if t := im.debugFrame(file); t != nil {
 			im.tables = append(im.tables, t)

@@ -79,6 +79,7 @@ func (p *Process) caller(s *state) (state, bool) {
 	}{
 		{TrustSignal, p.bySignal},
 		{TrustScan, p.byBadCall},
+		{TrustCFI, p.byCompact},
 		{TrustCFI, p.byCFI},
 		{TrustCFI, p.byExidx},
 		{TrustCFI, p.byPE},

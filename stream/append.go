@@ -11,37 +11,120 @@ import (
 // ErrTooLarge is wrapped by the error of Append if a stream would lie beyond the offsets that the format has.
 var ErrTooLarge = errors.New("the file has more than 4 GiB")
 
-// Append adds a stream to a finished minidump, which rw has size bytes of. It writes the stream and a new directory at the end of
-// the file, and at last the header's count and offset of the directory, by one write of eight bytes: until then, and if anything
+// Append adds a stream to a finished minidump, which rw has size bytes of, and annotations to those of the process that the CrashpadInfo
+// stream has, except for keys that it has already. It writes the stream, the new list of annotations and a new directory at
+// the end of the file, and at last the header's count and offset of the directory, by one write of eight bytes: until then, and if anything
 // fails, the file is what it was, with bytes at its end that nothing refers to.
 func Append(rw interface {
 	io.ReaderAt
 	io.WriterAt
-}, size int64, t Type, data []byte) error {
+}, size int64, t Type, data []byte, annotations ...Annotation) error {
 	f, err := Open(rw, size)
 	if err != nil {
 		return err
 	}
 	at := (f.size + 7) &^ 7
-	directory := at + (uint64(len(data))+7)&^7
-	n := len(f.Directory) + 1
-	if directory+uint64(n)*DirectorySize > math.MaxUint32 {
+	b := padded(append([]byte(nil), data...))
+	entries := append(f.Directory[:len(f.Directory):len(f.Directory)], Directory{Type: t, Location: Location{DataSize: uint32(len(data)), RVA: uint32(at)}})
+	if record := f.annotated(annotations, at+uint64(len(b))); record != nil {
+		entries = replaced(entries, Directory{Type: CrashpadInfoStream, Location: Location{DataSize: record.size, RVA: uint32(at) + uint32(len(b))}})
+		b = padded(append(b, record.b...))
+	}
+	directory := len(b)
+	if at+uint64(directory)+uint64(len(entries))*DirectorySize > math.MaxUint32 {
 		return errtext.Wrap(ErrTooLarge, "append ", t)
 	}
-	b := make([]byte, directory-at+uint64(n)*DirectorySize)
-	copy(b, data)
-	entries := append(f.Directory, Directory{Type: t, Location: Location{DataSize: uint32(len(data)), RVA: uint32(at)}})
+	b = append(b, make([]byte, len(entries)*DirectorySize)...)
 	for i := range entries {
-		entries[i].Put(b[directory-at+uint64(i)*DirectorySize:], f.Order)
+		entries[i].Put(b[directory+i*DirectorySize:], f.Order)
 	}
 	if _, err := rw.WriteAt(b, int64(at)); err != nil {
 		return errtext.Wrap(err, "append ", t)
 	}
 	var head [HeaderSize]byte
-	f.Header.NumberOfStreams, f.Header.StreamDirectoryRVA = uint32(n), uint32(directory)
+	f.Header.NumberOfStreams, f.Header.StreamDirectoryRVA = uint32(len(entries)), uint32(at)+uint32(directory)
 	f.Header.Put(head[:], f.Order)
 	if _, err := rw.WriteAt(head[8:16], 8); err != nil {
 		return errtext.Wrap(err, "append ", t)
 	}
 	return nil
+}
+
+// padded appends zeros up to a multiple of eight bytes.
+func padded(b []byte) []byte { return append(b, make([]byte, -len(b)&7)...) }
+
+// replaced returns entries with d in place of the one of its type, or at the end.
+func replaced(entries []Directory, d Directory) []Directory {
+	for i := range entries {
+		if entries[i].Type == d.Type {
+			entries[i] = d
+			return entries
+		}
+	}
+	return append(entries, d)
+}
+
+// annotatedRecord is a CrashpadInfo of size bytes and what follows it: the list of annotations and the texts of the new ones.
+type annotatedRecord struct {
+	b    []byte
+	size uint32
+}
+
+// annotated returns the CrashpadInfo of the file with annotations added to those of the process, for a place in the file; nil if there are
+// none to add, or what the file has can't be read. The texts that are there already stay where they are.
+func (f *File) annotated(annotations []Annotation, at uint64) *annotatedRecord {
+	info, err := f.CrashpadInfo()
+	record, _ := f.Stream(CrashpadInfoStream)
+	if errors.Is(err, ErrNoStream) {
+		info.Version, err, record = CrashpadInfoVersion, nil, make([]byte, CrashpadInfoSize)
+	}
+	if err != nil || len(record) < CrashpadInfoSize {
+		return nil
+	}
+	var added []Annotation
+	for _, a := range annotations {
+		if !hasKey(info.Annotations, a.Key) && !hasKey(added, a.Key) {
+			added = append(added, a)
+		}
+	}
+	p := f.pieces(nil)
+	old, n := p.array(info.SimpleAnnotations, SimpleStringDictionaryEntrySize)
+	if p.err != nil || len(added) == 0 {
+		return nil
+	}
+	u32 := func(b []byte, v int) []byte {
+		b = append(b, 0, 0, 0, 0)
+		f.Order.PutUint32(b[len(b)-4:], uint32(v))
+		return b
+	}
+	list := u32(nil, n+len(added))
+	list = append(list, old[:n*SimpleStringDictionaryEntrySize]...)
+	start := at + uint64(len(record))
+	texts := start + uint64(len(list)+len(added)*SimpleStringDictionaryEntrySize)
+	var text []byte
+	put := func(s string) {
+		list = u32(list, int(texts)+len(text))
+		b := cut([]byte(s))
+		text = append(append(u32(text, len(b)), b...), 0)
+		text = append(text, make([]byte, -len(text)&3)...)
+	}
+	for _, a := range added {
+		put(a.Key)
+		put(a.Value)
+	}
+	r := &annotatedRecord{b: append([]byte(nil), record...), size: uint32(len(record))}
+	info.SimpleAnnotations = Location{DataSize: uint32(len(list)), RVA: uint32(start)}
+	info.CrashpadInfo.Put(r.b, f.Order)
+	r.b = append(append(r.b, list...), text...)
+	return r
+}
+
+// hasKey reports whether there is an annotation with a key.
+func hasKey(list []Annotation, key string) bool {
+	for i := range list {
+		if list[i].Key == key {
+			return true
+		}
+	}
+	return false
 }

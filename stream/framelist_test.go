@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,6 +125,69 @@ func TestAppend(t *testing.T) {
 	if err := Append(&failingFile{b: (&sample{wide: true}).write(t, binary.LittleEndian)}, 1<<32, FrameListStream, nil); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("a file of 4 GiB: %v", err)
 	}
+}
+
+// TestAppendAnnotations adds annotations to a file that has some, and to one without, and reads them back.
+func TestAppendAnnotations(t *testing.T) {
+	for _, o := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+		before := (&sample{wide: true}).write(t, o)
+		was, err := Open(bytes.NewReader(before), int64(len(before)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		had, err := was.CrashpadInfo()
+		if err != nil || len(had.Annotations) == 0 {
+			t.Fatalf("%+v, %v", had, err)
+		}
+		without := bytes.Clone(before)
+		for i, d := range was.Directory {
+			if d.Type == CrashpadInfoStream {
+				o.PutUint32(without[int(was.Header.StreamDirectoryRVA)+i*DirectorySize:], 0x12345678)
+			}
+		}
+		added := []Annotation{{"signature", "level3 | main"}, {had.Annotations[0].Key, "not this one"}, {"empty", ""}}
+		for i, b := range [][]byte{before, without} {
+			file := &growingFile{b: bytes.Clone(b)}
+			if err := Append(file, int64(len(b)), FrameListStream, []byte("data"), added...); err != nil {
+				t.Fatal(err)
+			}
+			f, err := Open(bytes.NewReader(file.b), int64(len(file.b)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := f.CrashpadInfo()
+			want := []Annotation{added[0], added[1], added[2]}
+			if i == 0 {
+				want = append(slices.Clone(had.Annotations), added[0], added[2])
+				if !reflect.DeepEqual(got.Modules, had.Modules) || got.ReportID != had.ReportID || got.ClientID != had.ClientID {
+					t.Errorf("the rest of the stream is %+v, and was %+v", got, had)
+				}
+			}
+			if err != nil || !reflect.DeepEqual(got.Annotations, want) {
+				t.Errorf("%v: %+v, want %+v", err, got.Annotations, want)
+			}
+			if data, err := f.Stream(FrameListStream); err != nil || string(data) != "data" {
+				t.Errorf("%q, %v", data, err)
+			}
+			if problems := Problems(f); i == 0 && len(problems) > len(Problems(was)) {
+				t.Error(problems)
+			}
+		}
+	}
+}
+
+// growingFile is a file in memory.
+type growingFile struct{ b []byte }
+
+func (f *growingFile) ReadAt(p []byte, off int64) (int, error) {
+	return bytes.NewReader(f.b).ReadAt(p, off)
+}
+
+func (f *growingFile) WriteAt(p []byte, off int64) (int, error) {
+	if end := int(off) + len(p); end > len(f.b) {
+		f.b = append(f.b, make([]byte, end-len(f.b))...)
+	}
+	return copy(f.b[off:], p), nil
 }
 
 // failingFile is a file whose write number fails fails.

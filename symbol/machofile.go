@@ -100,6 +100,9 @@ func (l *loader) keepMachO(m *machFile) bool {
 	if l.hasImage && !used {
 		return false
 	}
+	if !l.hasImage && m.r.Image.Header.FileType != macho.MH_DSYM {
+		l.t.other = io.NewSectionReader(m.f, int64(m.off), 1<<62)
+	}
 	l.hasImage = true
 	var symbols *symtab
 	table := &lazyNamer{open: func() namer {

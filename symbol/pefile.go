@@ -41,6 +41,9 @@ func (l *loader) takePE(f *os.File, anyID bool) (taken bool, err error) {
 	if l.hasImage && l.hasDWARF == hadDWARF {
 		return false, nil
 	}
+	if !l.hasImage {
+		l.t.other = f
+	}
 	l.hasImage = true
 	l.add(rankLines, &lazyNamer{open: p.goNamer})
 	l.add(rankSymbols, &lazyNamer{open: p.symbols})

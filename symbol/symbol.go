@@ -4,6 +4,7 @@ import (
 	stdelf "debug/elf"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -67,6 +68,7 @@ type Table struct {
 	notes  []string
 
 	image, debug *stdelf.File
+	other        io.ReaderAt // an image that is no ELF file
 }
 
 // Budget is how much memory some Tables may take together. It may be used by several goroutines.
@@ -161,6 +163,10 @@ func (t *Table) ELF() *stdelf.File { return t.image }
 // DebugELF returns the separate file with debug information, whose sections of code and data have no contents; nil if there is
 // none. It is valid until Close.
 func (t *Table) DebugELF() *stdelf.File { return t.debug }
+
+// Image returns the file of an image that is not ELF: of a PE image the whole file, of a Mach-O image the part of a fat file that is of the
+// module. It is nil if there is no such file. It is valid until Close.
+func (t *Table) Image() io.ReaderAt { return t.other }
 
 // Notes returns what was found and can't be read, as sentences: "/x/app.pdb: PDB files are not read". There are 32 at most.
 func (t *Table) Notes() []string {

@@ -118,10 +118,16 @@ var namesLimit = backtrace.DefaultLimit
 // backtrace adds the frames of the blamed thread to a dump that was just written; nil if they are not wanted or there are none. What
 // goes wrong costs no more than the names. pid is the process, which may have ended; 0 if it is of another time or machine.
 func (w *writerFlags) backtrace(path string, pid int) *backtrace.Result {
+	return w.backtraceWith(path, backtrace.Options{PID: pid})
+}
+
+// backtraceWith is backtrace with other options than the time.
+func (w *writerFlags) backtraceWith(path string, o backtrace.Options) *backtrace.Result {
 	if w.noBacktrace || path == "-" {
 		return nil
 	}
-	r, _ := backtrace.Add(path, backtrace.Options{Limit: namesLimit, PID: pid})
+	o.Limit = namesLimit
+	r, _ := backtrace.Add(path, o)
 	if r == nil || len(r.Threads) == 0 || len(r.Threads[0].Frames) == 0 {
 		return nil
 	}

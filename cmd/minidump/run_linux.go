@@ -75,7 +75,11 @@ func (r *runFlags) report(d runner.Dump) {
 	incomplete := r.incomplete(&d.Result, d.Soft)
 	var frames *backtrace.Result
 	if d.Err == nil {
-		frames = r.backtrace(d.Path, 0)
+		var o backtrace.Options
+		if d.Mounts != nil {
+			o.Sources.Sysroot, o.Mounts = d.Mounts.Root, d.Mounts.Info
+		}
+		frames = r.backtraceWith(d.Path, o)
 	}
 	if d.Err == nil && r.json {
 		_ = reportJSON(os.Stderr, d.Path, &d.Result, d.Soft, frames)

@@ -28,6 +28,7 @@ type Options struct {
 	Limit     time.Duration // for all of it; 0: DefaultLimit. Then what is there is the result
 	MaxFrames int           // of a thread; 0: DefaultMaxFrames
 	PID       int           // of the process if it may still be there, so that root can open the files that it has mapped; 0: unknown
+	Mounts    []byte        // mountinfo of the process, if that is at hand after its end
 	Memory    int64         // bytes of the symbols of all modules together; 0: DefaultMemory
 }
 
@@ -48,8 +49,11 @@ func (r *Result) Of(thread uint32) *stream.ThreadFrames {
 	return nil
 }
 
-// Add finds the frames of the dump at a path, adds them to it as a FrameListStream, and returns them. A dump that has that stream
-// already stays as it is.
+// SignatureKey is the key of the annotation of a process that has the signature of its crash.
+const SignatureKey = "signature"
+
+// Add finds the frames of the dump at a path, adds them to it as a FrameListStream, with the signature of the crash as an annotation
+// too, and returns them. A dump that has that stream already stays as it is.
 func Add(path string, o Options) (*Result, error) {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -71,7 +75,11 @@ func Add(path string, o Options) (*Result, error) {
 	if _, err := f.Find(stream.FrameListStream); err == nil {
 		return r, nil
 	}
-	return r, stream.Append(file, info.Size(), stream.FrameListStream, stream.AppendFrameList(nil, f.Order, &r.FrameList))
+	var notes []stream.Annotation
+	if r.Signature != "" {
+		notes = []stream.Annotation{{Key: SignatureKey, Value: r.Signature}}
+	}
+	return r, stream.Append(file, info.Size(), stream.FrameListStream, stream.AppendFrameList(nil, f.Order, &r.FrameList), notes...)
 }
 
 // Find returns the frames of a dump. Those that the dump has as a FrameListStream are not looked for again. The file must stay open
@@ -129,13 +137,16 @@ func newWalk(f *stream.File, o *Options) (*walk, error) {
 	if p == nil {
 		return nil, err
 	}
-	w := &walk{f: f, o: o, p: p, avoid: served(f, o.PID)}
+	w := &walk{f: f, o: o, p: p, avoid: served(f, o.PID, o.Mounts)}
 	if o.Memory == 0 {
 		o.Memory = DefaultMemory
 	}
 	o.Sources.Budget = symbol.NewBudget(o.Memory)
 	if o.Sources.Files == nil {
 		o.Sources.Files = mapped(f, o.PID)
+	}
+	if o.Sources.Files == nil && o.Sources.Sysroot == "" {
+		o.Sources.Sysroot = rootOf(o.PID)
 	}
 	w.modules, _ = f.Modules()
 	if w.threads, err = f.Threads(); len(w.threads) == 0 {
@@ -297,6 +308,13 @@ func (w *walk) table(i int) *symbol.Table {
 	}
 	w.tables[i] = t
 	w.p.Modules[i].Image, w.p.Modules[i].Debug = t.ELF(), t.DebugELF()
+	if image := t.Image(); image != nil {
+		if mapped, err := stackwalk.NewPE(image); err == nil {
+			w.p.Modules[i].Mapped = mapped
+		} else if mapped, err := stackwalk.NewMachO(image); err == nil {
+			w.p.Modules[i].Mapped = mapped
+		}
+	}
 	return t
 }
 

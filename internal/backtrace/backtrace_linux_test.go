@@ -2,7 +2,9 @@ package backtrace
 
 import (
 	"bytes"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -21,6 +23,7 @@ func init() { testMode = true }
 func dumped(t testing.TB) []byte {
 	t.Helper()
 	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "4")
+	victims.WaitThreads(t, v.PID, 'S') // it may still be printing
 	w, err := minidump.NewWriter(v.PID, minidump.Options{StopTimeout: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -116,6 +119,51 @@ func TestMapped(t *testing.T) {
 	}
 }
 
+// TestRoot has a process in a mount namespace and a user namespace of its own, whose program nobody else can see.
+func TestRoot(t *testing.T) {
+	victims.SkipEmulated(t, "the files of its victims are not there in the form that the dump names")
+	unshare := victims.Tool(t, "unshare")
+	if out, err := exec.Command(unshare, "-Umr", "mount", "-t", "tmpfs", "none", "/mnt").CombinedOutput(); err != nil {
+		t.Skipf("no mount in a namespace of its own: %v: %s", err, out)
+	}
+	cmd := exec.Command(unshare, "-Umr", "sh", "-c", `mkdir own && mount -t tmpfs none own && cp "$0" own/app && exec own/app idle 1`, victims.C(t, "victim.c"))
+	cmd.Dir = t.TempDir()
+	v := victims.StartCmd(t, cmd)
+	victims.WaitThreads(t, v.PID, 'S')
+	w, err := minidump.NewWriter(v.PID, minidump.Options{StopTimeout: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	var out bytes.Buffer
+	if _, err := w.Dump(&out); err != nil {
+		t.Fatal(err)
+	}
+	f := opened(t, out.Bytes())
+	root := rootOf(v.PID)
+	if root == "" || rootOf(os.Getpid()) != "" {
+		t.Fatalf("the root of the process is %q, of this one %q", root, rootOf(os.Getpid()))
+	}
+	for sysroot, want := range map[string]bool{"/": false, root: true} { // root opens files by their mappings, and this is about others
+		r, err := Find(f, Options{Limit: time.Minute, Sources: symbol.Sources{Sysroot: sysroot}, Mounts: mountinfo(t, v.PID)})
+		if err != nil || strings.Contains(functions(&r.Threads[0]), "main") != want {
+			t.Errorf("%s: %s, %v", sysroot, functions(&r.Threads[0]), err)
+		}
+	}
+	if r, err := Find(f, Options{Limit: time.Minute, PID: v.PID}); err != nil || !strings.Contains(functions(&r.Threads[0]), "main") {
+		t.Errorf("by its number: %s, %v", functions(&r.Threads[0]), err)
+	}
+}
+
+func mountinfo(t *testing.T, pid int) []byte {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // TestMemory has no memory for symbols: what is read from a file by parts has names, what is loaded has none.
 func TestMemory(t *testing.T) {
 	victims.SkipEmulated(t, "the files of its victims are not there in the form that the dump names")
@@ -191,7 +239,7 @@ func TestServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if avoid := served(f, 0); avoid("/no/such/file") || avoid(os.Args[0]) {
+	if avoid := served(f, 0, nil); avoid("/no/such/file") || avoid(os.Args[0]) {
 		t.Error("a file is avoided that is not mapped")
 	}
 	// Each device becomes one that there is not.
@@ -204,7 +252,7 @@ func TestServed(t *testing.T) {
 	changed := bytes.Replace(b, maps, []byte(strings.Join(lines, "\n")), 1)
 	g := opened(t, changed)
 	modules, err := g.Modules()
-	if err != nil || !served(g, 0)(modules[0].Name) {
+	if err != nil || !served(g, 0, nil)(modules[0].Name) {
 		t.Errorf("%v: %s is not avoided", err, modules[0].Name)
 	}
 	r, err := Find(g, Options{Limit: time.Minute})

@@ -12,16 +12,17 @@ import (
 
 // served returns a function that reports whether the file at a path lies on a file system that a server answers for, such as FUSE or
 // NFS, or on one that is not known here: a silent one would hold this program for ever. The maps of the process have the device
-// numbers. Without them, as in dumps of other writers, every file may be opened.
-func served(f *stream.File, pid int) func(path string) bool {
+// numbers. mounts is mountinfo of the process, if that is known. Without the maps, as in dumps of other writers, every file may be opened.
+func served(f *stream.File, pid int, mounts []byte) func(path string) bool {
 	maps, err := f.Text(stream.LinuxMaps)
 	if err != nil {
 		return func(string) bool { return false }
 	}
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	self, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return func(string) bool { return false }
 	}
+	mounts = append(mounts[:len(mounts):len(mounts)], self...)
 	if pid != 0 { // it may be in a mount namespace of its own
 		own, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/mountinfo")
 		mounts = append(own, mounts...)
@@ -75,4 +76,24 @@ func mapped(f *stream.File, pid int) func(m symbol.Module) (string, bool) {
 		path, ok := first[m.Path]
 		return path, ok && (m.BuildID != nil || m.DebugID != "")
 	}
+}
+
+// rootOf returns the path of the root of process pid, if that is in another mount namespace than this process and can be opened; "" is the
+// own root. It takes no more than the right to trace the process.
+func rootOf(pid int) string {
+	if pid == 0 {
+		return ""
+	}
+	proc := "/proc/" + strconv.Itoa(pid)
+	own, err1 := os.Readlink("/proc/self/ns/mnt")
+	its, err2 := os.Readlink(proc + "/ns/mnt")
+	if err1 != nil || err2 != nil || own == its {
+		return ""
+	}
+	root, err := os.OpenRoot(proc + "/root")
+	if err != nil {
+		return ""
+	}
+	root.Close()
+	return proc + "/root"
 }

@@ -26,7 +26,7 @@ var archives = []string{
 
 // debianPackages are what the tests and stages need of Debian 12, those of internal/vm/setup included: only one program can
 // install packages at a time.
-var debianPackages = strings.Fields(`wine wine64 maven gcc g++ dwz libc6-dev gdb strace lldb musl-tools python3 python3-venv util-linux
+var debianPackages = strings.Fields(`wine wine64 maven gcc g++ dwz libc6-dev gdb strace lldb clang lld llvm chromium musl-tools python3 python3-venv util-linux
 	gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
 	gcc-i686-linux-gnu libc6-dev-i386-cross gcc-powerpc64le-linux-gnu libc6-dev-ppc64el-cross
 	gcc-mips64el-linux-gnuabi64 libc6-dev-mips64el-cross gcc-mipsel-linux-gnu libc6-dev-mipsel-cross
