@@ -62,10 +62,10 @@ var layers = map[string]string{
 	"": "internal/sys internal/newfile internal/encode internal/corefile internal/linux internal/darwin internal/windows " +
 		"internal/windows/hook mach" + below,
 	"run":                 above + " internal/newfile internal/dumpfile internal/deadline",
-	"crash":               above + " goroutines internal/newfile internal/dumpfile internal/windows internal/windows/hook internal/arena internal/snapshot internal/goruntime crash/internal/hook",
+	"crash":               above + " goroutines mach internal/darwin internal/newfile internal/dumpfile internal/windows internal/windows/hook internal/arena internal/snapshot internal/goruntime crash/internal/hook",
 	"crash/frames":        "crash/internal/hook internal/backtrace stream",
 	"crash/internal/hook": "",
-	"server":              above + " internal/dumpfile internal/unixsocket internal/deadline",
+	"server":              above + " mach internal/dumpfile internal/unixsocket internal/deadline",
 	"goroutines":          "internal/goruntime",
 	"process":             "internal/snapshot internal/linux internal/darwin internal/windows internal/errtext" + leaves,
 	"symbol":              "elf macho pe symbol/demangle symbol/internal/dwarf symbol/internal/breakpad symbol/internal/xz",

@@ -1,4 +1,4 @@
-//go:build linux || windows
+//go:build linux || windows || (darwin && !ios)
 
 package crash
 
@@ -42,12 +42,17 @@ func (c *captured) findThread(find func() int) {
 
 // newWriter makes the Writer of a dump that is about the thread. It has room for the report.
 func (c *captured) newWriter(pid int, o Options, notes area) (*minidump.Writer, error) {
+	return minidump.NewWriter(pid, c.options(o, notes))
+}
+
+// options returns the options of that Writer.
+func (c *captured) options(o Options, notes area) minidump.Options {
 	opts := o.Dump
 	opts.Thread, opts.Crash = c.tid, nil
 	opts.Annotations = append(slices.Clip(opts.Annotations), readNotes(notes)...)
 	opts.UserStreams = append(slices.Clip(opts.UserStreams), minidump.UserStream{Type: TextStream, Data: make([]byte, maxText)})
 	c.annotations = opts.Annotations
-	return minidump.NewWriter(pid, opts)
+	return opts
 }
 
 // write writes the dump.

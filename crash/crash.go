@@ -30,7 +30,7 @@ const TextStream stream.Type = 0x676f0010
 // Keys of the annotations that the monitor adds.
 const (
 	KeyReport = "go.crash.report" // the report up to the first goroutine, at most 512 bytes; of a fatal error its text
-	KeyKind   = "go.crash.kind"   // "panic", "fatal error", "signal", or on Windows "exception"
+	KeyKind   = "go.crash.kind"   // "panic", "fatal error", "signal", or on Windows and macOS "exception"
 	// KeyRegisters says which registers the crashed thread has in the dump: "fault" for all of those at the fault, from the signal
 	// frame; "unwound" if that is gone, for program counter, stack pointer, frame pointer and link register at the fault, found by
 	// unwinding, and zeros for the others; "report" for those in the runtime's report of the crash, which the thread had come to.

@@ -10,8 +10,10 @@ import (
 
 //go:cgo_import_dynamic libc_bootstrap_check_in bootstrap_check_in "/usr/lib/libSystem.B.dylib"
 //go:cgo_import_dynamic libc_bootstrap_look_up bootstrap_look_up "/usr/lib/libSystem.B.dylib"
+//go:cgo_import_dynamic libc_getsockopt getsockopt "/usr/lib/libSystem.B.dylib"
 //go:cgo_import_dynamic libc_host_info host_info "/usr/lib/libSystem.B.dylib"
 //go:cgo_import_dynamic libc_mach_msg mach_msg "/usr/lib/libSystem.B.dylib"
+//go:cgo_import_dynamic libc_mach_msg_destroy mach_msg_destroy "/usr/lib/libSystem.B.dylib"
 //go:cgo_import_dynamic libc_mach_port_get_refs mach_port_get_refs "/usr/lib/libSystem.B.dylib"
 //go:cgo_import_dynamic libc_mach_vm_read_overwrite mach_vm_read_overwrite "/usr/lib/libSystem.B.dylib"
 //go:cgo_import_dynamic libc_mach_vm_region_recurse mach_vm_region_recurse "/usr/lib/libSystem.B.dylib"
@@ -33,12 +35,15 @@ import (
 //go:cgo_import_dynamic libc_thread_info thread_info "/usr/lib/libSystem.B.dylib"
 //go:cgo_import_dynamic libc_thread_resume thread_resume "/usr/lib/libSystem.B.dylib"
 //go:cgo_import_dynamic libc_thread_suspend thread_suspend "/usr/lib/libSystem.B.dylib"
+//go:cgo_import_dynamic libc_write write "/usr/lib/libSystem.B.dylib"
 
 var (
 	libc_bootstrap_check_in_addr                uintptr
 	libc_bootstrap_look_up_addr                 uintptr
+	libc_getsockopt_addr                        uintptr
 	libc_host_info_addr                         uintptr
 	libc_mach_msg_addr                          uintptr
+	libc_mach_msg_destroy_addr                  uintptr
 	libc_mach_port_get_refs_addr                uintptr
 	libc_mach_vm_read_overwrite_addr            uintptr
 	libc_mach_vm_region_recurse_addr            uintptr

@@ -12,6 +12,11 @@ TEXT libc_bootstrap_look_up_jump<>(SB), NOSPLIT, $0-0
 GLOBL	·libc_bootstrap_look_up_addr(SB), RODATA, $8
 DATA	·libc_bootstrap_look_up_addr(SB)/8, $libc_bootstrap_look_up_jump<>(SB)
 
+TEXT libc_getsockopt_jump<>(SB), NOSPLIT, $0-0
+	JMP	libc_getsockopt(SB)
+GLOBL	·libc_getsockopt_addr(SB), RODATA, $8
+DATA	·libc_getsockopt_addr(SB)/8, $libc_getsockopt_jump<>(SB)
+
 TEXT libc_host_info_jump<>(SB), NOSPLIT, $0-0
 	JMP	libc_host_info(SB)
 GLOBL	·libc_host_info_addr(SB), RODATA, $8
@@ -21,6 +26,11 @@ TEXT libc_mach_msg_jump<>(SB), NOSPLIT, $0-0
 	JMP	libc_mach_msg(SB)
 GLOBL	·libc_mach_msg_addr(SB), RODATA, $8
 DATA	·libc_mach_msg_addr(SB)/8, $libc_mach_msg_jump<>(SB)
+
+TEXT libc_mach_msg_destroy_jump<>(SB), NOSPLIT, $0-0
+	JMP	libc_mach_msg_destroy(SB)
+GLOBL	·libc_mach_msg_destroy_addr(SB), RODATA, $8
+DATA	·libc_mach_msg_destroy_addr(SB)/8, $libc_mach_msg_destroy_jump<>(SB)
 
 TEXT libc_mach_port_get_refs_jump<>(SB), NOSPLIT, $0-0
 	JMP	libc_mach_port_get_refs(SB)

@@ -99,6 +99,26 @@ func (h *Header) Put(msg []byte) {
 	order.PutUint32(msg[20:], uint32(h.ID))
 }
 
+// Sender returns the audit token of the process that has sent msg, from the trailer that a Receive with
+// MACH_RCV_TRAILER_AUDIT has put after it. The kernel states it. ok is false if there is no such trailer.
+func Sender(msg []byte) (t AuditToken, ok bool) {
+	h, ok := GetHeader(msg)
+	if !ok {
+		return t, false
+	}
+	// mach_msg_audit_trailer_t of osfmk/mach/message.h: type, size, sequence number, 8 bytes for the sender's user and
+	// group, the token at 20. The message is padded to 4 bytes.
+	const at, size = 20, 52
+	b := msg[min((uint64(h.Size)+3)&^3, uint64(len(msg))):]
+	if len(b) < size || order.Uint32(b) != 0 || order.Uint32(b[4:]) < size {
+		return t, false
+	}
+	for i := range t {
+		t[i] = order.Uint32(b[at+4*i:])
+	}
+	return t, true
+}
+
 // PutPortDescriptor writes a mach_msg_port_descriptor_t at the start of b: the right that name has, sent by
 // disposition.
 func PutPortDescriptor(b []byte, name Port, disposition uint8) {

@@ -37,6 +37,14 @@ func message(msg []byte, options, send, receive uint32, port Port, timeout uint3
 	return KernReturn(r)
 }
 
+// Destroy gives back the rights and the memory that a received message has brought, of whatever form it is: all that a
+// receiver does with a message that it did not expect.
+func Destroy(msg []byte) {
+	if _, ok := GetHeader(msg); ok {
+		call6(libc_mach_msg_destroy_addr, uintptr(unsafe.Pointer(&msg[0])), 0, 0, 0, 0, 0)
+	}
+}
+
 // TaskSetExceptionPorts has exceptions of the types in mask sent to port, which may be MACH_PORT_NULL: to nobody but
 // the next in line, the system's reporter. flavor is the kind of the registers that a behavior with a state sends,
 // THREAD_STATE_NONE for the others.

@@ -55,6 +55,9 @@ type ProcBSDInfo struct {
 	StartUSec uint64
 }
 
+// SZOMB in Status says that the process has ended: bsd/sys/proc.h. XStatus is then what wait would return.
+const SZOMB = 5
+
 // Comm returns the first 16 bytes of the name of the program's file. It is part of i.
 func (i *ProcBSDInfo) Comm() []byte { return untilNUL(i.comm[:]) }
 

@@ -12,7 +12,11 @@ var ErrProc = errors.New("no such process or descriptor, or no permission")
 
 // pidinfo calls proc_pidinfo, which returns the number of bytes that it wrote; 0 is an error.
 func pidinfo(pid, flavor int, p unsafe.Pointer, size uintptr) (int, error) {
-	r, _, _ := call6(libc_proc_pidinfo_addr, uintptr(pid), uintptr(flavor), 0, uintptr(p), size, 0)
+	return pidinfoArg(pid, flavor, 0, p, size)
+}
+
+func pidinfoArg(pid, flavor int, arg uintptr, p unsafe.Pointer, size uintptr) (int, error) {
+	r, _, _ := call6(libc_proc_pidinfo_addr, uintptr(pid), uintptr(flavor), arg, uintptr(p), size, 0)
 	return written(r)
 }
 
@@ -40,6 +44,14 @@ func all(n int, err error, size uintptr) error {
 func (i *ProcBSDInfo) Read(pid int) error {
 	const size = unsafe.Sizeof(*i)
 	n, err := pidinfo(pid, PROC_PIDTBSDINFO, unsafe.Pointer(i), size)
+	return all(n, err, size)
+}
+
+// ReadEnded fills i for process pid, also if it has ended and its parent has not asked for its status yet (argument 1 of
+// proc_pidinfo in bsd/kern/proc_info.c).
+func (i *ProcBSDInfo) ReadEnded(pid int) error {
+	const size = unsafe.Sizeof(*i)
+	n, err := pidinfoArg(pid, PROC_PIDTBSDINFO, 1, unsafe.Pointer(i), size)
 	return all(n, err, size)
 }
 

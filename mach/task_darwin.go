@@ -88,6 +88,25 @@ func (t *AuditToken) Read(task Port) KernReturn {
 	return flavor(libc_task_info_addr, task, TASK_AUDIT_TOKEN, unsafe.Pointer(t), uint32(unsafe.Sizeof(*t)/4), 8)
 }
 
+// ReadPeer fills t for the process at the other end of fd, a connected socket of the Unix domain: LOCAL_PEERTOKEN of
+// bsd/sys/un.h, since macOS 11.
+func (t *AuditToken) ReadPeer(fd int) error {
+	const (
+		solLocal       = 0
+		localPeerToken = 6
+	)
+	size := uint32(unsafe.Sizeof(*t))
+	r, _, err := call6(libc_getsockopt_addr, uintptr(fd), solLocal, localPeerToken, uintptr(unsafe.Pointer(t)),
+		uintptr(unsafe.Pointer(&size)), 0)
+	if int32(r) != 0 {
+		return err
+	}
+	if size != uint32(unsafe.Sizeof(*t)) {
+		return ErrProc
+	}
+	return nil
+}
+
 // Read fills i for a thread.
 func (i *ThreadBasicInfo) Read(thread Port) KernReturn {
 	return flavor(libc_thread_info_addr, thread, THREAD_BASIC_INFO, unsafe.Pointer(i), uint32(unsafe.Sizeof(*i)/4), 10)

@@ -6,8 +6,8 @@
 //   - Breakpad's CrashGenerationClient ([Server.ServeBreakpad] for its socket pair, [Server.Serve] if the client connects to a socket);
 //   - Crashpad's client ([Server.ServeCrashpad]), whose handler the program then is.
 //
-// On Windows it speaks minidumper's, at a named pipe or a socket of the Unix domain ([Server.Serve]). [Client] is a client for
-// Go programs.
+// On Windows it speaks minidumper's, at a named pipe or a socket of the Unix domain, and on macOS, at a socket and a Mach
+// service ([Server.Serve]). [Client] is a client for Go programs.
 //
 // # Whom a client can have dumped
 //
@@ -17,6 +17,9 @@
 // chooses neither the folder nor, except for the process's own name in it, the name of a file.
 //
 // On Windows the process is the one that has connected, by what Windows says of the connection, and it is held open while that lasts.
+//
+// On macOS it is the one that has sent the Mach message, by the audit token that the kernel appends. It must be connected by the same
+// token, and the task port that it sends must be its own.
 //
 // # What can block
 //

@@ -32,7 +32,7 @@ func serveFlagSet() (*flagSet, *serveFlags) {
 	s := &flagSet{command: "serve", args: "SOCKET",
 		about: "Listens at the unix socket SOCKET, as /run/minidump.sock, or with @ before a name in the abstract namespace, and " +
 			"writes a minidump of each process that asks for one of itself as clients of minidumper (the Rust crate) and Breakpad do " +
-			`when they crash. On Windows it also listens at named pipes, as \\.\pipe\minidump. ` + "With --coredump it serves the kernel instead, and writes a minidump of each process whose core the " +
+			`when they crash. On Windows it also listens at named pipes, as \\.\pipe\minidump, on macOS at the Mach service of the name SOCKET besides. ` + "With --coredump it serves the kernel instead, and writes a minidump of each process whose core the " +
 			"kernel sends there. That takes Linux 6.16 and @@/run/minidump.sock, or with one @, in " +
 			"/proc/sys/kernel/core_pattern. It ends, and removes the socket, at SIGINT and SIGTERM."}
 	f := &serveFlags{clients: clientFlags{breakpadFD: -1}}

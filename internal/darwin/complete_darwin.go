@@ -11,6 +11,9 @@ import (
 // Complete adds what can be read while the task runs again.
 func (l *Source) Complete(s *snapshot.Snapshot) {
 	l.readProcess(s)
+	if l.golist != nil {
+		l.golist.Complete(s, &l.mem)
+	}
 	l.annotations = l.annotations[:0]
 	l.readModules(s)
 	if s.Want.Omit&snapshot.OmitHandles == 0 {

@@ -18,3 +18,9 @@ func procPin() int
 
 //go:linkname procUnpin runtime.procUnpin
 func procUnpin()
+
+// nanotime is the clock by which Go's runtime counts how long a goroutine waits: of mach_absolute_time, which all processes have in
+// common.
+//
+//go:linkname nanotime runtime.nanotime
+func nanotime() int64

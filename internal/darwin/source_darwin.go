@@ -39,6 +39,8 @@ type Source struct {
 	list     imageList
 	dumper   uint64 // the id of the thread that dumps, of the own task; 0: another task
 	gostacks goruntime.Stacks
+	golist   goruntime.Lister // nil: not linked, or the task is the own one
+	prepared bool             // golist has looked for the runtime
 
 	annotations []foundAnnotation
 	fds         []mach.ProcFDInfo
@@ -100,6 +102,14 @@ func (l *Source) InitTask(task mach.Port, give bool) (buf []byte, err error) {
 	if err := l.gostacks.Reserve(); err != nil {
 		return nil, err
 	}
+	// In the own task the list would need a larger stack than growStack makes.
+	if goruntime.NewLister != nil && !l.own {
+		list := goruntime.NewLister()
+		if err := list.Reserve(); err != nil {
+			return nil, err
+		}
+		l.golist = list
+	}
 	return make([]byte, encoderBuffer), nil
 }
 
@@ -110,6 +120,10 @@ const encoderBuffer = 32 << 10
 func (l *Source) Close() error {
 	l.resume(nil)
 	l.gostacks.Release()
+	if l.golist != nil {
+		l.golist.Release()
+		l.golist = nil
+	}
 	if l.owned {
 		mach.PortDeallocate(l.task)
 	}
@@ -174,8 +188,27 @@ func (l *Source) IsGo(s *snapshot.Snapshot) bool {
 	if l.main() == nil {
 		return false
 	}
+	s.Proc.Program = extent(&l.image.Image)
 	_, ok := l.image.Section("__DATA", "__go_buildinfo")
 	return ok
+}
+
+// extent returns where an image is: from its first segment to the end of the last one that allows access.
+func extent(im *macho.Image) (r snapshot.Range) {
+	for i := range im.NumSegments {
+		g := &im.Segments[i]
+		if g.Maxprot == 0 || g.Size == 0 { // __PAGEZERO
+			continue
+		}
+		lo := im.Runtime(g.Addr)
+		if hi := lo + g.Size; hi > lo {
+			if r.Hi == 0 {
+				r.Lo = lo
+			}
+			r.Lo, r.Hi = min(r.Lo, lo), max(r.Hi, hi)
+		}
+	}
+	return r
 }
 
 // Capture fills s with what must be seen at one moment. Then it lets the task go on, except another one in mode full.
@@ -183,6 +216,7 @@ func (l *Source) Capture(s *snapshot.Snapshot) error {
 	s.Target = snapshot.Target{Arch: Arch, Order: order, PageSize: l.mem.page}
 	s.Proc.PID, s.Proc.IsGo = l.pid, l.IsGo(s)
 	if !l.own {
+		l.prepareList(s)
 		return l.capture(s)
 	}
 	// A suspended thread may have asked this one to stop, for the garbage collector, and would never let it go on.
@@ -194,6 +228,19 @@ func (l *Source) Capture(s *snapshot.Snapshot) error {
 		l.mem.captured = s
 	}
 	return l.failure
+}
+
+// prepareList has the list of goroutines look for the Go runtime, once, as that reads some megabytes, and the task is not suspended
+// yet.
+func (l *Source) prepareList(s *snapshot.Snapshot) {
+	if l.golist == nil || l.prepared || !s.Proc.IsGo {
+		return
+	}
+	l.prepared = true
+	l.readRegions(s)
+	l.golist.Prepare(s, &l.mem)
+	s.Mappings.Clear()
+	s.Full.Clear()
 }
 
 // captureOwn is called by callCapture, which has filled l.self.
@@ -215,7 +262,9 @@ func (l *Source) capture(s *snapshot.Snapshot) error {
 	l.readRegions(s)
 	l.readThreads(s)
 	l.captureList(s)
-	l.gostacks.Find(s, &l.mem)
+	if l.golist == nil || !l.golist.Capture(s, &l.mem, nanotime) {
+		l.gostacks.Find(s, &l.mem)
+	}
 	s.CaptureMemory(&l.mem)
 	if l.own || s.Want.Mode != snapshot.ModeFull {
 		l.resume(s)

@@ -135,5 +135,5 @@ func testDarwin(j *job) error {
 	return errors.Join(
 		j.test(amd64, append([]string{"-timeout", "10m", "-exec", loader}, packages...)...),
 		j.test(arm64, "-p", "1", "-timeout", "10m", "-exec", loader+"-arm64", "-run", "^Test",
-			".", "./mach", "./internal/darwin", "./internal/macos/loadertest"))
+			".", "./mach", "./crash", "./internal/darwin", "./internal/macos/loadertest"))
 }

@@ -143,6 +143,9 @@ func (l *List) warm(mem snapshot.Memory) {
 
 // mainImage lists the readable mappings of the main program: those of its file, and the BSS that follows one.
 func mainImage(s *snapshot.Snapshot, out *[maxRanges]Range) []Range {
+	if in := s.Proc.Program; in.Lo < in.Hi {
+		return rangesIn(s, out, in)
+	}
 	main := s.Find(s.Proc.Phdr)
 	if main == nil || main.Kind != snapshot.MapFile {
 		return nil
@@ -162,6 +165,23 @@ func mainImage(s *snapshot.Snapshot, out *[maxRanges]Range) []Range {
 			break
 		}
 		out[n] = Range{Lo: m.Start, Hi: m.End, Writable: m.Perm&snapshot.PermWrite != 0, Exec: m.Perm&snapshot.PermExec != 0}
+		n++
+	}
+	return out[:n]
+}
+
+// rangesIn lists the readable mappings in a range.
+func rangesIn(s *snapshot.Snapshot, out *[maxRanges]Range, in snapshot.Range) []Range {
+	n := 0
+	for i := range s.Mappings.All() {
+		m := s.Mappings.At(i)
+		if m.End <= in.Lo || m.Start >= in.Hi || m.Perm&snapshot.PermRead == 0 {
+			continue
+		}
+		if n == len(out) {
+			break
+		}
+		out[n] = Range{Lo: max(m.Start, in.Lo), Hi: min(m.End, in.Hi), Writable: m.Perm&snapshot.PermWrite != 0, Exec: m.Perm&snapshot.PermExec != 0}
 		n++
 	}
 	return out[:n]

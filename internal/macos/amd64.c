@@ -24,7 +24,7 @@ void patch_text(uint32_t *from, uint32_t *to) { (void)from, (void)to; }
 __asm__(".text\n"
 	"stub_start: lea stub_start(%rip), %r11\n"
 	"mov %r11, %gs:768\n mov %rsp, %gs:776\n mov %rbp, %gs:784\n mov %rbx, %gs:792\n"
-	"mov %r12, %gs:800\n mov %r13, %gs:808\n mov %r14, %gs:816\n mov %r15, %gs:824\n"
+	"mov %r12, %gs:800\n mov %r13, %gs:808\n mov %r14, %gs:816\n mov %r15, %gs:824\n mov %rdi, %gs:832\n"
 	"jmp *stub_target(%rip)\n"
 	".balign 8\n stub_target: .quad 0\n stub_end:\n"
 	".globl stub_start, stub_target, stub_end\n");
@@ -63,14 +63,14 @@ void get_state(const ucontext_t *u, struct thread *t) {
 
 void get_entry_state(struct thread *t) {
 	const uint64_t *e = t->entry;
-	struct state s = {.rip = e[0], .rsp = e[1], .rbp = e[2], .rbx = e[3], .r12 = e[4], .r13 = e[5], .r14 = e[6], .r15 = e[7],
+	struct state s = {.rip = e[0], .rsp = e[1], .rbp = e[2], .rbx = e[3], .r12 = e[4], .r13 = e[5], .r14 = e[6], .r15 = e[7], .rdi = e[8],
 		.rflags = 0x246, .cs = 0x2b};
 	memcpy(t->state, &s, sizeof s);
 }
 
 void note_entry(const ucontext_t *u, struct thread *t) {
 	const greg_t *g = u->uc_mcontext.gregs;
-	const uint64_t e[] = {g[REG_RIP], g[REG_RSP], g[REG_RBP], g[REG_RBX], g[REG_R12], g[REG_R13], g[REG_R14], g[REG_R15]};
+	const uint64_t e[] = {g[REG_RIP], g[REG_RSP], g[REG_RBP], g[REG_RBX], g[REG_R12], g[REG_R13], g[REG_R14], g[REG_R15], g[REG_RDI]};
 	memcpy(t->entry, e, sizeof e);
 }
 

@@ -38,7 +38,7 @@ __asm__(".text\n"
 	"str x17, [x16, #8]\n"
 	"stp x29, x30, [x16, #16]\n"
 	"stp x19, x20, [x16, #32]\n stp x21, x22, [x16, #48]\n stp x23, x24, [x16, #64]\n"
-	"stp x25, x26, [x16, #80]\n stp x27, x28, [x16, #96]\n"
+	"stp x25, x26, [x16, #80]\n stp x27, x28, [x16, #96]\n str x0, [x16, #112]\n"
 	"ldr x16, stub_target\n"
 	"br x16\n"
 	".balign 8\n stub_target: .quad 0\n stub_offset: .quad 0\n stub_end:\n"
@@ -107,6 +107,7 @@ void get_entry_state(struct thread *t) {
 	const uint64_t *e = t->entry;
 	struct state s = {.pc = e[0], .sp = e[1], .fp = e[2], .lr = e[3]};
 	memcpy(s.x + 19, e + 4, 10 * sizeof *e);
+	s.x[0] = e[14];
 	memcpy(t->state, &s, sizeof s);
 }
 
@@ -114,6 +115,7 @@ void note_entry(const ucontext_t *u, struct thread *t) {
 	t->entry[0] = u->uc_mcontext.pc, t->entry[1] = u->uc_mcontext.sp;
 	t->entry[2] = u->uc_mcontext.regs[29], t->entry[3] = u->uc_mcontext.regs[30];
 	memcpy(t->entry + 4, u->uc_mcontext.regs + 19, 10 * sizeof *t->entry);
+	t->entry[14] = u->uc_mcontext.regs[0];
 }
 
 void (*breakpoint)(int sig, siginfo_t *info, void *context); // what a breakpoint of the program's own goes to

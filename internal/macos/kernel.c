@@ -145,6 +145,41 @@ void after_fork(void) {
 	shared->suspended = 0;
 }
 
+// A task inherits the exception ports of its parent, and of the program that it ran before (ipc_task_init of osfmk/kern/ipc_tt.c).
+#define PORTS_VARIABLE "MACHORUN_PORTS="
+
+char *ports_text(void) {
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	if (!f) fatal("no memory");
+	fputs(PORTS_VARIABLE, f);
+	for (size_t i = 1; i < COUNT(shared->ports); i++) {
+		const struct exception_port *p = &shared->ports[i];
+		if (p->address[0]) fprintf(f, "%zu,%x,%x,%s;", i, p->behavior, p->flavor, p->address);
+	}
+	fclose(f);
+	return text;
+}
+
+void ports_from_text(char **environment) {
+	char *text = NULL;
+	for (char **e = environment; *e; e++)
+		if (!strncmp(*e, PORTS_VARIABLE, strlen(PORTS_VARIABLE))) {
+			text = *e + strlen(PORTS_VARIABLE);
+			for (char **next = e; (next[0] = next[1]); next++) ;
+			break;
+		}
+	for (char *one; text && (one = strsep(&text, ";"));) {
+		unsigned i, behavior, flavor;
+		char address[ADDRESS];
+		if (sscanf(one, "%u,%x,%x,%63s", &i, &behavior, &flavor, address) != 4 || i >= COUNT(shared->ports)) continue;
+		struct exception_port *p = &shared->ports[i];
+		p->behavior = behavior, p->flavor = flavor;
+		memcpy(p->address, address, sizeof p->address);
+	}
+}
+
 // Ports. A name is the index of an entry << 8 | 3.
 
 enum kind { FREE, TASK, THREAD, HOST, BOOTSTRAP, PORT, PORT_SET, DEAD };
@@ -329,13 +364,19 @@ static kern s_mach_port_mod_refs(uint32_t task, uint32_t name, uint32_t right, i
 	if (!e) r = KERN_INVALID_NAME;
 	else if (!count || !*count) r = KERN_INVALID_RIGHT;
 	else if ((int64_t)*count + delta < 0) r = KERN_INVALID_VALUE;
-	else *count += delta, free_if_unused(e);
+	else {
+		*count += delta;
+		if (!e->receive && e->socket >= 0) { // the port has ended: what send rights are left are to nobody
+			close(e->socket);
+			e->socket = -1, e->kind = DEAD, e->address[0] = 0;
+		}
+		free_if_unused(e);
+	}
 	unlock();
 	return r;
 }
 
-static kern s_mach_port_deallocate(uint32_t task, uint32_t name) {
-	if (!is_self(task)) return SEND_INVALID_DEST;
+static kern release(uint32_t name) {
 	lock();
 	struct entry *e = entry(name);
 	kern r = KERN_SUCCESS;
@@ -346,6 +387,8 @@ static kern s_mach_port_deallocate(uint32_t task, uint32_t name) {
 	unlock();
 	return r;
 }
+
+static kern s_mach_port_deallocate(uint32_t task, uint32_t name) { return is_self(task) ? release(name) : SEND_INVALID_DEST; }
 
 static kern s_mach_port_insert_right(uint32_t task, uint32_t name, uint32_t poly, uint32_t disposition) {
 	if (!is_self(task)) return SEND_INVALID_DEST;
@@ -953,6 +996,21 @@ static kern s_mach_msg(uint8_t *m, uint32_t options, uint32_t send, uint32_t roo
 	return r;
 }
 
+// mach_msg_destroy gives back the rights that a message has brought: libsyscall/mach/mach_msg.c.
+static void s_mach_msg_destroy(uint8_t *m) {
+	struct header h;
+	memcpy(&h, m, sizeof h);
+	if (h.remote) release(h.remote);
+	if (!(h.bits & COMPLEX)) return;
+	uint32_t count;
+	memcpy(&count, m + sizeof h, 4);
+	for (uint32_t i = 0; i < count && i < MAX_DESCRIPTORS; i++) {
+		uint32_t name;
+		memcpy(&name, m + sizeof h + 4 + 12 * i, 4);
+		if (name) release(name);
+	}
+}
+
 static kern s_mach_port_insert_member(uint32_t task, uint32_t name, uint32_t set) {
 	if (!is_self(task)) return SEND_INVALID_DEST;
 	lock();
@@ -1116,7 +1174,7 @@ long mach_trap(long number, const uint64_t a[6]) {
 }
 
 const struct import kernel_imports[] = {
-	S(bootstrap_check_in), S(bootstrap_look_up), S(host_info), S(mach_msg), S(mach_port_get_refs), S(mach_vm_read_overwrite),
+	S(bootstrap_check_in), S(bootstrap_look_up), S(host_info), S(mach_msg), S(mach_msg_destroy), S(mach_port_get_refs), S(mach_vm_read_overwrite),
 	S(mach_vm_region_recurse), S(task_get_exception_ports), S(task_get_special_port), S(task_identity_token_get_task_port),
 	S(task_info), S(task_resume), S(task_set_exception_ports), S(task_suspend), S(task_threads), S(thread_get_state),
 	S(thread_info), S(thread_resume), S(thread_suspend),

@@ -204,7 +204,9 @@ static long s_readlinkat(int fd, const char *path, char *buffer, size_t n) { ret
 static long s_ioctl(void) { return fails(25); } // ENOTTY
 
 PASS(read, (int fd, void *p, size_t n), (fd, p, n))
-PASS(write, (int fd, const void *p, size_t n), (fd, p, n))
+
+static long s_write(int fd, const void *p, size_t n) { return is_small(fd) ? write_small(fd, p, n, true) : R(write(fd, p, n)); }
+
 PASS(pread, (int fd, void *p, size_t n, off_t o), (fd, p, n, o))
 PASS(pwrite, (int fd, const void *p, size_t n, off_t o), (fd, p, n, o))
 PASS(lseek, (int fd, off_t o, int whence), (fd, o, whence))
@@ -456,7 +458,12 @@ static long s_execve(const char *path, char **argv, char **envp) {
 	if (emulator) as[k++] = (char *)emulator;
 	as[k++] = self, as[k++] = (char *)path;
 	for (int i = 1; i <= n; i++) as[k++] = argv[i];
-	return R(execve(as[0], as, envp));
+	n = 0;
+	while (envp[n]) n++;
+	char *with[n + 2];
+	memcpy(with, envp, n * sizeof *envp);
+	with[n] = ports_text(), with[n + 1] = NULL;
+	return R(execve(as[0], as, with));
 }
 
 // The structures of resource usage are alike but for the width of the microseconds.
@@ -753,6 +760,7 @@ int main(int argc, char **argv, char **envp) {
 	const struct header *h = (const void *)file;
 	if (h->magic != 0xfeedfacf || h->cputype != CPU_TYPE) fatal("%s is no Mach-O program for this processor", argv[1]);
 	share(argv[1]);
+	ports_from_text(envp);
 
 	const struct dyld_info *info = NULL;
 	uint64_t entry = 0, offset = 0;

@@ -96,7 +96,7 @@ long trap(int class, long number, const uint64_t args[6], bool *error);
 
 struct thread {
 	uint64_t tls[96];   // amd64: what GS points at, where Go keeps g at 0x30
-	uint64_t entry[16]; // at 768: PC, SP, FP and the other registers that a function keeps, when the thread last called libSystem
+	uint64_t entry[16]; // at 768: PC, SP, FP and the other registers that a function keeps, when the thread last called libSystem, and its first argument
 	_Atomic uint32_t tid;       // 0: no thread
 	_Atomic uint32_t suspended; // how often thread_suspend was called
 	_Atomic uint32_t stopped;   // 1: the thread waits, and what follows is what it has in its registers
@@ -137,6 +137,8 @@ void share(const char *path);
 struct thread *new_thread(void); // the calling one, in the table
 void end_thread(void);
 void after_fork(void);
+char *ports_text(void);              // the exception ports as an environment variable, which execve hands on
+void ports_from_text(char **environment); // takes that variable out, and sets the ports
 bool in_program(uint64_t pc);
 void show_segment(uint64_t start, uint64_t end, int protection);
 
@@ -158,6 +160,8 @@ uint64_t image_infos_size(void);
 
 // Numbers and limits of Linux and Darwin that several parts use.
 int darwin_signal(int l);
+bool is_small(int fd); // a socket with a small buffer, which is written to by write_small
+long write_small(int fd, const uint8_t *p, size_t n, bool wait);
 int path_of_fd(pid_t pid, int fd, char *path, size_t room);
 
 #endif

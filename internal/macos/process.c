@@ -60,6 +60,17 @@ static int list_fds(pid_t pid, int32_t *to, int size) {
 	return 8 * k;
 }
 
+// boot_time is when the machine started, in seconds since 1970: the same each time, so that a process always has the same start.
+static uint64_t boot_time(void) {
+	uint64_t seconds = 0;
+	FILE *f = fopen("/proc/stat", "re");
+	char line[4096];
+	while (f && fgets(line, sizeof line, f))
+		if (sscanf(line, "btime %lu", &seconds) == 1) break;
+	if (f) fclose(f);
+	return seconds;
+}
+
 // Times of a process: of its start in seconds since 1970, and of its threads in nanoseconds.
 static bool process_times(pid_t pid, double *start, int *parent, double *user, double *system) {
 	char text[1024];
@@ -69,10 +80,8 @@ static bool process_times(pid_t pid, double *start, int *parent, double *user, d
 	unsigned long u, s, began;
 	char *p = strrchr(text, ')');
 	if (!p || sscanf(p + 2, "%*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %lu", parent, &u, &s, &began) != 4) return false;
-	struct timespec real, boot;
-	clock_gettime(CLOCK_REALTIME, &real), clock_gettime(CLOCK_BOOTTIME, &boot);
 	double hz = sysconf(_SC_CLK_TCK);
-	*start = (real.tv_sec - boot.tv_sec) + (real.tv_nsec - boot.tv_nsec) / 1e9 + began / hz;
+	*start = boot_time() + began / hz;
 	*user = u / hz * 1e9, *system = s / hz * 1e9;
 	return true;
 }
@@ -111,11 +120,27 @@ struct bsd_info {
 };
 _Static_assert(sizeof(struct bsd_info) == 136, "proc_bsdinfo");
 
+// zombie_status returns the status of a process that has ended and whose parent has not asked for it, or -1.
+static int zombie_status(pid_t pid) {
+	char text[1024], state;
+	ssize_t n = read_file(pid, "stat", text, sizeof text - 1);
+	if (n <= 0) return -1;
+	text[n] = 0;
+	char *p = strrchr(text, ')');
+	if (!p || sscanf(p + 2, "%c", &state) != 1 || state != 'Z') return -1;
+	int status = 0, field = 3; // the state
+	for (p += 2; *p; p++)
+		if (*p == ' ' && ++field == 52) status = atoi(p + 1); // exit_code
+	return status & 0x7f ? (status & ~0x7f) | darwin_signal(status & 0x7f) : status;
+}
+
+// A zombie is found if arg is 1 (proc_pidinfo of bsd/kern/proc_info.c).
 static int s_proc_pidinfo(int pid, int flavor, uint64_t arg, void *to, int size) {
-	(void)arg;
 	double start, user, system;
 	int parent;
 	if (flavor == 1) return list_fds(pid, to, size); // PROC_PIDLISTFDS
+	int zombie = zombie_status(pid);
+	if (zombie >= 0 && arg != 1) return fails(D_ESRCH), 0;
 	if (!process_times(pid, &start, &parent, &user, &system)) return fails(D_ESRCH), 0;
 	if (flavor == 3 && size >= (int)sizeof(struct bsd_info)) { // PROC_PIDTBSDINFO
 		char path[4096] = "";
@@ -124,6 +149,7 @@ static int s_proc_pidinfo(int pid, int flavor, uint64_t arg, void *to, int size)
 		struct bsd_info *b = to;
 		*b = (struct bsd_info){.flags = 0x10, .status = 2, .pid = pid, .ppid = parent, .uid = getuid(), .gid = getgid(), .ruid = getuid(),
 			.rgid = getgid(), .svuid = getuid(), .svgid = getgid(), .start = start, .start_us = (start - (uint64_t)start) * 1e6};
+		if (zombie >= 0) b->status = 5, b->xstatus = zombie; // SZOMB
 		if (base) {
 			snprintf(b->comm, sizeof b->comm, "%.15s", base + 1);
 			snprintf(b->name, sizeof b->name, "%.31s", base + 1);

@@ -3,10 +3,12 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -84,7 +86,7 @@ static long s_getpeername(int fd, uint8_t *d, uint32_t *size) {
 PASS(listen, (int fd, int n), (fd, n))
 PASS(shutdown, (int fd, int how), (fd, how))
 
-enum { D_SOL_SOCKET = 0xffff, SOL_LOCAL = 0, LOCAL_PEERPID = 2 };
+enum { D_SOL_SOCKET = 0xffff, SOL_LOCAL = 0, LOCAL_PEERPID = 2, LOCAL_PEERTOKEN = 6 };
 
 static int option_in(int level, int *option) {
 	static const struct { int from, to; } options[] = {
@@ -115,6 +117,14 @@ static long s_getsockopt(int fd, int level, int option, void *value, uint32_t *s
 		if (r == 0) memcpy(value, &c.pid, 4), *size = 4;
 		return r;
 	}
+	if (level == SOL_LOCAL && option == LOCAL_PEERTOKEN) {
+		struct ucred c;
+		socklen_t n = sizeof c;
+		long r = R(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &n));
+		uint32_t token[8] = {c.uid, c.uid, c.gid, c.uid, c.gid, c.pid, 0, 1}; // as receive_message has it
+		if (r == 0 && *size >= sizeof token) memcpy(value, token, sizeof token), *size = sizeof token;
+		return r;
+	}
 	level = option_in(level, &option);
 	if (level < 0) return fails(42);
 	long r = R(getsockopt(fd, level, option, value, size));
@@ -122,11 +132,40 @@ static long s_getsockopt(int fd, int level, int option, void *value, uint32_t *s
 	return r;
 }
 
+// A stream socket of AF_UNIX takes on Darwin what SO_SNDBUF says, in bytes, however few those are. And it takes no second piece as long as
+// the first has not been read, if SO_SNDBUF is so small that eight times of it are less than the memory of one piece (sbreserve and
+// sbspace of bsd/kern/uipc_socket2.c, uipc_send and uipc_rcvd of bsd/kern/uipc_usrreq.c). Linux has no such small buffers.
+enum { SMALL = 16, LEAST_OF_LINUX = 4608 };
+
+bool is_small(int fd) {
+	int room, domain;
+	socklen_t n = sizeof room, m = sizeof domain;
+	return !getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, &n) && room <= LEAST_OF_LINUX && !getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &m) && domain == AF_UNIX;
+}
+
+long write_small(int fd, const uint8_t *p, size_t n, bool wait) {
+	size_t done = 0;
+	while (done < n) {
+		int unread = 0;
+		struct pollfd closed = {.fd = fd};
+		if (!ioctl(fd, SIOCOUTQ, &unread) && unread > 0 && !(poll(&closed, 1, 0) > 0 && closed.revents & (POLLHUP | POLLERR))) {
+			if (!wait) return done ? (long)done : fails(35); // EAGAIN
+			usleep(200);
+			continue;
+		}
+		ssize_t k = send(fd, p + done, n - done < SMALL ? n - done : SMALL, MSG_NOSIGNAL);
+		if (k < 0) return done ? (long)done : R(-1);
+		done += k;
+	}
+	return done;
+}
+
 // MSG_DONTWAIT is the one flag of Darwin's that is used, besides MSG_PEEK, which is Linux's.
 static int flags_in(int d) { return (d & 2) | (d & 0x80 ? MSG_DONTWAIT : 0) | MSG_NOSIGNAL; }
 
 static long s_sendto(int fd, const void *p, size_t n, int flags, const uint8_t *d, uint32_t size) {
 	struct sockaddr_storage l;
+	if (is_small(fd)) return write_small(fd, p, n, !(flags & 0x80));
 	size = address_in(d, size, &l);
 	return R(sendto(fd, p, n, flags_in(flags), size ? (void *)&l : NULL, size));
 }

@@ -90,6 +90,7 @@ type Process struct {
 	UserTime, KernelTime uint32
 	MaxMHz, CurrentMHz   uint32 // of the processors; 0: not known
 	IsGo                 bool
+	Program              Range // where the main program is, on a system whose memory map does not say of which file a mapping is
 	Phdr, Phnum, Phent   uint64
 	Entry, SysinfoEhdr   uint64
 	LdBase               uint64
