@@ -25,7 +25,6 @@ type peImage struct {
 	b      []byte
 	mapped io.ReaderAt
 	size   uint64
-	im     *image
 }
 
 const peBase = 0x1_8000_0000
