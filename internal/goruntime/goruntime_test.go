@@ -1,6 +1,7 @@
 package goruntime
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -112,7 +113,7 @@ func listOf(t testing.TB, s *synth, threads []Thread) *stream.GoroutineList {
 	if !p.Capture(c, s, space, threads, 5e9, Limits{}) {
 		t.Fatal("Capture found no goroutines")
 	}
-	b := p.Encode(c, s, space, s)
+	b := bytes.Clone(p.Encode(c, s, space, s))
 	l, err := stream.ParseGoroutineList(b, s.o)
 	if err != nil {
 		t.Fatal(err)
@@ -246,7 +247,14 @@ func run(s *synth, threads []Thread) []byte {
 	if !p.Capture(c, s, space, threads, 0, Limits{Goroutines: 1 << 10}) {
 		return nil
 	}
-	return p.Encode(c, s, space, s)
+	b := bytes.Clone(p.Encode(c, s, space, s))
+	for i := range threads {
+		var f Fault
+		if space.used = 0; p.FindFault(&f, s, space, threads[i].TID, threads[i].SP) == FaultFound && f.PC == 0 && f.SP == 0 {
+			panic("a fault nowhere")
+		}
+	}
+	return b
 }
 
 // FuzzProgram changes the memory of a program: each 6 bytes of the input are an offset and a value of a word.
