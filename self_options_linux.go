@@ -13,6 +13,9 @@ import (
 
 type optionsEncoder struct{ b []byte }
 
+// number is not inlined: it is called at so many places that each dumper would be larger by pages.
+//
+//go:noinline
 func (e *optionsEncoder) number(v uint64) { e.b = binary.AppendUvarint(e.b, v) }
 
 func (e *optionsEncoder) flag(v bool) {
@@ -23,6 +26,7 @@ func (e *optionsEncoder) flag(v bool) {
 	e.number(n)
 }
 
+//go:noinline
 func (e *optionsEncoder) text(s string) {
 	e.number(uint64(len(s)))
 	e.b = append(e.b, s...)

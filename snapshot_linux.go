@@ -27,9 +27,6 @@ type keeper struct {
 	source *linux.Source // of the Writer
 }
 
-// with is a method of apartWriter.
-func (k *keeper) with(change func(*Options)) { change(&k.o) }
-
 // snapshotFrom is how much of a process must be in memory before SnapshotAuto copies it: less is read in the time that a keeper
 // takes to start.
 const snapshotFrom = 64 << 20
@@ -40,7 +37,7 @@ type copyNote struct {
 	number int32 // in that of the process
 }
 
-// dump is a method of apartWriter.
+// dump has one dump made by a keeper, if that is better than to make it here.
 func (k *keeper) dump(w *Writer, dst io.Writer) (Result, error) {
 	auto := k.o.Snapshot == SnapshotAuto
 	if auto && (k.o.Mode != ModeFull || k.source.Resident() < snapshotFrom) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -517,5 +518,60 @@ func TestSnapshotCompat(t *testing.T) {
 			t.Errorf("no snapshot: %v", r.SoftErrors())
 		}
 		v.check(t)
+	}
+}
+
+// memoryGroup makes a control group with a limit of memory, and returns its folder. It skips the test where that can't be done.
+func memoryGroup(t testing.TB, limit uint64) (dir string) {
+	t.Helper()
+	root, name := "/sys/fs/cgroup/memory", "memory.limit_in_bytes"
+	if b, err := os.ReadFile("/sys/fs/cgroup/cgroup.controllers"); err == nil && bytes.Contains(b, []byte("memory")) {
+		root, name = "/sys/fs/cgroup", "memory.max"
+		_ = os.WriteFile(root+"/cgroup.subtree_control", []byte("+memory"), 0)
+	}
+	dir = filepath.Join(root, fmt.Sprintf("minidump-test-%d", os.Getpid()))
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Skipf("no control group can be made: %v", err)
+	}
+	t.Cleanup(func() { // its process has to be gone
+		for range 500 {
+			if os.Remove(dir) == nil {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		t.Errorf("%s is left", dir)
+	})
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(strconv.FormatUint(limit, 10)), 0); err != nil {
+		t.Skipf("no limit can be set: %v", err)
+	}
+	return dir
+}
+
+// TestSnapshotMemory copies a process that writes to all its 64 MiB, in a control group with too little memory for a copy, and in one
+// that has too little when it has written to most of them. In neither does the kernel kill it.
+func TestSnapshotMemory(t *testing.T) {
+	needCopies(t)
+	program := victims.C(t, "snapshot.c", "-pthread")
+	for _, test := range []struct {
+		name   string
+		limit  uint64
+		reason string
+	}{{"before", 100 << 20, "memory is short"}, {"meanwhile", 128 << 20, "memory ran short"}} {
+		t.Run(test.name, func(t *testing.T) {
+			group := memoryGroup(t, test.limit)
+			v := &snapshotVictim{size: 64 << 20}
+			v.Proc = victims.StartCmd(t, exec.Command("/bin/sh", "-c", "echo $$ > "+group+"/cgroup.procs && exec "+program+" 64"))
+			v.Line(t)
+			w, err := NewWriter(v.PID, patient(Options{Mode: ModeFull, Snapshot: SnapshotAlways}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			if _, err := w.Dump(new(slowWriter)); !errors.Is(err, ErrSnapshot) || !strings.Contains(err.Error(), test.reason) {
+				t.Errorf("the error is %v", err)
+			}
+			v.check(t)
+		})
 	}
 }

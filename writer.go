@@ -22,18 +22,11 @@ import (
 // machines; only the part that a dump fills becomes memory. For a live process it also holds descriptors of two folders
 // in /proc and an OS thread. The garbage collector frees none of that.
 type Writer struct {
-	src   snapshot.Source
-	snap  snapshot.Snapshot
-	file  encode.File
-	busy  atomic.Bool
-	apart apartWriter // has the dumps made by another process; nil: none
-}
-
-// An apartWriter has the dumps of a Writer made by another process.
-type apartWriter interface {
-	dump(w *Writer, dst io.Writer) (Result, error)
-	// with changes the options of the next dumps.
-	with(change func(*Options))
+	src    snapshot.Source
+	snap   snapshot.Snapshot
+	file   encode.File
+	busy   atomic.Bool
+	keeper *keeper // has the dumps made by another process; nil: none
 }
 
 // init takes the memory that a Writer for any source needs. buf is for the encoder, which uses it only while a dump is
@@ -72,8 +65,8 @@ func (w *Writer) SetCrash(c *context.Crash) {
 		c = snapshot.Refine(c, w.src.Memory())
 	}
 	w.snap.Want.Crash = c
-	if w.apart != nil {
-		w.apart.with(func(o *Options) { o.Crash = c })
+	if w.keeper != nil {
+		w.keeper.o.Crash = c
 	}
 }
 
@@ -81,8 +74,8 @@ func (w *Writer) SetCrash(c *context.Crash) {
 func (w *Writer) SetAnnotations(a []Annotation) {
 	w.snap.Want.Annotations = annotations(a)
 	w.file.MakeRoom()
-	if w.apart != nil {
-		w.apart.with(func(o *Options) { o.Annotations = a })
+	if w.keeper != nil {
+		w.keeper.o.Annotations = a
 	}
 }
 
@@ -126,8 +119,8 @@ func (w *Writer) Dump(dst io.Writer) (Result, error) {
 	if w.src == nil {
 		return Result{}, ErrClosed
 	}
-	if w.apart != nil {
-		return w.apart.dump(w, dst)
+	if w.keeper != nil {
+		return w.keeper.dump(w, dst)
 	}
 	return w.dumpHere(dst)
 }

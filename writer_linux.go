@@ -24,7 +24,7 @@ func NewWriter(pid int, o Options) (*Writer, error) {
 	}
 	l.TraceByOwnThread()
 	if o.Snapshot != SnapshotNever && o.Mode != ModeStack {
-		w.apart = &keeper{o: o, pid: pid, source: l}
+		w.keeper = &keeper{o: o, pid: pid, source: l}
 	}
 	return w, nil
 }

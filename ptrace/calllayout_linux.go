@@ -26,34 +26,29 @@ type callLayout struct {
 	separate    bool // the kernel has the number in a register set of its own, NT_ARM_SYSTEM_CALL
 }
 
-// callLayouts are those of struct user_regs_struct: arch/x86/include/asm/user_64.h, user_32.h, and
+// The layouts are those of struct user_regs_struct: arch/x86/include/asm/user_64.h, user_32.h, and
 // arch/arm64/include/uapi/asm/ptrace.h (user_pt_regs); system calls as in syscall(2).
 //
 // On arm64 a call that is to be restarted is moved back before the thread stops for its tracer (do_signal of
 // arch/arm64/kernel/signal.c), on x86 afterwards (arch_do_signal_or_restart of arch/x86/kernel/signal.c).
-var callLayouts = map[string][]callLayout{
-	"amd64": {
-		{size: 27 * 8, word: 8, pc: 16 * 8, number: 10 * 8, original: 15 * 8, result: 10 * 8, after: true, instruction: "\x0f\x05",
-			args: [6]int{14 * 8, 13 * 8, 12 * 8, 7 * 8, 9 * 8, 8 * 8}},
-		x86Layout,
-	},
-	"386": {x86Layout},
-	"arm64": {
-		{size: 34 * 8, word: 8, pc: 32 * 8, number: 8 * 8, original: -1, result: 0, instruction: "\x01\x00\x00\xd4", separate: true,
-			args: [6]int{0, 8, 16, 24, 32, 40}},
-	},
-}
-
-var x86Layout = callLayout{size: 17 * 4, word: 4, pc: 12 * 4, number: 6 * 4, original: 11 * 4, result: 6 * 4, after: true,
-	instruction: "\xcd\x80", args: [6]int{0, 4, 8, 12, 16, 20}}
+var (
+	amd64Layout = callLayout{size: 27 * 8, word: 8, pc: 16 * 8, number: 10 * 8, original: 15 * 8, result: 10 * 8, after: true,
+		instruction: "\x0f\x05", args: [6]int{14 * 8, 13 * 8, 12 * 8, 7 * 8, 9 * 8, 8 * 8}}
+	x86Layout = callLayout{size: 17 * 4, word: 4, pc: 12 * 4, number: 6 * 4, original: 11 * 4, result: 6 * 4, after: true,
+		instruction: "\xcd\x80", args: [6]int{0, 4, 8, 12, 16, 20}}
+	arm64Layout = callLayout{size: 34 * 8, word: 8, pc: 32 * 8, number: 8 * 8, original: -1, result: 0, separate: true,
+		instruction: "\x01\x00\x00\xd4", args: [6]int{0, 8, 16, 24, 32, 40}}
+)
 
 // callLayoutOf returns the layout of a register set of size bytes on this machine; nil: no Caller works with it.
 func callLayoutOf(size int) *callLayout {
-	list := callLayouts[runtime.GOARCH]
-	for i := range list {
-		if list[i].size == size {
-			return &list[i]
-		}
+	switch {
+	case runtime.GOARCH == "amd64" && size == amd64Layout.size:
+		return &amd64Layout
+	case (runtime.GOARCH == "amd64" || runtime.GOARCH == "386") && size == x86Layout.size:
+		return &x86Layout
+	case runtime.GOARCH == "arm64" && size == arm64Layout.size:
+		return &arm64Layout
 	}
 	return nil
 }

@@ -4,21 +4,26 @@ package linux
 
 import (
 	"bytes"
+	"errors"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"minidump/internal/snapshot"
+	"minidump/internal/sys"
 	"minidump/procfs"
 )
 
 // A headroom knows how much memory is free for the pages that are copied when the process writes while its copy lives, on the
 // machine and in the process's control group, and watches it meanwhile.
 type headroom struct {
-	groups [maxGroups]memoryGroup
-	number int
-	text   []byte
-	end    chan struct{}
-	ended  chan struct{}
+	groups     [maxGroups]memoryGroup
+	number     int
+	text       []byte
+	watching   atomic.Bool
+	end, ended uint32 // futexes
+	wait       unix.Timespec
 }
 
 // maxGroups is how many control groups above the process are looked at.
@@ -56,18 +61,39 @@ func (h *headroom) bears(l *Source) bool {
 func (h *headroom) find(l *Source) {
 	h.number = 0
 	n, _, _ := l.dir.ReadFile("cgroup\x00", h.text)
-	for line := range bytes.Lines(h.text[:n]) {
-		_, rest, _ := bytes.Cut(bytes.TrimSpace(line), []byte(":"))
-		controllers, path, _ := bytes.Cut(rest, []byte(":"))
+	for text := h.text[:n]; len(text) > 0; {
+		var line []byte
+		line, text = cutByte(text, '\n')
+		_, line = cutByte(line, ':')
+		controllers, path := cutByte(line, ':')
 		switch {
-		case len(path) == 0 || path[0] != '/' || bytes.Contains(path, []byte("/..")):
+		case len(path) == 0 || path[0] != '/' || len(path) > 2 && path[1] == '.' && path[2] == '.': // outside of the namespace
 		case len(controllers) == 0:
 			h.add("/sys/fs/cgroup", string(path), memoryGroup{"/memory.max", "/memory.current", "/memory.stat", "inactive_file "})
-		case bytes.Contains(append(append([]byte(","), controllers...), ','), []byte(",memory,")):
+		case hasController(controllers, "memory"):
 			h.add("/sys/fs/cgroup/memory", string(path),
 				memoryGroup{"/memory.limit_in_bytes", "/memory.usage_in_bytes", "/memory.stat", "total_inactive_file "})
 		}
 	}
+}
+
+// hasController reports whether a list, separated by commas, has a name.
+func hasController(list []byte, name string) bool {
+	for len(list) > 0 {
+		var one []byte
+		if one, list = cutByte(list, ','); string(one) == name {
+			return true
+		}
+	}
+	return false
+}
+
+// cutByte returns what is before the first c, and what is after it: nothing if there is none.
+func cutByte(b []byte, c byte) (before, after []byte) {
+	if i := bytes.IndexByte(b, c); i >= 0 {
+		return b[:i], b[i+1:]
+	}
+	return b, nil
 }
 
 // add adds the group and those above it.
@@ -82,7 +108,11 @@ func (h *headroom) add(root, path string, names memoryGroup) {
 		if path == "/" || path == "" {
 			return
 		}
-		path = path[:max(1, bytes.LastIndexByte([]byte(path), '/'))]
+		end := len(path) - 1
+		for end > 1 && path[end] != '/' {
+			end--
+		}
+		path = path[:max(1, end)]
 	}
 }
 
@@ -121,9 +151,12 @@ func (h *headroom) number64(path string) (uint64, bool) {
 
 // valueIn returns the number in the line that begins with key.
 func valueIn(text []byte, key string) (uint64, bool) {
-	for line := range bytes.Lines(text) {
-		if len(line) > len(key) && string(line[:len(key)]) == key {
-			return parseNumber(bytes.TrimLeft(line[len(key):], " "))
+	for len(text) > 0 {
+		var line []byte
+		if line, text = cutByte(text, '\n'); len(line) > len(key) && string(line[:len(key)]) == key {
+			for line = line[len(key):]; len(line) > 0 && line[0] == ' '; line = line[1:] {
+			}
+			return parseNumber(line)
 		}
 	}
 	return 0, false
@@ -140,34 +173,39 @@ func parseNumber(b []byte) (v uint64, ok bool) {
 	return v, ok
 }
 
-// watch ends the copy when memory runs short, before the kernel kills a process for that.
+var errCopyLost = snapshot.AlsoError(snapshot.ErrSnapshot, errors.New("memory ran short, so the snapshot was given up"))
+
+// watch ends the copy when memory runs short, before the kernel kills a process for that. It uses a futex: a timer and a channel
+// would make every dumper larger.
 func (h *headroom) watch(c *processCopy) {
-	h.end, h.ended = make(chan struct{}), make(chan struct{})
-	end, ended, tid := h.end, h.ended, int(c.tid)
+	h.watching.Store(true)
+	h.end, h.ended = 0, 0
+	tid := int(c.tid)
 	go func() {
-		defer close(ended)
-		tick := time.NewTicker(headroomEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-end:
-				return
-			case <-tick.C:
-				if free, known := h.free(); known && free < headroomLeast {
-					c.lost.Store(true)
-					_ = unix.Kill(tid, unix.SIGKILL)
-					return
-				}
+		for atomic.LoadUint32(&h.end) == 0 {
+			h.wait = unix.NsecToTimespec(int64(headroomEvery))
+			if sys.FutexWait(&h.end, 0, &h.wait) != unix.ETIMEDOUT {
+				continue
+			}
+			if free, known := h.free(); known && free < headroomLeast {
+				c.lost.Store(true)
+				_ = unix.Kill(tid, unix.SIGKILL)
+				break
 			}
 		}
+		atomic.StoreUint32(&h.ended, 1)
+		sys.FutexWake(&h.ended)
 	}()
 }
 
 // stop ends watch, and waits for that: the number of the copy may soon be another process's.
 func (h *headroom) stop() {
-	if h.end != nil {
-		close(h.end)
-		<-h.ended
-		h.end = nil
+	if !h.watching.Swap(false) {
+		return
+	}
+	atomic.StoreUint32(&h.end, 1)
+	sys.FutexWake(&h.end)
+	for atomic.LoadUint32(&h.ended) == 0 {
+		sys.FutexWait(&h.ended, 0, nil)
 	}
 }

@@ -112,7 +112,7 @@ func (m *memory) Expired() error {
 	case m.expired == nil || !m.expired.Load():
 		return nil
 	case m.copied:
-		return snapshot.ErrSnapshot
+		return errCopyLost
 	}
 	return snapshot.ErrPause
 }

@@ -111,7 +111,7 @@ func (l *Source) Release(s *snapshot.Snapshot) error {
 	}
 	l.mem.expired = nil
 	if copied && l.copy.lost.Load() {
-		return snapshot.ErrSnapshot
+		return errCopyLost
 	}
 	if l.stop.expired.Swap(false) {
 		return snapshot.ErrPause
