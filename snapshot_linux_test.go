@@ -521,6 +521,29 @@ func TestSnapshotCompat(t *testing.T) {
 	}
 }
 
+// TestSnapshotCopyDies has the copy killed as soon as there is one: the dump is made the ordinary way, and the copy is gone.
+func TestSnapshotCopyDies(t *testing.T) {
+	for _, wish := range []Snapshot{SnapshotAuto, SnapshotAlways} {
+		v := startSnapshotVictim(t, 8)
+		w, source, err := newLive(v.PID, patient(Options{Mode: ModeFull, Snapshot: wish}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		made := 0
+		if err := source.CopyTo(func(tid, _ int32) { made++; syscall.Kill(int(tid), syscall.SIGKILL) }); err != nil {
+			t.Fatal(err)
+		}
+		source.TraceByOwnThread()
+		r, err := w.Dump(io.Discard)
+		if wish == SnapshotAuto && (err != nil || r.Snapshot || !strings.Contains(fmt.Sprint(r.SoftErrors()), "the copy has died")) ||
+			wish == SnapshotAlways && !errors.Is(err, ErrSnapshot) || made != 1 {
+			t.Errorf("%d copies, snapshot %v, soft errors %v: %v", made, r.Snapshot, r.SoftErrors(), err)
+		}
+		w.Close()
+		v.check(t)
+	}
+}
+
 // memoryGroup makes a control group with a limit of memory, and returns its folder. It skips the test where that can't be done.
 func memoryGroup(t testing.TB, limit uint64) (dir string) {
 	t.Helper()

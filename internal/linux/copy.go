@@ -301,15 +301,17 @@ func (c *processCopy) refusedError(pid int32) error {
 	return errtext.Around(err, "minidump: take a snapshot of pid ", pid, ": ", string(c.refused))
 }
 
-// endCopy ends the copy, and has the process wait for it.
+// endCopy ends the copy, and has the process wait for it. The process runs again.
 func (l *Source) endCopy(s *snapshot.Snapshot) {
 	c := l.copy
 	if c == nil || c.tid == 0 {
 		return
 	}
-	l.mem.readFrom(nil)
-	c.headroom.stop()
-	c.dir.Close()
+	if l.mem.copied {
+		l.mem.readFrom(nil)
+		c.headroom.stop()
+		c.dir.Close()
+	}
 	c.caller.Kill(c.tid)
 	c.tid = 0
 	if !l.reapCopy(s, c.number, c.host) {

@@ -102,7 +102,7 @@ func (l *Source) Capture(s *snapshot.Snapshot) error {
 // Release lets the process go on. The error is ErrPause if that was done before the dump was written.
 func (l *Source) Release(s *snapshot.Snapshot) error {
 	copied := l.mem.copied
-	if l.stop.active.Load() || copied {
+	if l.stop.active.Load() || l.copy != nil && l.copy.tid != 0 {
 		l.snap = s
 		l.thread.do(stepRelease)
 		l.snap = nil
@@ -199,7 +199,7 @@ func (l *Source) captureStopped(s *snapshot.Snapshot) sys.Errno {
 		if why == refusedNothing {
 			l.resume()
 			l.copy.headroom.watch(l.copy)
-		} else if l.endCopy(s); !l.refuse(s, why, errno) {
+		} else if !l.refuse(s, why, errno) {
 			return errRefused
 		}
 	}
