@@ -33,7 +33,7 @@ type snapshotVictim struct {
 // needCopies skips a test where no process can be copied.
 func needCopies(t testing.TB) {
 	t.Helper()
-	if !slices.Contains([]string{"amd64", "386", "arm64"}, runtime.GOARCH) {
+	if !slices.Contains([]string{"amd64", "386", "arm64", "ppc64", "ppc64le"}, runtime.GOARCH) {
 		t.Skip("no process is copied on " + runtime.GOARCH)
 	}
 	if !forkIsSafe {

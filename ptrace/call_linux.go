@@ -28,7 +28,7 @@ type Caller struct {
 }
 
 // maxCallRegs is room for the longest NT_PRSTATUS of a machine that has a callLayout.
-const maxCallRegs = 320
+const maxCallRegs = 400
 
 // A SystemCall is what a thread is made to do. Numbers and arguments are those of the thread's machine, which is a 32-bit one
 // for a 32-bit process.
@@ -74,7 +74,7 @@ func (c *Caller) Eligible(th *Thread, size int) (pc uint64, inCall, ok bool) {
 	c.length = n
 	l := c.layout
 	pc = l.get(c.before[:], l.pc)
-	inCall = l.original >= 0 && l.signed(c.before[:], l.original) >= 0
+	inCall = l.numbered && l.signed(c.before[:], l.original) >= 0
 	return pc, inCall, inCall || c.unhindered(th.TID)
 }
 
@@ -142,7 +142,7 @@ func (c *Caller) perform(th *Thread, s *SystemCall) (ret int64, born int32, errn
 			if e != 0 || n != c.length {
 				return 0, born, unix.EIO
 			}
-			return c.layout.signed(c.work[:], c.layout.result), born, 0
+			return c.layout.resultOf(c.work[:]), born, 0
 		default:
 			return 0, born, unix.EINTR
 		}
@@ -157,7 +157,7 @@ func (c *Caller) enter(th *Thread, s *SystemCall) sys.Errno {
 	if !c.own {
 		l.set(c.work[:], l.pc, s.At)
 		if l.original >= 0 {
-			l.set(c.work[:], l.original, ^uint64(0)) // the kernel restarts nothing
+			l.set(c.work[:], l.original, l.none)
 		}
 		l.put(c.work[:], s)
 		if e := c.setRegs(th.TID, c.work[:c.length]); e != 0 {

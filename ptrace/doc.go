@@ -48,6 +48,18 @@
 // So: after Detach, if Leftover() is not 0, end the OS thread before the call that made the dump returns. In a process
 // that exits after the dump nothing need be done.
 //
+// # System calls in the name of the process
+//
+// A Caller makes a stopped thread perform a system call, such as a clone of its process, whose child is traced from birth:
+//
+//	c := t.NewCaller()
+//	if _, _, ok := c.Eligible(&th, size); ok {
+//		ret, born, errno := c.Call(&th, &ptrace.SystemCall{At: at, Number: nr})
+//	}
+//
+// The process notices nothing of it but what the call does. If the tracer is killed in the midst of Call, the thread goes on with
+// wrong registers.
+//
 // # Rules
 //
 // Nothing allocates after New. Nothing uses the Go scheduler except PTRACE_SEIZE and sleeps of more than 100

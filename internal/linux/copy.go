@@ -73,7 +73,7 @@ const (
 )
 
 // copyCalls are the numbers of system calls, of arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl and of
-// include/uapi/asm-generic/unistd.h, and the size of NT_PRSTATUS.
+// include/uapi/asm-generic/unistd.h, arch/powerpc/kernel/syscalls/syscall.tbl, and the size of NT_PRSTATUS.
 type copyCalls struct {
 	clone, wait4, closeRange uint64
 	regs                     int
@@ -87,6 +87,8 @@ func copyCallsOf(t *snapshot.Target) (c copyCalls, ok bool) {
 		c = copyCalls{120, 114, 436, 68}
 	case context.ARM64:
 		c = copyCalls{220, 260, 436, 272}
+	case context.PPC64:
+		c = copyCalls{120, 114, 436, 384}
 	}
 	return c, c.regs != 0 && !t.ILP32 && ptrace.CanCall(c.regs)
 }
@@ -257,10 +259,10 @@ func (l *Source) findCall(t *snapshot.Target) uint64 {
 		return 0
 	}
 	auxv := procfs.ParseAuxv(b, t.WordSize(), t.Order)
-	instruction, after := l.copy.caller.Instruction()
-	step := len(instruction)
-	if after { // x86: instructions can be anywhere
-		step = 1
+	instruction, _ := l.copy.caller.Instruction()
+	step := 1
+	if len(instruction) == 4 { // instructions are of one length
+		step = 4
 	}
 	for at, end := auxv.SysinfoEhdr, auxv.SysinfoEhdr+maxVDSO; at != 0 && at < end; at += 4096 {
 		b := l.scratch.bytes[:4096]
