@@ -143,7 +143,12 @@ var crashes = map[string]func(){
 }
 
 //go:noinline
-func deep(n int) int { return deep(n+1) + n }
+func deep(n int) int {
+	if n < 0 {
+		return 0
+	}
+	return deep(n+1) + n
+}
 
 // raiseSelf sends a mach_exception_raise request to the task's own handler, and waits for the reply, as the kernel would.
 func raiseSelf(kind mach.ExceptionType, code, subcode uint64) {

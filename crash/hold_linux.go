@@ -47,6 +47,7 @@ const holdEnd = noteSize + 4096
 
 // What the handler uses: the page, and by signal the handlers that were there before.
 var (
+	//lint:ignore U1000 the assembly reads it
 	held     *holdPage
 	previous [65]uintptr
 )

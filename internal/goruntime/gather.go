@@ -60,7 +60,7 @@ func (g *gatherer) plan(order []uint16, q []Request) (n int) {
 				if n > 0 {
 					break
 				}
-				hi, count = endOf(first), 1 // it is read alone
+				count = 1 // it is read alone
 			} else {
 				dst = g.buf[used:][:hi-lo]
 				used += len(dst)
