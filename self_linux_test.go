@@ -140,7 +140,7 @@ func TestOptionsOnTheWay(t *testing.T) {
 	victims.SkipEmulated(t, "it was not tried there yet")
 	want := &Options{
 		Thread: 7, Crash: &context.Crash{Signo: 11, HasAddress: true, Address: 0x45}, Mode: ModeFull, Limit: 1, StackLimit: 2, CrashStackLimit: 3,
-		SanitizeStacks: true, SanitizeAll: true, IncludeDontDump: true, MaxPause: 77 * time.Second, Omit: OmitEnviron, RegisterSets: true, SkipUnreferencedStacks: true, PrincipalAddress: 4,
+		SanitizeStacks: true, SanitizeAll: true, IncludeDontDump: true, MaxPause: 77 * time.Second, Snapshot: SnapshotAlways, Tokens: true, Omit: OmitEnviron, RegisterSets: true, SkipUnreferencedStacks: true, PrincipalAddress: 4,
 		AppMemory: []AppMemory{{5, 6}}, Annotations: []Annotation{{"k", "v"}}, UserStreams: []UserStream{{7, []byte{8}}},
 		UserModules: []UserModule{{9, 10, "n", []byte{11}}}, StopTimeout: time.Second,
 		ModuleAnnotations: []ModuleAnnotations{{12, []Annotation{{"k", "v"}}, []AnnotationObject{{"o", 13, []byte{14}}}}},
