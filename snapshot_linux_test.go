@@ -122,13 +122,17 @@ func memoryIn(t testing.TB, f *stream.File, addr uint64, n int) []byte {
 // TestSnapshot dumps a process that writes to all its memory meanwhile: the dump has it as it was at one moment, and the process
 // has stood still for a small part of the time only.
 func TestSnapshot(t *testing.T) {
-	v := startSnapshotVictim(t, 64)
+	mib, n := 64, 3
+	if os.Getenv("MINIDUMP_EMULATED") != "" {
+		mib, n = 16, 1
+	}
+	v := startSnapshotVictim(t, mib)
 	w, err := NewWriter(v.PID, patient(Options{Mode: ModeFull, Snapshot: SnapshotAlways}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	for range 3 {
+	for range n {
 		v.check(t)
 		_, before := v.check(t)
 		var out slowWriter
@@ -291,9 +295,13 @@ func snapshotRole(args []string) {
 	}
 }
 
-// repeats returns how often a test does something: n times, or as often as a variable of the environment says.
+// repeats returns how often a test does something: n times, a quarter of that in an emulated machine, or as often as a variable of the
+// environment says.
 func repeats(t testing.TB, variable string, n int) int {
 	t.Helper()
+	if os.Getenv("MINIDUMP_EMULATED") != "" {
+		n /= 4
+	}
 	if s := os.Getenv(variable); s != "" {
 		var err error
 		if n, err = strconv.Atoi(s); err != nil {

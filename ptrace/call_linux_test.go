@@ -88,6 +88,9 @@ func TestCall(t *testing.T) {
 				calls++
 			}
 			m, _ := tr.Regset(th.TID, unix.NT_PRSTATUS, after)
+			if strings.HasPrefix(runtime.GOARCH, "ppc64") { // "result" is the kernel's note of the last call, no register
+				copy(after[43*8:44*8], before[43*8:])
+			}
 			if !bytes.Equal(before[:n], after[:m]) {
 				t.Errorf("registers\n%x were\n%x", after[:m], before[:n])
 			}
