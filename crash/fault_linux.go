@@ -49,7 +49,7 @@ func (c *captured) panicCrash(w *minidump.Writer, pid int, sp uint64) {
 	}
 }
 
-// unwoundCrash makes a Crash of a fault of which only some registers are known.
+// unwoundCrash returns a Crash for a fault. Its context has only the registers that unwinding found; the others are 0.
 func unwoundCrash(f *goruntime.Fault, pid, tid int) context.Crash {
 	c := context.Crash{
 		Arch: context.Native, BigEndian: isBigEndian(), PID: int32(pid), TID: int32(tid),

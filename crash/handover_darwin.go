@@ -47,7 +47,7 @@ func check(what string, kr mach.KernReturn) error {
 	return fmt.Errorf("%s: %w", what, kr)
 }
 
-// newPort makes a port, of which the task has the receive right and a send right.
+// newPort allocates a port. This task gets its receive right and a send right.
 func newPort() (mach.Port, error) {
 	p, kr := mach.PortAllocate(mach.MACH_PORT_RIGHT_RECEIVE)
 	if err := check("mach_port_allocate", kr); err != nil {
@@ -60,7 +60,7 @@ func newPort() (mach.Port, error) {
 	return p, nil
 }
 
-// closePort gives back a receive right, with which the port ends.
+// closePort releases the receive right of a port, which destroys the port.
 func closePort(p mach.Port) { mach.PortModRefs(p, mach.MACH_PORT_RIGHT_RECEIVE, -1) }
 
 // putMessage makes a message with one port.
@@ -117,7 +117,7 @@ func setHandler(mask mach.ExceptionMask, port mach.Port) mach.KernReturn {
 // hide undoes that: the monitor has been started.
 func (o *handover) hide() { o.carrier.Restore(mach.TaskSelf()) }
 
-// complete waits for the monitor, whose process is pid, and gives it the task.
+// complete waits for the first message of the monitor, which must come from the process pid, and sends it the task port.
 func (o *handover) complete(pid int) error {
 	var m [messageSize + mach.MaxTrailerSize]byte
 	for end := time.Now().Add(patience); ; {
@@ -159,7 +159,7 @@ func (o *handover) answer(h mach.Header, port mach.Port) error {
 	return check("send the task port", mach.Send(m[:], uint32(patience.Milliseconds())))
 }
 
-// close gives back what the handover has. undo sets the handlers of exceptions that there were before.
+// close releases the ports of the handover. If undo is set, it also restores the exception handlers that were set before.
 func (o *handover) close(undo bool) {
 	if o.port != 0 {
 		closePort(o.port)
@@ -211,7 +211,7 @@ func takeTask() (exceptions, task mach.Port, err error) {
 	return exceptions, task, nil
 }
 
-// socketOf returns what tells a socket from others: the number that XNU gives each one of the Unix domain when it is asked for
+// socketOf returns the inode number of a socket, which identifies it: XNU assigns one to a Unix-domain socket at the first fstat
 // (uipc_sense of bsd/kern/uipc_usrreq.c).
 func socketOf(fd int) (ino uint64, ok bool) {
 	var st syscall.Stat_t

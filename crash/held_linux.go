@@ -68,7 +68,7 @@ func (h *holder) finish(o *Options) bool {
 	return true
 }
 
-// captureHeld writes the dump of the program, of which a thread is held.
+// captureHeld writes a dump of the program while the signal handler holds one of its threads.
 func captureHeld(pid int, p *holdPage, notes *os.File, o *Options) (*captured, error) {
 	dir, err := folder(o.Dir)
 	if err != nil {

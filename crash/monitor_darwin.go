@@ -295,7 +295,7 @@ func isFatal(e *mach.Exception) bool {
 	return e.Type != mach.EXC_RESOURCE || mach.DecodeResource(e.Code).Fatal()
 }
 
-// captureException writes the dump of the program, of which a thread waits for the reply to an exception.
+// captureException writes a dump of the program while one of its threads waits for the reply to an exception message.
 func (m *watch) captureException(e *mach.Exception) (*captured, error) {
 	dir, err := folder(m.o.Dir)
 	if err != nil {

@@ -43,7 +43,7 @@ func (s *Server) dump(c *conn, q *request) error {
 	w, err := s.open(c, q, &d)
 	if err == nil {
 		defer w.Close() // after OnDump, which may ask for soft errors
-		d.Path, d.Result, err = s.write(w, q, &d)
+		d.Path, d.Result, err = s.write(w, &d)
 	}
 	if d.Err = err; err != nil {
 		d.Path = ""
@@ -129,26 +129,6 @@ func (s *Server) mayDump(c *conn, p Peer) error {
 		return fmt.Errorf("%w: process %d had %d dumps on this connection", ErrFull, p.PID, s.opts.perProcess())
 	}
 	return nil
-}
-
-// write writes the dump of w into the folder.
-func (s *Server) write(w *minidump.Writer, q *request, d *Dump) (string, minidump.Result, error) {
-	if err := s.room(); err != nil {
-		return "", minidump.Result{}, err
-	}
-	_, d.Name = w.Process()
-	path, done, err := s.reserve(q.sender, d.Name)
-	if err != nil {
-		return "", minidump.Result{}, err
-	}
-	defer done()
-	r, err := w.DumpFile(path)
-	if err == nil {
-		if err := s.keep().Prune(s.opts.Dir, filepath.Base(path)); err != nil {
-			s.report(q.sender, err)
-		}
-	}
-	return path, r, err
 }
 
 // archOf returns the architecture of a process: that of this machine, or its 32-bit one.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"minidump"
 	"minidump/internal/dumpfile"
 )
 
@@ -51,4 +52,24 @@ func (s *Server) room() error {
 		err = fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	return err
+}
+
+// write writes the dump of w into the folder.
+func (s *Server) write(w *minidump.Writer, d *Dump) (string, minidump.Result, error) {
+	if err := s.room(); err != nil {
+		return "", minidump.Result{}, err
+	}
+	_, d.Name = w.Process()
+	path, done, err := s.reserve(d.Peer, d.Name)
+	if err != nil {
+		return "", minidump.Result{}, err
+	}
+	defer done()
+	r, err := w.DumpFile(path)
+	if err == nil {
+		if err := s.keep().Prune(s.opts.Dir, filepath.Base(path)); err != nil {
+			s.report(d.Peer, err)
+		}
+	}
+	return path, r, err
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"minidump"
@@ -214,24 +213,4 @@ func (s *Server) open(c *conn, r *request, d *Dump) (*minidump.Writer, error) {
 		w.SetCrash(d.Crash)
 	}
 	return w, nil
-}
-
-// write writes the dump of w into the folder.
-func (s *Server) write(w *minidump.Writer, d *Dump) (string, minidump.Result, error) {
-	if err := s.room(); err != nil {
-		return "", minidump.Result{}, err
-	}
-	_, d.Name = w.Process()
-	path, done, err := s.reserve(d.Peer, d.Name)
-	if err != nil {
-		return "", minidump.Result{}, err
-	}
-	defer done()
-	r, err := w.DumpFile(path)
-	if err == nil {
-		if err := s.keep().Prune(s.opts.Dir, filepath.Base(path)); err != nil {
-			s.report(d.Peer, err)
-		}
-	}
-	return path, r, err
 }

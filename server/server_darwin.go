@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"sync"
@@ -92,18 +91,7 @@ func (s *Server) accepted(f *net.UnixConn) {
 		s.report(c.peer, fmt.Errorf("connection: %w", err))
 		return
 	}
-	go func() {
-		defer s.dismiss(c)
-		if s.opts.OnConnect != nil {
-			s.opts.OnConnect(c.peer)
-		}
-		if err := s.converse(c); err != nil {
-			s.report(c.peer, err)
-		}
-		if s.opts.OnDisconnect != nil {
-			s.opts.OnDisconnect(c.peer)
-		}
-	}()
+	go s.attend(c)
 }
 
 // admit counts a connection, unless it is one too many or of someone who may not connect.
@@ -151,22 +139,6 @@ func (s *Server) connected(sender *mach.AuditToken) (found *conn) {
 		}
 	}
 	return found
-}
-
-// converse answers the messages of a connection until it ends. A bad message ends it: where the next one begins is not known then.
-func (s *Server) converse(c *conn) error {
-	for {
-		kind, body, err := s.receive(c)
-		switch {
-		case err == nil:
-			err = s.answer(c, kind, body)
-		case err == io.EOF, s.isClosing() && errors.Is(err, os.ErrDeadlineExceeded):
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
 }
 
 // answer handles a message. A crash comes as a Mach message: see [Server.serveRequests]. What has its kind here is the client's

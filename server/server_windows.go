@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"time"
@@ -86,18 +85,7 @@ func (s *Server) accepted(f link, pid uint32) {
 		s.report(c.peer, fmt.Errorf("connection: %w", err))
 		return
 	}
-	go func() {
-		defer s.dismiss(c)
-		if s.opts.OnConnect != nil {
-			s.opts.OnConnect(c.peer)
-		}
-		if err := s.converse(c); err != nil {
-			s.report(c.peer, err)
-		}
-		if s.opts.OnDisconnect != nil {
-			s.opts.OnDisconnect(c.peer)
-		}
-	}()
+	go s.attend(c)
 }
 
 // admit counts a connection, unless it is one too many or of someone who may not connect.
@@ -132,22 +120,6 @@ func (s *Server) dismiss(c *conn) {
 	release(s.users, c.peer.SID)
 	release(s.processes, c.peer.PID)
 	s.running.Done()
-}
-
-// converse answers the messages of a connection until it ends. A bad message ends it: where the next one begins is not known then.
-func (s *Server) converse(c *conn) error {
-	for {
-		kind, body, err := s.receive(c)
-		switch {
-		case err == nil:
-			err = s.answer(c, kind, body)
-		case err == io.EOF, s.isClosing() && errors.Is(err, os.ErrDeadlineExceeded):
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
 }
 
 // answer handles a message.

@@ -17,14 +17,14 @@ import (
 )
 
 // A processCopy is a copy of the process, by clone(2), which shares its pages until one of the two writes to them. One of the
-// stopped threads makes it, as a system call of its own, and is none the wiser: the copy is traced from its birth and never runs,
-// no signal tells of it (its exit signal is 0, so that only a wait with __WALL or __WCLONE sees it), and its end is waited for by
-// another such call. The process goes on at once, and the dump is read from the copy.
+// stopped threads is made to call clone, and does not notice: its registers are restored. The copy is traced from its birth and
+// never runs. Its exit signal is 0, so the process gets no SIGCHLD, and only a wait with __WALL or __WCLONE reports it. A thread is made to
+// call wait4 when it has ended. The process goes on at once, and the dump is read from the copy.
 //
 // It is made and ended on the tracing thread. A tracer that is killed while a thread makes one of the calls leaves a thread with
 // wrong registers, so this thread must be of a process that nobody kills: see CopyTo.
 type processCopy struct {
-	notice   func(tid, number int32) // told of the copy as soon as there is one; nil: no copies are made
+	notice   func(tid, number int32) // called as soon as there is a copy; nil: no copies are made
 	caller   *ptrace.Caller
 	dir      procfs.Dir
 	tid      int32       // of the copy; 0: there is none
