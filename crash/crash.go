@@ -43,6 +43,9 @@ var ErrUnsupported = minidump.ErrUnsupported
 // ErrStarted is the error of a second Start.
 var ErrStarted = errors.New("crash: the monitor was started already")
 
+// ErrWERModule is the error of Start for a module of Options.WERModule that can't be used. The monitor runs without it.
+var ErrWERModule = errors.New("crash: fail fast is not captured")
+
 // Options of Start.
 type Options struct {
 	// Dir is the folder of the dumps; it is made if it is missing. "" is the folder minidumps in the user's cache folder.
@@ -60,6 +63,10 @@ type Options struct {
 	// example, and RaiseFailFastException. The program is then slower where it raises exceptions, starts threads or loads
 	// libraries, and no other debugger can attach to it.
 	Debugger bool
+	// WERModule is the path of a library that InstallWERModule has written. Windows Error Reporting loads it when the program fails
+	// fast (int 29h, RaiseFailFastException, a corrupt heap), and it reports that to the monitor. A healthy program pays nothing
+	// for it. Windows only; elsewhere it has no meaning.
+	WERModule string
 	// OnDump is called in the monitor, which is another process, when a dump is complete. The monitor ends after it.
 	OnDump func(path string)
 	// OnEnd is called in the monitor when the program has ended without a report, up to some seconds later.

@@ -34,9 +34,7 @@ func monitor(value string, o Options) int {
 		return 0
 	}
 	c, err := m.capture(how)
-	if how == held {
-		_ = windows.SetEvent(m.link.done)
-	}
+	_ = windows.SetEvent(m.link.done) // of whoever waits: a hook, Windows Error Reporting
 	close(m.seen)
 	m.drain()
 	if err != nil {
@@ -60,7 +58,7 @@ type outcome int
 
 const (
 	ended    outcome = iota // without a report
-	held                    // a thread waits in a hook
+	held                    // a thread waits in a hook, or Windows Error Reporting does
 	reported                // the runtime has begun its report
 	failed                  // an exception that no handler may take, as the debugger sees it
 )
@@ -137,8 +135,7 @@ func (m *watch) capture(how outcome) (*captured, error) {
 	crash := minidump.CrashContext{ProcessID: m.link.pid}
 	switch c.crash = how != reported; how {
 	case held:
-		r := m.mem.report()
-		c.tid, crash.ExceptionPointers = int(r.Thread), r.Pointers
+		c.tid, crash.ExceptionPointers = m.mem.exception()
 	case failed:
 		c.tid = int(m.failure.TID)
 	default:

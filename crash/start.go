@@ -29,7 +29,8 @@ var running struct {
 
 // Start starts the monitor of this program. Call it first in main: in the monitor, which is the same program, it does not
 // return. It sets the runtime's crash output (debug.SetCrashOutput): a program that sets another one is not seen any
-// more. An error means that there is no monitor, and that nothing has changed.
+// more. An error means that there is no monitor, and that nothing has changed; but one that wraps ErrWERModule
+// means that all is as it would be without that module.
 func Start(o Options) error {
 	if value, ok := os.LookupEnv(variable); ok {
 		os.Exit(monitor(value, o))
@@ -55,7 +56,10 @@ func Start(o Options) error {
 	if running.current == nil {
 		running.current = map[string]string{}
 	}
-	return writeNotes()
+	if err := writeNotes(); err != nil || o.WERModule == "" {
+		return err
+	}
+	return registerModule(o.WERModule)
 }
 
 // Dump writes a dump of the running program, which goes on, to the folder of Start, and returns its path. See

@@ -11,17 +11,22 @@ import (
 	"golang.org/x/sys/windows"
 
 	"minidump/internal/windows/hook"
+	"minidump/internal/windows/wer"
 )
 
-// shared is the memory that the program and the monitor share: the report of the hooks, then the notes.
+// shared is the memory that the program and the monitor share: the report of the hooks, the block of the module for Windows Error
+// Reporting, then the notes.
 type shared []byte
 
 const (
-	sharedReport = 4096 // bytes for the report of the hooks
+	sharedBlock  = 64   // where the block begins
+	sharedReport = 4096 // bytes for the report of the hooks and the block
 	sharedSize   = sharedReport + noteSize
 )
 
 func (s shared) report() *hook.Report { return (*hook.Report)(unsafe.Pointer(&s[0])) }
+
+func (s shared) block() *wer.Block { return (*wer.Block)(unsafe.Pointer(&s[sharedBlock])) }
 
 func (s shared) notes() sharedNotes { return sharedNotes(s[sharedReport:]) }
 
@@ -165,6 +170,8 @@ func start() (_ area, err error) {
 		windows.CloseHandle(peer)
 		return nil, err
 	}
+	block = mem.block()
+	block.Prepare(wer.Handles{Event: uintptr(l.event), Done: uintptr(l.done), Peer: uintptr(peer)})
 	windows.CloseHandle(l.pipe)
 	windows.CloseHandle(l.process)
 	return mem.notes(), c.Process.Release()

@@ -1,0 +1,25 @@
+package wer
+
+import "minidump/pe"
+
+const machine = pe.IMAGE_FILE_MACHINE_I386
+
+// Sizes in bytes of EXCEPTION_RECORD and CONTEXT (winnt.h).
+const (
+	contextOffset = 80
+	recordSize    = contextOffset + 716
+)
+
+// Offsets in WER_RUNTIME_EXCEPTION_INFORMATION (werapi.h).
+const (
+	infoProcess = 4
+	infoThread  = 8
+	infoRecord  = 12
+	infoFatal   = infoRecord + recordSize + 4 // bIsFatal of the SDK of Windows 10 on
+)
+
+// frame is how much the assembly of the event callback takes off the stack pointer after four pushes.
+const frame = 60
+
+// unwind is nil: programs of 386 have no such tables.
+var unwind []byte
