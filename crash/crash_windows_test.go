@@ -36,10 +36,16 @@ func TestMain(m *testing.M) {
 func victim(dir, kind string) {
 	done := func(text string) { _ = os.WriteFile(filepath.Join(dir, "done"), []byte(text), 0o600) }
 	err := Start(Options{
-		Debugger: strings.HasPrefix(kind, "debugged "),
-		Dir:      dir, Keep: 5, Annotations: map[string]string{"version": "1.2.3"},
+		Debugger: strings.HasPrefix(kind, "debugged "), WERModule: os.Getenv(moduleVariable),
+		Dir: dir, Keep: 5, Annotations: map[string]string{"version": "1.2.3"},
 		OnDump: func(path string) { done(path) }, OnEnd: func(End) { done("end") },
 	})
+	if rest, ok := strings.CutPrefix(kind, "no module "); ok {
+		if !errors.Is(err, ErrWERModule) {
+			panic(err)
+		}
+		kind, err = rest, nil
+	}
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(70)
@@ -53,7 +59,12 @@ func victim(dir, kind string) {
 	for range 3 {
 		go func() { select {} }()
 	}
-	if rest, ok := strings.CutPrefix(kind, "debugged "); ok {
+	rest, debugged := strings.CutPrefix(kind, "debugged ")
+	if other, ok := strings.CutPrefix(kind, "wer "); ok { // the test attaches
+		rest, debugged = other, true
+		fmt.Printf("ready %d %d\n", os.Getpid(), uintptr(unsafe.Pointer(block)))
+	}
+	if debugged {
 		present := windows.NewLazySystemDLL("kernel32.dll").NewProc("IsDebuggerPresent")
 		for range 1000 {
 			if on, _, _ := present.Call(); on != 0 {
@@ -163,14 +174,7 @@ func crash(t *testing.T, kind string) (done string, exit uint32, out string) {
 	c.Stdout, c.Stderr = &b, &b
 	c.WaitDelay = 20 * time.Second
 	_ = c.Run()
-	for range 600 {
-		if b, err := os.ReadFile(filepath.Join(dir, "done")); err == nil && len(b) > 0 {
-			done = string(b)
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	if done == "" {
+	if done = waitDone(dir); done == "" {
 		t.Fatalf("%s: the monitor has not ended: %s", kind, b.String())
 	}
 	return done, uint32(c.ProcessState.ExitCode()), b.String()
