@@ -58,11 +58,13 @@ var layers = map[string]string{
 	"internal/darwin":       "internal/sys mach" + below,
 	"internal/windows":      "internal/windows/hook" + below,
 	"internal/windows/hook": "internal/errtext",
+	"internal/windows/dll":  "pe",
+	"internal/windows/wer":  "internal/windows internal/windows/dll internal/newfile pe",
 
 	"": "internal/sys internal/newfile internal/encode internal/corefile internal/linux internal/darwin internal/windows " +
 		"internal/windows/hook mach" + below,
 	"run":                 above + " internal/newfile internal/dumpfile internal/deadline",
-	"crash":               above + " goroutines mach internal/darwin internal/newfile internal/dumpfile internal/windows internal/windows/hook internal/arena internal/snapshot internal/goruntime crash/internal/hook",
+	"crash":               above + " goroutines mach internal/darwin internal/newfile internal/dumpfile internal/windows internal/windows/hook internal/windows/wer internal/arena internal/snapshot internal/goruntime crash/internal/hook",
 	"crash/frames":        "crash/internal/hook internal/backtrace stream",
 	"crash/internal/hook": "",
 	"server":              above + " mach internal/dumpfile internal/unixsocket internal/deadline",
@@ -77,7 +79,7 @@ var layers = map[string]string{
 
 	"internal/backtrace": "stackwalk symbol symbol/demangle symbol/internal/dwarf symbol/internal/breakpad symbol/internal/xz context/insn internal/sys internal/errtext" + leaves,
 
-	"cmd/minidump": above + " run crash server goroutines context/insn internal/newfile internal/dumpfile internal/unixsocket internal/deadline " +
+	"cmd/minidump": above + " run crash server goroutines context/insn internal/newfile internal/dumpfile internal/unixsocket internal/deadline internal/windows/wer " +
 		"internal/backtrace stackwalk symbol symbol/demangle symbol/internal/dwarf symbol/internal/breakpad symbol/internal/xz",
 }
 

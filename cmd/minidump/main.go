@@ -10,6 +10,8 @@
 //	                              run a command, and dump it if it dies of a signal
 //	minidump show [flags] FILE    what a dump holds
 //	minidump list [DIR...]        the dumps in a folder
+//	minidump wer install|uninstall FILE
+//	                              the module by which Windows reports fail fast
 //	minidump completion SHELL     a completion script
 //	minidump man [SUBCOMMAND]     a manual page
 //	minidump version              the version
@@ -41,7 +43,7 @@ type subcommand struct {
 
 // subcommands returns all there are, in the order of the help text.
 func subcommands() []subcommand {
-	return []subcommand{dumpCommand, coreCommand, serveCommand, crashpadCommand, runCommand, showCommand, listCommand,
+	return []subcommand{dumpCommand, coreCommand, serveCommand, crashpadCommand, runCommand, showCommand, listCommand, werCommand,
 		{"completion", "bash|zsh|fish", "print a completion script for a shell", completionFlags, runCompletion},
 		{"man", "[SUBCOMMAND]", "print a manual page", manFlags, runMan},
 		{"version", "", "print the version of this program", versionFlags, runVersion},
