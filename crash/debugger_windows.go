@@ -48,7 +48,7 @@ const (
 	dbgExceptionNotHandled = 0x80010001
 )
 
-// debug attaches to the program as a debugger, which alone gets to know of a fast fail: as an exception that no handler may take, while
+// debug attaches to the program as a debugger, which sees a fast fail as an exception that no handler may take, while
 // the program stands still. It sends failed to came then, and lets the program end when m.seen is closed. It returns when the program has ended. The thread that
 // attaches gets the events.
 func (m *watch) debug(came chan<- outcome) {
