@@ -183,7 +183,7 @@ func (m memorySpool) Fd() int { return int(m) }
 
 func (m memorySpool) Abort() { unix.Close(int(m)) }
 
-// newSpool returns a spool: in memory, or for a large dump in a temporary file if that can be created.
+// newSpool returns a spool: in memory, or for a large dump in a temporary file.
 func newSpool(large bool) (spool, error) {
 	if !large {
 		if fd, err := unix.MemfdCreate("minidump", unix.MFD_CLOEXEC); err == nil {
