@@ -25,7 +25,7 @@ func parked(t *testing.T, f *stream.File, l *stream.GoroutineList) (have, all in
 		if n == len(b) {
 			have++
 		}
-		if word := make([]byte, 8); n == len(b) && len(g.Frames) > 1 && f.Order.String() == "LittleEndian" { // the stack contains the return addresses
+		if word := make([]byte, 8); n == len(b) && len(g.Frames) > 1 && f.Order.String() == "LittleEndian" { // it has the return addresses
 			f.Order.PutUint64(word, g.Frames[1].PC)
 			if !bytes.Contains(b, word[:4]) {
 				t.Errorf("goroutine %d: no return address %#x on its stack", g.ID, g.Frames[1].PC)

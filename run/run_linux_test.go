@@ -274,7 +274,7 @@ func TestRunAgainstGdb(t *testing.T) {
 				var want [][3]string
 				text = text[max(0, strings.LastIndex(text, "\n#0 ")):] // gdb shows the innermost frame first
 				for _, m := range gdbFrame.FindAllStringSubmatch(text, -1) {
-					if m[1] == "" && len(want) > 0 { // the one before is inlined here: stackwalk lists such apart
+					if m[1] == "" && len(want) > 0 { // the previous frame is inlined here: stackwalk lists such frames separately
 						want = want[:len(want)-1]
 					}
 					want = append(want, [3]string{m[2], m[3], m[4]})

@@ -301,7 +301,7 @@ func TestGarbage(t *testing.T) {
 	v.served()
 }
 
-// openFiles returns how many descriptors this process has, without the one of the folder listing itself.
+// openFiles returns how many descriptors this process has, including the one of the folder listing itself.
 func openFiles(t *testing.T) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
