@@ -22,7 +22,8 @@ func (s *Server) attend(c *conn) {
 	}
 }
 
-// converse answers the messages of a connection until it ends. A bad message ends it: where the next one begins is not known then.
+// converse answers the messages of a connection until it ends. A bad message ends the connection, because it is not known where
+// the next message begins.
 func (s *Server) converse(c *conn) error {
 	for {
 		kind, body, err := s.receive(c)

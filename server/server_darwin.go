@@ -15,7 +15,7 @@ import (
 // Server writes dumps for clients. Its methods may be called from any goroutine.
 type Server struct {
 	opts   Options
-	places chan struct{} // one for each dump that is being made
+	places chan struct{} // one for each dump in progress
 
 	running sync.WaitGroup // connections, and services
 	closing chan struct{}  // closed by Shutdown
@@ -26,10 +26,10 @@ type Server struct {
 	conns     map[*conn]bool
 	users     map[uint32]int  // connections by user
 	processes map[int]int     // and by process
-	names     map[string]bool // of the dumps that are being made
+	names     map[string]bool // names of the dumps in progress
 }
 
-// New makes a server. It does nothing before one of its Serve methods is called.
+// New returns a server. It does nothing before one of its Serve methods is called.
 func New(o Options) (*Server, error) {
 	info, err := os.Stat(o.Dir)
 	if err == nil && !info.IsDir() {
@@ -52,8 +52,8 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Serve serves clients of minidumper and of Client that connect to l, until Shutdown, and closes l. Then it returns nil. It
-// returns an error if l was closed by someone else.
+// Serve serves clients of minidumper and of Client that connect to l, until Shutdown, closes l and returns nil. It returns
+// an error if l is closed otherwise.
 func (s *Server) Serve(l *Listener) error {
 	defer l.Close()
 	if !s.add(func() { s.listeners[l] = true; s.running.Add(1) }) {
@@ -94,7 +94,7 @@ func (s *Server) accepted(f *net.UnixConn) {
 	go s.attend(c)
 }
 
-// admit counts a connection, unless it is one too many or of someone who may not connect.
+// admit counts a connection, and returns an error if a limit is reached or the peer may not connect.
 func (s *Server) admit(c *conn) error {
 	if !s.opts.Allow(c.peer) {
 		return ErrRefused
@@ -128,8 +128,8 @@ func (s *Server) dismiss(c *conn) {
 	s.running.Done()
 }
 
-// connected returns the connection of the process that has sent a Mach message; nil if it has none. That a process connects
-// twice makes no difference, except that its dumps are counted on one of the connections.
+// connected returns the connection of the process that has sent a Mach message; nil if it has none. If a process has
+// several connections, its dumps are counted on one of them.
 func (s *Server) connected(sender *mach.AuditToken) (found *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,8 +141,8 @@ func (s *Server) connected(sender *mach.AuditToken) (found *conn) {
 	return found
 }
 
-// answer handles a message. A crash comes as a Mach message: see [Server.serveRequests]. What has its kind here is the client's
-// word for who it is, and is answered by a byte (minidumper, src/ipc/client.rs and server.rs).
+// answer handles a message. A crash is sent as a Mach message: see [Server.serveRequests]. Here kindCrash is the message with
+// which a client states its pid, and is answered by a byte (minidumper, src/ipc/client.rs and server.rs).
 func (s *Server) answer(c *conn, kind uint32, body []byte) error {
 	switch {
 	case kind == kindPing:

@@ -17,7 +17,7 @@ var order = binary.NativeEndian
 // Server writes dumps for clients. Its methods may be called from any goroutine.
 type Server struct {
 	opts   Options
-	places chan struct{} // one for each dump that is being made
+	places chan struct{} // one for each dump in progress
 
 	closer  closer
 	running sync.WaitGroup // connections
@@ -29,10 +29,10 @@ type Server struct {
 	conns     map[*conn]bool
 	users     map[uint32]int  // connections of Serve by user
 	processes map[int]int     // and by process
-	names     map[string]bool // of the dumps that are being made
+	names     map[string]bool // names of the dumps in progress
 }
 
-// New makes a server. It does nothing before one of its Serve methods is called.
+// New returns a server. It does nothing before one of its Serve methods is called.
 func New(o Options) (*Server, error) {
 	info, err := os.Stat(o.Dir)
 	if err == nil && !info.IsDir() {
@@ -55,8 +55,8 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Serve serves clients of minidumper, of Breakpad and of Client that connect to l, until Shutdown, and closes l. Then it
-// returns nil. It returns an error if l was closed by someone else.
+// Serve serves clients of minidumper, of Breakpad and of Client that connect to l, until Shutdown, closes l and returns
+// nil. It returns an error if l is closed otherwise.
 func (s *Server) Serve(l *Listener) error {
 	defer l.Close()
 	if !s.add(func() { s.listeners[l] = true }) {
@@ -111,7 +111,7 @@ func (s *Server) accepted(f *os.File) {
 	}()
 }
 
-// identify sets who has connected.
+// identify sets the peer of a connection.
 func (c *conn) identify() error {
 	raw, err := c.file.SyscallConn()
 	if err != nil {
@@ -127,7 +127,7 @@ func (c *conn) identify() error {
 	return errors.Join(err, inner)
 }
 
-// admit counts a connection, unless it is one too many or of someone who may not connect.
+// admit counts a connection, and returns an error if a limit is reached or the peer may not connect.
 func (s *Server) admit(c *conn) error {
 	if !s.opts.Allow(c.peer) {
 		return ErrRefused
@@ -162,7 +162,7 @@ func (s *Server) dismiss(c *conn) {
 }
 
 // converse receives packets until the connection ends, and handles each. A bad packet ends the connection, unless several
-// processes share it: the others are served on.
+// processes share it: the others are still served.
 func (s *Server) converse(c *conn, shared bool, handle func(*conn, *packet) error) error {
 	for {
 		p, err := c.receive()
@@ -188,7 +188,7 @@ func (s *Server) converse(c *conn, shared bool, handle func(*conn, *packet) erro
 	}
 }
 
-// own serves one end of a socket pair, which it closes.
+// own serves one end of a socket pair, and closes it.
 func (s *Server) own(f *os.File, shared bool, handle func(*conn, *packet) error) error {
 	f, err := pollable(f)
 	if err != nil {
@@ -206,7 +206,7 @@ func (s *Server) own(f *os.File, shared bool, handle func(*conn, *packet) error)
 	return s.converse(c, shared, handle)
 }
 
-// pollable moves f to a file that the Go runtime waits for without a thread.
+// pollable replaces f with a file on which the Go runtime can wait without blocking a thread.
 func pollable(f *os.File) (*os.File, error) {
 	defer f.Close()
 	raw, err := f.SyscallConn()
@@ -229,5 +229,5 @@ func pollable(f *os.File) (*os.File, error) {
 	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
-// wake ends a receive that waits, and the next ones.
+// wake ends a waiting receive and all later ones.
 func (c *conn) wake() { _ = c.file.SetReadDeadline(time.Unix(1, 0)) }
