@@ -51,8 +51,8 @@ const (
 // AssertionInfoSize is the size of an AssertionInfo in bytes.
 const AssertionInfoSize = 776
 
-// AssertionInfo is MDRawAssertionInfo: what a failed check of the C or C++ runtime library said. The texts end with a
-// NUL unless they fill the array.
+// AssertionInfo is MDRawAssertionInfo: the report of a failed check in the C or C++ runtime library. The texts end with a NUL
+// unless they fill the array.
 //
 //	  0 uint16[128] expression
 //	256 uint16[128] function
@@ -67,7 +67,7 @@ type AssertionInfo struct {
 	Type       uint32 // MD_ASSERTION_INFO_TYPE_…
 }
 
-// texts are the three texts in the record's order.
+// texts returns the three texts in the record's order.
 func (r *AssertionInfo) texts() [3]*[AssertionTextUnits]uint16 {
 	return [...]*[AssertionTextUnits]uint16{&r.Expression, &r.Function, &r.File}
 }

@@ -2,7 +2,7 @@ package stream
 
 import "encoding/binary"
 
-// CrashpadInfoVersion is CrashpadInfo.Version, and ModuleCrashpadInfo.Version likewise.
+// CrashpadInfoVersion is the value of CrashpadInfo.Version and of ModuleCrashpadInfo.Version.
 const CrashpadInfoVersion = 1
 
 // CrashpadInfoSize is the size of a CrashpadInfo in bytes.
@@ -138,7 +138,7 @@ func (r *ModuleCrashpadInfo) Get(b []byte, o binary.ByteOrder) {
 // AnnotationObjectSize is the size of an AnnotationObject in bytes.
 const AnnotationObjectSize = 12
 
-// AnnotationTypeString is AnnotationObject.Type of UTF-8 text (crashpad::Annotation::Type::kString).
+// AnnotationTypeString is the AnnotationObject.Type of UTF-8 text (crashpad::Annotation::Type::kString).
 const AnnotationTypeString = 1
 
 // AnnotationObject is MinidumpAnnotation.

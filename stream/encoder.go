@@ -10,8 +10,8 @@ import (
 // MinBuffer is the smallest size of an Encoder's buffer in bytes. No record or CPU context is larger.
 const MinBuffer = 4096
 
-// MaxString is the most bytes of UTF-8 that Encoder.String and Encoder.UTF8String write. They leave the rest of a text
-// out.
+// MaxString is the largest number of bytes of UTF-8 that Encoder.String and Encoder.UTF8String write. They leave out the rest of
+// a longer text.
 const MaxString = 1 << 20
 
 var errWriteCount = errors.New("stream: the writer returned an impossible count")
@@ -50,15 +50,14 @@ func (e *Encoder) Init(buf []byte) {
 	*e = Encoder{buf: buf, order: binary.LittleEndian}
 }
 
-// Reset starts a new file at offset 0, and drops the error and what the buffer holds. If w is nil the Encoder only
-// counts.
+// Reset starts a new file at offset 0, and drops the error and the content of the buffer. If w is nil the Encoder only counts.
 func (e *Encoder) Reset(w io.Writer, o binary.ByteOrder) {
 	e.n, e.base, e.w, e.order, e.err = 0, 0, w, o, nil
 	e.buf[0], e.buf[1] = 0, 1
 	e.big = o.Uint16(e.buf) == 1
 }
 
-// counting reports whether nothing is written: there is no writer, or it has failed.
+// counting reports whether output is only counted: there is no writer, or the writer has failed.
 func (e *Encoder) counting() bool { return e.w == nil || e.err != nil }
 
 // skip counts n bytes.
@@ -108,16 +107,16 @@ func (e *Encoder) write(p []byte) {
 	}
 }
 
-// Next puts n bytes of 0 and returns them, to be filled in place before the next call of any method. The slice lies in
-// the buffer, and its capacity ends with it. Next panics if n is negative or larger than the buffer.
+// Next puts n zero bytes and returns them, to be filled in place before the next call of any method. The slice lies in the
+// buffer, and its capacity is n. Next panics if n is negative or larger than the buffer.
 func (e *Encoder) Next(n int) []byte {
 	b := e.Raw(n)
 	clear(b)
 	return b
 }
 
-// Raw is Next without the clearing: the bytes hold what was in the buffer before, so all of them must be filled.
-// It is for memory that is read straight into the buffer.
+// Raw is Next without the clearing: the bytes contain whatever was in the buffer before, so the caller must fill all of them. It
+// is for memory that is read straight into the buffer.
 func (e *Encoder) Raw(n int) []byte {
 	if n > len(e.buf)-e.n {
 		e.Flush()

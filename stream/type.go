@@ -2,7 +2,7 @@ package stream
 
 import "strconv"
 
-// Type is a stream number: the first word of a directory entry, and so what a stream holds.
+// Type is a stream number: the first word of a directory entry, which identifies the content of the stream.
 type Type uint32
 
 // Streams of minidumpapiset.h (MINIDUMP_STREAM_TYPE).
@@ -32,8 +32,7 @@ const (
 	ThreadNamesStream        Type = 24 // uint32 count, ThreadName…
 )
 
-// Streams of Breakpad's minidump_format.h (MDStreamType); 0x4767 is "Gg". The Linux ones are the bytes of the file
-// named, as they are.
+// Streams of Breakpad's minidump_format.h (MDStreamType); 0x4767 is "Gg". The Linux ones are unchanged copies of the files named.
 const (
 	BreakpadInfoStream  Type = 0x47670001 // BreakpadInfo
 	AssertionInfoStream Type = 0x47670002
@@ -62,11 +61,11 @@ const (
 // use it.
 const (
 	GoroutineListStream Type = 0x676f0001 // GoroutineListHeader and its tables: the goroutines of a Go program
-	RegisterSetsStream  Type = 0x676f0002 // RegisterSets, RegisterSet…: registers that a CPU context has no room for
+	RegisterSetsStream  Type = 0x676f0002 // RegisterSets, RegisterSet…: registers that don't fit in a CPU context
 	FrameListStream     Type = 0x676f0003 // FrameListHeader and its tables: frames of threads with their functions
 )
 
-// String is the name of the stream as in the constants of this package, or its number in hexadecimal.
+// String returns the name of the stream as in the constants of this package, or its number in hexadecimal.
 func (t Type) String() string {
 	switch t {
 	case UnusedStream:
