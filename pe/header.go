@@ -90,7 +90,7 @@ type Header struct {
 }
 
 // NTHeaderOffset returns e_lfanew, the offset of the NT headers, from the first DOSHeaderSize bytes of an image. ok is false if b
-// is shorter or has no "MZ", or if the offset is less than 4 or greater than MaxHeaderOffset.
+// is shorter or has no "MZ", or if the offset is below 4 or at least MaxHeaderOffset.
 func NTHeaderOffset(b []byte) (off uint32, ok bool) {
 	if len(b) < DOSHeaderSize || le.Uint16(b) != IMAGE_DOS_SIGNATURE {
 		return 0, false
