@@ -12,7 +12,7 @@ type reg struct {
 	gpSize  uint8  // 2, 4 or 8 bytes; a size of 2 is the low half of a wider slot of a little-endian machine
 	rec     uint16 // offset in the record
 	recSize uint8  // 2, 4 or 8 bytes
-	general bool   // may hold an address: Registers returns it
+	general bool   // may contain an address: Registers returns it
 }
 
 // noGP marks a register that is not in NT_PRSTATUS.

@@ -47,8 +47,8 @@ type Crash struct {
 	Errno int32 // si_errno
 
 	// Address is si_addr of a signal raised by a fault, or the address of the system call of SIGSYS; ExceptionAddress of the
-	// dump. HasAddress distinguishes address 0 from no address: a signal that was sent has no address, nor has a general
-	// protection fault of x86 until Refine finds it.
+	// dump. HasAddress distinguishes address 0 from no address: a signal that was sent has no address, and a general protection
+	// fault of x86 has none until Refine finds it.
 	Address    uint64
 	HasAddress bool
 	Access     Access // how the instruction accessed Address; of SIGSEGV and SIGBUS only
@@ -163,7 +163,7 @@ func (c *Crash) setFrame(f *frame) {
 	if c.IsMemoryFault() && c.Code != SI_KERNEL {
 		c.Access = f.access
 		if c.HasAddress && c.Address == c.PC && c.Access != AccessWrite {
-			// The instruction itself can't be read. arm64 reports this as a read of a 32-bit program; others report nothing.
+			// The instruction itself can't be read. For a 32-bit program, arm64 reports this as a read; others report nothing.
 			c.Access = AccessExecute
 		}
 	}

@@ -1,4 +1,4 @@
-// Package context converts raw register sets and signal frames to what a minidump needs: CPU context records and the reason of a
+// Package context converts raw register sets and signal frames to what a minidump needs: CPU context records and the reason for a
 // crash. Its subpackage insn adds what the faulting instruction reveals.
 //
 //   - [Regsets] encodes the register sets of ptrace or of a core file into the record of its architecture, and returns the

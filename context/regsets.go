@@ -118,8 +118,8 @@ func (r *Regsets) Encode(dst []byte) int {
 	return encode(dst, r.Arch, isBig(r.Order), r.GP, r.FP, r.Extra, r.Debug)
 }
 
-// encode is Regsets.Encode with the fields as separate parameters: Order, an interface, would make the compiler move everything
-// that the other fields point to to the heap.
+// encode is Regsets.Encode with the fields as separate parameters: Order, an interface, would force the memory that the other
+// fields refer to onto the heap.
 func encode(dst []byte, a Arch, big bool, gp, fp, extra []byte, debug *[8]uint64) int {
 	l := a.info()
 	if l.size == 0 || len(dst) < l.size || len(gp) < l.gpSize {

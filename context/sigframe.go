@@ -137,10 +137,10 @@ const (
 // the thread; nil is little-endian.
 //
 // It does not mistake similar data for a frame. All of this must be true, as far as it applies to the architecture: the alignment
-// and the zeros that the kernel writes; a siginfo_t with an existing signal number and code; the addresses in the frame that
-// point into the frame itself; the magic numbers of the register records; a processor status that only user code has; an
-// alternate stack that does not wrap; and either the frame lies on that stack, or the interrupted SP lies above the frame, at
-// most 256 KiB away.
+// and the zeros that the kernel writes; a siginfo_t with a valid signal number and code; the addresses in the frame that point
+// into the frame itself; the magic numbers of the register records; a processor status that only user code has; an alternate
+// stack that does not wrap; and either the frame lies on that stack, or the interrupted SP lies above the frame, at most 256 KiB
+// away.
 //
 // It reads each byte at most a few times, so the time is proportional to len(mem): pass only the plausible part of a stack. It
 // does not allocate. It does not find MIPS frames of handlers without SA_SIGINFO (o32 only), because nothing in them can be
@@ -435,7 +435,7 @@ func statusS390X(mask uint64) bool {
 	return mask&user == user
 }
 
-// plain reports whether a frame of a handler without SA_SIGINFO lies at off, the offset of a ucontext.
+// plain reports whether a frame of a handler without SA_SIGINFO lies at off, where a ucontext would be.
 func (w *sigWindow) plain(off uint64, f *SignalFrame) bool {
 	*f = SignalFrame{Arch: w.a, BigEndian: w.big, Ucontext: w.addr + off, plain: true}
 	switch w.a {

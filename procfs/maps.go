@@ -172,10 +172,10 @@ func parsePerm(b []byte) (p Perm, ok bool) {
 // UnescapeName copies name to dst with the kernel's escaping undone, and returns the length; it ends when dst is full. dst may be
 // name itself.
 //
-// The kernel escapes only newlines in the names of maps, as `\012` (seq_path with "
-// " as the set of bytes to escape, in fs/proc/task_mmu.c; mangle_path in fs/seq_file.c writes a backslash and three octal
-// digits). It does not escape backslashes, so a file name that really contains the four characters `\012` can't be distinguished.
-// Other backslashes are literal. Names from QueryMapping are not escaped at all.
+// The kernel escapes only newlines in the names of maps, as `\012` (seq_path with "\n" as the set of bytes to escape, in
+// fs/proc/task_mmu.c; mangle_path in fs/seq_file.c writes a backslash and three octal digits). It does not escape backslashes, so
+// a file name that really contains the four characters `\012` can't be distinguished. Other backslashes are literal. Names from
+// QueryMapping are not escaped at all.
 func UnescapeName(dst, name []byte) int {
 	n := 0
 	for i := 0; i < len(name) && n < len(dst); n++ {

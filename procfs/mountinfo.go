@@ -148,8 +148,8 @@ func (m *Mount) backing() Backing {
 // pages of its files, and the type of file system (pointing into text; nil if the device is missing).
 //
 // A device number belongs to one file system as long as a file of it is mapped, whatever the mount namespace. So text may be the
-// mountinfo of the process followed by that of the reader. It must have been read after the maps. In a text that is cut short
-// devices are unknown, nothing worse. btrfs has the same number in maps and mountinfo (statx has that of the subvolume).
+// mountinfo of the process followed by that of the reader. It must have been read after the maps. If it is cut short, the missing
+// devices are BackingUnknown, nothing worse. btrfs has the same number in maps and mountinfo (statx has that of the subvolume).
 // overlayfs has its own in both since about Linux 6.8; before that maps has the number of the layer.
 //
 // Memory that is mapped from no file of a mounted file system (memfd_create, shared anonymous memory, System V segments) is on a

@@ -67,9 +67,9 @@ const (
 // no data that this process has ever seen: reading it makes the kernel allocate it, or waits for whatever must fill it (a
 // userfaultfd, a file server).
 //
-// Pages uses PAGEMAP_SCAN, or reads of the pagemap file if the kernel lacks it. It detects which of the two to use once, also
-// across Close and OpenPages. It allocates nothing. Neither a Pages (make it by new, or as a part of something in the heap) nor
-// its Runs and Scratch may lie on a goroutine stack. It is not safe for concurrent use.
+// Pages uses PAGEMAP_SCAN, or reads of the pagemap file if the kernel lacks it. It detects which of the two to use once, and
+// keeps the result across Close and OpenPages. It allocates nothing. Neither a Pages (make it by new, or as a part of something
+// in the heap) nor its Runs and Scratch may lie on a goroutine stack. It is not safe for concurrent use.
 //
 // Three limits:
 //   - Memory of a file or shared memory may have data that is not mapped in: search the file (SEEK_DATA).

@@ -22,7 +22,7 @@ func (t *Tracer) Detach(ths []Thread) {
 		th := &ths[i]
 		switch th.State {
 		case Stopped:
-			// The id of a stopped main thread may now belong to another thread, after an execve by that one.
+			// After an execve, the id of a stopped main thread may belong to another thread.
 			if th.TID != t.pid {
 				th.Errno = sys.Ptrace(unix.PTRACE_DETACH, int(th.TID), 0, uintptr(th.Signal))
 				if th.Errno == 0 {

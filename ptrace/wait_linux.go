@@ -24,8 +24,8 @@ func stopKind(status int32) (signal int32, event uint8, groupStop bool) {
 	return 0, event, groupStop
 }
 
-// wait returns what has happened to tid, without consuming it (see the package comment) and without waiting. A code of
-// 0 means that nothing has.
+// wait returns what has happened to tid, without consuming it (see the package comment) and without waiting. Code 0 means that
+// nothing has happened.
 func (t *Tracer) wait(tid int32) (code, status int32, errno sys.Errno) {
 	options := unix.WSTOPPED | unix.WEXITED | unix.WNOHANG | unix.WNOWAIT
 	if !t.old {

@@ -19,7 +19,7 @@ const BreakpadInfoSize = 12
 type BreakpadInfo struct {
 	Validity           uint32 // MD_BREAKPAD_INFO_VALID_…: which fields are filled in
 	DumpThreadID       uint32 // the thread of the process that writes dumps, which readers hide
-	RequestingThreadID uint32 // the thread that asked for the dump, or crashed
+	RequestingThreadID uint32 // the thread that requested the dump, or crashed
 }
 
 // Put writes the BreakpadInfoSize bytes of r to b.

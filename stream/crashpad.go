@@ -46,7 +46,7 @@ func (r *CrashpadInfo) Get(b []byte, o binary.ByteOrder) {
 // SimpleStringDictionaryEntrySize is the size of a SimpleStringDictionaryEntry in bytes.
 const SimpleStringDictionaryEntrySize = 8
 
-// SimpleStringDictionaryEntry is MinidumpSimpleStringDictionaryEntry. A uint32 count stands before the array of them.
+// SimpleStringDictionaryEntry is MinidumpSimpleStringDictionaryEntry. A uint32 count precedes the array of them.
 //
 //	0 uint32 key
 //	4 uint32 value
@@ -72,7 +72,7 @@ func (r *SimpleStringDictionaryEntry) Get(b []byte, o binary.ByteOrder) {
 // ModuleCrashpadInfoLinkSize is the size of a ModuleCrashpadInfoLink in bytes.
 const ModuleCrashpadInfoLinkSize = 12
 
-// ModuleCrashpadInfoLink is MinidumpModuleCrashpadInfoLink. A uint32 count stands before the array of them.
+// ModuleCrashpadInfoLink is MinidumpModuleCrashpadInfoLink. A uint32 count precedes the array of them.
 //
 //	0 uint32   minidump_module_list_index
 //	4 Location location
@@ -123,7 +123,7 @@ func (r *ModuleCrashpadInfo) Put(b []byte, o binary.ByteOrder) {
 	r.AnnotationObjects.Put(b[20:], o)
 }
 
-// Get reads r from b, which has at least ModuleCrashpadInfoMinSize bytes; fields that are not wholly in b are 0.
+// Get reads r from b, which has at least ModuleCrashpadInfoMinSize bytes; fields that are not entirely in b are 0.
 func (r *ModuleCrashpadInfo) Get(b []byte, o binary.ByteOrder) {
 	_ = b[ModuleCrashpadInfoMinSize-1]
 	r.Version = o.Uint32(b[0:])

@@ -69,7 +69,7 @@ func (e *Encoder) skip(n uint64) {
 // Order is the byte order of the file.
 func (e *Encoder) Order() binary.ByteOrder { return e.order }
 
-// Offset is the number of bytes put since Reset, those in the buffer included: the RVA of what is put next.
+// Offset is the number of bytes put since Reset, including those in the buffer: the RVA of whatever is put next.
 func (e *Encoder) Offset() uint64 { return e.base + uint64(e.n) }
 
 // Err is the first error of the writer, or nil.
@@ -82,7 +82,7 @@ func (e *Encoder) Fail(err error) {
 	}
 }
 
-// Flush writes what is in the buffer and returns Err.
+// Flush writes the content of the buffer and returns Err.
 func (e *Encoder) Flush() error {
 	e.write(e.buf[:e.n])
 	e.base += uint64(e.n)
@@ -126,7 +126,7 @@ func (e *Encoder) Raw(n int) []byte {
 	return b
 }
 
-// Bytes puts a copy of p. If p is at least as large as the buffer it goes to the writer directly.
+// Bytes puts a copy of p. If p is at least as large as the buffer it is written directly to the writer.
 func (e *Encoder) Bytes(p []byte) {
 	if e.counting() {
 		e.skip(uint64(len(p)))

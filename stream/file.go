@@ -14,13 +14,13 @@ import (
 var (
 	// ErrFormat is wrapped by every error about a file that is not a minidump or contradicts itself.
 	ErrFormat = errors.New("not a valid minidump")
-	// ErrTruncated is wrapped by every error about something that lies, wholly or in part, outside of the file or its stream.
+	// ErrTruncated is wrapped by every error about something that lies entirely or partly outside of the file or its stream.
 	ErrTruncated = errors.New("minidump is cut short")
-	// ErrNoStream is wrapped when the file has no stream of the type asked for.
+	// ErrNoStream is wrapped when the file has no stream of the requested type.
 	ErrNoStream = errors.New("minidump has no such stream")
 )
 
-// maxUTF16 is the longest MINIDUMP_STRING that is read, in bytes: what Encoder.String can write at most.
+// maxUTF16 is the longest MINIDUMP_STRING that is read, in bytes: the longest that Encoder.String writes.
 const maxUTF16 = 2 * MaxString
 
 // File is an open minidump. Its methods read from the file at each call and keep only the list of memory ranges. They may

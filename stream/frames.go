@@ -24,7 +24,7 @@ type FrameListHeader struct {
 	Signature                               uint32  // string: the name of the crash; empty if there was none
 	Threads                                 GoTable // FrameThread…
 	Frames                                  GoTable // FrameRecord…
-	Strings                                 GoTable // bytes: uint32 size, UTF-8…; offset 0 stands for no string
+	Strings                                 GoTable // bytes: uint32 size, UTF-8…; offset 0 means no string
 }
 
 // Put writes the FrameListHeaderSize bytes of r to b.

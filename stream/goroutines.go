@@ -2,7 +2,7 @@ package stream
 
 import "encoding/binary"
 
-// GoNone stands for no entry in a field that holds an index.
+// GoNone, in a field that contains an index, means that there is no entry.
 const GoNone = 0xffffffff
 
 // Flags of a GoroutineListHeader.
@@ -69,8 +69,8 @@ const GoroutineListHeaderSize = 136
 // GoroutineListHeader is the head of GoroutineListStream. It states where the tables of the stream are and how large an entry of
 // each is, so that later versions can append fields.
 //
-// A string field contains an offset in the table Strings. There stands the length of the string in bytes as a uint32, then UTF-8.
-// Offset 0 is the empty string.
+// A string field contains an offset in the table Strings. At that offset are the length of the string in bytes, as a uint32, and
+// its UTF-8. Offset 0 is the empty string.
 //
 //	  0 uint32  SizeOfHeader
 //	  4 uint32  SizeOfGoroutine

@@ -83,7 +83,7 @@ func (r *MacosCrashInfoRecord) Put(b []byte, o binary.ByteOrder) {
 	o.PutUint64(b[32:], r.AbortCause)
 }
 
-// Get reads r from b, which has at least MacosCrashInfoRecordMinSize bytes; fields that are not wholly in b are 0.
+// Get reads r from b, which has at least MacosCrashInfoRecordMinSize bytes; fields that are not entirely in b are 0.
 func (r *MacosCrashInfoRecord) Get(b []byte, o binary.ByteOrder) {
 	_ = b[MacosCrashInfoRecordMinSize-1]
 	*r = MacosCrashInfoRecord{StreamType: o.Uint64(b[0:]), Version: o.Uint64(b[8:])}

@@ -7,7 +7,7 @@ type Type uint32
 
 // Streams of minidumpapiset.h (MINIDUMP_STREAM_TYPE).
 const (
-	UnusedStream             Type = 0 // a directory entry to be skipped
+	UnusedStream             Type = 0 // a directory entry that readers must skip
 	ThreadListStream         Type = 3 // uint32 count, Thread…
 	ModuleListStream         Type = 4 // uint32 count, Module…
 	MemoryListStream         Type = 5 // uint32 count, MemoryDescriptor…
@@ -54,7 +54,7 @@ const (
 	MozMacosCrashInfo Type = 0x4d7a0001
 	MozMacosBootargs  Type = 0x4d7a0002
 	MozLinuxLimits    Type = 0x4d7a0003 // /proc/PID/limits
-	MozSoftErrors     Type = 0x4d7a0004 // JSON text: what could not be put into the dump, and why
+	MozSoftErrors     Type = 0x4d7a0004 // JSON text: what is missing from the dump, and why
 )
 
 // Streams of this writer. Their range is 0x676f0000 to 0x676fffff, 0x676f being "go"; no other writer is known to
