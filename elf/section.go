@@ -10,9 +10,11 @@ func (r *Reader) NumSections() int {
 	return t.n
 }
 
-// FindSection returns the first section of that name. Unlike the sections that other methods read, it may be of type SHT_NOBITS,
-// which has no contents in the file, or compressed (SHF_COMPRESSED). Its address is that at link time: Image.Runtime converts it,
-// if Flags has SHF_ALLOC. It also returns false if the section headers or their names are not available (NumSections).
+// FindSection returns the first section of that name. It returns false if there is none, or if the section headers or their names
+// are not available (NumSections).
+//
+// Unlike the sections that other methods read, it may be of type SHT_NOBITS, which has no contents in the file, or compressed
+// (SHF_COMPRESSED). Its address is that at link time: Image.Runtime converts it, if Flags has SHF_ALLOC.
 func (r *Reader) FindSection(name string) (Section, bool) {
 	return r.sectionNamed(name, true)
 }

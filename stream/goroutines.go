@@ -97,7 +97,7 @@ const GoroutineListHeaderSize = 136
 //	128 GoTable Strings
 type GoroutineListHeader struct {
 	SizeOfHeader    uint32 // GoroutineListHeaderSize, or more in a later version
-	SizeOfGoroutine uint32 // of an entry of Goroutines; the next five likewise
+	SizeOfGoroutine uint32 // of an entry of Goroutines; the next four likewise
 	SizeOfStack     uint32
 	SizeOfFrame     uint32
 	SizeOfPanic     uint32
