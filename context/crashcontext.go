@@ -19,7 +19,7 @@ type ccLayout struct {
 // ccLayouts have different sizes, so the size identifies the layout.
 var ccLayouts = [...]ccLayout{
 	{AMD64, 1616, 968, fxsaveSize},
-	{AMD64, 1584, 936, fxsaveSize}, // version 0.7 of the crate, before it added the shadow stack
+	{AMD64, 1584, 936, fxsaveSize}, // the crate before version 0.7, which added the shadow stack
 	{X86, 612, 364, 112},
 	{ARM, 880, 744, 0},
 	{ARM64, 5232, 4560, 528},

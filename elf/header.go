@@ -51,7 +51,7 @@ const (
 	MaxProgTable = 64 << 10
 	// MaxSections bounds the number of section headers read. Linked images have fewer than 100.
 	MaxSections = 4096
-	// maxEntsize bounds e_phentsize and e_shentsize. The ABI allows larger entries; none appeared in 30 years.
+	// maxEntsize bounds e_phentsize and e_shentsize. The ABI allows larger entries; none has appeared in 30 years.
 	maxEntsize = 1024
 )
 

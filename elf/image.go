@@ -70,7 +70,7 @@ func (im *Image) Scan(h *Header, table []byte, base uint64, pageSize uint64) {
 	s.finish()
 }
 
-// scan builds an Image from single program headers. Until finish, addresses are link-time addresses.
+// scan builds an Image from program headers that are passed one by one. Until finish, addresses are link-time addresses.
 type scan struct {
 	im        *Image
 	page      uint64

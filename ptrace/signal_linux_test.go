@@ -21,7 +21,7 @@ import (
 // runTracer is another kind of victim: it traces a process until it is killed.
 //
 //	tracer loop PID   stops and resumes it all the time
-//	tracer hold PID   stops the main thread before it takes a SIGUSR1 that it sends, and keeps it so
+//	tracer hold PID   stops the main thread before it receives a SIGUSR1 from the tracer, and keeps it stopped
 //	tracer eat PID    likewise, but consumes the stop as a plain wait does
 func runTracer(mode string, pid int) {
 	runtime.LockOSThread()
