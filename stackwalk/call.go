@@ -102,8 +102,7 @@ func (p *Process) follow(addr uint64) uint64 {
 	return addr
 }
 
-// jumps reports whether there is a jump among the first instructions at addr, or whether the instructions
-// are not available.
+// jumps reports whether there is a jump among the first instructions at addr, or whether the instructions are not available.
 func (p *Process) jumps(addr uint64) bool {
 	var b [32]byte
 	n := p.read(addr, b[:])

@@ -17,7 +17,7 @@ type entry struct {
 	rank       uint8  // of two entries at one address, the one with the greater rank is used
 }
 
-// Ranks of symbols; they add up. A size counts most: names without one were made by assembly code or the linker.
+// Ranks of symbols; they add up. A size counts most: most names without one were made by assembly code or the linker.
 const (
 	rankWeak     = 1
 	rankGlobal   = 2

@@ -79,8 +79,7 @@ func (a *Bytes) Get(s Span) []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(a.base, s.Off)), int(s.Len))
 }
 
-// Alloc allocates n bytes, which are not cleared. The span is empty and the slice nil if the arena is full, n is 0 or
-// n exceeds 2 GiB.
+// Alloc allocates n bytes, which are not cleared. The span is empty and the slice nil if the arena is full, n is 0 or n exceeds 2 GiB.
 func (a *Bytes) Alloc(n int) (Span, []byte) {
 	if n <= 0 || uint64(n) > 1<<31 {
 		return Span{}, nil

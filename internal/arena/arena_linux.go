@@ -9,8 +9,7 @@ import (
 	"minidump/internal/sys"
 )
 
-// Reserve reserves size bytes of address space, or less, down to 1/64 of size, if a limit (RLIMIT_AS) forbids that
-// much.
+// Reserve reserves size bytes of address space, or less, down to 1/64 of size, if a limit (RLIMIT_AS) forbids that much.
 func (a *Arena) Reserve(size uintptr) error {
 	least := size / 64
 	size = share(size)

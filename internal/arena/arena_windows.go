@@ -29,8 +29,7 @@ func (a *Arena) Reserve(size uintptr) error {
 	if p == 0 {
 		return errtext.Wrap(err, "minidump: reserve address space")
 	}
-	// The address is not in the Go heap, so this conversion, written this way to avoid vet's warning, is
-	// safe.
+	// The address is not in the Go heap, so this conversion, written this way to avoid vet's warning, is safe.
 	*a = Arena{base: *(*unsafe.Pointer)(unsafe.Pointer(&p)), size: size}
 	return nil
 }

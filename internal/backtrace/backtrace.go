@@ -180,8 +180,7 @@ func newWalk(f *stream.File, o *Options) (*walk, error) {
 
 // all finds the frames of the blamed thread and then those of the others.
 //
-// A bug here must not end the program, which may be the first process of a container or serve others: what was found by then is
-// the result.
+// A bug here must not end the program, which may be the first process of a container or serve others: what was found by then is the result.
 func (w *walk) all() {
 	defer w.close()
 	if !testMode {
@@ -290,8 +289,7 @@ func (w *walk) named(list []stream.NamedFrame, f *stackwalk.Frame) []stream.Name
 	return list
 }
 
-// table returns the symbols of module i of the process, or nil if there are none, and adds the module's files to
-// the stack walk.
+// table returns the symbols of module i of the process, or nil if there are none, and adds the module's files to the stack walk.
 func (w *walk) table(i int) *symbol.Table {
 	if w.tried[i] {
 		return w.tables[i]

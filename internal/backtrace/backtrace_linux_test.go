@@ -164,8 +164,7 @@ func mountinfo(t *testing.T, pid int) []byte {
 	return b
 }
 
-// TestMemory allows no memory for symbols: a file that is read in parts yields names, one that must be loaded
-// does not.
+// TestMemory allows no memory for symbols: a file that is read in parts yields names, one that must be loaded does not.
 func TestMemory(t *testing.T) {
 	victims.SkipEmulated(t, "the files of its victims are not there in the form that the dump names")
 	f := opened(t, dumped(t))
@@ -232,8 +231,7 @@ func fileSize(t *testing.T, path string) int64 {
 	return info.Size()
 }
 
-// TestServed checks which files are not opened: those on devices that are not among the mounts, or that a server
-// provides.
+// TestServed checks which files are not opened: those on devices that are not among the mounts, or that a server provides.
 func TestServed(t *testing.T) {
 	b := dumped(t)
 	f := opened(t, b)

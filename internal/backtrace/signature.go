@@ -10,8 +10,7 @@ import (
 	"minidump/stream"
 )
 
-// lazily returns a pattern that is compiled at its first use: what this package initialises delays the start of every
-// command.
+// lazily returns a pattern that is compiled at its first use: what this package initialises delays the start of every command.
 func lazily(pattern func() string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern()) })
 }
@@ -33,8 +32,7 @@ var irrelevant = lazily(func() string {
 	}, "|") + `)$`
 })
 
-// carriers matches functions that crash because of what their caller passed: a signature continues with the
-// caller.
+// carriers matches functions that crash because of what their caller passed: a signature continues with the caller.
 var carriers = lazily(func() string {
 	return `^_*(GI_)?(mem(cpy|move|set|cmp|chr|rchr|mem|pcpy)\w*|str(len|cpy|ncpy|cat|ncat|cmp|ncmp|chr|rchr|str|dup|ndup|tol|toul|tod)\w*|wcs\w+|` +
 		`(v|f|s|vs|vsn|sn|vf)?printf\w*|f?puts|fwrite|fread|(libc_)?(malloc|free|calloc|realloc)|int_(malloc|free)\w*|cfree|operator (new|delete)\b.*|qsort\w*|bsearch|` +
@@ -91,8 +89,7 @@ func normalised(name string) string {
 	return strings.TrimSpace(closure().ReplaceAllString(name, ""))
 }
 
-// withoutBrackets removes what is in <…> and (…), except Go's (*T) and names that begin with "<", such as Rust's "<T as
-// Trait>::method".
+// withoutBrackets removes what is in <…> and (…), except Go's (*T) and names that begin with "<", such as Rust's "<T as Trait>::method".
 func withoutBrackets(name string) string {
 	var b strings.Builder
 	depth := 0

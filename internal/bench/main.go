@@ -21,8 +21,7 @@ import (
 	"minidump/internal/sys"
 )
 
-// These are globals because on the heap each size would occupy two pages, and on the stack they would make
-// it grow.
+// These are globals because on the heap each size would occupy two pages, and on the stack they would make it grow.
 var (
 	before, after runtime.MemStats
 	cmdline       [4096]byte
@@ -139,8 +138,7 @@ func run(args [][]byte) int {
 			runtime.ReadMemStats(&before)
 		}
 		start := time.Now()
-		// The writer we compare with opens its file anew for each dump, so truncating the file counts here
-		// too.
+		// The writer we compare with opens its file anew for each dump, so truncating the file counts here too.
 		if syscall.Ftruncate(fd, 0) != nil {
 			return fail("truncate " + out)
 		}

@@ -15,10 +15,9 @@ const (
 )
 
 // readArguments finds the arguments and the environment where the kernel put them when it started the program
-// (create_elf_tables in fs/binfmt_elf.c). From the initial stack pointer upwards: the number of arguments, pointers to
-// them and a 0, pointers to the environment and a 0, the auxiliary vector, random bytes (AT_RANDOM), the arguments, the
-// environment, and the program's path (AT_EXECFN). A program may have changed any of this; then the text of NT_PRPSINFO
-// is used.
+// (create_elf_tables in fs/binfmt_elf.c). From the initial stack pointer upwards: the number of arguments, pointers to them and
+// a 0, pointers to the environment and a 0, the auxiliary vector, random bytes (AT_RANDOM), the arguments, the environment, and
+// the program's path (AT_EXECFN). A program may have changed any of this; then the text of NT_PRPSINFO is used.
 func (c *Source) readArguments(s *snapshot.Snapshot) {
 	random, execfn := c.auxv.Random, c.auxv.Execfn
 	if random == 0 || execfn <= random || execfn-random > maxArgBytes {
@@ -60,8 +59,7 @@ func (c *Source) readArguments(s *snapshot.Snapshot) {
 	}
 }
 
-// leaveOut keeps the memory of the arguments and of the environment out of the dump, as far as the options
-// require it.
+// leaveOut keeps the memory of the arguments and of the environment out of the dump, as far as the options require it.
 func leaveOut(s *snapshot.Snapshot, args, env snapshot.Range) {
 	if s.Want.Omit&snapshot.OmitCmdline != 0 {
 		s.Proc.Omitted[0] = args
@@ -71,8 +69,7 @@ func leaveOut(s *snapshot.Snapshot, args, env snapshot.Range) {
 	}
 }
 
-// findVector returns the address of the auxiliary vector on the stack: the bytes of NT_AUXV, a little below the random
-// bytes.
+// findVector returns the address of the auxiliary vector on the stack: the bytes of NT_AUXV, a little below the random bytes.
 func (c *Source) findVector(auxv []byte) (addr uint64, ok bool) {
 	const search = 4096
 	if len(auxv) == 0 {

@@ -169,8 +169,7 @@ func TestCorePipeManyThreads(t *testing.T) {
 	}
 }
 
-// A name that is longer than any path is cut: otherwise a name of a megabyte could be in a thousand
-// modules.
+// A name that is longer than any path is cut: otherwise a name of a megabyte could be in a thousand modules.
 func TestCoreLongName(t *testing.T) {
 	a := coretest.ArchNamed("amd64")
 	b := &coretest.Builder{Arch: a}
@@ -304,8 +303,7 @@ func TestCoreImageReads(t *testing.T) {
 	}
 }
 
-// The stack of another thread that contains the blamed thread's stack is shortened; the blamed thread's is
-// not.
+// The stack of another thread that contains the blamed thread's stack is shortened; the blamed thread's is not.
 func TestCoreNestedStacks(t *testing.T) {
 	a := coretest.ArchNamed("amd64")
 	b := &coretest.Builder{Arch: a}

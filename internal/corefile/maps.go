@@ -78,8 +78,7 @@ func (c *Source) fileNote() *note {
 	return nil
 }
 
-// addFiles adds the entries of NT_FILE to c.files. The entries' offsets are in units of unit bytes. names
-// holds the names.
+// addFiles adds the entries of NT_FILE to c.files. The entries' offsets are in units of unit bytes. names holds the names.
 func (c *Source) addFiles(s *snapshot.Snapshot, entries []byte, unit uint64, names arena.Span) {
 	word := c.head.Class.WordSize()
 	var last arena.Span // the name of the previous entry
@@ -94,8 +93,7 @@ func (c *Source) addFiles(s *snapshot.Snapshot, entries []byte, unit uint64, nam
 		names.Off += uint32(len(name) + 1)
 		names.Len -= uint32(len(name) + 1)
 		name = s.Bytes.Get(f.name)
-		// The segments of one library are adjacent entries. They share one span, by which package images recognises
-		// that they are one file.
+		// The segments of one library are adjacent entries. They share one span, by which package images recognises that they are one file.
 		if string(s.Bytes.Get(last)) == string(name) {
 			f.name = last
 		}
@@ -117,8 +115,7 @@ func (c *Source) addFiles(s *snapshot.Snapshot, entries []byte, unit uint64, nam
 	}
 }
 
-// word decodes one word of a note. Its size follows from the file's class, which is not the size of a register for
-// x32 and n32.
+// word decodes one word of a note. Its size follows from the file's class, which is not the size of a register for x32 and n32.
 func (c *Source) word(b []byte) uint64 {
 	if c.head.Class == elf.Class32 {
 		return uint64(c.head.Order.Uint32(b))
@@ -140,9 +137,8 @@ func (c *Source) readMaps(s *snapshot.Snapshot) {
 	c.writeMaps(s)
 }
 
-// joinMaps fills the memory map with every range that is in a segment, in NT_FILE or in both: gdb writes no segment
-// for memory that it leaves out, and NT_FILE has no entry for memory without a file. It returns false if the table is
-// full.
+// joinMaps fills the memory map with every range that is in a segment, in NT_FILE or in both: gdb writes no segment for
+// memory that it leaves out, and NT_FILE has no entry for memory without a file. It returns false if the table is full.
 func (c *Source) joinMaps(s *snapshot.Snapshot) bool {
 	segs, files := c.mem.segments.All(), c.files.All()
 	const none = ^uint64(0)

@@ -15,8 +15,7 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// Errors of New and OpenPipe, for errors.Is: the file is not a core file, it describes no thread, or it must be decompressed
-// first.
+// Errors of New and OpenPipe, for errors.Is: the file is not a core file, it describes no thread, or it must be decompressed first.
 var (
 	ErrNotCore    = errors.New("not an ELF core file")
 	ErrNoThread   = errors.New("no thread in its notes")
@@ -81,8 +80,7 @@ func (c *Notes) Close() {
 	c.notes.Release()
 }
 
-// compressions lists formats in which core files are compressed, with their first bytes. systemd-coredump writes the
-// first three.
+// compressions lists formats in which core files are compressed, with their first bytes. systemd-coredump writes the first three.
 var compressions = [...]struct{ magic, name, tool string }{
 	{"\x28\xb5\x2f\xfd", "zstd", "zstd -d"},
 	{"\x04\x22\x4d\x18", "lz4", "lz4 -d"},
@@ -183,8 +181,7 @@ func (c *Notes) indexNotes() {
 	}
 }
 
-// isLinux reports whether the kernel writes notes of a type under the name LINUX instead of CORE
-// (include/uapi/linux/elf.h).
+// isLinux reports whether the kernel writes notes of a type under the name LINUX instead of CORE (include/uapi/linux/elf.h).
 func isLinux(typ uint32) bool {
 	return typ >= 0x100 && typ != context.NT_SIGINFO && typ != context.NT_FILE
 }

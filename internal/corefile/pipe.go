@@ -71,8 +71,7 @@ func (f *streamed) Close() error {
 	return nil
 }
 
-// keep reads [off, off+size) of the core and keeps it. Bytes before off that were not read yet are
-// discarded.
+// keep reads [off, off+size) of the core and keeps it. Bytes before off that were not read yet are discarded.
 func (f *streamed) keep(off, size uint64) {
 	if f.ended || off < f.at {
 		return
@@ -261,8 +260,7 @@ func disjoint(list []snapshot.Range) []snapshot.Range {
 	return out
 }
 
-// inFile returns the parts of the file that hold the memory of the ranges. The ranges must be sorted and must not
-// overlap.
+// inFile returns the parts of the file that hold the memory of the ranges. The ranges must be sorted and must not overlap.
 func (m *memory) inFile(ranges []snapshot.Range) (out []region) {
 	segs := m.segments.All()
 	for _, r := range ranges {

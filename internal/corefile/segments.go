@@ -62,8 +62,7 @@ func (m *memory) ReadV(reqs []snapshot.ReadRequest) {
 	}
 }
 
-// readFile reads the file at offset off and returns how many bytes it read: fewer than len(p) at the end of the file
-// and after an error.
+// readFile reads the file at offset off and returns how many bytes it read: fewer than len(p) at the end of the file and after an error.
 func (m *memory) readFile(off uint64, p []byte) int {
 	if off >= m.size {
 		return 0
@@ -79,8 +78,7 @@ type region struct{ off, size, align uint64 }
 // maxNoteSegments is the maximum number of PT_NOTE segments that are read. The kernel and gdb write one.
 const maxNoteSegments = 16
 
-// readSegments reads the program headers. c.head must be set. It records in c.truncated and c.missingFrom what is
-// missing from the file.
+// readSegments reads the program headers. c.head must be set. It records in c.truncated and c.missingFrom what is missing from the file.
 func (c *Notes) readSegments() error {
 	h := &c.head
 	size := uint64(elf.ProgSize64)

@@ -85,8 +85,7 @@ func TestCoreSharedBytes(t *testing.T) {
 	}
 }
 
-// A core without NT_FILE, as written by kernels before 3.7: images are found by their headers, the program's name
-// by AT_EXECFN.
+// A core without NT_FILE, as written by kernels before 3.7: images are found by their headers, the program's name by AT_EXECFN.
 func TestCoreWithoutFiles(t *testing.T) {
 	for _, name := range []string{"amd64", "mips", "s390x"} {
 		a := coretest.ArchNamed(name)

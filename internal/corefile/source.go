@@ -58,9 +58,8 @@ func (m *memoryImage) ReadAt(p []byte, off uint64) int {
 	return m.mem.Read(m.base+off, p)
 }
 
-// New reads the headers of a core file of size bytes and finds its notes. name is used in messages. r must stay
-// readable until Close, which does not close it. An error wraps ErrNotCore, ErrNoThread, ErrCompressed or
-// snapshot.ErrUnsupported.
+// New reads the headers of a core file of size bytes and finds its notes. name is used in messages. r must stay readable
+// until Close, which does not close it. An error wraps ErrNotCore, ErrNoThread, ErrCompressed or snapshot.ErrUnsupported.
 func New(name string, r io.ReaderAt, size int64) (*Source, error) {
 	c := new(Source)
 	if err := c.open(name, r, size); err != nil {
@@ -122,8 +121,7 @@ func (c *Source) Close() error {
 // Process returns pr_pid and pr_fname of NT_PRPSINFO.
 func (c *Source) Process() (int, string) { return int(c.pid), c.command }
 
-// IsGo reports whether the program was built by Go. It also returns false if the memory that shows this is not in the
-// file.
+// IsGo reports whether the program was built by Go. It also returns false if the memory that shows this is not in the file.
 func (c *Source) IsGo(s *snapshot.Snapshot) bool {
 	notes := c.notes.All()
 	for i := range notes {
@@ -233,9 +231,8 @@ func (c *Source) Identify(s *snapshot.Snapshot, m *snapshot.Module) {
 	c.images.Close()
 }
 
-// describe fills in the facts about the system that are in the file: the architecture, processor features from
-// AT_HWCAP, and the kernel version from the note in the vDSO. A core file contains neither the number nor the model
-// of the processors.
+// describe fills in the facts about the system that are in the file: the architecture, processor features from AT_HWCAP, and
+// the kernel version from the note in the vDSO. A core file contains neither the number nor the model of the processors.
 func (c *Source) describe(s *snapshot.Snapshot) {
 	s.System = snapshot.System{CSD: s.Put(c.csd)}
 	info := &s.System.Info
@@ -311,8 +308,7 @@ func (c *Source) readProcess(s *snapshot.Snapshot) {
 			}
 			c.comm = s.Bytes.Put(name)
 			if s.Want.Omit&snapshot.OmitCmdline == 0 {
-				// The kernel replaces the NULs between the arguments with blanks; readArguments finds the
-				// originals.
+				// The kernel replaces the NULs between the arguments with blanks; readArguments finds the originals.
 				for len(args) > 0 && args[len(args)-1] == ' ' {
 					args = args[:len(args)-1]
 				}

@@ -127,8 +127,7 @@ func (c *Notes) findCrash() {
 	}
 }
 
-// crashOf describes the signal that killed thread p. It has no details if there is no siginfo, or if the siginfo is
-// about another signal.
+// crashOf describes the signal that killed thread p. It has no details if there is no siginfo, or if the siginfo is about another signal.
 func (c *Notes) crashOf(p *prstatus, siginfo *note) *context.Crash {
 	none := &context.Crash{Arch: c.Target.Arch, PID: c.pid, TID: p.tid, Signo: int32(p.signal)}
 	if siginfo == nil {

@@ -13,8 +13,7 @@ import (
 	"minidump/internal/corefile/coretest"
 )
 
-// Notes that do not start a thread: each thread is in the dump once, with its own registers, and the exception is in
-// one of them.
+// Notes that do not start a thread: each thread is in the dump once, with its own registers, and the exception is in one of them.
 func TestCoreStrangeThreads(t *testing.T) {
 	a := coretest.ArchNamed("amd64")
 	short := make([]byte, 40)

@@ -27,9 +27,8 @@ func (r *registers) readFP(thread mach.Port) mach.KernReturn { return r.fp.Read(
 func (r *registers) pc() uint64 { return r.gp.RIP }
 func (r *registers) sp() uint64 { return r.gp.RSP }
 
-// putGP writes the integer registers to b, of gpSize bytes. tsd is the address of the thread's thread-specific data,
-// in which Go for Darwin keeps the address of its g at 0x30. Package context looks for g below the segment base of
-// FS, as on Linux.
+// putGP writes the integer registers to b, of gpSize bytes. tsd is the address of the thread's thread-specific data, in which
+// Go for Darwin keeps the address of its g at 0x30. Package context looks for g below the segment base of FS, as on Linux.
 func (r *registers) putGP(b []byte, tsd uint64) {
 	putAMD64(b, &r.gp)
 	if tsd != 0 {

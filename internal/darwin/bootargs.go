@@ -11,8 +11,7 @@ const (
 // stringSize returns the size of an ASCII text as a MINIDUMP_STRING: uint32 length in bytes, UTF-16, a NUL.
 func stringSize(text []byte) int { return 4 + 2*len(text) + 2 }
 
-// putBootArgs writes the stream to b, of bootArgsText+stringSize(args) bytes. A non-ASCII byte becomes a
-// question mark.
+// putBootArgs writes the stream to b, of bootArgsText+stringSize(args) bytes. A non-ASCII byte becomes a question mark.
 func putBootArgs(b, args []byte) {
 	order.PutUint32(b, uint32(stream.MozMacosBootargs))
 	order.PutUint64(b[bootArgsRVA:], bootArgsText)

@@ -146,8 +146,7 @@ func (l *Source) addBootArgs(s *snapshot.Snapshot) {
 	order.PutUint32(rvas, bootArgsRVA)
 }
 
-// addBreakpadInfo writes the BreakpadInfo stream, by which readers of macOS dumps know the thread that wrote the
-// dump.
+// addBreakpadInfo writes the BreakpadInfo stream, by which readers of macOS dumps know the thread that wrote the dump.
 func (l *Source) addBreakpadInfo(s *snapshot.Snapshot) {
 	r := stream.BreakpadInfo{Validity: stream.MD_BREAKPAD_INFO_VALID_REQUESTING_THREAD_ID,
 		RequestingThreadID: uint32(s.Proc.Blamed)}

@@ -11,15 +11,13 @@ type exception struct {
 	code    uint32 // exception_type_t
 	flags   uint32 // the code, or its upper half for EXC_RESOURCE and EXC_GUARD
 	address uint64 // of the fault, if hasAddress
-	// hasAddress reports whether the exception has a fault address. Without one the Exception stream has
-	// the program counter.
+	// hasAddress reports whether the exception has a fault address. Without one the Exception stream has the program counter.
 	hasAddress bool
 	params     [3]uint64 // the type as it was raised, the whole code, the subcode
 	nparams    uint32
 }
 
-// dumpRequested is the exception type of a dump without a crash: that of Crashpad for CRASHPAD_SIMULATE_CRASH ("CPsx"),
-// which readers know.
+// dumpRequested is the exception type of a dump without a crash: that of Crashpad for CRASHPAD_SIMULATE_CRASH ("CPsx"), which readers know.
 const dumpRequested = 0x43507378
 
 const sigABRT = 6 // of Darwin

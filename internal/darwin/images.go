@@ -63,9 +63,8 @@ func imageAt(b []byte, i int) imageInfo {
 	return imageInfo{load: order.Uint64(b), path: order.Uint64(b[8:])}
 }
 
-// moduleSize returns the size of an image from its header on: that of its segment __TEXT. The other segments of an
-// image of the shared cache are far away, and readers of minidumps attribute everything in [base, base+size) to the
-// module.
+// moduleSize returns the size of an image from its header on: that of its segment __TEXT. The other segments of an image
+// of the shared cache are far away, and readers of minidumps attribute everything in [base, base+size) to the module.
 func moduleSize(im *macho.Image) uint64 {
 	if s := im.Segment("__TEXT"); s != nil {
 		return s.Size

@@ -14,9 +14,8 @@ const (
 	lookAgain = 2 * time.Millisecond
 )
 
-// ReadModules fills the module list of s while the task runs. It reports whether there is a list: a task that is just starting
-// has none, and while dyld changes the list, nothing of it can be read. An image that is loaded or unloaded meanwhile may or
-// may not be listed.
+// ReadModules fills the module list of s while the task runs. It reports whether there is a list: a task that is just starting has none,
+// and while dyld changes the list, nothing of it can be read. An image that is loaded or unloaded meanwhile may or may not be listed.
 func (l *Source) ReadModules(s *snapshot.Snapshot) bool {
 	for range looks {
 		s.Begin(0)

@@ -5,14 +5,12 @@ import (
 	"minidump/mach"
 )
 
-// A memory reads a task's memory. It implements snapshot.Memory, and is a source of bytes for package
-// macho.
+// A memory reads a task's memory. It implements snapshot.Memory, and is a source of bytes for package macho.
 type memory struct {
 	snapshot.Whole
 	task mach.Port
 	page uint64 // bytes
-	// The captured memory, which replaces what is there now; nil: none. The own task runs again before the dump is
-	// written.
+	// The captured memory, which replaces what is there now; nil: none. The own task runs again before the dump is written.
 	captured *snapshot.Snapshot
 }
 

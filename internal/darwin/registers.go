@@ -18,8 +18,7 @@ const (
 	arm64FPSize = 528
 )
 
-// putAMD64 writes the integer registers of a thread in the layout of Linux. The segment bases are not part of the
-// state, and are 0.
+// putAMD64 writes the integer registers of a thread in the layout of Linux. The segment bases are not part of the state, and are 0.
 func putAMD64(b []byte, s *mach.X86ThreadState64) {
 	_ = b[amd64GPSize-1]
 	clear(b[:amd64GPSize])

@@ -14,8 +14,7 @@ import (
 	"minidump/macho"
 )
 
-// Source is a task as the source of snapshots: another task, or the one in which it runs. All memory that it needs is
-// allocated in Init.
+// Source is a task as the source of snapshots: another task, or the one in which it runs. All memory that it needs is allocated in Init.
 //
 // Another task is suspended as a whole. If the dumper ends before it resumes the task, the kernel resumes it.
 //
@@ -81,8 +80,7 @@ func (l *Source) Init(pid int) (buf []byte, err error) {
 	return buf, err
 }
 
-// InitTask prepares dumps of a task whose port the caller has. If give is true, Close deallocates that
-// right.
+// InitTask prepares dumps of a task whose port the caller has. If give is true, Close deallocates that right.
 func (l *Source) InitTask(task mach.Port, give bool) (buf []byte, err error) {
 	pid, kr := mach.PIDForTask(task)
 	if kr != mach.KERN_SUCCESS {
@@ -194,8 +192,7 @@ func (l *Source) IsGo(s *snapshot.Snapshot) bool {
 	return ok
 }
 
-// extent returns the address range of an image: from its first segment to the end of the last one that
-// allows access.
+// extent returns the address range of an image: from its first segment to the end of the last one that allows access.
 func extent(im *macho.Image) (r snapshot.Range) {
 	for i := range im.NumSegments {
 		g := &im.Segments[i]
@@ -453,8 +450,7 @@ type numbers struct{}
 func (numbers) Text(n int32) string { return mach.KernReturn(n).String() }
 func (numbers) Err(n int32) error   { return mach.KernReturn(n) }
 
-// maxDepth is the maximum nesting of maps that are descended into. The shared region of macOS is a submap of the
-// task's map.
+// maxDepth is the maximum nesting of maps that are descended into. The shared region of macOS is a submap of the task's map.
 const maxDepth = 1024
 
 // readRegions records the memory map. The regions of one stack become one mapping.

@@ -24,9 +24,8 @@ type facts struct {
 // The product type of a workstation: VER_NT_WORKSTATION.
 const productWorkstation = 1
 
-// system builds the record of the SystemInfo stream. ios reports whether the system is iOS or a derivative. The
-// architecture is that of the CPU context records of package context: MD_CPU_ARCHITECTURE_ARM64, not Breakpad's old
-// value for macOS.
+// system builds the record of the SystemInfo stream. ios reports whether the system is iOS or a derivative. The architecture
+// is that of the CPU context records of package context: MD_CPU_ARCHITECTURE_ARM64, not Breakpad's old value for macOS.
 func (f *facts) system(arm64, ios bool) stream.SystemInfo {
 	info := stream.SystemInfo{
 		ProcessorArchitecture: stream.MD_CPU_ARCHITECTURE_AMD64, NumberOfProcessors: uint8(min(f.cpus, 255)),

@@ -34,8 +34,7 @@ func sysctl(name string) uint64 {
 	return 0
 }
 
-// text reads a text into b, without its NUL, as far as it fits, and returns its length, or 0 if it does not
-// exist.
+// text reads a text into b, without its NUL, as far as it fits, and returns its length, or 0 if it does not exist.
 func text(name string, b []byte) int {
 	var t [256]byte
 	n, err := mach.SysctlByName(name, t[:])

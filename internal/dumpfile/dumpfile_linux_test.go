@@ -12,8 +12,7 @@ import (
 	"minidump/internal/scratch"
 )
 
-// TestFree checks that old dumps are deleted to free space, and that a dump is refused if that is not
-// enough.
+// TestFree checks that old dumps are deleted to free space, and that a dump is refused if that is not enough.
 func TestFree(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs root, to mount a file system")

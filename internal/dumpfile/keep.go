@@ -25,8 +25,7 @@ type entry struct {
 	time time.Time // from the name, or else of the last modification
 }
 
-// Make makes room for a new dump in dir: it deletes the oldest dumps until Keep.Free is free. It returns ErrFull if
-// that is not enough.
+// Make makes room for a new dump in dir: it deletes the oldest dumps until Keep.Free is free. It returns ErrFull if that is not enough.
 func (k Keep) Make(dir string) error {
 	if k.Free == 0 {
 		return nil

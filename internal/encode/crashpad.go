@@ -49,8 +49,7 @@ func (f *File) putAnnotations(n int) {
 	}
 }
 
-// diedOf is the key of the annotation that names the signal that finally killed the process, if the exception is an
-// earlier cause.
+// diedOf is the key of the annotation that names the signal that finally killed the process, if the exception is an earlier cause.
 const diedOf = "died-of"
 
 // countAnnotations returns the number of annotations: the caller's, and one about the signal that killed the process.
@@ -85,8 +84,7 @@ func (f *File) countAnnotated() (n int) {
 	return n
 }
 
-// annotatedModule returns the index of the module that Want.Annotated[i] is about, or -1 if the dump does not have
-// it.
+// annotatedModule returns the index of the module that Want.Annotated[i] is about, or -1 if the dump does not have it.
 func (f *File) annotatedModule(i int) int {
 	at := f.snap.Want.Annotated[i].Address
 	for k := range f.snap.Modules.All() {

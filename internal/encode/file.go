@@ -71,8 +71,7 @@ var errPlan = errors.New("its length is not the one planned")
 // BufferSize is the size of the encoder's buffer in bytes. Longer runs of memory are written directly.
 const BufferSize = snapshot.BufferSize
 
-// Init allocates the memory for all dumps of s, as s.Want requires. Each dump overwrites buf, which has BufferSize
-// bytes.
+// Init allocates the memory for all dumps of s, as s.Want requires. Each dump overwrites buf, which has BufferSize bytes.
 func (f *File) Init(s *snapshot.Snapshot, buf []byte) error {
 	f.snap = s
 	f.enc.Init(buf)
@@ -87,8 +86,7 @@ func (f *File) Init(s *snapshot.Snapshot, buf []byte) error {
 	return nil
 }
 
-// MakeRoom allocates the memory for the user streams and annotations in the snapshot's Want. It allocates
-// from the Go heap.
+// MakeRoom allocates the memory for the user streams and annotations in the snapshot's Want. It allocates from the Go heap.
 func (f *File) MakeRoom() {
 	want := &f.snap.Want
 	if f.dirs = f.standard[:0]; len(want.UserStreams) > 0 {
@@ -221,8 +219,7 @@ func (f *File) enter(t stream.Type, off, size uint64) {
 	}
 }
 
-// streamCount returns the number of streams before any is put. A put function writes a stream exactly if it is
-// counted here.
+// streamCount returns the number of streams before any is put. A put function writes a stream exactly if it is counted here.
 func (f *File) streamCount() int {
 	s := f.snap
 	n := 6 // system info, misc info, threads, modules, memory, Crashpad info

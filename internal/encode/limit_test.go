@@ -80,8 +80,7 @@ func TestDropStreamed(t *testing.T) {
 	}
 }
 
-// TestKeepStacks shortens the ranges of mode full before, in and after stacks: each stack must be there once as a
-// whole, and no byte twice.
+// TestKeepStacks shortens the ranges of mode full before, in and after stacks: each stack must be there once as a whole, and no byte twice.
 func TestKeepStacks(t *testing.T) {
 	const lo, hi = 0x3000, 0x5000 // a stack
 	for _, full := range [][][2]uint64{

@@ -7,8 +7,7 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// offsets holds the file offsets that records refer to. Each slice has one entry per entry of the snapshot's
-// table.
+// offsets holds the file offsets that records refer to. Each slice has one entry per entry of the snapshot's table.
 type offsets struct {
 	system   uint64          // the text of the SystemInfo stream
 	crash    stream.Location // the context of the blamed thread

@@ -6,9 +6,8 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// appendJSON renders the soft errors in the form of the Rust crate minidump-writer: an array of externally tagged
-// values, with those of the first phase inside one "InitErrors". It does not grow dst; records that do not fit are left
-// out.
+// appendJSON renders the soft errors in the form of the Rust crate minidump-writer: an array of externally tagged values,
+// with those of the first phase inside one "InitErrors". It does not grow dst; records that do not fit are left out.
 func appendJSON(s *snapshot.Snapshot, dst []byte) []byte {
 	first := len(dst)
 	out := text(dst)

@@ -52,8 +52,7 @@ func Explain(err error, parts ...any) error {
 	return &wrapped{err.Error() + ": " + Join(parts...), err}
 }
 
-// Around returns an error that wraps err and whose text is only the joined parts. err may be one of the
-// parts.
+// Around returns an error that wraps err and whose text is only the joined parts. err may be one of the parts.
 func Around(err error, parts ...any) error { return &wrapped{Join(parts...), err} }
 
 type wrapped struct {

@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// TestRepeat checks that a failed test is tried again by itself, up to three times in all, and what is counted
-// then.
+// TestRepeat checks that a failed test is tried again by itself, up to three times in all, and what is counted then.
 func TestRepeat(t *testing.T) {
 	fails := func(names ...string) *tally {
 		u := &tally{}

@@ -190,8 +190,7 @@ func runLint(j *job) error {
 
 var unreachable = regexp.MustCompile(`fetching vulnerabilities[^\n]*`)
 
-// runGovulncheck queries the vulnerability database, an online service. If it can't be reached, the stage says so and
-// counts as skipped.
+// runGovulncheck queries the vulnerability database, an online service. If it can't be reached, the stage says so and counts as skipped.
 func runGovulncheck(j *job) error {
 	binary, err := j.binary(govulncheck)
 	if err != nil {

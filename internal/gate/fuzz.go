@@ -65,8 +65,7 @@ var (
 	finding  = regexp.MustCompile(`Failing input|panic|_test\.go:`)
 )
 
-// timeIsUp reports whether a fuzz test ended only because its time was up: the go command sometimes reports that as a
-// failure.
+// timeIsUp reports whether a fuzz test ended only because its time was up: the go command sometimes reports that as a failure.
 func timeIsUp(out string) bool { return deadline.MatchString(out) && !finding.MatchString(out) }
 
 // fuzzTests lists the fuzz tests of this machine's platform.

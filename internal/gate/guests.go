@@ -38,8 +38,7 @@ type guestTests struct {
 	out      string   // folder that receives what the tests write to /out; or empty
 }
 
-// Limits on one package's tests: at the first they print where they hang, at the second they are killed, at the third
-// the whole machine is.
+// Limits on one package's tests: at the first they print where they hang, at the second they are killed, at the third the whole machine is.
 const (
 	guestTestTimeout = 8 * time.Minute
 	guestKill        = guestTestTimeout + time.Minute

@@ -98,8 +98,7 @@ func (j *job) command(env []string, name string, args ...string) error {
 	return nil
 }
 
-// output runs a program and returns its standard output, without surrounding white space. Standard error goes to
-// the log.
+// output runs a program and returns its standard output, without surrounding white space. Standard error goes to the log.
 func (j *job) output(env []string, name string, args ...string) (string, error) {
 	cmd := command(j.ctx, env, name, args...)
 	var out bytes.Buffer

@@ -74,8 +74,7 @@ func TestPackages(t *testing.T) {
 	}
 }
 
-// TestReadSuite reads what internal/vm/suite prints in a machine that dies during the fourth of five
-// packages.
+// TestReadSuite reads what internal/vm/suite prints in a machine that dies during the fourth of five packages.
 func TestReadSuite(t *testing.T) {
 	mark := func(e vm.SuiteEvent) string {
 		b, _ := json.Marshal(e)

@@ -98,8 +98,7 @@ func (m machine) test(j *job) error {
 	return errors.Join(j.testWithTries(tests, max(2, m.tries)), j.test(nil, "./internal/vm/archtest", "-args", "-dumps", dumps))
 }
 
-// testWithTries runs tests in a machine, and those that failed again in new machines, up to tries times in
-// all.
+// testWithTries runs tests in a machine, and those that failed again in new machines, up to tries times in all.
 func (j *job) testWithTries(g guestTests, tries int) error {
 	g.pattern = anyTest
 	results, err := j.testInGuest(g)

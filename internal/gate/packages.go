@@ -22,8 +22,7 @@ var installed = strings.Fields(`usr/bin/minidump usr/share/man/man1/minidump.1.g
 	usr/lib/systemd/system/minidump-serve.socket usr/lib/tmpfiles.d/minidump.conf usr/lib/minidump/core-socket
 	etc/default/minidump usr/share/doc/minidump/copyright`)
 
-// testPackages builds everything in packaging and tries each part of it, as far as that is possible without
-// a cluster.
+// testPackages builds everything in packaging and tries each part of it, as far as that is possible without a cluster.
 func testPackages(j *job) error {
 	maker, err := j.binary(nfpm)
 	if err != nil {
@@ -253,8 +252,7 @@ func (p *packageTrial) node() error {
 		printf 'core --install -o %s/dumps --limit=2M --omit=environ\ncore --uninstall\n' "$dir" | diff - "$dir/calls"`, "sh", p.dir)
 }
 
-// kubernetes checks the manifests against the types of Kubernetes. The JSON schemas that kubeconform needs are not in a
-// registry.
+// kubernetes checks the manifests against the types of Kubernetes. The JSON schemas that kubeconform needs are not in a registry.
 func (p *packageTrial) kubernetes() error {
 	return p.command(nil, "go", "-C", "packaging/kubernetes/check", "run", ".", "../daemonset.yaml", "../pod.yaml")
 }

@@ -90,8 +90,7 @@ const (
 	maxLineLength = 400
 )
 
-// excerpt returns what a person needs to see of a failed stage: what the failed tests printed, and the end of the
-// log.
+// excerpt returns what a person needs to see of a failed stage: what the failed tests printed, and the end of the log.
 func (o *outcome) excerpt() string {
 	var b strings.Builder
 	for i, f := range o.tally.Failures {

@@ -53,12 +53,10 @@ func stages() []*stage {
 	return append(list, &stage{name: "fuzz", counted: true, run: fuzz})
 }
 
-// quick lists the stages of --quick. Of these, vet-host is in no other run unless it is named, because vet
-// includes it.
+// quick lists the stages of --quick. Of these, vet-host is in no other run unless it is named, because vet includes it.
 var quick = []string{"tools", "gofmt", "vet-host", "unit"}
 
-// choose returns the stages named by the arguments of the command and the stages that must precede them, in the order of
-// the table.
+// choose returns the stages named by the arguments of the command and the stages that must precede them, in the order of the table.
 func choose(all []*stage, args []string) ([]*stage, error) {
 	if len(args) == 1 && args[0] == "--quick" {
 		args = quick

@@ -78,8 +78,7 @@ func (t *tally) skip(reason string, n int) {
 // lacking matches how our tests report that a program they need is missing.
 var lacking = regexp.MustCompile(`(?:^|[\s:])(\S+) is missing`)
 
-// skips returns a table of the missing tools and the number of tests skipped for each, or "" if no tool was
-// missing.
+// skips returns a table of the missing tools and the number of tests skipped for each, or "" if no tool was missing.
 func (t *tally) skips() string {
 	tools, others := map[string]int{}, 0
 	for reason, n := range t.Skips {
@@ -127,13 +126,11 @@ type reader struct {
 type eventWriter interface {
 	// line writes output of a test as it arrives.
 	line(e event)
-	// result writes the end of a test, or of a package if e.Test is empty, with everything that it printed
-	// itself.
+	// result writes the end of a test, or of a package if e.Test is empty, with everything that it printed itself.
 	result(e event, printed string)
 }
 
-// read consumes events until r ends. A line that is not an event, such as a message of the go command, is
-// output.
+// read consumes events until r ends. A line that is not an event, such as a message of the go command, is output.
 func (t *tally) read(r io.Reader, out eventWriter) error {
 	s := reader{tally: t, out: out, printed: map[[2]string]*bytes.Buffer{}, failed: map[string]int{}}
 	lines := bufio.NewReaderSize(r, 64<<10)

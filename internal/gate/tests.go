@@ -14,8 +14,7 @@ const oldestGo = "1.26"
 
 var releases = []string{"go1.26.11", "go1.27.4"}
 
-// testUnit runs the README's test command, one package at a time: several measure time, or make the kernel write
-// cores.
+// testUnit runs the README's test command, one package at a time: several measure time, or make the kernel write cores.
 func testUnit(j *job) error { return j.test(nil, "-p", "1", "-timeout", "20m", "./...") }
 
 // otherReleases lists the supported releases of Go except this machine's: at least one.
@@ -67,8 +66,7 @@ func test386(j *job) error {
 // notElsewhere holds for packages that are about the machine that runs the gate.
 var notElsewhere = below("internal/bench", "internal/gate", "internal/vm", "internal/wine", "internal/victims", "packaging")
 
-// testWine runs the tests that are not about Linux as Windows programs, and dumps programs that crash under
-// Wine.
+// testWine runs the tests that are not about Linux as Windows programs, and dumps programs that crash under Wine.
 func testWine(j *job) error {
 	env := []string{"WINEPREFIX=" + filepath.Join(j.cache, "wine"), "WINEDEBUG=-all", "DISPLAY=", "WINEDLLOVERRIDES=winedbg.exe=d"}
 	if err := j.command(env, "internal/wine/setup"); err != nil {

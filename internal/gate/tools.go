@@ -18,8 +18,7 @@ const (
 	mavenGetting = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 )
 
-// archives lists libraries of Android applications, as GROUP:NAME:VERSION in Maven Central; android_linux_test.go has
-// their digests.
+// archives lists libraries of Android applications, as GROUP:NAME:VERSION in Maven Central; android_linux_test.go has their digests.
 var archives = []string{
 	"net.java.dev.jna:jna:5.14.0", "org.conscrypt:conscrypt-android:2.5.2", "com.github.luben:zstd-jni:1.5.5-11",
 }

@@ -7,8 +7,7 @@ type Limits struct {
 	Goroutines int    // how many goroutines are read, including dead ones; default 1<<17
 	Stack      uint64 // bytes of one goroutine's stack; default 32 KiB
 	Stacks     uint64 // bytes of all stacks; if they exceed it, the largest are cut; default 16 MiB
-	// If Clock is not nil and returns more than Until, Capture returns with what it has. It is called now and
-	// then.
+	// If Clock is not nil and returns more than Until, Capture returns with what it has. It is called now and then.
 	Clock func() int64
 	Until int64
 }
@@ -66,8 +65,7 @@ type Thread struct {
 	// address; 0 if not known.
 	G        uint64
 	Indirect bool
-	// Where the code interrupted by a signal handler ran, from the signal frame, if the thread is in a signal
-	// handler.
+	// Where the code interrupted by a signal handler ran, from the signal frame, if the thread is in a signal handler.
 	Interrupted struct {
 		Have       bool
 		PC, SP, LR uint64
@@ -186,10 +184,9 @@ type capturer struct {
 	frame context.SignalFrame
 }
 
-// Capture reads the goroutines of the target, which must be stopped, and the stacks of threads. threads must be in memory
-// of space; now is the target's CLOCK_MONOTONIC in nanoseconds, 0 if it is not known. It returns false if there is no list
-// of goroutines: the target runs another program by now, or its memory can't be read. The fields of the threads are set as
-// far as possible even then.
+// Capture reads the goroutines of the target, which must be stopped, and the stacks of threads. threads must be in memory of space;
+// now is the target's CLOCK_MONOTONIC in nanoseconds, 0 if it is not known. It returns false if there is no list of goroutines: the
+// target runs another program by now, or its memory can't be read. The fields of the threads are set as far as possible even then.
 func (p *Program) Capture(c *Capture, mem Memory, space Space, threads []Thread, now int64, lim Limits) bool {
 	*c = Capture{Threads: threads, Now: now}
 	if !p.Known() || len(threads) > maxThreads {
@@ -244,8 +241,7 @@ func (p *Program) Capture(c *Capture, mem Memory, space Space, threads []Thread,
 	return true
 }
 
-// count returns the maximum number of goroutines that the program has had at a time; 0 if that is not known
-// or implausible.
+// count returns the maximum number of goroutines that the program has had at a time; 0 if that is not known or implausible.
 func (p *Program) count(mem Memory, space Space) int {
 	b := space.Piece(int(p.word))
 	if !p.Known() || b == nil || mem.Read(p.allgs+p.word, b) != len(b) {
@@ -502,8 +498,7 @@ func (k *capturer) stackLimit() uint64 {
 	}
 }
 
-// takeStack allocates space for the stack of g, of which at most left bytes may be read. It returns false if none is to be
-// read.
+// takeStack allocates space for the stack of g, of which at most left bytes may be read. It returns false if none is to be read.
 func (k *capturer) takeStack(g *Goroutine, limit uint64, left *uint64) bool {
 	all := k.want(g)
 	size := min(all, limit, *left)

@@ -13,14 +13,12 @@
 //   - A running goroutine belongs to the thread whose g register or thread-local word refers to it.
 //
 // The work has three parts. [Program.Find] runs before the stop: what it finds stays true as long as the program runs.
-// [Program.Capture] runs during the stop: it makes a bounded number of reads, most of them vectored, and does nothing
-// else. [Program.Encode] runs afterwards: it unwinds the captured stacks, looks up names, and builds the stream
-// stream.GoroutineListStream.
+// [Program.Capture] runs during the stop: it makes a bounded number of reads, most of them vectored, and does nothing else.
+// [Program.Encode] runs afterwards: it unwinds the captured stacks, looks up names, and builds the stream stream.GoroutineListStream.
 //
-// Nothing here makes a system call, allocates from the Go heap or needs the scheduler: memory comes from a [Space] of the
-// caller. Architecture and byte order are values, so a 32-bit or big-endian target can be read on any machine. Nothing
-// that is read from the target is trusted: every count, length and chain is bounded, and no content of memory makes the
-// work exceed its limits.
+// Nothing here makes a system call, allocates from the Go heap or needs the scheduler: memory comes from a [Space] of the caller.
+// Architecture and byte order are values, so a 32-bit or big-endian target can be read on any machine. Nothing that is read from
+// the target is trusted: every count, length and chain is bounded, and no content of memory makes the work exceed its limits.
 //
 // Source of the layouts: Go's runtime (runtime2.go, symtab.go, traceback.go, symtabinl.go), internal/abi (type.go,
 // symtab.go) and the linker (cmd/link/internal/ld/pcln.go, symtab.go), releases 1.21 to 1.27.

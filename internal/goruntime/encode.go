@@ -271,8 +271,7 @@ func (e *encoder) write(space Space, records []stream.GoroutineRecord, threads [
 	return out
 }
 
-// panics makes the records of panics; nil if there is no space. The result may be longer than the number of
-// panics.
+// panics makes the records of panics; nil if there is no space. The result may be longer than the number of panics.
 func (e *encoder) panics(space Space) []stream.GoPanic {
 	c := e.c
 	list := alloc[stream.GoPanic](space, max(1, len(c.panics)))
@@ -286,8 +285,7 @@ func (e *encoder) panics(space Space) []stream.GoPanic {
 	return list
 }
 
-// labels makes the records of labels; nil if there is no space. The result may be longer than the number of
-// labels.
+// labels makes the records of labels; nil if there is no space. The result may be longer than the number of labels.
 func (e *encoder) labels(space Space) []stream.GoLabel {
 	c := e.c
 	list := alloc[stream.GoLabel](space, max(1, len(c.labels)))

@@ -221,8 +221,7 @@ func (k *capturer) frameIn(f *Fault, mem []byte, lo, injected uint64, w *walker)
 	return false
 }
 
-// isSigpanic reports whether pc is where the handler returns to: runtime.sigpanic, or sigpanic0, which jumps
-// there.
+// isSigpanic reports whether pc is where the handler returns to: runtime.sigpanic, or sigpanic0, which jumps there.
 func (w *walker) isSigpanic(pc uint64) bool {
 	var fn fn
 	if !w.find(pc, &fn) || fn.entry != pc {

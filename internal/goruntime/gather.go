@@ -76,8 +76,7 @@ func (g *gatherer) plan(order []uint16, q []Request) (n int) {
 // endOf returns the end of a request, or its start if the end overflows.
 func endOf(r *Request) uint64 { return max(r.Addr, r.Addr+uint64(len(r.Dst))) }
 
-// hand copies the contents of the extents to the requests. A request that is not in its extent is read
-// again, alone.
+// hand copies the contents of the extents to the requests. A request that is not in its extent is read again, alone.
 func (g *gatherer) hand(mem Memory, order []uint16, q []Request) {
 	for i := range g.extents {
 		x := &g.extents[i]

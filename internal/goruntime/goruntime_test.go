@@ -257,8 +257,7 @@ func run(s *synth, threads []Thread) []byte {
 	return b
 }
 
-// FuzzProgram changes the memory of a program: every 6 bytes of the input are an offset and a value for a
-// word.
+// FuzzProgram changes the memory of a program: every 6 bytes of the input are an offset and a value for a word.
 func FuzzProgram(f *testing.F) {
 	f.Add(byte(1), []byte{0, 0xb1, 0, 0, 0, 1})
 	f.Add(byte(4), []byte{0xe0, 0x10, 0xff, 0xff, 0xff, 0xff})

@@ -141,8 +141,7 @@ func (l *List) warm(mem snapshot.Memory) {
 	l.work.Used = 0
 }
 
-// mainImage lists the readable mappings of the main program: those of its file, and the BSS after one of
-// them.
+// mainImage lists the readable mappings of the main program: those of its file, and the BSS after one of them.
 func mainImage(s *snapshot.Snapshot, out *[maxRanges]Range) []Range {
 	if in := s.Proc.Program; in.Lo < in.Hi {
 		return rangesIn(s, out, in)
@@ -191,10 +190,9 @@ func rangesIn(s *snapshot.Snapshot, out *[maxRanges]Range, in snapshot.Range) []
 // isBSS reports whether name is the name that Android's dynamic linker assigns to the BSS of an image.
 func isBSS(name []byte) bool { return string(name) == "[anon:.bss]" }
 
-// Capture finds the stacks of each thread and reads the goroutines, while the process is stopped. The registers and the
-// memory map must be known. now returns the target's CLOCK_MONOTONIC in nanoseconds; nil means that it is not known and
-// the stop has no time limit. Capture returns false if the runtime was not found, which it records; the caller can then
-// use Stacks.Find.
+// Capture finds the stacks of each thread and reads the goroutines, while the process is stopped. The registers and the memory
+// map must be known. now returns the target's CLOCK_MONOTONIC in nanoseconds; nil means that it is not known and the stop has
+// no time limit. Capture returns false if the runtime was not found, which it records; the caller can then use Stacks.Find.
 func (l *List) Capture(s *snapshot.Snapshot, mem snapshot.Memory, now func() int64) bool {
 	if !s.Proc.IsGo {
 		return true
@@ -261,8 +259,7 @@ func (p *Program) setStacks(to *snapshot.Thread, t *Thread, c *Capture) {
 	}
 }
 
-// exact returns the bounds of g0's stack, unless they are a guess. The stack of the first thread ends where the
-// program started.
+// exact returns the bounds of g0's stack, unless they are a guess. The stack of the first thread ends where the program started.
 func (p *Program) exact(t *Thread) Bounds {
 	if !t.System.allocated() && t.M != p.m0 {
 		return Bounds{}
@@ -270,9 +267,8 @@ func (p *Program) exact(t *Thread) Bounds {
 	return t.System
 }
 
-// allocated reports whether the bounds of a g0 are those of memory that the runtime allocated, which starts and ends at
-// page boundaries. For a thread that C created the runtime records roughly where Go was first called; the callers are
-// above that.
+// allocated reports whether the bounds of a g0 are those of memory that the runtime allocated, which starts and ends at page
+// boundaries. For a thread that C created the runtime records roughly where Go was first called; the callers are above that.
 func (b Bounds) allocated() bool { return (b.Lo|b.Hi)&(pageSize-1) == 0 }
 
 // Complete builds the stream of the goroutines that Capture read, and adds it to s. The process may be running.

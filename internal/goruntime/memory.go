@@ -92,8 +92,7 @@ func (t *target) ptr(b []byte) uint64 {
 	return t.u64(b)
 }
 
-// addr truncates a to the width of the target's addresses. 64-bit kernels report the registers of some 32-bit
-// processes sign-extended.
+// addr truncates a to the width of the target's addresses. 64-bit kernels report the registers of some 32-bit processes sign-extended.
 func (t *target) addr(a uint64) uint64 {
 	if t.word == 4 {
 		return a & 0xffffffff
@@ -155,8 +154,7 @@ func (r *pages) init(t target, mem Memory, space Space, n, budget int) bool {
 	return true
 }
 
-// from returns the readable memory from addr to the end of its page. The slice is valid until the next
-// call.
+// from returns the readable memory from addr to the end of its page. The slice is valid until the next call.
 func (r *pages) from(addr uint64) []byte {
 	page := addr &^ (pageSize - 1)
 	i := int(page/pageSize) & (len(r.tags) - 1)
@@ -191,8 +189,7 @@ func (r *pages) read(addr uint64, p []byte) bool {
 	return true
 }
 
-// at returns n bytes at addr, at most 256, or nil if they can't be read. They are valid until the next
-// call.
+// at returns n bytes at addr, at most 256, or nil if they can't be read. They are valid until the next call.
 func (r *pages) at(addr uint64, n int) []byte {
 	if b := r.from(addr); len(b) >= n {
 		return b[:n]

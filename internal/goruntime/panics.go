@@ -132,8 +132,7 @@ func (k *capturer) typeName(typ uint64, b []byte, l *typeLayout) textSpan {
 	return textSpan{}
 }
 
-// stringFirst reports whether the first field of a struct is a string, as in the type of errors.New and most error
-// types.
+// stringFirst reports whether the first field of a struct is a string, as in the type of errors.New and most error types.
 func (k *capturer) stringFirst(b []byte, l *typeLayout) bool {
 	w := k.Program.word
 	at, n := k.ptr(b[l.fields:]), k.ptr(b[l.numFields:])

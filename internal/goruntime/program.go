@@ -46,9 +46,8 @@ const (
 	maxHeads    = 4
 )
 
-// Program holds facts about a Go program that stay true as long as it runs: where the runtime's variables are,
-// and how its structures are laid out. It holds no memory of the target and no pointers. The zero Program is
-// empty.
+// Program holds facts about a Go program that stay true as long as it runs: where the runtime's variables are, and
+// how its structures are laid out. It holds no memory of the target and no pointers. The zero Program is empty.
 type Program struct {
 	target
 	modules  [maxModules]module
@@ -112,9 +111,8 @@ func (p *Program) Find(mem Memory, space Space, im *Image) error {
 	return nil
 }
 
-// scan calls each with the memory of [lo, hi), window by window, each with overlap bytes of the next. Each window begins
-// at a multiple of the word size. scan ends when each returns true, and reports whether it did. Unreadable pages are
-// skipped.
+// scan calls each with the memory of [lo, hi), window by window, each with overlap bytes of the next. Each window begins at
+// a multiple of the word size. scan ends when each returns true, and reports whether it did. Unreadable pages are skipped.
 func (f *finder) scan(lo, hi uint64, overlap int, each func(addr uint64, b []byte) bool) bool {
 	lo = (lo + f.word - 1) &^ (f.word - 1)
 	for lo < hi {
@@ -270,6 +268,5 @@ func (f *finder) uvarint(at uint64) (v, next uint64, ok bool) {
 	return 0, 0, false
 }
 
-// Version returns the version of Go that built the program, such as "go1.26.8", or an empty text if it is
-// not known.
+// Version returns the version of Go that built the program, such as "go1.26.8", or an empty text if it is not known.
 func (p *Program) Version() []byte { return p.version[:p.versionLen] }

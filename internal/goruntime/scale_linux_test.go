@@ -11,8 +11,7 @@ import (
 	"minidump/stream"
 )
 
-// TestMany reads a program with ten thousand goroutines: few reads, no allocation, equal stacks stored
-// once.
+// TestMany reads a program with ten thousand goroutines: few reads, no allocation, equal stacks stored once.
 func TestMany(t *testing.T) {
 	n := "10000"
 	if testing.Short() || os.Getenv("MINIDUMP_EMULATED") != "" && strconv.IntSize == 32 { // such a machine has little memory

@@ -159,8 +159,7 @@ func inStack(s *snapshot.Snapshot, head []byte, sp uint64) bool {
 	return s.Target.Word(head) <= sp && sp < s.Target.Word(head[s.Target.WordSize():])
 }
 
-// addStack records the stack of the g that starts with head, unless it is already known or there is no
-// room.
+// addStack records the stack of the g that starts with head, unless it is already known or there is no room.
 func addStack(s *snapshot.Snapshot, t *snapshot.Thread, head []byte) bool {
 	r := snapshot.Range{Lo: s.Target.Word(head), Hi: s.Target.Word(head[s.Target.WordSize():])}
 	if r.Lo >= r.Hi || r.Hi-r.Lo > maxStack {

@@ -143,8 +143,7 @@ func (s *symbols) intern(text []byte, h uint64) uint32 {
 	}
 }
 
-// reserve makes room for a text of n bytes, of any length, that the caller fills in. The text is not
-// shared.
+// reserve makes room for a text of n bytes, of any length, that the caller fills in. The text is not shared.
 func (s *symbols) reserve(n int) (uint32, []byte) {
 	if n <= 0 || cap(s.blob)-len(s.blob) < n+4 {
 		return 0, nil
@@ -223,9 +222,8 @@ func (s *symbols) take(m *module, at uint64, f *fn) bool {
 	return true
 }
 
-// value looks up pc in a pc-value table at off of pctab: pairs of a signed difference of the value and a difference of the
-// PC, in units of the quantum, both as varints. A value difference of 0 ends the table. Like the runtime it returns -1 if
-// there is no value.
+// value looks up pc in a pc-value table at off of pctab: pairs of a signed difference of the value and a difference of the PC, in
+// units of the quantum, both as varints. A value difference of 0 ends the table. Like the runtime it returns -1 if there is no value.
 func (s *symbols) value(f *fn, off uint32, pc uint64) int32 {
 	t := &f.m.pctab
 	if off == 0 || uint64(off) >= t.size {
@@ -466,8 +464,7 @@ const (
 	nameCallback    // a goroutine that starts here belongs to the program if it runs code of it
 )
 
-// specialName classifies the functions that have a FuncID (cmd/internal/objabi/funcid.go; runfinq until Go
-// 1.24).
+// specialName classifies the functions that have a FuncID (cmd/internal/objabi/funcid.go; runfinq until Go 1.24).
 func specialName(b []byte) int {
 	if !hasPrefix(b, "runtime.") {
 		return nameOrdinary

@@ -93,8 +93,7 @@ func (k *capturer) dropForeignMs() {
 	}
 }
 
-// readThreadBounds reads the bounds of g0 and gsignal, whose addresses are in System.Lo and Signal.Lo until
-// then.
+// readThreadBounds reads the bounds of g0 and gsignal, whose addresses are in System.Lo and Signal.Lo until then.
 func (k *capturer) readThreadBounds() {
 	w := k.Program.word
 	for _, which := range [2]func(t *Thread) *Bounds{systemOf, signalOf} {
@@ -222,8 +221,7 @@ func (k *capturer) eachM(heads *[maxHeads]uint64, b []byte, missing int, take fu
 	return found
 }
 
-// findMsByNumber assigns to each thread the M that has its thread id, and returns how many it found; ok is false if there is
-// no space.
+// findMsByNumber assigns to each thread the M that has its thread id, and returns how many it found; ok is false if there is no space.
 func (k *capturer) findMsByNumber(heads *[maxHeads]uint64, missing int) (found int, ok bool) {
 	size := 16
 	for size < 2*missing {

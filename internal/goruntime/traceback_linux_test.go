@@ -59,8 +59,7 @@ func blocks(text string) map[int]string {
 	return out
 }
 
-// compare lists the goroutines of a program, ends the program and compares the list with what its runtime
-// prints.
+// compare lists the goroutines of a program, ends the program and compares the list with what its runtime prints.
 func compare(t *testing.T, level, path string, args ...string) {
 	v := start(t, level, path, args...)
 	l := list(t, v.pid)

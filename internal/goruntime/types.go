@@ -114,8 +114,7 @@ var fields = [numFields]struct {
 // noField marks a field that this release of Go does not have.
 const noField = -1
 
-// Limits on the size of a structure of the runtime, and on how much of a g and an m is read. g has about 450 bytes, m about
-// 2,000.
+// Limits on the size of a structure of the runtime, and on how much of a g and an m is read. g has about 450 bytes, m about 2,000.
 const (
 	maxStruct = 64 << 10
 	maxG      = 4096
@@ -149,8 +148,7 @@ func (t *target) layout() typeLayout {
 		fieldSize: 3 * w, fieldOff: 2 * w, elem: size}
 }
 
-// Kinds of internal/abi/type.go, and the mask that removes the flags that releases before 1.24 have in the
-// same byte.
+// Kinds of internal/abi/type.go, and the mask that removes the flags that releases before 1.24 have in the same byte.
 const (
 	kindMask       = 1<<5 - 1
 	kindBool       = 1

@@ -45,9 +45,8 @@ type walker struct {
 	flags      uint32 // of a stream.GoStack, about the frames so far
 }
 
-// walk follows the frames from pc and sp, as runtime.unwinder does with unwindPrintErrors. trap means that pc is where
-// the code is rather than a return address, syscall that entersyscall saved pc and sp. It returns flags of a
-// stream.GoStack.
+// walk follows the frames from pc and sp, as runtime.unwinder does with unwindPrintErrors. trap means that pc is where the
+// code is rather than a return address, syscall that entersyscall saved pc and sp. It returns flags of a stream.GoStack.
 func (w *walker) walk(pc, sp, lr uint64, trap, syscall bool) uint32 {
 	w.list, w.user = w.list[:0], false
 	w.pc, w.sp, w.lr, w.trap, w.flags = pc, sp, lr, trap, 0

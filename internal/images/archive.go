@@ -10,10 +10,9 @@ import (
 )
 
 // splitArchives removes modules that are not images, and splits archives. A file that does not start with an ELF header
-// may be an archive (an Android APK) from which libraries are mapped: each library starts at an ELF header, and
-// includes the following mappings of the file up to the end given by its program headers. Any other file is removed
-// unless code of it is mapped. Code that a program has generated in named memory (memfd, Android's ashmem) is not a
-// module either.
+// may be an archive (an Android APK) from which libraries are mapped: each library starts at an ELF header, and includes
+// the following mappings of the file up to the end given by its program headers. Any other file is removed unless code
+// of it is mapped. Code that a program has generated in named memory (memfd, Android's ashmem) is not a module either.
 func splitArchives(s *snapshot.Snapshot, mem snapshot.Memory) {
 	maps := s.Mappings.All()
 	n := s.Modules.N
@@ -93,8 +92,7 @@ func addInside(s *snapshot.Snapshot, mem snapshot.Memory, m *snapshot.Module) (l
 	return lib, true
 }
 
-// imageEnd returns the end of an image according to its program headers, in whole pages, or the highest address if
-// they were not all read.
+// imageEnd returns the end of an image according to its program headers, in whole pages, or the highest address if they were not all read.
 func imageEnd(s *snapshot.Snapshot, m *snapshot.Module) uint64 {
 	b := s.Bytes.Get(m.Headers)
 	h, ok := elf.ParseHeader(b)

@@ -30,8 +30,7 @@ func readProgs(s *snapshot.Snapshot, mem snapshot.Memory) {
 	s.Batch.Read(mem)
 }
 
-// scanImages finds dynamic sections and notes through the program headers, and records the build ids that are in
-// the first bytes.
+// scanImages finds dynamic sections and notes through the program headers, and records the build ids that are in the first bytes.
 func scanImages(s *snapshot.Snapshot, mem snapshot.Memory) {
 	for i := range s.Modules.All() {
 		m := s.Modules.At(i)

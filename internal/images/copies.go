@@ -70,8 +70,7 @@ func addressOfOffset(s *snapshot.Snapshot, m *snapshot.Module, offset uint64) (d
 		}
 		start, off := p.Vaddr&^(page-1), p.Off&^(page-1)
 		lowest = min(lowest, start)
-		// Code may share a page with the segment before it, which does not contain the code: the later segment is
-		// right.
+		// Code may share a page with the segment before it, which does not contain the code: the later segment is right.
 		if p.Flags&elf.PF_X != 0 && off <= offset && offset < p.Off+p.Filesz {
 			return start - lowest + offset - off, true
 		}

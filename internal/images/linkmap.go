@@ -14,7 +14,7 @@ const WindowSize = 16 << 10
 
 // A Window reads small structures that are close together in memory with few system calls.
 //
-// Package elf has its own window, for tables of a file or an image: that one reads only forwards and returns all of
+// Package elf has its own window, for tables of a file or an image: elf's reads only forwards and returns all of
 // the bytes or none. A Window also keeps bytes before the address, and returns what is readable.
 type Window struct {
 	Mem  snapshot.Memory
@@ -61,9 +61,8 @@ func (w *Window) have(addr uint64, n int) []byte {
 	return w.Buf[off:min(w.N, off+n)]
 }
 
-// FollowLinkMaps records what the dynamic loader provides for debuggers: struct r_debug, to which DT_DEBUG of the
-// main program refers, and its list of loaded objects. The auxiliary vector must be known. A static program has no
-// such list.
+// FollowLinkMaps records what the dynamic loader provides for debuggers: struct r_debug, to which DT_DEBUG of the main
+// program refers, and its list of loaded objects. The auxiliary vector must be known. A static program has no such list.
 func FollowLinkMaps(s *snapshot.Snapshot, win *Window) {
 	win.N = 0
 	if s.Proc.Phdr == 0 || s.Proc.Phnum == 0 || s.Proc.Phnum > 512 {

@@ -13,8 +13,7 @@ import (
 // of a library with up to a dozen segments, and the notes that linkers put after them.
 const FirstRead = 1024
 
-// firstPage is the number of bytes read from an image whose notes are not in the first FirstRead bytes: a page of
-// the smallest size.
+// firstPage is the number of bytes read from an image whose notes are not in the first FirstRead bytes: a page of the smallest size.
 const firstPage = 4096
 
 // Limits in bytes on what is read from one image.
@@ -28,8 +27,7 @@ const (
 // in batches, one vectored read for up to 1,024 modules: headers, then program headers and notes that were not in
 // them, dynamic sections, SONAMEs.
 //
-// If the module list is not empty, the source has filled it from a list other than the memory map; then only user
-// modules are added.
+// If the module list is not empty, the source has filled it from a list other than the memory map; then only user modules are added.
 func Identify(s *snapshot.Snapshot, src snapshot.Source) {
 	if s.Modules.N > 0 {
 		addUserModules(s, s.Want.UserModules)
@@ -55,8 +53,7 @@ func Identify(s *snapshot.Snapshot, src snapshot.Source) {
 	addUserModules(s, s.Want.UserModules)
 }
 
-// groupModules makes one module of all mappings of a file with ascending offsets, whatever is mapped between
-// them.
+// groupModules makes one module of all mappings of a file with ascending offsets, whatever is mapped between them.
 func groupModules(s *snapshot.Snapshot, user []snapshot.UserModule) {
 	var prev *snapshot.Module
 	var prevMap *snapshot.Mapping
@@ -183,9 +180,8 @@ func roomBelow(mods []snapshot.Module, i int) uint64 {
 	return room
 }
 
-// nameModule sets the name of a module: its path with the last part replaced by the SONAME. A library inside an archive
-// is named archive/SONAME, or archive/NAME with the last part of its name in the archive. The vDSO is named
-// linux-gate.so.
+// nameModule sets the name of a module: its path with the last part replaced by the SONAME. A library inside an archive is
+// named archive/SONAME, or archive/NAME with the last part of its name in the archive. The vDSO is named linux-gate.so.
 func nameModule(s *snapshot.Snapshot, m *snapshot.Module) {
 	path := s.Bytes.Get(m.Path)
 	if m.VDSO {
@@ -221,8 +217,7 @@ func nameModule(s *snapshot.Snapshot, m *snapshot.Module) {
 var vdsoName = []byte("linux-gate.so")
 
 // mainFirst puts the main program first: the module that contains the entry point or, if that is not known, the
-// program headers. If no module does, as for a program that has unpacked itself, it makes one from the mapping
-// there.
+// program headers. If no module does, as for a program that has unpacked itself, it makes one from the mapping there.
 func mainFirst(s *snapshot.Snapshot, src snapshot.Source) {
 	addr := s.Proc.Entry
 	if addr == 0 {

@@ -26,8 +26,7 @@ func readDynamic(s *snapshot.Snapshot, mem snapshot.Memory) {
 	s.Batch.Read(mem)
 }
 
-// findStrings finds the addresses of the SONAMEs through the dynamic sections, and the images that have packed
-// relocations.
+// findStrings finds the addresses of the SONAMEs through the dynamic sections, and the images that have packed relocations.
 func findStrings(s *snapshot.Snapshot) {
 	for i := range s.Modules.All() {
 		m := s.Modules.At(i)
@@ -78,8 +77,7 @@ func readSonames(s *snapshot.Snapshot, mem snapshot.Memory) {
 	}
 }
 
-// sonameLen returns the length of the SONAME at the start of b, or 0 if it does not end in b, is too long or is a
-// path.
+// sonameLen returns the length of the SONAME at the start of b, or 0 if it does not end in b, is too long or is a path.
 func sonameLen(b []byte) int {
 	n := bytes.IndexByte(b, 0)
 	if n <= 0 || n >= maxSoname || bytes.IndexByte(b[:n], '/') >= 0 {

@@ -16,9 +16,8 @@ import (
 // SystemRoot is the prefix of the paths of files that describe the operating system. Only tests set it.
 var SystemRoot = ""
 
-// IsAndroid reports whether this system is Android, even in a program that was built for Linux: then
-// /system/build.prop exists. Since Android 8 unprivileged programs may not read that file, and perhaps not even
-// see it.
+// IsAndroid reports whether this system is Android, even in a program that was built for Linux: then /system/build.prop
+// exists. Since Android 8 unprivileged programs may not read that file, and perhaps not even see it.
 func IsAndroid() bool {
 	if runtime.GOOS == "android" {
 		return true

@@ -12,8 +12,7 @@
 //	Complete        thread names, loaded objects, descriptors (reader.go, handles.go)
 //	Identify        build ids that are only in files (identify.go)
 //
-// thread.go is the OS thread that makes the ptrace requests. machine.go and android.go read the facts about the machine,
-// once.
+// thread.go is the OS thread that makes the ptrace requests. machine.go and android.go read the facts about the machine, once.
 //
 // The root package allocates a Source together with its Writer and calls it through snapshot.Source. All memory is
 // allocated by [Source.Init] and [Reader.FirstLook]; after that nothing is allocated from the Go heap. Between stop and

@@ -53,8 +53,7 @@ func (p *Reader) findMarked(s *snapshot.Snapshot, end uint64) {
 	}
 }
 
-// findHidden determines, before the stop, which memory must not be in a dump. A dump of stacks alone includes no such
-// memory.
+// findHidden determines, before the stop, which memory must not be in a dump. A dump of stacks alone includes no such memory.
 func (p *Reader) findHidden(s *snapshot.Snapshot) {
 	p.marked.known = false
 	p.marked.ranges.Clear()

@@ -13,8 +13,7 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// A Fork is what a forked child knows about the process that it is a copy of and dumps. It must not be on a
-// goroutine stack.
+// A Fork is what a forked child knows about the process that it is a copy of and dumps. It must not be on a goroutine stack.
 type Fork struct {
 	TID  int32 // the thread that forked
 	PPID int32 // parent of the process
@@ -83,8 +82,7 @@ func (l *Source) listForked(s *snapshot.Snapshot) {
 	s.AddBlamed(snapshot.OpSeize, int32(unix.EPERM))
 }
 
-// x86FSAVE is the size of the FSAVE image that a 386 program stores. No other architecture's register set
-// has this size.
+// x86FSAVE is the size of the FSAVE image that a 386 program stores. No other architecture's register set has this size.
 const x86FSAVE = 108
 
 // registersFromFork sets the registers of the thread that forked to those it had then. It returns false for any other

@@ -21,8 +21,7 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// facts do not change while the machine runs. They are read once; their texts are in the snapshot's byte
-// arena.
+// facts do not change while the machine runs. They are read once; their texts are in the snapshot's byte arena.
 type facts struct {
 	target       snapshot.Target
 	system       snapshot.System
@@ -121,8 +120,7 @@ func (p *Reader) findArch() error {
 	return nil
 }
 
-// exeAnswers reports whether the program file is on a file system that answers by itself. It accesses no
-// server.
+// exeAnswers reports whether the program file is on a file system that answers by itself. It accesses no server.
 func (p *Reader) exeAnswers() bool {
 	st := &p.scratch.statx
 	errno := sys.Statx(p.dir.Fd(), "exe\x00", unix.AT_NO_AUTOMOUNT|unix.AT_STATX_DONT_SYNC, unix.STATX_INO, st)
@@ -133,8 +131,7 @@ func (p *Reader) exeAnswers() bool {
 	return kind == backingDisk || kind == backingMemory
 }
 
-// maxFact is the maximum number of bytes kept of one file about the machine: they occupy space of all
-// dumps.
+// maxFact is the maximum number of bytes kept of one file about the machine: they occupy space of all dumps.
 const maxFact = 16 << 20
 
 // readPath reads a file of the machine into a, up to maxFact bytes.

@@ -15,15 +15,13 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// maxIovec is the maximum number of ranges per call of process_vm_readv (UIO_MAXIOV of the kernel's
-// include/uapi/linux/uio.h).
+// maxIovec is the maximum number of ranges per call of process_vm_readv (UIO_MAXIOV of the kernel's include/uapi/linux/uio.h).
 const maxIovec = 1024
 
 // memory reads the memory of a live process: with process_vm_readv; if that is forbidden or fails, from
 // /proc/PID/mem (which also reads execute-only pages); and as a last resort by PTRACE_PEEKDATA.
 //
-// It reads only memory that is present (see presence.go): a page that is neither in the page table nor in a local
-// file is never faulted in.
+// It reads only memory that is present (see presence.go): a page that is neither in the page table nor in a local file is never faulted in.
 type memory struct {
 	pid     int
 	dir     *procfs.Dir

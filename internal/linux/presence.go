@@ -15,8 +15,7 @@ import (
 // pageRuns is the maximum number of page runs that one read of the page table returns.
 const pageRuns = 1024
 
-// way is how a part of the memory can be read without waiting for another process, and without adding a page to the
-// process.
+// way is how a part of the memory can be read without waiting for another process, and without adding a page to the process.
 type way uint8
 
 const (
@@ -35,8 +34,7 @@ func (m *memory) begin(s *snapshot.Snapshot) {
 	m.openPages()
 }
 
-// openPages opens the page table, unless that was already tried. If the kernel has none, all memory is read as if it
-// were present.
+// openPages opens the page table, unless that was already tried. If the kernel has none, all memory is read as if it were present.
 func (m *memory) openPages() bool {
 	if !m.pages.IsOpen() && !m.blind {
 		m.blind = m.dir.OpenPages(&m.pages) != 0
@@ -102,8 +100,7 @@ func (m *memory) extend(at, hi uint64) uint64 {
 	return at
 }
 
-// isMarker reports whether a run consists of marks that a userfaultfd left in the page table of shared memory, where a
-// page may not exist.
+// isMarker reports whether a run consists of marks that a userfaultfd left in the page table of shared memory, where a page may not exist.
 func (m *memory) isMarker(r *procfs.PageRun) bool {
 	if r.Kind&procfs.PAGE_IS_SWAPPED == 0 || r.Kind&procfs.PAGE_IS_FILE != 0 {
 		return false
@@ -161,8 +158,7 @@ func wayFileIf(ok bool) way {
 	return wayNone
 }
 
-// mapping returns the first mapping that ends above addr, or nil if there is none or the memory map is not
-// known.
+// mapping returns the first mapping that ends above addr, or nil if there is none or the memory map is not known.
 func (m *memory) mapping(addr uint64) *snapshot.Mapping {
 	if m.snap == nil {
 		return nil
@@ -218,8 +214,7 @@ func (m *memory) closeFile() {
 	m.file = mappedFile{fd: -1}
 }
 
-// fileEnd returns the end of the file-backed part of the mapping whose file is open: the end of the page in which the
-// file ends.
+// fileEnd returns the end of the file-backed part of the mapping whose file is open: the end of the page in which the file ends.
 func (m *memory) fileEnd(mp *snapshot.Mapping) uint64 {
 	if m.file.size <= mp.Offset {
 		return mp.Start
@@ -228,8 +223,7 @@ func (m *memory) fileEnd(mp *snapshot.Mapping) uint64 {
 	return min(mp.End, mp.Start+(m.file.size-mp.Offset+page-1)&^(page-1))
 }
 
-// readFile reads from the file that next opened. The part of the last page after the end of the file reads as zeros,
-// as in memory.
+// readFile reads from the file that next opened. The part of the last page after the end of the file reads as zeros, as in memory.
 func (m *memory) readFile(addr uint64, p []byte) (n int) {
 	mp := m.mapping(addr)
 	if mp == nil || m.file.fd < 0 || mp.Start != m.file.lo {
@@ -263,8 +257,7 @@ const (
 	backingServer                    // a file server, or unknown
 )
 
-// backings knows which file systems answer by themselves. The list of mounts is read at the first query about a
-// file.
+// backings knows which file systems answer by themselves. The list of mounts is read at the first query about a file.
 type backings struct {
 	text    arena.Arena
 	length  int
@@ -282,8 +275,7 @@ type knownBacking struct {
 	kind   backingKind
 }
 
-// maxMounts limits the text of the mount lists, in bytes. File systems beyond it are treated as file
-// servers.
+// maxMounts limits the text of the mount lists, in bytes. File systems beyond it are treated as file servers.
 const maxMounts = 4 << 20
 
 // forget discards what is known about mounts.

@@ -15,8 +15,7 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// readProcess reads what does not depend on the stop, and what the stop would change: the state of the process and its
-// threads.
+// readProcess reads what does not depend on the stop, and what the stop would change: the state of the process and its threads.
 func (p *Reader) readProcess(s *snapshot.Snapshot) error {
 	p.recordFacts(s)
 	if p.living != 0 { // that thread may have ended too

@@ -48,8 +48,7 @@ type program struct {
 
 const auxvSize = 1024
 
-// workspace is what each dump overwrites. It is one piece of mapped memory: in the Go heap each allocation size
-// would touch two pages.
+// workspace is what each dump overwrites. It is one piece of mapped memory: in the Go heap each allocation size would touch two pages.
 type workspace struct {
 	arena arena.Arena
 	bytes []byte

@@ -132,9 +132,8 @@ func (l *Source) readVector(s *snapshot.Snapshot, t *snapshot.Thread) {
 	t.Vector = s.Bytes.Trim(all, used)
 }
 
-// debugState is whether threads of the target use debug registers. Only a tracer can set them, and debuggers set them
-// in every thread. So they are read from the first and the blamed thread, and from the others only if one of these
-// uses them.
+// debugState is whether threads of the target use debug registers. Only a tracer can set them, and debuggers set them in
+// every thread. So they are read from the first and the blamed thread, and from the others only if one of these uses them.
 type debugState uint8
 
 const (
@@ -143,8 +142,7 @@ const (
 	debugInUse
 )
 
-// readDebug reads the debug registers of a thread of an x86 process, if it may use them, and returns the new
-// state.
+// readDebug reads the debug registers of a thread of an x86 process, if it may use them, and returns the new state.
 func (l *Source) readDebug(s *snapshot.Snapshot, t *snapshot.Thread, known debugState) debugState {
 	if s.Target.Arch != context.AMD64 && s.Target.Arch != context.X86 || l.native != context.AMD64 && l.native != context.X86 {
 		return debugNone
@@ -165,8 +163,7 @@ func (l *Source) readDebug(s *snapshot.Snapshot, t *snapshot.Thread, known debug
 	return debugInUse
 }
 
-// readRegsets stores the register sets that the context record does not contain, each as type, size and
-// bytes.
+// readRegsets stores the register sets that the context record does not contain, each as type, size and bytes.
 func (l *Source) readRegsets(s *snapshot.Snapshot, t *snapshot.Thread) {
 	all, b := s.Bytes.Alloc(snapshot.MaxRegsets)
 	if b == nil {

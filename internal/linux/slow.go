@@ -76,8 +76,7 @@ func (m *memory) readSlowly(addr uint64, p []byte) (n int) {
 	return n
 }
 
-// readSlowlyV serves the first requests as long as simple and mayBlock hold, and returns how many it served: at least
-// one.
+// readSlowlyV serves the first requests as long as simple and mayBlock hold, and returns how many it served: at least one.
 func (m *memory) readSlowlyV(reqs []snapshot.ReadRequest) (done int) {
 	m.slow.ranges, m.slow.size = 0, 0
 	for done < len(reqs) && done < slowRanges && !m.noVM {

@@ -33,8 +33,7 @@ type Source struct {
 // TraceByOwnThread makes a dedicated OS thread trace the process.
 func (l *Source) TraceByOwnThread() { l.thread.start() }
 
-// TraceByCaller makes the OS thread that calls Capture and Release trace the process. That thread must already
-// trace it.
+// TraceByCaller makes the OS thread that calls Capture and Release trace the process. That thread must already trace it.
 func (l *Source) TraceByCaller() { l.thread.caller = true }
 
 // Init opens the process and allocates the memory of the source. It returns the part of the memory that the encoder may use.
@@ -62,8 +61,7 @@ func (l *Source) Init(pid int) (buf []byte, err error) {
 	return buf, nil
 }
 
-// Named returns the thread whose id was given to Init instead of its process's, or 0 if the id was that of the
-// process.
+// Named returns the thread whose id was given to Init instead of its process's, or 0 if the id was that of the process.
 func (l *Source) Named() int32 { return l.named }
 
 // processOf returns the process that the thread of the open folder belongs to, or pid if that is not known.

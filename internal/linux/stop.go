@@ -53,8 +53,7 @@ func (l *Source) stopAll(s *snapshot.Snapshot) {
 	l.stop.since = ptrace.Monotonic()
 	l.stop.until = l.stop.since + int64(s.Want.StopTimeout) + int64(s.Want.MaxPause)
 	l.stopThreads(s, l.stop.since+int64(s.Want.StopTimeout))
-	// A dump without a stopped thread is of little use, and the process cannot be copied while a thread
-	// runs.
+	// A dump without a stopped thread is of little use, and the process cannot be copied while a thread runs.
 	if (l.in(ptrace.Stopped) == 0 || l.forCopy) && l.in(ptrace.TimedOut) > 0 {
 		l.waitOn(l.stop.since + moreTime*int64(s.Want.StopTimeout))
 	}
@@ -62,16 +61,14 @@ func (l *Source) stopAll(s *snapshot.Snapshot) {
 	l.listStopped(s)
 }
 
-// moreTime is how many times StopTimeout is waited for the first thread to stop: a busy machine may not let the
-// process run.
+// moreTime is how many times StopTimeout is waited for the first thread to stop: a busy machine may not let the process run.
 const moreTime = 5
 
 // retryWait is how many nanoseconds to wait before another attempt to attach to threads that another tracer traces:
 // most tracers detach within a millisecond.
 const retryWait = 1_000_000
 
-// attach attaches to the threads. While another tracer traces all of them, it tries again until StopTimeout
-// has passed.
+// attach attaches to the threads. While another tracer traces all of them, it tries again until StopTimeout has passed.
 func (l *Source) attach(s *snapshot.Snapshot) {
 	ths := l.stop.threads.All()
 	l.tracer.AttachAll(ths)

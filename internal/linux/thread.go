@@ -59,8 +59,7 @@ const (
 	turnReader // the caller's, to read memory during a step
 )
 
-// start starts the goroutine, on an OS thread other than the program's first, which the Go runtime parks instead of
-// ending it.
+// start starts the goroutine, on an OS thread other than the program's first, which the Go runtime parks instead of ending it.
 //
 // start waits in a system call, which keeps its own OS thread occupied. Waiting on a channel would release that thread,
 // most often to the tracing goroutine.
@@ -71,12 +70,10 @@ func (t *tracingThread) start() {
 	t.await(turnCaller, nil)
 }
 
-// run performs the steps until stepEnd. Then the OS thread ends, and the kernel detaches it from whatever it still
-// traces.
+// run performs the steps until stepEnd. Then the OS thread ends, and the kernel detaches it from whatever it still traces.
 func (t *tracingThread) run() (leave bool) {
 	if t.tid = sys.Gettid(); t.tid == sys.Getpid() {
-		// The first thread would be parked. While this goroutine occupies it, the next goroutine runs on
-		// another one.
+		// The first thread would be parked. While this goroutine occupies it, the next goroutine runs on another one.
 		sys.OnOwnThread(t.run)
 		for atomic.LoadUint32(&t.started) == 0 {
 			sys.FutexWait(&t.started, 0, nil)
@@ -141,7 +138,7 @@ func (t *tracingThread) end() {
 	}
 }
 
-// await blocks until turn is who's, or returns ETIMEDOUT after timeout. nil is no timeout.
+// await blocks until turn is who's, or returns ETIMEDOUT after timeout. nil means no limit.
 func (t *tracingThread) await(who uint32, timeout *unix.Timespec) sys.Errno {
 	_, errno := t.awaitEither(who, who, timeout)
 	return errno

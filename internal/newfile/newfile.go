@@ -13,8 +13,7 @@ import (
 	"unicode/utf8"
 )
 
-// ErrForeign is the error for a symbolic link, pipe or device on the path that another user may have put there
-// (Linux).
+// ErrForeign is the error for a symbolic link, pipe or device on the path that another user may have put there (Linux).
 var ErrForeign = errors.New("another user may have put this link, pipe or device there")
 
 // A Place is a name in a folder. The folder stays the same one even if it is renamed.
@@ -31,9 +30,8 @@ func (p *Place) Create() (*File, error) {
 	return begin(p.folder, p.Name)
 }
 
-// File is a new file, open for writing, that does not have its name yet. Until Commit it has no name at all if the
-// system supports that: then nothing is left of it if the program is killed. Elsewhere it is a temporary file in the
-// same folder.
+// File is a new file, open for writing, that does not have its name yet. Until Commit it has no name at all if the system
+// supports that: then nothing is left of it if the program is killed. Elsewhere it is a temporary file in the same folder.
 //
 // It has the methods Write, WriteAt, ReadAt, Truncate, Chmod and Sync of an os.File, with the same errors.
 type File struct {
@@ -43,12 +41,10 @@ type File struct {
 	temp string // its current name in dir; "": none
 }
 
-// Create creates a file that Commit will name path. Only its owner may read and write it. Errors are those of
-// os.CreateTemp.
+// Create creates a file that Commit will name path. Only its owner may read and write it. Errors are those of os.CreateTemp.
 //
-// The folder is opened once, and links on the path to it are followed only if nobody except the owner of this process
-// and root can have made them (Linux); otherwise the error is ErrForeign. An existing file at path is replaced, not
-// followed.
+// The folder is opened once, and links on the path to it are followed only if nobody except the owner of this process and
+// root can have made them (Linux); otherwise the error is ErrForeign. An existing file at path is replaced, not followed.
 func Create(path string) (*File, error) {
 	dir, base := split(path)
 	d, err := openFolder(dir)
@@ -119,8 +115,7 @@ func (f *File) Abort() {
 	f.dir.close()
 }
 
-// nameMost is the maximum length of a file name in bytes: NAME_MAX of Linux. Other systems allow 255
-// characters.
+// nameMost is the maximum length of a file name in bytes: NAME_MAX of Linux. Other systems allow 255 characters.
 const nameMost = 255
 
 // beside returns the name of a temporary file: the file's name, preceded by a dot so that `ls` does not show it, and a

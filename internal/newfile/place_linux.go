@@ -142,8 +142,7 @@ func (p *Place) openStep(name string, more bool) (fd int, st unix.Stat_t, err er
 	return fd, st, nil
 }
 
-// followLink follows the link that is open as fd, and closes fd. Then either the walk is done, or it continues with
-// the path next.
+// followLink follows the link that is open as fd, and closes fd. Then either the walk is done, or it continues with the path next.
 func (p *Place) followLink(fd int, st *unix.Stat_t, name, rest string, more bool) (done bool, next string, err error) {
 	target, err := readLink(fd)
 	unix.Close(fd)
@@ -178,8 +177,7 @@ func readLink(fd int) (string, error) {
 	return string(b[:n]), err
 }
 
-// trusts returns nil if only the owner of this process or root can have put the file described by st into the
-// folder.
+// trusts returns nil if only the owner of this process or root can have put the file described by st into the folder.
 func (d *folder) trusts(st *unix.Stat_t) error {
 	if own(st) {
 		return nil
@@ -203,9 +201,8 @@ func (d *folder) magic() bool {
 	return unix.Fstatfs(d.fd, &st) == nil && int64(st.Type) == unix.PROC_SUPER_MAGIC
 }
 
-// Find finds the place of path. The last name is followed, if it is a link, only if follow is set. Links, there
-// and in the folders of path, are followed only if nobody except the owner of this process and root can have
-// made them.
+// Find finds the place of path. The last name is followed, if it is a link, only if follow is set. Links, there and
+// in the folders of path, are followed only if nobody except the owner of this process and root can have made them.
 func Find(path string, follow bool) (*Place, error) {
 	p := &Place{folder: folder{fd: -1}, path: path}
 	err := p.walk(path, follow)

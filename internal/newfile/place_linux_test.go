@@ -16,8 +16,7 @@ import (
 
 const nobody = 65534
 
-// shared creates a folder that everybody can write to, without the sticky bit, and a folder that only root
-// can write to.
+// shared creates a folder that everybody can write to, without the sticky bit, and a folder that only root can write to.
 func shared(t *testing.T) (open, closed string) {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -44,8 +43,7 @@ func linkOf(t *testing.T, uid int, target, path string) {
 	}
 }
 
-// TestForeignLink checks that another user's link is not followed anywhere in a path, and that one of the own user or
-// root is.
+// TestForeignLink checks that another user's link is not followed anywhere in a path, and that one of this user or root is.
 func TestForeignLink(t *testing.T) {
 	open, closed := shared(t)
 	linkOf(t, nobody, closed, filepath.Join(open, "theirs"))
@@ -96,7 +94,7 @@ func TestForeignLink(t *testing.T) {
 	}
 }
 
-// TestForeignPipe checks that another user's pipe receives nothing, and that one of the own user is opened.
+// TestForeignPipe checks that another user's pipe receives nothing, and that one of this user is opened.
 func TestForeignPipe(t *testing.T) {
 	open, _ := shared(t)
 	for _, uid := range []int{nobody, 0} {
@@ -129,8 +127,7 @@ func TestForeignPipe(t *testing.T) {
 	}
 }
 
-// TestFindSpecial checks that standard output is found by its names in /dev and /proc, and likewise a folder that is
-// open as a descriptor.
+// TestFindSpecial checks that standard output is found by its names in /dev and /proc, and likewise a folder that is open as a descriptor.
 func TestFindSpecial(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -36,8 +36,7 @@ func (s *Snapshot) pointers(t *Thread, out []uint64) int {
 	return r.Registers(out)
 }
 
-// ContextSize returns the length of a thread's own CPU context record, or 0 if no register is known: then
-// EmptyContext replaces it.
+// ContextSize returns the length of a thread's own CPU context record, or 0 if no register is known: then EmptyContext replaces it.
 func (s *Snapshot) ContextSize(t *Thread) int {
 	switch {
 	case !t.HasRegs && (!t.HasSP || t.ContextDropped):

@@ -385,8 +385,7 @@ func Start(t testing.TB, path string, args ...string) *Proc {
 	return StartCmd(t, exec.Command(path, args...))
 }
 
-// StartCmd is Start for a command with an environment, a working folder or a wrapper. It sets Stdin, Stdout and, if
-// that is nil, Stderr.
+// StartCmd is Start for a command with an environment, a working folder or a wrapper. It sets Stdin, Stdout and, if that is nil, Stderr.
 func StartCmd(t testing.TB, cmd *exec.Cmd) *Proc {
 	t.Helper()
 	p := &Proc{Cmd: cmd, lines: make(chan string, 1024), done: make(chan struct{})}

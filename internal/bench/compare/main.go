@@ -47,8 +47,7 @@ type dumper struct {
 	name string
 	path string
 	args func(pid int, out string) []string
-	// The flag that stops it from counting allocations, if counting costs memory and time: allocations are then counted in a
-	// separate run.
+	// The flag that stops it from counting allocations, if counting costs memory and time: allocations are then counted in a separate run.
 	uncounted string
 }
 
@@ -189,8 +188,7 @@ func (v *victim) stop() {
 	v.cmd.Wait()
 }
 
-// longestGap returns the longest time in nanoseconds for which a spinning victim did not run since the
-// previous call.
+// longestGap returns the longest time in nanoseconds for which a spinning victim did not run since the previous call.
 func (v *victim) longestGap() int64 {
 	check(v.cmd.Process.Signal(syscall.SIGUSR1))
 	var n int

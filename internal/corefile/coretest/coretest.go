@@ -1,6 +1,5 @@
-// Package coretest builds ELF core files in memory for tests, byte by byte from the layouts of the kernel's headers,
-// for every architecture of which there are core files. Only tests import it: those of package corefile and of the
-// root package.
+// Package coretest builds ELF core files in memory for tests, byte by byte from the layouts of the kernel's headers, for
+// every architecture of which there are core files. Only tests import it: those of package corefile and of the root package.
 package coretest
 
 import (
@@ -14,9 +13,8 @@ import (
 	"minidump/stream"
 )
 
-// An Arch holds what is specific to core files of one architecture. The numbers come from the kernel's headers
-// (elf_prstatus, elf_prpsinfo and elf_gregset_t, with the compat forms of fs/compat_binfmt_elf.c), not from the code
-// under test.
+// An Arch holds what is specific to core files of one architecture. The numbers come from the kernel's headers (elf_prstatus,
+// elf_prpsinfo and elf_gregset_t, with the compat forms of fs/compat_binfmt_elf.c), not from the code under test.
 type Arch struct {
 	Name     string
 	Machine  uint16
@@ -79,8 +77,7 @@ func (a *Arch) Words(v ...uint64) (b []byte) {
 	return b
 }
 
-// Status returns a struct elf_prstatus of a thread that signal has killed, or of another thread if signal
-// is 0.
+// Status returns a struct elf_prstatus of a thread that signal has killed, or of another thread if signal is 0.
 func (a *Arch) Status(tid int32, signal int, pc, sp uint64) []byte {
 	b := make([]byte, a.PRStatus)
 	pid, times, regs := 24, 40, 72

@@ -1,5 +1,4 @@
-// Package rawthread creates threads that do not belong to Go, in a program without cgo: tests let them
-// crash.
+// Package rawthread creates threads that do not belong to Go, in a program without cgo: tests let them crash.
 package rawthread
 
 import (

@@ -60,8 +60,7 @@ func main() {
 
 func log(format string, a ...any) { fmt.Fprintf(os.Stderr, "guestinit: "+format+"\n", a...) }
 
-// coverRoot mounts the root over itself. pivot_root(2) refuses a root that is the initramfs itself, so no container could
-// be created in it.
+// coverRoot mounts the root over itself. pivot_root(2) refuses a root that is the initramfs itself, so no container could be created in it.
 func coverRoot() {
 	os.Mkdir("/root", 0700)
 	err := syscall.Mount("/", "/root", "", syscall.MS_BIND, "")

@@ -84,8 +84,7 @@ func (u *unit) inlined(at int32, addr uint64) []*scope {
 	return chain
 }
 
-// load reads the scopes of a unit, unless that was done. If more scopes are in memory than the limit, those of other
-// units are dropped.
+// load reads the scopes of a unit, unless that was done. If more scopes are in memory than the limit, those of other units are dropped.
 func (d *Data) load(u *unit) {
 	if u.gotScopes {
 		return
