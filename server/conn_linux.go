@@ -19,6 +19,12 @@ type conn struct {
 	closer *closer
 }
 
+// Close closes the connection.
+func (c *conn) Close() error { return c.file.Close() }
+
+// system is the Linux part of a Server.
+type system struct{ closer closer }
+
 // closer closes the descriptors that clients pass. close(2) of a file on a client's own file system, or of a socket
 // with SO_LINGER, can block a thread for as long as the client likes.
 type closer struct {
