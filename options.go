@@ -113,7 +113,7 @@ type Options struct {
 	// at most half of Limit (a quarter in ModeFull, which stores the stack twice).
 	CrashStackLimit uint64
 
-	SanitizeStacks bool // replace stack words that are no pointers into code or the stack (see docs/format.md)
+	SanitizeStacks bool // replace stack words that are not pointers into code or the stack (see docs/format.md)
 	SanitizeAll    bool // also replace such words of every other memory range of the dump
 	Omit           Omit
 	RegisterSets   bool // also store the register sets that the CPU context cannot hold (AVX, SVE, VSX…)

@@ -73,7 +73,7 @@ type fatalCall struct {
 	whole     bool   // the report has the whole line with the frame's position
 }
 
-// parseFatal finds the call. A frame takes two lines, "FUNCTION(ARGUMENTS)" and "\tFILE:LINE +0x48 fp=0x… sp=0x… pc=0x…", see
+// parseFatal finds the call. A frame is two lines, "FUNCTION(ARGUMENTS)" and "\tFILE:LINE +0x48 fp=0x… sp=0x… pc=0x…", see
 // traceback2 in runtime/traceback.go.
 func parseFatal(text string) (c fatalCall) {
 	for _, call := range []string{"runtime.throw({", "runtime.fatal({", "maps.fatal({", "sync.fatal({"} {
