@@ -28,7 +28,7 @@ const (
 // notice.
 //
 // Copies are made on Linux on amd64, 386, arm64, ppc64 and ppc64le. No copy is made of a process that has a seccomp filter or a
-// userfaultfd, that is stopped, or that has a thread that does not stop, nor where memory is short.
+// userfaultfd, that is stopped, or that has a thread that does not stop, or if memory is short.
 //
 // A child makes the copy: the calling program, started again from /proc/self/exe, as in DumpSelf. Starting it allocates.
 type Snapshot uint8

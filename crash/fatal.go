@@ -16,7 +16,7 @@ const maxScan = 256 << 20
 // The text of a fatal error, such as "concurrent map writes", is not in the runtime's report. The first frames of the report have its
 // address, in "runtime.throw({0x4dcd48?, 0x4b?})". The length there may have been overwritten by another value. So the length is
 // taken from memory, where it follows a copy of the address: the runtime's closure that prints the text has both. The program must
-// still be blocked in its report; it is when the address has been read, as many writes follow.
+// still be blocked in its report; it still is when the address has been read, because many writes follow.
 
 // enoughForFatal reports whether a report has the address of the text, or is so long that it can't have one.
 func enoughForFatal(text string) bool {
