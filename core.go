@@ -79,7 +79,7 @@ func newCoreWriter(c *corefile.Source, o Options) (*Writer, error) {
 // pid, if not 0, is the id of that process in this process's pid namespace (%P). The process and its stopped threads
 // stay as they are until r is closed, so memory is read from the process itself, and only the registers, which come
 // first, from r. Options.Thread may then be the id of the crashed thread (%I). r must not be closed before Dump has
-// returned. Close r then without reading the rest: the kernel stops writing.
+// returned. Then close it without reading the rest: the kernel stops writing.
 //
 // If the process cannot be read, or pid is 0, the dump is made from the core alone, as by OpenCore. In ModeStack the
 // parts that the dump needs are collected while the core is read, which requires little memory; in the other modes the

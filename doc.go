@@ -1,7 +1,7 @@
 // Package minidump writes minidumps: the small crash files that minidump-stackwalk, lldb, Breakpad, Sentry, Socorro and
 // WinDbg read. It is pure Go without cgo, so one static binary runs on any Linux. It dumps
 //
-//   - another live process, which goes on afterwards ([NewWriter]),
+//   - another live process, which continues afterwards ([NewWriter]),
 //   - an ELF core file, on any Unix or Windows ([OpenCoreFile]),
 //   - a program that it runs itself, at the moment that program crashes (package [minidump/run]).
 //

@@ -28,7 +28,7 @@ const (
 // notice.
 //
 // Copies are made on Linux on amd64, 386, arm64, ppc64 and ppc64le. No copy is made of a process that has a seccomp filter or a
-// userfaultfd, that is stopped, or that has a thread that does not stop, nor where memory is short.
+// userfaultfd, that is stopped, or that has a thread that does not stop, or if memory is short.
 //
 // A child makes the copy: the calling program, started again from /proc/self/exe, as in DumpSelf. Starting it allocates.
 type Snapshot uint8
@@ -113,7 +113,7 @@ type Options struct {
 	// at most half of Limit (a quarter in ModeFull, which stores the stack twice).
 	CrashStackLimit uint64
 
-	SanitizeStacks bool // replace stack words that are no pointers into code or the stack (see docs/format.md)
+	SanitizeStacks bool // replace stack words that are not pointers into code or the stack (see docs/format.md)
 	SanitizeAll    bool // also replace such words of every other memory range of the dump
 	Omit           Omit
 	RegisterSets   bool // also store the register sets that the CPU context cannot hold (AVX, SVE, VSX…)

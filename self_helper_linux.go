@@ -156,9 +156,9 @@ func readFull(fd int, b []byte) (n int, err error) {
 	return n, nil
 }
 
-// init is the main function of a helper. Any other process makes only one system call here, which is cheaper than to
-// search the environment: the kernel names a process after the last element of the executed path, which is "exe" for
-// /proc/self/exe.
+// init is the main function of a helper. Any other process makes only one system call here, which is cheaper than
+// searching the environment: the kernel names a process after the last element of the executed path, which is "exe"
+// for /proc/self/exe.
 func init() {
 	var name [16]byte
 	if err := unix.Prctl(unix.PR_GET_NAME, uintptr(unsafe.Pointer(&name)), 0, 0, 0); err != nil || string(name[:4]) != "exe\x00" {

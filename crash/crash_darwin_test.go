@@ -354,7 +354,7 @@ func checkThread(t *testing.T, d *stream.File, e stream.Exception) {
 	t.Errorf("thread %d of %d", e.ThreadID, len(threads))
 }
 
-// TestRawThread makes a thread without Go's runtime fault: the monitor gets EXC_CRASH.
+// TestRawThread faults on a thread unknown to Go's runtime: the monitor gets EXC_CRASH.
 func TestRawThread(t *testing.T) {
 	done, stderr, status := run(t, "raw", "single")
 	if len(done) != 1 || strings.HasPrefix(done[0], "end") {

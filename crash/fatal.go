@@ -16,7 +16,7 @@ const maxScan = 256 << 20
 // The text of a fatal error, such as "concurrent map writes", is not in the runtime's report. The first frames of the report have its
 // address, in "runtime.throw({0x4dcd48?, 0x4b?})". The length there may have been overwritten by another value. So the length is
 // taken from memory, where it follows a copy of the address: the runtime's closure that prints the text has both. The program must
-// still be blocked in its report; it is when the address has been read, as many writes follow.
+// still be blocked in its report; it still is when the address has been read, because many writes follow.
 
 // enoughForFatal reports whether a report has the address of the text, or is so long that it can't have one.
 func enoughForFatal(text string) bool {
@@ -73,7 +73,7 @@ type fatalCall struct {
 	whole     bool   // the report has the whole line with the frame's position
 }
 
-// parseFatal finds the call. A frame takes two lines, "FUNCTION(ARGUMENTS)" and "\tFILE:LINE +0x48 fp=0x… sp=0x… pc=0x…", see
+// parseFatal finds the call. A frame is two lines, "FUNCTION(ARGUMENTS)" and "\tFILE:LINE +0x48 fp=0x… sp=0x… pc=0x…", see
 // traceback2 in runtime/traceback.go.
 func parseFatal(text string) (c fatalCall) {
 	for _, call := range []string{"runtime.throw({", "runtime.fatal({", "maps.fatal({", "sync.fatal({"} {

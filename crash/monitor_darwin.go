@@ -96,7 +96,7 @@ func (m *watch) first() bool {
 	}
 }
 
-// drain reads the report further, until enough returns true or the report ends, which lets the program continue. The first call
+// drain reads more of the report, until enough returns true or the report ends, which lets the program continue. The first call
 // begins with the first write again.
 func (m *watch) drain(enough func(text string) bool) {
 	if !m.draining {

@@ -81,7 +81,7 @@ func (r *report) first() bool {
 	}
 }
 
-// drain reads the report further, until enough returns true or the report ends, which lets the program continue: the kernel
+// drain reads more of the report, until enough returns true or the report ends, which lets the program continue: the kernel
 // then accepts a few more writes, and after the end of the report the program ends. The first call begins with the first write
 // again.
 func (r *report) drain(enough func(text string) bool) {

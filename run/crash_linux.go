@@ -123,8 +123,8 @@ func (r *runner) dump(t *watchedThread, tid int32, d death) {
 	r.reports <- report
 }
 
-// hurry shortens the deadline of the dump in progress to hurryTime. It is called when this process or the command must end: the
-// sender of that signal usually kills both soon afterwards. A full dump keeps its deadline.
+// hurry shortens the deadline of the dump in progress to hurryTime. It is called when SIGTERM or the end of the context
+// requests the end of this process or the command: usually both are killed soon afterwards. A full dump keeps its deadline.
 func (r *runner) hurry() {
 	if r.dumping != nil && r.o.Dump.Mode != minidump.ModeFull {
 		r.dumping.Hurry(hurryTime)

@@ -53,8 +53,8 @@ func (s *Server) breakpad(c *conn, p *packet) {
 }
 
 // ServeBreakpad serves Breakpad clients on the server's end of the socket pair, of type SOCK_SEQPACKET, that
-// CrashGenerationServer::CreateReportChannel makes. Any number of processes may share the other end. It returns nil
-// after the last of them has closed the other end, and after Shutdown. It closes f.
+// CrashGenerationServer::CreateReportChannel makes. Any number of processes may share the other end. ServeBreakpad
+// returns nil after the last of them has closed that end, and after Shutdown. It closes f.
 func (s *Server) ServeBreakpad(f *os.File) error {
 	err := s.own(f, true, func(c *conn, p *packet) error {
 		if len(p.fds) == 0 {
@@ -85,8 +85,8 @@ func (s *Server) apart(c *conn, p *packet, handle func(*conn, *packet)) {
 
 // ServeCrashpad serves Crashpad clients on f, which a program started as crashpad_handler has inherited
 // (--initial-client-fd). shared means that several processes may have the other end (--shared-client-connection): they
-// are answered by a signal. It returns nil after the last of them has closed the other end, and after Shutdown. It closes
-// f.
+// are answered by a signal. ServeCrashpad returns nil after the last of them has closed that end, and after Shutdown. It
+// closes f.
 //
 // If f is not shared and Yama restricts ptrace, it first asks the client for permission to trace it. It refuses a client
 // of another user, which would have to fork a broker.

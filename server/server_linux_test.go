@@ -193,8 +193,8 @@ func (v *service) servePair(protocol string) (clients *os.File, end <-chan error
 	return clients, served
 }
 
-// crashed returns the dump of a client. The client must exit without an error, and the server must return nil to end,
-// unless end is nil because it also serves others.
+// crashed returns the dump of a client. The client must exit without an error. end must deliver a nil error from the
+// server, unless end is nil because the server also serves others.
 func (v *service) crashed(cmd *exec.Cmd, end <-chan error) Dump {
 	v.t.Helper()
 	d := v.next()

@@ -1,6 +1,6 @@
 // Minidump writes minidumps of processes and shows their contents.
 //
-//	minidump dump [flags] PID     dump a live process, which goes on afterwards
+//	minidump dump [flags] PID     dump a live process, which continues afterwards
 //	minidump core [flags] FILE    make a dump of an ELF core file
 //	minidump serve [flags] SOCKET dump each process that asks for it when it crashes, or whose
 //	                              core the kernel sends there

@@ -66,7 +66,7 @@ func (s *clientService) stuck(p server.Peer) {
 	endHanging("the dump of process %d hangs: the server ends, so that the process goes on", p.PID)
 }
 
-// untilSignal closes v at SIGINT and SIGTERM, after the dumps in progress are complete, or after 10 seconds. The
+// untilSignal shuts v down at SIGINT and SIGTERM, after the dumps in progress are complete, or after 10 seconds. The
 // caller must call finished after v has stopped serving: it waits until a shutdown by signal is complete.
 func untilSignal(v *server.Server) (finished func()) {
 	signal.Ignore(syscall.SIGPIPE) // the reader of the messages may be gone
