@@ -30,13 +30,13 @@ type stop struct {
 }
 
 // stopAll stops every thread that listThreads found, and those created since: a stop of all is requested before the
-// first is waited for. While the kernel counts more threads than are known, the list is read again. Since a listing can
-// end early when a thread exits during it, several listings must find nothing new before stopAll gives up.
+// first is waited for. While the kernel counts more threads than are known, the list is read again. A listing can end
+// early when a thread exits during it, so only several listings without a new thread count as complete.
 //
 // The known threads are attached to first, while they run: attaching may wait, for an execve of the process or for the
 // Go scheduler. From the first requested stop until the resume this goroutine keeps its processor, so that a garbage
-// collection of this program does not lengthen the stop. It does not in mode full, where a stop lasts until the dump is
-// written, nor if the caller traces.
+// collection of this program does not lengthen the stop. It does not keep it in mode full, where a stop lasts until the
+// dump is written, or if the caller traces.
 func (l *Source) stopAll(s *snapshot.Snapshot) {
 	l.stop.threads.Clear()
 	l.stop.expired.Store(false)
