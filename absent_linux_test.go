@@ -30,7 +30,7 @@ import (
 	"minidump/ptrace"
 )
 
-// absent starts a victim with memory that is not there (internal/victims/c/absent.c).
+// absent starts a victim with absent memory (internal/victims/c/absent.c).
 func absent(t *testing.T, kind string, args ...string) *victims.Proc {
 	t.Helper()
 	if kind != "sparse" && kind != "dontdump" && os.Getuid() != 0 {
@@ -43,7 +43,8 @@ func absent(t *testing.T, kind string, args ...string) *victims.Proc {
 	return victims.Start(t, victims.C(t, "absent.c", "-pthread"), append([]string{kind, dir}, args...)...)
 }
 
-// inTime makes a dump that must come within a time far above what it takes, and checks that the victim runs afterwards.
+// inTime makes a dump, fails the test if the dump takes far longer than it should, and checks that the victim runs
+// afterwards.
 func inTime(t *testing.T, v *victims.Proc, o Options) (b []byte, f *stream.File, soft []SoftError) {
 	t.Helper()
 	type outcome struct {
@@ -85,7 +86,7 @@ func inTime(t *testing.T, v *victims.Proc, o Options) (b []byte, f *stream.File,
 	return out.Bytes(), f, soft
 }
 
-// recorded reports whether one of the soft errors is of an operation.
+// recorded reports whether one of the soft errors is of one of the operations.
 func recorded(soft []SoftError, ops ...snapshot.Op) bool {
 	return slices.ContainsFunc(soft, func(e SoftError) bool {
 		return slices.ContainsFunc(ops, func(op snapshot.Op) bool { return op.What() == e.Op })
@@ -98,7 +99,7 @@ var allModes = []struct {
 }{{"stack", ModeStack}, {"indirect", ModeIndirect}, {"full", ModeFull}}
 
 // TestAbsentMemory dumps processes whose memory a userfaultfd or a file server has not delivered and never will: no
-// dump waits for it, and what is missing is recorded.
+// dump waits for that memory, and soft errors record what is missing.
 func TestAbsentMemory(t *testing.T) {
 	victims.SkipEmulated(t, "it was not tried there yet")
 	for _, kind := range []string{"heap", "stack", "fuse", "deadlock"} {
@@ -137,9 +138,9 @@ func TestAbsentMemory(t *testing.T) {
 	})
 }
 
-// TestVanishingMemory takes a page away between the look at the page table and the read, as another process can that shares
-// it, and a userfaultfd that nobody serves has to deliver it. The read blocks, but neither the process nor the garbage
-// collection of this one; and when the page comes at last, the dump does too.
+// TestVanishingMemory removes a page between the read of the page table and the read of the page, as another process that
+// shares the page can. A userfaultfd that nobody serves must then deliver it. The read blocks, but blocks neither the
+// target nor this process's garbage collection. Once the page is delivered, the dump completes.
 func TestVanishingMemory(t *testing.T) {
 	victims.SkipEmulated(t, "it measures time")
 	for _, m := range allModes {
@@ -239,7 +240,7 @@ func TestVanishingMemory(t *testing.T) {
 	}
 }
 
-// descriptorOf returns a copy of a descriptor of another process, given what its link in /proc says.
+// descriptorOf returns a copy of the descriptor of another process whose link in /proc is target.
 func descriptorOf(t *testing.T, pid int, target string) int {
 	t.Helper()
 	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
@@ -264,14 +265,15 @@ func descriptorOf(t *testing.T, pid int, target string) int {
 	return -1
 }
 
-// An argument and an environment variable that the tests of Options.Omit look for. They are longer than a vector register:
-// the dynamic linker saves those to the stack, and with them the end of a string that was just compared.
+// An argument and an environment variable that the tests of Options.Omit search for. They are longer than a vector
+// register, because the dynamic linker saves vector registers to the stack, and one may contain the end of a string that
+// was just compared.
 var (
 	argument = "an-argument-" + strings.Repeat("of-its-own-", 20)
 	variable = "A_VARIABLE=" + strings.Repeat("of its own ", 20)
 )
 
-// mappingOf returns the start of the last mapping without a name of at least size bytes.
+// mappingOf returns the start of the last unnamed mapping of at least size bytes.
 func mappingOf(t *testing.T, pid int, size uint64) (at uint64) {
 	t.Helper()
 	for l := range strings.Lines(readText(t, fmt.Sprintf("/proc/%d/maps", pid))) {
@@ -288,7 +290,7 @@ func mappingOf(t *testing.T, pid int, size uint64) (at uint64) {
 	return at
 }
 
-// costOf returns what a process costs, in KB: resident memory of all kinds, and page tables.
+// costOf returns the memory that a process uses, in KB: resident memory of all kinds, and page tables.
 func costOf(t *testing.T, pid int) (rss, tables int) {
 	t.Helper()
 	for l := range strings.Lines(readText(t, fmt.Sprintf("/proc/%d/status", pid))) {
@@ -308,7 +310,7 @@ func costOf(t *testing.T, pid int) (rss, tables int) {
 }
 
 // TestFullLeavesTargetAsItIs makes full dumps of a process that maps two gigabytes and has used three pages: the dump
-// has these, and the process is no larger afterwards.
+// has these pages, and the process is no larger afterwards.
 func TestFullLeavesTargetAsItIs(t *testing.T) {
 	victims.SkipEmulated(t, "it was not tried there yet")
 	v := absent(t, "sparse")
@@ -337,7 +339,7 @@ func TestFullLeavesTargetAsItIs(t *testing.T) {
 	}
 }
 
-// shmemOf returns how many KB the memfd of the victim has.
+// shmemOf returns how many KB the victim's memfd occupies.
 func shmemOf(t *testing.T, pid int) int64 {
 	t.Helper()
 	for fd := 3; fd < 10; fd++ {
@@ -354,7 +356,7 @@ func shmemOf(t *testing.T, pid int) int64 {
 	return 0
 }
 
-// TestDontDump dumps a process with a secret in memory that is marked MADV_DONTDUMP, to which its stack points.
+// TestDontDump dumps a process whose stack points to a secret in memory that is marked MADV_DONTDUMP.
 func TestDontDump(t *testing.T) {
 	victims.SkipEmulated(t, "it was not tried there yet")
 	secret := []byte("TOPSECRET")
@@ -398,7 +400,7 @@ func TestOmit(t *testing.T) {
 	}
 }
 
-// stallingWriter takes some bytes, and no more until it is released.
+// stallingWriter accepts left bytes, and then blocks until it is released.
 type stallingWriter struct {
 	left    int
 	stalled chan bool
@@ -416,8 +418,8 @@ func (s *stallingWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestMaxPause writes a full dump to someone who stops taking it: the process goes on after MaxPause, while the write
-// still hangs, and the dump ends with ErrPause.
+// TestMaxPause writes a full dump to a writer that stalls: the process is resumed after MaxPause, while the write
+// still hangs, and the dump fails with ErrPause.
 func TestMaxPause(t *testing.T) {
 	victims.SkipEmulated(t, "it was not tried there yet")
 	v := startCounter(t, "C", 3, time.Millisecond)
@@ -448,7 +450,7 @@ func TestMaxPause(t *testing.T) {
 	v.runs(t)
 }
 
-// hold traces all threads of a process on a thread of its own, until release is closed.
+// hold traces all threads of a process, on an OS thread of its own, until release is closed.
 func hold(t *testing.T, pid int) (release chan bool) {
 	t.Helper()
 	release = make(chan bool)
@@ -472,8 +474,8 @@ func hold(t *testing.T, pid int) (release chan bool) {
 	return release
 }
 
-// TestOtherTracer dumps a process that another tracer has: for a moment, which is waited for, and for good, which is
-// recorded.
+// TestOtherTracer dumps a process that another tracer traces: the dump waits for a tracer that soon detaches, and
+// records one that does not.
 func TestOtherTracer(t *testing.T) {
 	victims.SkipEmulated(t, "it was not tried there yet")
 	v := absent(t, "sparse")

@@ -30,11 +30,11 @@ import (
 	"minidump/internal/linux"
 )
 
-// No Android system was at hand for these tests. They take real shared objects of Android applications, which a victim
-// maps as Android's linker does.
+// These tests were written without an Android system. They use real shared objects of Android applications, which a
+// victim maps as Android's linker does.
 
-// aars are libraries as Android applications get them, as Maven names them, with the SHA-256 of each file. jna's have
-// neither a build id nor a SONAME; the others have both.
+// aars are libraries of Android applications by their Maven names, with the SHA-256 of each file. The libraries in
+// jna have neither a build id nor a SONAME; the others have both.
 var aars = []struct{ artifact, file, sum string }{
 	{"net.java.dev.jna:jna:5.14.0:aar", "jna-5.14.0.aar", "81a8b9afc65f9d6b205338c25908af8de0ff8411a00985104c9d83fffdfab380"},
 	{"org.conscrypt:conscrypt-android:2.5.2:aar", "conscrypt-android-2.5.2.aar", "42d18979caf53f5ef68548c76d4c98b41adb910a32ad9448133f9c5b20bd65a3"},
@@ -43,8 +43,8 @@ var aars = []struct{ artifact, file, sum string }{
 
 var androidABIs = []string{"arm64-v8a", "armeabi-v7a", "x86", "x86_64"}
 
-// aarFile returns the path of one of aars: in the folder that MINIDUMP_AARS names, or without that variable in the user's
-// cache folder. Maven downloads it there if it is missing.
+// aarFile returns the path of one of aars: in the folder MINIDUMP_AARS, or if that is not set in the user's cache folder,
+// where Maven downloads it if it is missing.
 func aarFile(t testing.TB, artifact, file, sum string) string {
 	t.Helper()
 	dir := os.Getenv("MINIDUMP_AARS")
@@ -77,14 +77,14 @@ func aarFile(t testing.TB, artifact, file, sum string) string {
 	return path
 }
 
-// androidLibrary is a shared object out of one of aars.
+// androidLibrary is a shared object from one of aars.
 type androidLibrary struct {
 	path, abi, soname string
 	contents          []byte
 }
 
-// androidLibraries takes the libraries for one ABI out of aars; those that can't be mapped in pages of this machine's
-// size are left out.
+// androidLibraries extracts the libraries for one ABI from aars, except those that can't be mapped with this
+// machine's page size.
 func androidLibraries(t testing.TB, abi string) (libs []androidLibrary) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), abi)
@@ -148,7 +148,7 @@ func linker(t testing.TB, items ...string) (*victims.Proc, []placed) {
 	return v, at
 }
 
-// modulesIn gives the modules that share memory with a range.
+// modulesIn returns the modules that overlap a range.
 func modulesIn(t testing.TB, f *stream.File, at placed) (found []stream.ModuleInfo) {
 	t.Helper()
 	mods, err := f.Modules()
@@ -163,7 +163,7 @@ func modulesIn(t testing.TB, f *stream.File, at placed) (found []stream.ModuleIn
 	return found
 }
 
-// checkLibrary checks that exactly one module stands for what lies there.
+// checkLibrary checks that exactly one module overlaps at, and that it has the name and the id.
 func checkLibrary(t testing.TB, f *stream.File, at placed, name, id string) {
 	t.Helper()
 	found := modulesIn(t, f, at)
@@ -180,7 +180,7 @@ func checkLibrary(t testing.TB, f *stream.File, at placed, name, id string) {
 	}
 }
 
-// notElsewhere skips tests that take minutes in emulated machines, except in that with a writer built for Android.
+// notElsewhere skips tests that take minutes in emulated machines, unless the writer is built for Android.
 func notElsewhere(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS != "android" {
@@ -210,10 +210,10 @@ func TestAndroidLibraries(t *testing.T) {
 	}
 }
 
-// apkAlignment is that of libraries in an archive: enough for every size of pages.
+// apkAlignment is the alignment of libraries in an archive: enough for every page size.
 const apkAlignment = 65536 / 2
 
-// addAligned adds an entry that is not compressed and lies on a page boundary, and returns where.
+// addAligned adds an uncompressed entry that begins on a page boundary, and returns its offset.
 func addAligned(t testing.TB, b *bytes.Buffer, w *zip.Writer, name string, contents []byte) (offset int) {
 	t.Helper()
 	const localHeader = 30
@@ -257,7 +257,7 @@ func TestAndroidLibrariesInAPK(t *testing.T) {
 				t.Fatal(err)
 			}
 			manifest.Write(bytes.Repeat([]byte("manifest "), 10000))
-			w.Create("assets/") // ends the one before
+			w.Create("assets/") // ends the entry before it
 			first := addAligned(t, &b, w, "assets/first", make([]byte, 65536))
 			items := []string{fmt.Sprintf("data,%s,0", apk), fmt.Sprintf("data,%s,%d", apk, first)}
 			for _, l := range libs {
@@ -300,7 +300,7 @@ func TestAndroidLibrariesInAPK(t *testing.T) {
 	}
 }
 
-// objectSpec tells what smallObject makes.
+// objectSpec describes the object that smallObject makes.
 type objectSpec struct {
 	class  stdelf.Class
 	typ    stdelf.Type
@@ -310,7 +310,7 @@ type objectSpec struct {
 	id     byte
 }
 
-// smallObject makes a shared object of two pages and a half.
+// smallObject returns a shared object of two and a half pages.
 func smallObject(s objectSpec) []byte {
 	order := hostOrder().(binary.AppendByteOrder)
 	page := uint64(os.Getpagesize())
@@ -385,8 +385,9 @@ const (
 	dtAndroidRela stdelf.DynTag = 0x60000011
 )
 
-// TestPackedRelocations dumps a process with libraries whose first segment is not at address 0. Symbols of those whose
-// relocations Android's packer has packed count from below the image; the others are as any library.
+// TestPackedRelocations dumps a process with libraries whose first segment is not at address 0. If Android's packer
+// has packed the relocations of a library, its symbols are relative to an address below the image; the others are like
+// any library.
 func TestPackedRelocations(t *testing.T) {
 	dir := t.TempDir()
 	page := uint64(os.Getpagesize())
@@ -399,7 +400,7 @@ func TestPackedRelocations(t *testing.T) {
 	}
 	var items []string
 	for i, s := range specs {
-		// Room between them: the packed ones reach down.
+		// Gaps between the libraries: the packed ones extend downwards.
 		items = append(items, "code,gap", "lib,"+writeObject(t, dir, s.soname, s)+",0")
 		if s.class == stdelf.ELFCLASS64 && i == 0 { // the packer works on libraries in archives too
 			items = append(items, "code,gap", "lib,"+filepath.Join(dir, s.soname)+",0")
@@ -470,7 +471,8 @@ func victimProgram(t testing.TB, pid int) string {
 	return path
 }
 
-// TestNamedMemory dumps a process with libraries in files that are only memory, and with what is no library there.
+// TestNamedMemory dumps a process with libraries in files that exist only in memory, and with such files that are not
+// libraries.
 func TestNamedMemory(t *testing.T) {
 	dir := t.TempDir()
 	with := writeObject(t, dir, "with.so", objectSpec{stdelf.ELFCLASS64, stdelf.ET_DYN, 0, stdelf.DT_HASH, "libwith.so", 1})
@@ -514,7 +516,7 @@ func TestNamedMemory(t *testing.T) {
 	}
 }
 
-// mountAllowsCode tells whether the file system of a file is not mounted noexec.
+// mountAllowsCode reports whether the file system of a file is mounted without noexec.
 func mountAllowsCode(t testing.TB, path string) bool {
 	t.Helper()
 	f, err := os.Open(path)
@@ -529,7 +531,7 @@ func mountAllowsCode(t testing.TB, path string) bool {
 	return err == nil
 }
 
-// androidRoot makes the writer take the files of an Android system from a folder, until the test ends.
+// androidRoot makes the writer read the files of an Android system from a folder, until the test ends.
 func androidRoot(t testing.TB, files map[string]string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -574,7 +576,7 @@ ro.build.id=not the first
 `
 )
 
-// TestAndroidSystem dumps a process on what looks like an Android system by its files.
+// TestAndroidSystem dumps a process on a system whose files look like Android's.
 func TestAndroidSystem(t *testing.T) {
 	v := victims.Start(t, victims.Go(t, "gosleep"), "1")
 	for _, c := range []struct {
@@ -592,7 +594,7 @@ func TestAndroidSystem(t *testing.T) {
 			"ro.system.build.fingerprint=maker/product/device:14/UP1A.231005.007/10754064:userdebug/test-keys\n" +
 				"ro.build.version.release=14\nro.system.build.version.sdk=34\nro.build.version.security_patch=2023-10-05\n" +
 				"ro.build.id=UP1A.231005.007\nro.product.vendor.manufacturer=maker\nro.product.vendor.model=Model 5\n"},
-		{"not readable", map[string]string{"system/build.prop/x": ""}, "", ""}, // a folder stands for what root may not read
+		{"not readable", map[string]string{"system/build.prop/x": ""}, "", ""}, // a folder in place of a file that root may not read
 		{"not readable but vendor's", map[string]string{"system/build.prop/x": "", "vendor/build.prop": vendorProps},
 			"maker/vendor/device:13/OLD/1:userdebug/test-keys",
 			"ro.vendor.build.fingerprint=maker/vendor/device:13/OLD/1:userdebug/test-keys\nro.build.id=not the first\n" +
@@ -626,8 +628,8 @@ func TestAndroidSystem(t *testing.T) {
 	}
 }
 
-// TestAndroidKnownCalls checks that no openat2 is made on Android, where it would kill a program: build ids of files
-// come without it.
+// TestAndroidKnownCalls checks that openat2, which would kill a program on Android, is not called there, and that
+// build ids of files are read without it.
 func TestAndroidKnownCalls(t *testing.T) {
 	androidRoot(t, map[string]string{"system/build.prop": olderProps})
 	dir := t.TempDir()
@@ -663,7 +665,8 @@ func TestAndroidKnownCalls(t *testing.T) {
 	}
 }
 
-// TestAndroidNoAllocations dumps libraries that take the longest to name.
+// TestAndroidNoAllocations checks that a dump allocates nothing even with the libraries whose names are hardest to
+// find.
 func TestAndroidNoAllocations(t *testing.T) {
 	notElsewhere(t)
 	dir := t.TempDir()

@@ -27,14 +27,14 @@ import (
 	"minidump/internal/linux"
 )
 
-// These tests hold the writer against a process of the architecture that they run on. In a virtual machine (internal/vm)
-// that is each architecture of Linux that has a packaged kernel. What they dump they also leave for package
-// internal/vm/archtest, which reads it on the host. One more of them, TestDumpEveryArchGoCrash, is in package run.
+// These tests dump processes of the architecture on which they run. In virtual machines (internal/vm) they run on each
+// Linux architecture that has a packaged kernel. They also leave their dumps for package internal/vm/archtest, which
+// reads them on the host. One more such test, TestDumpEveryArchGoCrash, is in package run.
 
-// machineFacts are what the tests know of an architecture beforehand.
+// machineFacts are the known facts about an architecture.
 type machineFacts struct {
 	processor uint16 // ProcessorArchitecture
-	page      int    // of Debian's kernels and, natively, of all; 0: several are in use
+	page      int    // of Debian's kernels and, natively, of all; 0: several sizes are in use
 	regsets   []uint32
 }
 
@@ -48,7 +48,7 @@ var machines = map[string]machineFacts{
 	"mipsle":    {1, 0, nil},
 	"mips64":    {0x8004, 0, nil},
 	"mips64le":  {0x8004, 0, nil},
-	"mips64n32": {0x8004, 0, nil}, // programs of mips64 with addresses of 32 bits
+	"mips64n32": {0x8004, 0, nil}, // programs of mips64 with 32-bit addresses
 	"ppc":       {3, 0, nil},      // a ppc64 kernel runs it
 	"ppc64":     {0x8002, 0, []uint32{0x100, 0x102}},
 	"ppc64le":   {0x8002, 65536, []uint32{0x100, 0x102}},
@@ -56,7 +56,7 @@ var machines = map[string]machineFacts{
 	"s390x":     {0x8007, 4096, []uint32{0x309, 0x30a}},
 }
 
-// archDump dumps a process once and gives the file's bytes besides.
+// archDump dumps a process once, and also returns the bytes of the dump.
 func archDump(t testing.TB, pid int, o Options) (*stream.File, []byte) {
 	t.Helper()
 	w, err := NewWriter(pid, patient(o))
@@ -82,15 +82,15 @@ func archDump(t testing.TB, pid int, o Options) (*stream.File, []byte) {
 	return f, b.Bytes()
 }
 
-// dumped is a process whose dump is to be checked.
+// dumped is a process whose dump is checked.
 type dumped struct {
 	pid     int
 	goarch  string
 	program string // its file
-	threads int    // how many it has; 0: not known
+	threads int    // number of threads; 0: not known
 }
 
-// check holds a dump against what the kernel, the program's file and the auxiliary vector say.
+// check compares a dump with the kernel's facts, the program's file and the auxiliary vector.
 func (d *dumped) check(t testing.TB, f *stream.File) {
 	t.Helper()
 	if f.Order != hostOrder() {
@@ -147,7 +147,7 @@ func (d *dumped) checkThreads(t testing.TB, f *stream.File) {
 			t.Errorf("thread %d: SP %#x is not in its stack %#x-%#x", th.ThreadID, c.SP, th.Stack.Start, end)
 		}
 		if th.ThreadID == e.ThreadID && c.PC == 0 {
-			continue // it has crashed there
+			continue // the thread crashed there
 		}
 		inModule := slices.ContainsFunc(mods, func(m stream.ModuleInfo) bool {
 			return m.BaseOfImage <= c.PC && c.PC < m.BaseOfImage+uint64(m.SizeOfImage)
@@ -189,7 +189,7 @@ func (d *dumped) checkModules(t testing.TB, f *stream.File) {
 	}
 }
 
-// checkSystem compares with /proc/cpuinfo and the process's auxiliary vector.
+// checkSystem compares the system information with /proc/cpuinfo and the process's auxiliary vector.
 func (d *dumped) checkSystem(t testing.TB, f *stream.File) {
 	t.Helper()
 	info, csd, err := f.SystemInfo()
@@ -221,7 +221,7 @@ func (d *dumped) checkSystem(t testing.TB, f *stream.File) {
 		word = 4
 	}
 	auxv := procfs.ParseAuxv(vector, word, hostOrder())
-	line := func(key string) string { // the first line of cpuinfo with that key
+	line := func(key string) string { // the value of the first line of cpuinfo with that key
 		for _, l := range strings.Split(readText(t, "/proc/cpuinfo"), "\n") {
 			if k, v, ok := strings.Cut(l, ":"); ok && strings.TrimSpace(k) == key {
 				return strings.TrimSpace(v)
@@ -285,7 +285,7 @@ func TestDumpEveryArchIdle(t *testing.T) {
 	path := victims.C(t, "victim.c")
 	v := victims.Start(t, path, "idle", "6")
 	d := dumped{v.PID, runtime.GOARCH, path, 6}
-	victims.WaitThreads(t, v.PID, 'S') // or the sizes differ by what the threads do as they start
+	victims.WaitThreads(t, v.PID, 'S') // otherwise the sizes differ by what the threads do as they start
 	sizes := map[Mode]int{}
 	for mode, name := range []string{ModeStack: "stack", ModeIndirect: "indirect", ModeFull: "full"} {
 		mode := Mode(mode)
@@ -331,7 +331,7 @@ func checkText(t testing.TB, f *stream.File, path string) {
 	}
 }
 
-// functionOf gives the name of the function of the program that is at pc.
+// functionOf returns the name of the program's function at pc.
 func functionOf(t testing.TB, f *stream.File, path string, pc uint64) string {
 	t.Helper()
 	x, err := stdelf.Open(path)
@@ -356,7 +356,7 @@ func functionOf(t testing.TB, f *stream.File, path string, pc uint64) string {
 		switch x.Machine {
 		case stdelf.EM_ARM:
 			value &^= 1 // Thumb
-		case stdelf.EM_PPC64: // by the ELFv1 ABI of big-endian programs the symbol is of a descriptor, which begins with the address
+		case stdelf.EM_PPC64: // ELFv1 ABI (big-endian): the symbol is a descriptor, which begins with the function's address
 			if opd := x.Section(".opd"); opd != nil && opd.Addr <= value && value < opd.Addr+opd.Size {
 				descriptor := make([]byte, 8)
 				if _, err := opd.ReadAt(descriptor, int64(value-opd.Addr)); err != nil {
@@ -374,13 +374,13 @@ func functionOf(t testing.TB, f *stream.File, path string, pc uint64) string {
 
 type crashOfC struct {
 	kind     string
-	function string // "": outside of the program
-	narrow   uint64 // the address, on machines with words of 4 bytes
+	function string // "": outside the program
+	narrow   uint64 // the address of the fault, on machines with words of 4 bytes
 	wide     uint64
 	access   context.Access
 }
 
-// crashesOfC are what package crasher.c does and what is known of it on every architecture.
+// crashesOfC are the crashes of crasher.c, with what is known about them on every architecture.
 var crashesOfC = []crashOfC{
 	{"null", "level3", 4, 8, context.AccessRead},
 	{"wild", "level3", 0x00badba0, 0x100badbad0, context.AccessWrite},
@@ -388,8 +388,8 @@ var crashesOfC = []crashOfC{
 	{"exec", "", 0, 0, context.AccessExecute},
 }
 
-// checkCrashes crashes a C program in several ways, and looks for the exception and the registers that its signal
-// handler was given.
+// checkCrashes crashes a C program in several ways, and checks that the dump has the exception and the registers that
+// the signal handler received.
 func checkCrashes(t *testing.T, path string, arch context.Arch, goarch string) {
 	for _, c := range crashesOfC {
 		t.Run(c.kind, func(t *testing.T) {
@@ -400,11 +400,11 @@ func checkCrashes(t *testing.T, path string, arch context.Arch, goarch string) {
 				address = c.narrow
 			}
 			if c.kind == "exec" && goarch == "ppc64" {
-				// By the ELFv1 ABI a function's address is that of a descriptor, which the caller reads.
+				// By the ELFv1 ABI a function's address is the address of a descriptor, which the caller reads.
 				c.function, c.access = "level3", context.AccessRead
 			}
 			if arch == context.ARM64 {
-				address = address << 8 >> 8 // the kernel takes the tag off what it reports
+				address = address << 8 >> 8 // the kernel removes the tag from the address that it reports
 			}
 			if code := memoryOf(t, v.PID, crash.PC, 16); len(code) > 0 {
 				crash.Refine(code)
@@ -433,7 +433,7 @@ func checkCrashes(t *testing.T, path string, arch context.Arch, goarch string) {
 			if got := functionOf(t, f, path, regs.PC); got != c.function {
 				t.Errorf("crashed in %q, want %q (PC %#x)", got, c.function, regs.PC)
 			}
-			// The memory of the instruction is in the dump.
+			// The dump has the memory of the instruction.
 			if c.function != "" {
 				code := make([]byte, 16)
 				if n, err := f.ReadMemory(regs.PC, code); err != nil || !bytes.Equal(code, memoryOf(t, v.PID, regs.PC, 16)) {
@@ -442,7 +442,7 @@ func checkCrashes(t *testing.T, path string, arch context.Arch, goarch string) {
 			}
 			note := archtest.Note{GOARCH: goarch, PID: v.PID, Blamed: int(tid), Threads: 4, Signal: int(e.Code), Address: address, File: path}
 			if note.Functions = []string{"level3", "level2", "level1", "crash_thread"}; c.kind == "exec" {
-				note.Functions = nil // a call through a null pointer leaves a reader without a frame on some machines
+				note.Functions = nil // after a call through a null pointer, a reader finds no frame on some machines
 			}
 			archtest.Leave(t, goarch+"-crash-"+c.kind, b, note)
 		})
@@ -466,12 +466,12 @@ func crashOf(t testing.TB, arch context.Arch, pid int, tid int32, files string) 
 	return c
 }
 
-// TestDumpEveryArchCrash dumps a crashed C program.
+// TestDumpEveryArchCrash dumps crashed C programs.
 func TestDumpEveryArchCrash(t *testing.T) {
 	checkCrashes(t, victims.C(t, "crasher.c"), context.Native, runtime.GOARCH)
 }
 
-// TestDumpEveryArchGo dumps an idle Go program, whose threads run on stacks inside of the Go heap.
+// TestDumpEveryArchGo dumps an idle Go program, whose threads run on stacks inside the Go heap.
 func TestDumpEveryArchGo(t *testing.T) {
 	path := victims.Go(t, "gosleep")
 	v := victims.Start(t, path, "20")
@@ -496,12 +496,12 @@ func TestDumpEveryArchGo(t *testing.T) {
 	}
 }
 
-// checkGoStacks checks that no thread but the main one, which began on the kernel's stack, has more stack than the 16
-// KiB of a g0 or the little of a goroutine: without the bounds in its g it would reach to the end of a mapping of the
-// heap.
+// checkGoStacks checks that no thread except the main one, which began on the kernel's stack, has more stack than the
+// 16 KiB of a g0: a goroutine's stack is smaller. Without the bounds in the g, the stack in the dump would extend to
+// the end of a mapping of the heap.
 func checkGoStacks(t *testing.T, f *stream.File, pid int, arch context.Arch) {
 	if arch == context.X86 {
-		return // the registers do not tell where g is
+		return // g can't be found from the registers
 	}
 	threads, _ := f.Threads()
 	if len(threads) < 2 {
@@ -523,9 +523,9 @@ func largeGoStacks(f *stream.File, pid int) (list []stream.Thread) {
 	return list
 }
 
-// TestDumpEveryArchRegisterSets reads every register set of a thread that the kernel has, and expects all of them in
-// the dump except those that the context record holds entirely. The victim must stand still, or its registers change in
-// between.
+// TestDumpEveryArchRegisterSets reads every register set that the kernel has of a thread, and expects all of them in
+// the dump except those that the context record contains entirely. The victim must not run meanwhile, or its registers
+// change.
 func TestDumpEveryArchRegisterSets(t *testing.T) {
 	path := victims.Go(t, "gosleep")
 	v := victims.Start(t, path, "2")
@@ -559,19 +559,19 @@ func TestDumpEveryArchRegisterSets(t *testing.T) {
 			t.Errorf("no register set %#x", note)
 		}
 	}
-	inRecord := []uint32{context.NT_PRSTATUS, context.NT_PRFPREG, context.Native.FPRegset(), 0x407, 0x408} // and the secret keys of arm64
+	inRecord := []uint32{context.NT_PRSTATUS, context.NT_PRFPREG, context.Native.FPRegset(), 0x407, 0x408} // and arm64's secret keys
 	kernel := kernelRegsets(t, v.PID)
 	for note, want := range kernel {
 		if slices.Contains(inRecord, note) {
 			continue
 		}
-		if note == 0x308 { // NT_S390_TDB is there after some interrupts of the thread and not after others
+		if note == 0x308 { // NT_S390_TDB exists after some interrupts of the thread and not after others
 			continue
 		}
 		got := have[note]
 		if len(got) != len(want) {
 			t.Errorf("register set %#x: %d bytes, the kernel has %d", note, len(got), len(want))
-		} else if !bytes.Equal(got, want) && note != 0x306 { // NT_S390_LAST_BREAK changes in the kernel
+		} else if !bytes.Equal(got, want) && note != 0x306 { // the kernel changes NT_S390_LAST_BREAK
 			t.Errorf("register set %#x: % x, want % x", note, got, want)
 		}
 	}
@@ -586,7 +586,7 @@ func keys(m map[uint32][]byte) (k []uint32) {
 	return k
 }
 
-// kernelRegsets reads all register sets of a thread that the kernel has, but those of more than 128 KiB.
+// kernelRegsets reads all register sets that the kernel has of a thread, except those larger than 128 KiB.
 func kernelRegsets(t testing.TB, pid int) map[uint32][]byte {
 	t.Helper()
 	runtime.LockOSThread()
@@ -656,8 +656,8 @@ func narrowProgram(t *testing.T, name string) string {
 	return victims.CrossC(t, goarch, name+".c")
 }
 
-// TestDumpEveryArchNarrow dumps 32-bit programs with a 64-bit writer. In a virtual machine the programs are in the
-// folder MINIDUMP_VICTIMS_NARROW.
+// TestDumpEveryArchNarrow dumps 32-bit programs with a 64-bit writer. In a virtual machine, MINIDUMP_VICTIMS_NARROW
+// is the folder of the programs.
 func TestDumpEveryArchNarrow(t *testing.T) {
 	goarch := narrowArches[runtime.GOARCH]
 	if goarch == "" {
@@ -687,7 +687,7 @@ func TestDumpEveryArchNarrow(t *testing.T) {
 	})
 }
 
-// TestDumpEveryArchN32 dumps a program of the n32 ABI of mips64, whose registers have 64 bits and whose addresses have 32.
+// TestDumpEveryArchN32 dumps a program of the n32 ABI of mips64, which has 64-bit registers and 32-bit addresses.
 func TestDumpEveryArchN32(t *testing.T) {
 	path := victims.N32(t, "victim.c")
 	v := victims.Start(t, path, "idle", "6")
@@ -699,7 +699,8 @@ func TestDumpEveryArchN32(t *testing.T) {
 	}
 }
 
-// TestDumpEveryArchCore makes dumps of core files of this kernel, and leaves the core files for the host to do the same.
+// TestDumpEveryArchCore makes dumps of core files of this kernel, and leaves the core files for the host, which does the
+// same.
 func TestDumpEveryArchCore(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -750,8 +751,9 @@ func TestDumpEveryArchCore(t *testing.T) {
 	}
 }
 
-// coredBuildID returns the build id of a program as far as a core file of this kernel has it: of code, the kernel writes the
-// first page alone, and in programs of mips64 the note lies behind a section .MIPS.options that is longer than a page.
+// coredBuildID returns the build id of a program if a core file of this kernel contains it, otherwise "". The kernel writes
+// only the first page of code, and in mips64 programs the note follows the section .MIPS.options, which is longer than a
+// page.
 func coredBuildID(t *testing.T, path string) string {
 	t.Helper()
 	f, err := stdelf.Open(path)

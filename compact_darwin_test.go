@@ -15,8 +15,8 @@ import (
 	"minidump/stream"
 )
 
-// TestCompactUnwind has a program fault that clang and lld have made of C, and walks its stack by compact unwind information: with and
-// without frame pointers. (Without optimisation lld 14 says too early that the code ends.)
+// TestCompactUnwind makes a C program, built by clang and lld with and without frame pointers, fault, and walks its stack by compact
+// unwind information. (Without optimisation, the end of the code that lld 14 records is too low.)
 func TestCompactUnwind(t *testing.T) {
 	for _, flags := range []string{"-O1", "-O2", "-O2 -fomit-frame-pointer"} {
 		t.Run(flags, func(t *testing.T) {

@@ -37,17 +37,18 @@ func OpenCoreFile(file interface {
 }
 
 // OpenCore prepares dumps of an ELF core file of Linux, of size bytes, either word size, either byte order and any
-// architecture that package context knows. r must be readable until the Writer is closed; never much of it is read at
-// once.
+// architecture that package context knows. r must be readable until the Writer is closed; only small parts of it are
+// read at a time.
 //
-// The dump lacks what a core file cannot hold: facts about the machine, open files, names of threads other than the
-// main one, and memory that the process's coredump_filter excludes, which is most code and constants. Soft errors
+// The dump lacks what a core file does not contain: facts about the machine, open files, names of threads other than
+// the main one, and memory that the process's coredump_filter excludes, which is most code and constants. Soft errors
 // report what is missing from a damaged file. An error wraps ErrNotCore, ErrNoThread, ErrCompressed or ErrUnsupported.
 func OpenCore(r io.ReaderAt, size int64, o Options) (*Writer, error) {
 	return openCore("core file", struct{ io.ReaderAt }{r}, size, o)
 }
 
-// openCore makes a Writer for a core file. If r is an io.Closer, the Writer closes it; after an error the caller must.
+// openCore returns a Writer for a core file. If r is an io.Closer, the Writer closes it; after an error the caller
+// must close it.
 func openCore(name string, r io.ReaderAt, size int64, o Options) (*Writer, error) {
 	c, err := corefile.New(name, r, size)
 	if err != nil {
@@ -60,7 +61,7 @@ func openCore(name string, r io.ReaderAt, size int64, o Options) (*Writer, error
 	return w, err
 }
 
-// newCoreWriter makes the Writer for c. It closes c if it returns an error.
+// newCoreWriter returns the Writer for c. It closes c if it returns an error.
 func newCoreWriter(c *corefile.Source, o Options) (*Writer, error) {
 	w := new(Writer)
 	if err := w.init(o, make([]byte, encode.BufferSize)); err != nil {
@@ -75,19 +76,19 @@ func newCoreWriter(c *corefile.Source, o Options) (*Writer, error) {
 // OpenCorePipe prepares the dump of a process whose core the kernel writes into r: the standard input of the program in
 // /proc/sys/kernel/core_pattern, or the coredump socket (core(5)).
 //
-// pid, if not 0, is the id of that process in this process's pid namespace (%P). The process stays as it is, with all
-// threads stopped, until r is closed. So its memory is read from the process itself, and only the registers, which come
+// pid, if not 0, is the id of that process in this process's pid namespace (%P). The process and its stopped threads
+// stay as they are until r is closed, so memory is read from the process itself, and only the registers, which come
 // first, from r. Options.Thread may then be the id of the crashed thread (%I). r must not be closed before Dump has
-// returned. It should be closed then without reading the rest: the kernel stops writing.
+// returned. Then close it without reading the rest: the kernel stops writing.
 //
 // If the process cannot be read, or pid is 0, the dump is made from the core alone, as by OpenCore. In ModeStack the
-// needed parts are kept in little memory as the core passes; in the other modes the core is written to a temporary file
-// in the folder spool ("" is the system's folder for temporary files). OpenCorePipe then returns when it has read all
-// of r.
+// parts that the dump needs are collected while the core is read, which requires little memory; in the other modes the
+// core is written to a temporary file in the folder spool ("" is the system's folder for temporary files). OpenCorePipe
+// then returns after it has read all of r.
 //
-// The kernel looks at the memory of the process before it writes the first byte. Where that hangs, on a page that a
-// server or a userfaultfd never delivers, or where r ends early, the dump of the process pid is made without registers
-// after 5 seconds. r is then still being read when OpenCorePipe returns.
+// The kernel reads memory of the process before it writes the first byte. If that hangs on a page that a file server or
+// a userfaultfd never delivers, the dump of the process pid is made without registers after 5 seconds; r is then still
+// being read when OpenCorePipe returns. If r ends early, the dump is made without registers too.
 func OpenCorePipe(r io.Reader, pid int, spool string, o Options) (*Writer, error) {
 	p, err := openPipe(r, pid)
 	if err != nil {
@@ -106,7 +107,7 @@ func OpenCorePipe(r io.Reader, pid int, spool string, o Options) (*Writer, error
 		if w, why = openDumping(&p.Notes, pid, o); why == nil {
 			return w, nil
 		}
-		// Thread ids in the core are of the process's own pid namespace. The notes say which thread crashed.
+		// Thread ids in the core are those of the process's own pid namespace. The notes say which thread crashed.
 		o.Thread = 0
 	}
 	want := o.want()
@@ -120,13 +121,13 @@ func OpenCorePipe(r io.Reader, pid int, spool string, o Options) (*Writer, error
 	return newCoreWriter(c, o)
 }
 
-// notesTime is how long the notes of a core may take to come.
+// notesTime is how long to wait for the notes of a core.
 const notesTime = 5 * time.Second
 
 var errNoNotes = errors.New("minidump: core from a pipe: no notes came in time")
 
-// openPipe is corefile.OpenPipe. If the process pid, not 0, is there to look at, it does not wait longer than
-// notesTime.
+// openPipe is corefile.OpenPipe, except that it waits at most notesTime if pid is not 0: that process can be read
+// instead.
 func openPipe(r io.Reader, pid int) (*corefile.Pipe, error) {
 	if pid == 0 {
 		return corefile.OpenPipe(r)

@@ -23,7 +23,7 @@ import (
 	"minidump/internal/corefile/coretest"
 )
 
-// A coreThread is what a core file says of a thread, by debug/elf and the table of layouts.
+// A coreThread is a thread of a core file, as read by debug/elf and the table of layouts.
 type coreThread struct {
 	tid    uint32
 	signal int
@@ -60,7 +60,7 @@ func readCoreThreads(t testing.TB, path string) (threads []coreThread) {
 			name, desc := int(f.ByteOrder.Uint32(b)), int(f.ByteOrder.Uint32(b[4:]))
 			at := 12 + (name+3)&^3
 			if f.ByteOrder.Uint32(b[8:]) == 1 && string(b[12:12+name]) == "CORE\x00" {
-				i := slices.IndexFunc(coretest.Archs, func(a coretest.Arch) bool { // n32 and o32 of mips differ by the size
+				i := slices.IndexFunc(coretest.Archs, func(a coretest.Arch) bool { // n32 and o32 of mips differ in class
 					return stdelf.Machine(a.Machine) == f.Machine && stdelf.Class(a.Class) == f.Class && a.Order == f.ByteOrder &&
 						a.PRStatus == desc
 				})
@@ -92,7 +92,7 @@ func TestCoreOfKernel(t *testing.T) {
 		threads int
 		frames  []string // of the crashed thread, by function
 		only    string   // the architecture
-		cross   bool     // of another architecture than the test
+		cross   bool     // built for another architecture than the test
 	}{
 		{"C", func(t *testing.T) string { return victims.C(t, "crasher.c") }, []string{"--in", "thread", "--threads", "3", "null"},
 			11, func(a uint64) bool { return a == 4 || a == 8 || a == 0 }, 5, []string{"level3", "level2", "level1", "crash_thread"}, "", false},
@@ -119,7 +119,7 @@ func TestCoreOfKernel(t *testing.T) {
 			args := append([]string{"--wait"}, c.args...)
 			core, pid := kernelCore(t, program, args...)
 			dmp, f, r := coreDump(t, core, Options{})
-			if !slices.Contains(c.args, "stack") { // there SP lies in the guard page
+			if !slices.Contains(c.args, "stack") { // after "stack", SP is in the guard page
 				checkStacks(t, f, DefaultCrashStackLimit)
 			}
 			want := readCoreThreads(t, core)[0]
@@ -187,7 +187,7 @@ func TestCoreOfKernel(t *testing.T) {
 	}
 }
 
-// TestCoreOmit searches whole dumps of a core, from a file and from a pipe, for what Options.Omit must keep out.
+// TestCoreOmit searches whole dumps of a core, read from a file and from a pipe, for what Options.Omit must keep out.
 func TestCoreOmit(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("gdb is there for amd64")
@@ -231,7 +231,7 @@ func TestCoreOmit(t *testing.T) {
 	}
 }
 
-// A core file that gdb writes of a process says the same as a dump of the process itself.
+// TestCoreOfGcore compares the dump of a core file that gdb wrote of a process with a dump of the process itself.
 func TestCoreOfGcore(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("gdb is there for amd64")
@@ -277,7 +277,7 @@ func TestCoreOfGcore(t *testing.T) {
 					t.Errorf("%v is %q, of the process %q", typ, g, w)
 				}
 			}
-			if c.name != "C" { // Go's threads do not stand still
+			if c.name != "C" { // Go's threads do not stay idle
 				return
 			}
 			want2, got2 := coretest.CPUs(t, live), coretest.CPUs(t, f)
@@ -295,7 +295,7 @@ func TestCoreOfGcore(t *testing.T) {
 	}
 }
 
-// A core of 100 GB takes no more memory than a small one.
+// TestCoreHuge checks that dumping a core of 100 GB requires no more memory than dumping a small one.
 func TestCoreHuge(t *testing.T) {
 	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
 		t.Skipf("the peak of memory can't be reset: %v", err)
@@ -353,7 +353,7 @@ func TestCoreHuge(t *testing.T) {
 	}
 }
 
-// peakMemory is the most memory that this process had since the peak was reset, in bytes.
+// peakMemory returns the peak resident memory of this process since the last reset, in bytes.
 func peakMemory(t testing.TB) int {
 	b, err := os.ReadFile("/proc/self/status")
 	if err != nil {

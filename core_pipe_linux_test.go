@@ -24,7 +24,7 @@ import (
 	"minidump/internal/corefile/coretest"
 )
 
-// theCommand builds the command, as the kernel is to start it.
+// theCommand builds the command for the kernel to start.
 func theCommand(t testing.TB) string {
 	t.Helper()
 	if _, err := exec.LookPath("go"); err != nil {
@@ -39,7 +39,7 @@ func theCommand(t testing.TB) string {
 	return path
 }
 
-// lastingDir is a folder that also the kernel's helpers find, with a short name.
+// lastingDir returns a folder with a short name that the programs started by the kernel also find.
 func lastingDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "mdt-")
@@ -77,7 +77,7 @@ func dumpOf(t testing.TB, dir string, pid int) (string, *stream.File) {
 	return "", nil
 }
 
-// crash lets a program that waits for a byte crash, and returns its pid.
+// crash makes a program that waits for a byte crash, and returns its pid.
 func crash(t testing.TB, cmd *exec.Cmd) int {
 	t.Helper()
 	cmd.Stderr = io.Discard
@@ -89,7 +89,7 @@ func crash(t testing.TB, cmd *exec.Cmd) int {
 	return cmd.Process.Pid
 }
 
-// offsetInModule tells where an address lies.
+// offsetInModule returns an address as the module's name and the offset in it.
 func offsetInModule(f *stream.File, addr uint64) string {
 	mods, _ := f.Modules()
 	for _, m := range mods {
@@ -100,7 +100,7 @@ func offsetInModule(f *stream.File, addr uint64) string {
 	return fmt.Sprintf("%#x", addr)
 }
 
-// A crashProgram is one that is dumped in each of the ways the kernel has.
+// A crashProgram is a program that is dumped in each way that the kernel offers.
 type crashProgram struct {
 	name    string
 	program func(t *testing.T) string
@@ -137,10 +137,10 @@ func crashPrograms() []crashProgram {
 	return all
 }
 
-// check holds a dump against a normal core of another run of the program.
+// check compares a dump with a normal core of another run of the program.
 func (c *crashProgram) check(t *testing.T, program, dmp string, f *stream.File, pid int, core string) {
 	args := append([]string{"--wait"}, c.args...)
-	if c.name != "C overflow" { // there SP lies in the guard page
+	if c.name != "C overflow" { // after an overflow, SP is in the guard page
 		checkStacks(t, f, DefaultCrashStackLimit)
 	}
 	e, err := f.Exception()
@@ -184,7 +184,7 @@ func (c *crashProgram) check(t *testing.T, program, dmp string, f *stream.File, 
 		t.Errorf("status %q", s)
 	}
 
-	// The same registers as in a normal core, as far as these are the same in each run.
+	// The registers must equal those in a normal core, where they are the same in each run.
 	_, other, _ := coreDump(t, core, Options{})
 	oe, err := other.Exception()
 	if err != nil {
@@ -225,7 +225,7 @@ func (c *crashProgram) check(t *testing.T, program, dmp string, f *stream.File, 
 	})
 }
 
-// crashing is the command of a program that will crash when it is told.
+// crashing returns a command whose program waits for a byte and then crashes.
 func (c *crashProgram) crashing(t testing.TB, program string) *exec.Cmd {
 	cmd := exec.Command(program, append([]string{"--wait"}, c.args...)...)
 	cmd.Dir = t.TempDir()
@@ -233,14 +233,14 @@ func (c *crashProgram) crashing(t testing.TB, program string) *exec.Cmd {
 	return cmd
 }
 
-// The kernel starts the command for each crash, once it is installed.
+// TestCorePipe checks that the kernel starts the installed command for each crash.
 func TestCorePipe(t *testing.T) {
 	victims.CorePattern(t, false)
 	victims.MachineNamespaces(t)
 	if now, _ := os.ReadFile(victims.CorePatternFile); strings.Contains(string(now), "minidump") {
 		t.Skipf("minidump is installed on this machine: %s", now)
 	}
-	// A file that a test left behind which was killed is no installation.
+	// A file left by a killed test is not an installation.
 	os.Remove("/var/lib/minidump/core_pattern.saved")
 	command := theCommand(t)
 	dir := lastingDir(t)
@@ -298,7 +298,7 @@ func TestCorePipe(t *testing.T) {
 			}
 		})
 	}
-	// Numbers of threads are the machine's also of a process that has a pid namespace of its own.
+	// Thread ids are those of the machine, also for a process that has its own pid namespace.
 	t.Run("namespace", func(t *testing.T) {
 		c := &runs[0]
 		cmd := c.crashing(t, c.path)
@@ -318,7 +318,7 @@ func TestCorePipe(t *testing.T) {
 			}
 		}
 	})
-	// The modes that take more memory, by a config file as the pattern would be too long.
+	// The modes that include more memory, with a config file, as the pattern would be too long.
 	t.Run("full", func(t *testing.T) {
 		long := install("--mode=full", "--register-sets", "--annotation=key=a value with blanks and 100%, so long that it does not fit "+strings.Repeat("x", 60))
 		if !strings.Contains(long, "/etc/minidump/core.conf") {
@@ -331,7 +331,7 @@ func TestCorePipe(t *testing.T) {
 			t.Errorf("%d ranges: %v", len(ranges), err)
 		}
 	})
-	// What somebody else has set since is left alone.
+	// A pattern that somebody else has set since is left alone.
 	installed, _ := os.ReadFile(victims.CorePatternFile)
 	victims.SetCorePattern(t, "somebody-elses")
 	if out, err := exec.Command(command, "core", "--uninstall").CombinedOutput(); err == nil ||
@@ -351,7 +351,7 @@ func TestCorePipe(t *testing.T) {
 			t.Errorf("%s is left", path)
 		}
 	}
-	// An error is found in the kernel's log.
+	// An error is written to the kernel's log.
 	t.Run("log", func(t *testing.T) {
 		victims.SetCorePattern(t, "|"+command+" core --pid=%P --thread=%I -o "+dir+"/none/%P.dmp -")
 		kmsg, err := os.Open("/dev/kmsg")
@@ -359,7 +359,7 @@ func TestCorePipe(t *testing.T) {
 			t.Skip(err)
 		}
 		defer kmsg.Close()
-		fd := int(kmsg.Fd()) // once: each call makes it blocking again
+		fd := int(kmsg.Fd()) // once: each call makes the descriptor blocking again
 		unix.Seek(fd, 0, io.SeekEnd)
 		unix.SetNonblock(fd, true)
 		c := &runs[0]
@@ -388,7 +388,7 @@ func TestCorePipe(t *testing.T) {
 	}
 }
 
-// newerThan skips a test where the kernel is older.
+// newerThan skips a test if the kernel is older than major.minor.
 func newerThan(t testing.TB, major, minor int) {
 	t.Helper()
 	if release, ok := kernelHas(major, minor); !ok {
@@ -405,8 +405,8 @@ func kernelHas(major, minor int) (release string, ok bool) {
 	return release, a > major || a == major && b >= minor
 }
 
-// startCoredumpServer starts the server of the kernel's coredump socket, which the caller may end, and waits until it
-// listens.
+// startCoredumpServer starts the server of the kernel's coredump socket and waits until it listens. The caller may
+// end it.
 func startCoredumpServer(t testing.TB, command, dir, socket string) (server *exec.Cmd, log *strings.Builder) {
 	t.Helper()
 	server, log = exec.Command(command, "serve", "--coredump", "-o", dir, socket), new(strings.Builder)
@@ -431,7 +431,7 @@ func startCoredumpServer(t testing.TB, command, dir, socket string) (server *exe
 	}
 }
 
-// The kernel sends cores to the command's socket, after a request or without one.
+// TestCoreSocket checks that the kernel sends cores to the command's socket, after a request or without one.
 func TestCoreSocket(t *testing.T) {
 	newerThan(t, 6, 16)
 	victims.CorePattern(t, false)
@@ -445,7 +445,7 @@ func TestCoreSocket(t *testing.T) {
 		paths[i] = c.program(t)
 		cores[i], _ = coreByPattern(t, paths[i], append([]string{"--wait"}, c.args...)...)
 	}
-	// The socket of a server that was killed.
+	// The socket left by a killed server.
 	old, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err == nil {
 		err = unix.Bind(old, &unix.SockaddrUnix{Name: socket})
@@ -500,7 +500,7 @@ func TestCoreSocket(t *testing.T) {
 	}
 }
 
-// A process with 4 GiB of memory is dumped in no time, by pipe and socket, against a normal core of it.
+// TestCorePipeBig measures dumps by pipe and socket of a process with 4 GiB of memory, against a normal core of it.
 func TestCorePipeBig(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 4 GiB of memory and of disk")
@@ -521,7 +521,7 @@ func TestCorePipeBig(t *testing.T) {
 	command := theCommand(t)
 	dir := lastingDir(t)
 	program := victims.C(t, "victim.c")
-	// die kills a big victim and tells how long until the file is there and until the process is gone.
+	// die kills a big victim and returns how long it takes until the file exists and until the process is gone.
 	die := func(done func(pid int) bool) (file, end time.Duration) {
 		t.Helper()
 		cmd := exec.Command(program, "big", "4", "4")
@@ -593,8 +593,8 @@ func fileExists(path string) bool {
 	return err == nil
 }
 
-// TestCorePipeWithoutNotes has a program in core_pattern whose standard input stays silent, as when the kernel waits
-// for memory of the process, or ends at once: the dump comes without registers, after seconds.
+// TestCorePipeWithoutNotes sets a program in core_pattern whose standard input stays silent, as when the kernel waits
+// for memory of the process, or ends at once: the dump is made without registers, after seconds.
 func TestCorePipeWithoutNotes(t *testing.T) {
 	victims.CorePattern(t, false)
 	victims.MachineNamespaces(t)
@@ -624,7 +624,7 @@ func TestCorePipeWithoutNotes(t *testing.T) {
 			took := time.Since(start)
 			victims.SetCorePattern(t, "core")
 			messages, _ := os.ReadFile(filepath.Join(dir, "messages"))
-			defer cmd.Wait() // the kernel keeps it until the script has ended
+			defer cmd.Wait() // the kernel keeps the process until the script has ended
 			var f *stream.File
 			file, err := os.Open(path)
 			if err == nil {
@@ -656,8 +656,8 @@ func TestCorePipeWithoutNotes(t *testing.T) {
 	}
 }
 
-// TestCorePipeAbsentMemory has programs crash whose memory a userfaultfd or a file server never delivers: the dump
-// comes, and the program is gone soon after.
+// TestCorePipeAbsentMemory crashes programs whose memory a userfaultfd or a file server never delivers: the dump is
+// made, and the program is gone soon after.
 func TestCorePipeAbsentMemory(t *testing.T) {
 	victims.CorePattern(t, false)
 	victims.MachineNamespaces(t)

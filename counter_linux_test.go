@@ -24,7 +24,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// roleVariable makes the test's own program play another part than that of the tests.
+// roleVariable is the environment variable that makes the test program run one of roles instead of the tests.
 const roleVariable = "MINIDUMP_TEST_ROLE"
 
 var roles = map[string]func(args []string){"counter": goCounter, "dumper": dumperRole, "limited": limitedRole, "snapshot": snapshotRole}
@@ -36,7 +36,7 @@ func init() {
 	}
 }
 
-// roleCommand is the command that plays a role.
+// roleCommand returns the command that runs a role.
 func roleCommand(t testing.TB, role string, args ...string) *exec.Cmd {
 	t.Helper()
 	exe, err := os.Executable()
@@ -54,7 +54,7 @@ const (
 	wordRT   = 511
 )
 
-// sigRT is SIGRTMIN+3 as C libraries number it: glibc takes two for itself, musl three.
+// sigRT is SIGRTMIN+3 as C libraries number it: glibc reserves two for itself, musl three.
 const sigRT = syscall.Signal(34 + 3)
 
 // goCounter is testdata/counter.c in Go.
@@ -64,7 +64,7 @@ func goCounter(args []string) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	unix.Prctl(unix.PR_SET_PTRACER, ^uintptr(0), 0, 0, 0) // PR_SET_PTRACER_ANY; not known where there is no Yama
+	unix.Prctl(unix.PR_SET_PTRACER, ^uintptr(0), 0, 0, 0) // PR_SET_PTRACER_ANY; an error where there is no Yama
 	n, _ := strconv.Atoi(args[1])
 	ms, _ := strconv.Atoi(args[2])
 	signals := make(chan os.Signal, 64)
@@ -110,8 +110,8 @@ type counter struct {
 	isGo    bool
 }
 
-// startCounter starts testdata/counter.c, or its counterpart in Go: also for the language C where there is no compiler,
-// as in a virtual machine, or no 32-bit loader.
+// startCounter starts testdata/counter.c, or its Go counterpart. The counterpart also replaces the C program where
+// there is no compiler, as in a virtual machine, or no 32-bit loader.
 func startCounter(t testing.TB, language string, threads int, pause time.Duration) *counter {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "words")
@@ -139,7 +139,7 @@ func startCounter(t testing.TB, language string, threads int, pause time.Duratio
 	return c
 }
 
-// runs checks that every thread counts on.
+// runs checks that every thread keeps counting.
 func (c *counter) runs(t testing.TB) {
 	t.Helper()
 	const patience = 10 * time.Second
@@ -161,7 +161,7 @@ func (c *counter) runs(t testing.TB) {
 	}
 }
 
-// free checks that no thread of pid is stopped or traced. A thread that was just let go of may take a moment.
+// free checks that no thread of pid is stopped or traced. A thread that was just released may take a moment.
 func (c *counter) free(t testing.TB) {
 	t.Helper()
 	const patience = 5 * time.Second
@@ -178,7 +178,7 @@ func (c *counter) free(t testing.TB) {
 	}
 }
 
-// bound tells which thread of pid is stopped or traced.
+// bound returns a description of a thread of pid that is stopped or traced, or "".
 func bound(pid int) string {
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
 	if err != nil || len(tasks) == 0 {
@@ -187,7 +187,7 @@ func bound(pid int) string {
 	for _, task := range tasks {
 		b, err := os.ReadFile(task + "/status")
 		if err != nil {
-			continue // a thread that has ended
+			continue // the thread has ended
 		}
 		for _, line := range bytes.Split(b, []byte("\n")) {
 			f := bytes.Fields(line)

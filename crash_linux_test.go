@@ -23,7 +23,7 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// place tells where in a program an address of the dumped process is: the function and the line of the source.
+// place returns the function and the source line of an address of the dumped process.
 func place(t testing.TB, f *stream.File, program string, pc uint64) (function string, line int) {
 	t.Helper()
 	mods, err := f.Modules()
@@ -86,8 +86,8 @@ const (
 	wildAddress = 0x100badbad0
 )
 
-// TestCrashContext dumps programs that crashed in every way, with what their signal handlers were given, and compares
-// the exception record and the registers of the dump.
+// TestCrashContext dumps programs that crashed in every way, with what their signal handlers received, and checks the
+// exception record and the registers of the dump.
 func TestCrashContext(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the codes and addresses are those of amd64")
@@ -97,9 +97,9 @@ func TestCrashContext(t *testing.T) {
 		kind     string
 		signal   syscall.Signal
 		code     int32
-		function string // in which it crashes; "": outside of the program
+		function string // in which the program crashes; "": outside the program
 		Source   string // the line
-		address  uint64 // ^0: that of the faulting instruction
+		address  uint64 // ^0: the address of the faulting instruction
 		params   []uint64
 	}{
 		{"null", syscall.SIGSEGV, segvMapErr, "level3", "n->next->next->value + 1", 8, []uint64{0, 8}},
@@ -109,7 +109,7 @@ func TestCrashContext(t *testing.T) {
 		{"fpe", syscall.SIGFPE, fpeIntDiv, "level3", "zero = 100 / zero", ^uint64(0), nil},
 		{"ill", syscall.SIGILL, illIllOpn, "undefined_instruction", "ud2", ^uint64(0), nil},
 		{"trap", syscall.SIGTRAP, siKernel, "breakpoint", "", 0, nil},
-		{"bus", syscall.SIGBUS, busAdrErr, "level3", "return p[page]", 1, nil}, // some address: see below
+		{"bus", syscall.SIGBUS, busAdrErr, "level3", "return p[page]", 1, nil}, // any address: see below
 		{"abort", syscall.SIGABRT, siTkill, "", "", 0, nil},
 		{"sys", syscall.SIGSYS, sysSeccomp, "", "", 1, []uint64{syscall.SYS_GETPRIORITY, 0xc000003e}},
 	} {
@@ -163,7 +163,7 @@ func TestCrashContext(t *testing.T) {
 					t.Errorf("%s: address %#x, want %#x", form, e.Address, want)
 				}
 				if c.kind == "sys" && i == 1 {
-					continue // the crasher leaves the system call out of the file
+					continue // the crasher does not write the system call to the file
 				}
 				if c.params != nil && (int(e.NumberParameters) != len(c.params) || !slices.Equal(e.Information[:len(c.params)], c.params)) {
 					t.Errorf("%s: parameters %#x, want %#x", form, e.Information[:e.NumberParameters], c.params)
@@ -217,14 +217,15 @@ func TestStackOverflow(t *testing.T) {
 	}
 }
 
-// TestCrashOfEndedThread gives a crash of a thread that has ended meanwhile: the exception tells of it all the same.
+// TestCrashOfEndedThread passes a crash of a thread that has ended meanwhile: the exception is nevertheless about
+// that thread.
 func TestCrashOfEndedThread(t *testing.T) {
 	v, files, tid := startCrasher(t, victims.C(t, "crasher.c"), "--in", "main", "--threads", "2", "null")
 	crash := linuxCrash(t, v.PID, tid, files)
-	crash.Refine(memoryOf(t, v.PID, crash.PC, 16)) // s390x: the kernel knows the page only
+	crash.Refine(memoryOf(t, v.PID, crash.PC, 16)) // s390x: the kernel reports only the page
 	crash.TID = 1 << 21                            // no such thread
 	f, r := dump(t, v.PID, Options{Crash: crash})
-	if r.Threads != 4 { // with the one that is gone: its registers and its stack are known
+	if r.Threads != 4 { // including the ended thread: its registers and its stack are known
 		t.Errorf("%d threads", r.Threads)
 	}
 	if c := coretest.CPUs(t, f)[1<<21]; c == nil || c.PC != crash.PC {
@@ -237,7 +238,7 @@ func TestCrashOfEndedThread(t *testing.T) {
 	}
 }
 
-// TestStackwalkNamesCrashes lets the reader name each kind of crash.
+// TestStackwalkNamesCrashes checks the name that minidump-stackwalk reports for each kind of crash.
 func TestStackwalkNamesCrashes(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the names are known for amd64")
@@ -271,7 +272,7 @@ func TestStackwalkNamesCrashes(t *testing.T) {
 func TestSameException(t *testing.T) {
 	kinds := []string{"null", "wild"}
 	if runtime.GOARCH == "amd64" {
-		kinds = append(kinds, "noncanonical") // of which the kernel does not report the address
+		kinds = append(kinds, "noncanonical") // the kernel does not report its address
 	}
 	program := victims.C(t, "crasher.c")
 	for _, kind := range kinds {
@@ -339,8 +340,7 @@ func TestSameException(t *testing.T) {
 	}
 }
 
-// coreAround returns a core file of a process that holds one thread, which crashed, and the page of the faulting
-// instruction.
+// coreAround returns a core file with the crashed thread of a process and the page of the faulting instruction.
 func coreAround(t testing.TB, pid int, crash *context.Crash) []byte {
 	t.Helper()
 	a := coretest.ArchNamed(runtime.GOARCH)

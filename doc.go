@@ -1,12 +1,12 @@
 // Package minidump writes minidumps: the small crash files that minidump-stackwalk, lldb, Breakpad, Sentry, Socorro and
 // WinDbg read. It is pure Go without cgo, so one static binary runs on any Linux. It dumps
 //
-//   - another live process, which goes on afterwards ([NewWriter]),
+//   - another live process, which continues afterwards ([NewWriter]),
 //   - an ELF core file, on any Unix or Windows ([OpenCoreFile]),
 //   - a program that it runs itself, at the moment that program crashes (package [minidump/run]).
 //
-// A [Writer] takes all the memory it needs when it is made. [Writer.Dump] then allocates nothing from the Go heap, and
-// the target is stopped only while its registers and stacks are read:
+// A [Writer] reserves all the memory it needs when it is created. [Writer.Dump] then allocates nothing from the Go
+// heap, and the target is stopped only while its registers and stacks are read:
 //
 //	w, err := minidump.NewWriter(pid, minidump.Options{Limit: 1 << 20})
 //	if err != nil {
@@ -15,10 +15,10 @@
 //	defer w.Close()
 //	res, err := w.DumpFile("crash.dmp")
 //
-// Pieces that cannot be read do not fail a dump: they are left out, and listed by [Result.SoftErrors] and in the dump
+// Pieces that cannot be read do not fail a dump: they are left out and listed, in [Result.SoftErrors] and in the dump
 // itself.
 //
-// # What a dump holds
+// # What a dump contains
 //
 // Threads with registers, names and stacks; the loaded modules with their build ids; the memory map; the reason for a
 // crash; and the facts in /proc about the process and the machine. [Options] chooses how much memory goes in, bounds
@@ -27,12 +27,12 @@
 //
 // # Go programs
 //
-// The stack of a goroutine is in the heap, so a writer that takes a thread's stack to the end of its mapping takes the
-// heap. This one reads the end of the stack from the Go runtime's own records.
+// The stack of a goroutine is in the heap, so a writer that copies a thread's stack to the end of its mapping copies
+// the heap. This package reads the bounds of the stack from the Go runtime's own records.
 //
 // # Faulting instructions
 //
-// If the kernel does not report the address of a fault, the instruction says it. Import minidump/context/insn for its
-// side effect to have crash contexts completed that way. It is a separate package because the disassemblers are larger
+// If the kernel does not report the address of a fault, it is computed from the faulting instruction. That requires the
+// import of minidump/context/insn, for its side effect. It is a separate package because the disassemblers are larger
 // than the rest.
 package minidump

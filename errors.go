@@ -25,6 +25,6 @@ var (
 // Errors of OpenCore, OpenCoreFile and OpenCorePipe, for errors.Is.
 var (
 	ErrNotCore    = corefile.ErrNotCore
-	ErrNoThread   = corefile.ErrNoThread // its notes have no thread that makes sense
+	ErrNoThread   = corefile.ErrNoThread // the notes have no valid thread
 	ErrCompressed = corefile.ErrCompressed
 )

@@ -12,10 +12,10 @@ import (
 	"minidump/stream"
 )
 
-// coreOf is the core file of a small program that died of SIGSEGV on an arm64 machine.
+// coreOf returns the core file of a small program that died of SIGSEGV on an arm64 machine.
 func coreOf() []byte { return coretest.Sample(coretest.ArchNamed("arm64")).Bytes() }
 
-// A core file of any Linux machine becomes a dump, on any Unix or Windows.
+// A core file of any Linux machine is converted to a dump, on any Unix or Windows.
 func ExampleOpenCore() {
 	core := coreOf() // or an *os.File, see OpenCoreFile
 	w, err := minidump.OpenCore(bytes.NewReader(core), int64(len(core)), minidump.Options{})
@@ -40,7 +40,7 @@ func ExampleOpenCore() {
 }
 
 // A program that the kernel starts for each crash, by a core_pattern such as |/usr/bin/catcher %P, gets the core on
-// standard input and the process's id as an argument. Here a core is in the pipe and there is no process to look at.
+// standard input and the process's id as an argument. Here a core is in the pipe and there is no process to read.
 func ExampleOpenCorePipe() {
 	stdin, kernel, err := os.Pipe()
 	if err != nil {

@@ -25,7 +25,7 @@ func victim() (pid int, stop func()) {
 	return cmd.Process.Pid, func() { cmd.Process.Kill(); cmd.Wait() }
 }
 
-// Dump another process into a file, which appears whole or not at all.
+// Dump another process to a file, which is written completely or not at all.
 func ExampleNewWriter() {
 	pid, stop := victim()
 	defer stop()
@@ -48,8 +48,8 @@ func ExampleNewWriter() {
 	// Output: threads: 1 within the limit: true
 }
 
-// A signal handler of the crashed process has passed on its siginfo_t and ucontext_t: the dump then tells of the crash,
-// with the registers at the fault.
+// A signal handler of the crashed process has passed on its siginfo_t and ucontext_t. The dump then describes the
+// crash, with the registers at the fault.
 func ExampleWriter_Dump_crashContext() {
 	pid, stop := victim()
 	defer stop()
@@ -83,7 +83,7 @@ func ExampleWriter_Dump_crashContext() {
 	// Output: signal 11, code 1, address 0x10
 }
 
-// Application memory, annotations and a stream of the application's own go into the dump beside what is there anyway.
+// Application memory, annotations and a stream of the application are added to the dump.
 func ExampleOptions() {
 	pid, stop := victim()
 	defer stop()
@@ -107,7 +107,7 @@ func ExampleOptions() {
 	// Output: missing pieces: 1
 }
 
-// Errors that a program may want to tell apart are values for errors.Is.
+// Errors that a program may want to distinguish are values for errors.Is.
 func ExampleWriter_Dump_errors() {
 	_, err := minidump.NewWriter(1<<22+1, minidump.Options{})
 	fmt.Println(errors.Is(err, minidump.ErrNoProcess))

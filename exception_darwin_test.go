@@ -16,7 +16,7 @@ import (
 	"minidump/stream"
 )
 
-// A handler has the exceptions of another task sent to itself.
+// A handler receives the exceptions of another task.
 type handler struct {
 	t    *testing.T
 	port mach.Port
@@ -96,7 +96,7 @@ func (h *handler) reply(result mach.KernReturn) {
 	}
 }
 
-// TestDumpException dumps another task by the message about its exception, whatever that has in it.
+// TestDumpException dumps another task by the message about its exception, for each exception behavior.
 func TestDumpException(t *testing.T) {
 	for _, b := range []mach.ExceptionBehavior{
 		mach.EXCEPTION_DEFAULT, mach.EXCEPTION_STATE_IDENTITY, mach.EXCEPTION_IDENTITY_PROTECTED,
@@ -137,7 +137,8 @@ func checkFault(t *testing.T, f *stream.File, thread uint64) *context.CPU {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The victim is this program, which macOS loads elsewhere, and the loader does not: the offset in the image counts.
+	// The victim is this program. macOS loads it at another address, the loader of internal/macos at the same one, so
+	// compare offsets in the image.
 	mods, err := f.Modules()
 	if err != nil || len(mods) == 0 {
 		t.Fatalf("%d modules, %v", len(mods), err)
@@ -149,7 +150,7 @@ func checkFault(t *testing.T, f *stream.File, thread uint64) *context.CPU {
 	return cpu
 }
 
-// offsetInProgram returns where an address of this program is, from the program's header.
+// offsetInProgram returns the offset of an address of this program from the program's header.
 func offsetInProgram(t *testing.T, addr uint64) uint64 {
 	t.Helper()
 	if programBase == 0 {
@@ -170,8 +171,7 @@ func offsetInProgram(t *testing.T, addr uint64) uint64 {
 
 var programBase uint64
 
-// TestDumpCrash dumps another task by the message about its end: EXC_CRASH, in which XNU has the signal and what led to
-// it.
+// TestDumpCrash dumps another task by the message about its end: EXC_CRASH, in which XNU puts the signal and its cause.
 func TestDumpCrash(t *testing.T) {
 	v := startVictim(t, "abort")
 	h := handle(t, v, mach.EXC_CRASH.Mask(), mach.EXCEPTION_DEFAULT)
@@ -196,7 +196,7 @@ func TestDumpCrash(t *testing.T) {
 	}
 }
 
-// TestDumpWarnings dumps by messages about exceptions that no instruction causes.
+// TestDumpWarnings dumps tasks by messages about exceptions that no instruction causes.
 func TestDumpWarnings(t *testing.T) {
 	for _, c := range []struct {
 		kind          mach.ExceptionType
@@ -230,7 +230,7 @@ func TestDumpWarnings(t *testing.T) {
 	}
 }
 
-// TestDumpExceptionMemory: the modes, the limit and sanitising, as they are for what a fault leaves in memory.
+// TestDumpExceptionMemory checks the modes, the limit and sanitising in dumps of a fault.
 func TestDumpExceptionMemory(t *testing.T) {
 	v := startVictim(t, "fault")
 	h := handle(t, v, mach.EXC_BAD_ACCESS.Mask(), mach.EXCEPTION_DEFAULT)
@@ -276,7 +276,7 @@ func TestDumpExceptionMemory(t *testing.T) {
 	h.reply(mach.KERN_FAILURE)
 }
 
-// TestDumpKilled kills the dumper in the middle of a dump, when the task is suspended. The task goes on.
+// TestDumpKilled kills the dumper in the middle of a dump, while the task is suspended. The task continues.
 func TestDumpKilled(t *testing.T) {
 	v := startVictim(t, "idle")
 	d := startVictim(t, "dump", fmt.Sprint(v.pid))
@@ -310,7 +310,7 @@ func TestDumpKilled(t *testing.T) {
 	}
 }
 
-// TestDumpAllocations: a dump takes nothing from the Go heap.
+// TestDumpAllocations checks that a dump allocates nothing from the Go heap.
 func TestDumpAllocations(t *testing.T) {
 	v := startVictim(t, "idle")
 	for _, c := range []struct {
@@ -352,7 +352,7 @@ type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
-// TestDumpGone: of a task that has ended there is no dump, and the error says in Mach's words why.
+// TestDumpGone checks that a task that has ended cannot be dumped, and that the error has Mach's reason.
 func TestDumpGone(t *testing.T) {
 	v := startVictim(t, "idle")
 	w, err := minidump.NewWriter(v.pid, minidump.Options{})

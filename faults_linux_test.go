@@ -29,8 +29,8 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// failures are the errors that the kernel can give for each call of a dump. A call that is in neither this list nor in
-// the next fails the test.
+// failures are the errors that the kernel can return for each call of a dump. A call that is neither in this list nor
+// in infallible fails the test.
 var failures = map[string][]sys.Errno{
 	"openat":           {unix.ENOENT, unix.EACCES, unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EINTR},
 	"openat2":          {unix.ENOENT, unix.EACCES, unix.EMFILE, unix.ENOSYS, unix.EINTR},
@@ -61,10 +61,10 @@ var failures = map[string][]sys.Errno{
 var (
 	// Calls that can't fail.
 	infallible = []string{"lseek", "sched_yield", "getpid", "gettid", "futex_wake", "madvise", "rt_sigaction", "tgkill"}
-	// Calls whose number is a matter of time.
+	// Calls whose number depends on timing.
 	timed = []string{"GETSIGINFO", "CONT", "futex_wait", "futex_wake", "sched_yield", "nanosleep", "waitid"}
-	// Files that are looked into, and calls that are made, as it takes: which pages are there changes from dump to dump,
-	// and with it how far the arena is filled.
+	// Files and calls whose number differs from dump to dump: it depends on which pages are present, and so on how far
+	// the arena is filled.
 	occasional = []string{"/map_files/", "/pagemap", "/smaps", "/mountinfo", "/ns/mnt", "process_vm_readv", "mprotect"}
 )
 
@@ -84,8 +84,8 @@ var requestNames = map[uintptr]string{
 	unix.PTRACE_CONT: "CONT",
 }
 
-// A call is one system call of a dump: which, of what, and the how manieth of those alike. Its number in the sequence
-// would not do: how often a wait looks is a matter of time.
+// A call is one system call of a dump: its name, its object and its number among equal calls. Its number in the whole
+// sequence would not identify it, because how often a wait polls depends on timing.
 type call struct {
 	name, what string
 	nth        int
@@ -104,27 +104,27 @@ func (l *spinLock) Lock() {
 
 func (l *spinLock) Unlock() { l.held.Store(false) }
 
-// A faultyKernel stands between package sys and the kernel, and makes calls fail. The tracing goroutine and the one that
-// dumps use it at the same time.
+// A faultyKernel is installed between package sys and the kernel, and makes calls fail. The tracing goroutine and the
+// dumping goroutine use it concurrently.
 type faultyKernel struct {
 	mu     spinLock
-	files  map[uintptr]string // what each descriptor is
-	counts map[call]int       // nth is 0
+	files  map[uintptr]string // descriptor → what it refers to
+	counts map[call]int       // nth is 0 in the keys
 	seq    []call
 
-	fail  call // this one fails
+	fail  call // the call that fails
 	errno sys.Errno
 	hits  int
 
-	refuse func(c call) sys.Errno // what this says fails always
-	short  bool                   // reads and listings come in small pieces
-	arms   int                    // calls of arm
+	refuse func(c call) sys.Errno // calls for which it returns an error always fail
+	short  bool                   // reads and listings return small pieces
+	arms   int                    // number of calls of arm
 	calls  int
-	die    int // kill this process before the call of this number
+	die    int // the number of the call before which this process is killed
 }
 
-// install puts k between package sys and the kernel. There is no garbage collection until restore, but in arm: one that begins while the
-// lock is held waits for the tracing goroutine, which waits for the lock.
+// install puts k between package sys and the kernel. Until restore, the garbage collector runs only in arm: a collection that begins
+// while the lock is held waits for the tracing goroutine, which waits for the lock.
 func (k *faultyKernel) install() (restore func()) {
 	k.files, k.counts = map[uintptr]string{}, map[call]int{}
 	percent := debug.SetGCPercent(-1)
@@ -143,7 +143,7 @@ func (k *faultyKernel) install() (restore func()) {
 	}
 }
 
-// pathAt reads the NUL-terminated path at an address that a wrapper of package sys has passed.
+// pathAt reads the NUL-terminated path at an address passed by a wrapper of package sys.
 func pathAt(a uintptr) string {
 	p := *(*unsafe.Pointer)(unsafe.Pointer(&a))
 	n := 0
@@ -209,7 +209,7 @@ func (k *faultyKernel) between(kernel sys.Gate) sys.Gate {
 			}
 		}
 		k.mu.Unlock()
-		if errno != 0 && nr != unix.SYS_CLOSE { // a close that fails has closed
+		if errno != 0 && nr != unix.SYS_CLOSE { // a close that fails has closed the descriptor
 			return ^uintptr(0), errno
 		}
 		if nr == unix.SYS_PROCESS_VM_READV && k.short {
@@ -228,7 +228,7 @@ func (k *faultyKernel) between(kernel sys.Gate) sys.Gate {
 	}
 }
 
-// shortReadv serves only the first of the ranges, and only half of it if it is long: as if what follows were unreadable.
+// shortReadv reads only the first of the ranges, and only half of it if it is long, as if the rest were unreadable.
 func shortReadv(kernel sys.Gate, pid, local, nlocal, remote, nremote uintptr) (uintptr, sys.Errno) {
 	l := (*unix.RemoteIovec)(*(*unsafe.Pointer)(unsafe.Pointer(&local)))
 	r := (*unix.RemoteIovec)(*(*unsafe.Pointer)(unsafe.Pointer(&remote)))
@@ -236,14 +236,14 @@ func shortReadv(kernel sys.Gate, pid, local, nlocal, remote, nremote uintptr) (u
 	if n := l.Len; n > 64 {
 		pair[0].Len, pair[1].Len = n/2, n/2
 	}
-	shortPair = pair // the kernel must not be given the address of a stack
+	shortPair = pair // the kernel must not get an address on a goroutine stack
 	n, e := kernel(unix.SYS_PROCESS_VM_READV, pid, uintptr(unsafe.Pointer(&pair[0])), 1, uintptr(unsafe.Pointer(&pair[1])), 1, 0)
 	return n, e
 }
 
 var shortPair *[2]unix.RemoteIovec
 
-// arm makes the call c fail once with errno, from now on, and forgets what has been.
+// arm makes the next call c fail once with errno, and resets the record of earlier calls.
 func (k *faultyKernel) arm(c call, errno sys.Errno) {
 	if k.arms++; k.arms%64 == 0 {
 		runtime.GC()
@@ -257,12 +257,12 @@ func (k *faultyKernel) arm(c call, errno sys.Errno) {
 func watchdog(what string) (stop func() bool) {
 	long := 30 * time.Second
 	if os.Getenv("MINIDUMP_EMULATED") != "" {
-		long = 3 * time.Minute // such a machine can stand still for a while
+		long = 3 * time.Minute // an emulated machine can stall for a while
 	}
 	return time.AfterFunc(long, func() { panic("hangs: " + what) }).Stop
 }
 
-// contents sums up what is in a dump: what a thing is, and a text that is the same in each dump of the same process.
+// contents summarises a dump: for each item in it, a text that is the same in each dump of the same process.
 func contents(t testing.TB, b []byte) map[string]string {
 	t.Helper()
 	f, err := stream.Open(bytes.NewReader(b), int64(len(b)))
@@ -347,7 +347,7 @@ func modules0(m []stream.ModuleInfo) uint64 {
 	return 0
 }
 
-// Operations whose failure can be the reason that a thing is missing.
+// Operations whose failure can be the reason for a missing item.
 var (
 	threadOps = []snapshot.Op{snapshot.OpListThreads, snapshot.OpRelist, snapshot.OpSeize, snapshot.OpOtherTracer, snapshot.OpStop, snapshot.OpParseMaps, snapshot.OpMaps}
 	moduleOps = []snapshot.Op{snapshot.OpModule, snapshot.OpModuleID, snapshot.OpDSO, snapshot.OpAuxv, snapshot.OpReadAuxv, snapshot.OpParseMaps, snapshot.OpMaps}
@@ -374,8 +374,8 @@ var (
 	}
 )
 
-// unexplained lists what of want got lacks or has otherwise without a soft error that tells it. If gone, threads and
-// descriptors may be missing: the kernel said that they have ended.
+// unexplained lists the items of want that are missing or different in got without a soft error about them. If gone,
+// threads and descriptors may be missing: the kernel reported that they no longer exist.
 func unexplained(want, got map[string]string, soft []SoftError, gone bool) (list []string) {
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		if have, ok := got[key]; ok && have == want[key] {
@@ -398,7 +398,7 @@ func unexplained(want, got map[string]string, soft []SoftError, gone bool) (list
 				return true
 			}
 			return slices.ContainsFunc(ops, func(op snapshot.Op) bool { return op.What() == e.Op }) &&
-				// A process that refuses to be traced is told once, not for each thread.
+				// A process that can't be traced is recorded once, not for each thread.
 				(tid == 0 || e.Thread == 0 || e.Thread == tid || errors.Is(e.Err, unix.EPERM))
 		})
 		if !told {
@@ -426,7 +426,7 @@ var faultTargets = []struct {
 	{"full", "C", ModeFull},
 }
 
-// everything asks for all that a dump can have.
+// everything returns options for all that a dump can contain.
 func everything(mode Mode, c *counter, t testing.TB) Options {
 	w, err := NewWriter(c.PID, patient(Options{}))
 	if err != nil {
@@ -446,8 +446,8 @@ func everything(mode Mode, c *counter, t testing.TB) Options {
 	}
 }
 
-// TestEachCallFails lets each system call of a dump, and of the making of its Writer, fail once with each error that the
-// kernel can give for it.
+// TestEachCallFails makes each system call of NewWriter and of a dump fail once with each error that the kernel can
+// return for it.
 func TestEachCallFails(t *testing.T) {
 	if runtime.GOMAXPROCS(0) == 1 {
 		t.Skip("the tracing goroutine, which does not give up its processor, may wait for the lock of faultyKernel for ever")
@@ -457,7 +457,7 @@ func TestEachCallFails(t *testing.T) {
 	}
 }
 
-// emulated says that this machine is likely one of internal/vm.
+// emulated reports whether this machine is likely one of internal/vm.
 const emulated = runtime.GOARCH != "amd64" && runtime.GOARCH != "386"
 
 func testEachCallFails(t *testing.T, language string, mode Mode) {
@@ -527,7 +527,7 @@ func oneFault(t *testing.T, k *faultyKernel, v *counter, o Options, c call, errn
 	var out bytes.Buffer
 	r, err := w.Dump(&out)
 	if k.hitsNow() == 0 {
-		// A wait that lasts looks at the thread's stat, and tells it again to stop.
+		// A long wait reads the thread's stat, and interrupts the thread again.
 		lasting := strings.Contains(c.what, "/task/") && strings.HasSuffix(c.what, "/stat") || c.name == "INTERRUPT" && c.nth > 0
 		lasting = lasting || slices.ContainsFunc(occasional, func(part string) bool { return strings.Contains(c.String(), part) })
 		if !lasting && !slices.Contains(timed, c.name) {
@@ -542,7 +542,7 @@ func oneFault(t *testing.T, k *faultyKernel, v *counter, o Options, c call, errn
 		soft := r.SoftErrors()
 		got := contents(t, out.Bytes())
 		if c.name == "GETREGSET" && (errno == unix.EINVAL || errno == unix.ENODEV) {
-			// This machine or thread has no such registers: nothing to tell.
+			// This machine or thread has no such registers: nothing is recorded.
 			for key := range want {
 				if kind, _, _ := strings.Cut(key, " "); kind == "regset" {
 					got[key] = want[key]
@@ -580,7 +580,8 @@ func (k *faultyKernel) hitsNow() int {
 	return k.hits
 }
 
-// checkHard checks that a dump failed for a good reason: without /proc/PID itself, its stat or its maps there is none.
+// checkHard checks that a dump failed for a good reason: no dump can be made without /proc/PID itself, its stat or its
+// maps.
 func checkHard(t *testing.T, c call, errno sys.Errno, err error, pid int) {
 	t.Helper()
 	dir := fmt.Sprintf("/proc/%d", pid)
@@ -602,7 +603,7 @@ func checkHard(t *testing.T, c call, errno sys.Errno, err error, pid int) {
 	}
 }
 
-// TestFaultsThatStay makes kinds of calls fail always, as they do on some systems.
+// TestFaultsThatStay makes kinds of calls always fail, as they do on some systems.
 func TestFaultsThatStay(t *testing.T) {
 	victims.SkipEmulated(t, "errors are handled alike everywhere")
 	vm := func(e sys.Errno) func(call) sys.Errno {
@@ -649,12 +650,12 @@ func TestFaultsThatStay(t *testing.T) {
 		for _, c := range []struct {
 			name   string
 			refuse func(call) sys.Errno
-			lost   []string // kinds of things that are missing, and told
+			lost   []string // kinds of items that are missing, with a soft error
 		}{
 			{"process_vm_readv EPERM", vm(unix.EPERM), nil},
 			{"process_vm_readv ENOSYS", vm(unix.ENOSYS), nil},
 			{"process_vm_readv EFAULT", vm(unix.EFAULT), nil},
-			// Only a stopped thread's memory can be read by ptrace, so what is read later is missing.
+			// Ptrace can read the memory only of a stopped thread, so what is read later is missing.
 			{"no memory but by ptrace", noMem, []string{"module", "link", "main", "stream", "app memory"}},
 			{"no ptrace", func(c call) sys.Errno {
 				if c.name == "SEIZE" {
@@ -689,7 +690,7 @@ func TestFaultsThatStay(t *testing.T) {
 				k.refuse = c.refuse
 				k.mu.Unlock()
 				defer func() { k.refuse = nil }()
-				if c.name == "no ptrace" { // a thread that refuses is asked until the time is up
+				if c.name == "no ptrace" { // the dump retries a thread that can't be traced until StopTimeout
 					defer func(usual time.Duration) { o.StopTimeout = usual }(o.StopTimeout)
 					o.StopTimeout = 300 * time.Millisecond
 				}
@@ -722,8 +723,8 @@ func TestFaultsThatStay(t *testing.T) {
 	}
 }
 
-// TestUnstoppable dumps a process whose stops are never seen: as with a thread in uninterruptible sleep, nothing but the
-// end of the tracing OS thread lets go of it.
+// TestUnstoppable dumps a process whose stops are never reported: as with a thread in uninterruptible sleep, only the
+// end of the tracing OS thread releases it.
 func TestUnstoppable(t *testing.T) {
 	victims.SkipEmulated(t, "it races a deadline")
 	for _, mode := range []Mode{ModeStack, ModeFull} {
@@ -773,7 +774,7 @@ func TestUnstoppable(t *testing.T) {
 	}
 }
 
-// oddWriter takes n bytes a call and says so, with err.
+// oddWriter accepts n bytes for each call, and returns n and err.
 type oddWriter struct {
 	n     int
 	err   error
@@ -786,7 +787,7 @@ func (o *oddWriter) Write(p []byte) (int, error) {
 	return n, o.err
 }
 
-// TestWriteErrors writes dumps to where they can't go.
+// TestWriteErrors writes dumps to destinations that fail.
 func TestWriteErrors(t *testing.T) {
 	v := startCounter(t, "C", 3, time.Millisecond)
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
@@ -838,7 +839,7 @@ func TestWriteErrors(t *testing.T) {
 	v.runs(t)
 }
 
-// limitedRole dumps to a file that may not become large enough.
+// limitedRole dumps to a file whose size limit is too small.
 func limitedRole(args []string) {
 	var pid int
 	fmt.Sscan(args[0], &pid)

@@ -18,8 +18,8 @@ import (
 	"minidump/stream"
 )
 
-// overflowing is a Rust program that uses up its stack. Its runtime catches the fault on an alternate stack, reports it and
-// aborts.
+// overflowing is a Rust program that overflows its stack. Its runtime catches the fault on an alternate stack, reports it
+// and aborts.
 const overflowing = `
 #[inline(never)]
 fn descend(n: u64) -> u64 {
@@ -41,10 +41,10 @@ type handled struct {
 	name    string
 	argv    func(t *testing.T) []string
 	env     string
-	frames  []string // functions that lie on the crashed stack, innermost first, perhaps with others between them
+	frames  []string // functions on the crashed stack, innermost first, perhaps with others between them
 	inLibc  bool     // the crash is in a library, for which the test has no symbols
-	any     bool     // the address of the fault differs from run to run; else it is near 0
-	returns bool     // its handler returns, into code that reports the crash and aborts: only run sees the fault itself
+	any     bool     // the address of the fault differs from run to run; otherwise it is near 0
+	returns bool     // the handler returns, into code that reports the crash and aborts: only run sees the fault itself
 }
 
 func handledPrograms() []handled {
@@ -60,7 +60,7 @@ func handledPrograms() []handled {
 		}},
 		{name: "Python", inLibc: true, argv: func(t *testing.T) []string {
 			python := tool(t, "python3")
-			// Where python3 is a script that chooses one, or a link, this is the program itself.
+			// python3 may be a script or a link; sys.executable is the program itself.
 			return []string{strings.TrimSpace(output(t, python, "-c", "import sys; print(sys.executable)")), "-c", reading}
 		}},
 		{name: "Go", env: "GOTRACEBACK=crash", returns: true, frames: []string{"main.level3", "main.level1", "main.main"},
@@ -105,7 +105,7 @@ func (h *handled) check(t *testing.T, way, dmp, program string) {
 		}
 	}
 	if h.returns && way == "live" {
-		// While Go reports, the thread is on another stack than the goroutine's: the list of goroutines has its frames.
+		// While Go reports the crash, the thread is not on the goroutine's stack: the list of goroutines has its frames.
 		l, err := f.Goroutines()
 		if err != nil {
 			t.Fatal(err)
@@ -136,7 +136,7 @@ func (h *handled) check(t *testing.T, way, dmp, program string) {
 	}
 }
 
-// inOrder checks that the functions are among the names in their order.
+// inOrder checks that names contains the functions of h.frames in their order.
 func (h *handled) inOrder(t *testing.T, reader string, names []string) {
 	t.Helper()
 	k := 0
@@ -150,7 +150,7 @@ func (h *handled) inOrder(t *testing.T, reader string, names []string) {
 	}
 }
 
-// command is the program with its environment.
+// command returns the command of the program, with its environment.
 func (h *handled) command(argv []string) *exec.Cmd {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	if cmd.Env = os.Environ(); h.env != "" {
@@ -159,8 +159,8 @@ func (h *handled) command(argv []string) *exec.Cmd {
 	return cmd
 }
 
-// blocked starts the program with a pipe as standard error that is full, so that its first thread stands in the report of its
-// crash. Go's scheduler may have moved the code that crashes to another thread: then it is started again.
+// blocked starts the program with a full pipe as standard error, so that its first thread blocks while it reports the crash.
+// If Go's scheduler has moved the crashing code to another thread, blocked starts the program again.
 func (h *handled) blocked(t *testing.T, argv []string) (pid int) {
 	t.Helper()
 	for range 20 {
@@ -172,7 +172,7 @@ func (h *handled) blocked(t *testing.T, argv []string) (pid int) {
 	return 0
 }
 
-// blockedOnce returns 0 if another thread than the first reports the crash.
+// blockedOnce returns 0 if a thread other than the first reports the crash.
 func (h *handled) blockedOnce(t *testing.T, argv []string) (pid int) {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -218,8 +218,8 @@ func (h *handled) blockedOnce(t *testing.T, argv []string) (pid int) {
 	}
 }
 
-// TestHandlersOfOthers crashes programs whose runtimes catch that themselves, on another stack, and dumps them in all ways: the
-// dump is about the crash.
+// TestHandlersOfOthers crashes programs whose runtimes catch the crash themselves, on another stack, and dumps them in all
+// ways: the dump is about the crash.
 func TestHandlersOfOthers(t *testing.T) {
 	victims.SkipEmulated(t, "it has neither rustc nor python3")
 	if runtime.GOARCH == "386" {
@@ -271,7 +271,7 @@ func TestHandlersOfOthers(t *testing.T) {
 	}
 }
 
-// dumped runs the program, which dies, and returns its dump, which comes into a folder.
+// dumped runs the program, which dies, and returns its dump, which is written to dir.
 func (h *handled) dumped(t *testing.T, argv []string, dir string) string {
 	t.Helper()
 	cmd := h.command(argv)
@@ -282,7 +282,7 @@ func (h *handled) dumped(t *testing.T, argv []string, dir string) string {
 	return dmp
 }
 
-// coreOf runs a command that leaves a core file in its folder, and returns the file.
+// coreOf runs a command that leaves a core file in its folder, and returns the file's path.
 func coreOf(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	needCoreFiles(t)

@@ -31,7 +31,7 @@ import (
 	"minidump/stream"
 )
 
-// dump writes one dump of pid and decodes it. Everything that the decoder finds wrong with it fails the test.
+// dump writes one dump of pid and decodes it. Any fault that the decoder finds fails the test.
 func dump(t testing.TB, pid int, o Options) (*stream.File, Result) {
 	t.Helper()
 	w, err := NewWriter(pid, patient(o))
@@ -73,7 +73,7 @@ func dumpWith(t testing.TB, w *Writer) (*stream.File, Result) {
 	return f, r
 }
 
-// checkStacks checks that every thread's stack is in the dump and holds its SP, and is no longer than limit.
+// checkStacks checks that every thread's stack is in the dump, contains the thread's SP, and is no longer than limit.
 func checkStacks(t testing.TB, f *stream.File, limit uint32) {
 	t.Helper()
 	threads, _ := f.Threads()
@@ -114,7 +114,7 @@ func waitState(t testing.TB, pid int, want byte) {
 	t.Fatalf("pid %d is in state %c, want %c", pid, state, want)
 }
 
-// fileBuildID reads a build id by the standard library.
+// fileBuildID reads a build id with debug/elf of the standard library.
 func fileBuildID(t testing.TB, path string) string {
 	t.Helper()
 	f, err := stdelf.Open(path)
@@ -133,7 +133,7 @@ func fileBuildID(t testing.TB, path string) string {
 	return hex.EncodeToString(b[16:])
 }
 
-// Programs that no one here wrote.
+// Run programs of other projects.
 var tool, output = victims.Tool, victims.Output
 
 func openDump(path string) (*stream.File, error) {
@@ -144,7 +144,7 @@ func openDump(path string) (*stream.File, error) {
 	return stream.OpenFile(file)
 }
 
-// dumpFile is dump, and leaves the dump in a file for other readers.
+// dumpFile is dump, and also writes the dump to a file for other readers.
 func dumpFile(t testing.TB, pid int, o Options) (string, *stream.File, Result) {
 	t.Helper()
 	w, err := NewWriter(pid, patient(o))
@@ -171,7 +171,8 @@ func dumpFile(t testing.TB, pid int, o Options) (string, *stream.File, Result) {
 	return path, f, r
 }
 
-// crasher starts a crasher of the given kind that has crashed and waits inside its signal handler.
+// startCrasher starts a crasher of the given kind, which has crashed and waits in its signal handler when
+// startCrasher returns.
 func startCrasher(t testing.TB, path string, args ...string) (v *victims.Proc, files string, tid int32) {
 	t.Helper()
 	files = filepath.Join(t.TempDir(), "crash")
@@ -183,7 +184,7 @@ func startCrasher(t testing.TB, path string, args ...string) (v *victims.Proc, f
 	return v, files, tid
 }
 
-// linuxCrash makes a crash of what the crasher's signal handler was given.
+// linuxCrash returns the crash that the crasher's signal handler wrote to files.
 func linuxCrash(t testing.TB, pid int, tid int32, files string) *context.Crash {
 	t.Helper()
 	read := func(suffix string) []byte {
@@ -207,7 +208,7 @@ func hostOrder() binary.ByteOrder {
 	return binary.LittleEndian
 }
 
-// report is the part of minidump-stackwalk's JSON that the tests look at.
+// report is the part of minidump-stackwalk's JSON that the tests use.
 type report struct {
 	Status    string
 	PID       int
@@ -241,7 +242,7 @@ type report struct {
 	}
 }
 
-// stackwalk reads a dump with minidump-stackwalk, given the symbols of the programs.
+// stackwalk reads a dump with minidump-stackwalk and the symbols of the programs.
 func stackwalk(t testing.TB, dmp string, programs ...string) *report {
 	t.Helper()
 	walker := tool(t, "minidump-stackwalk")
@@ -264,7 +265,7 @@ func stackwalk(t testing.TB, dmp string, programs ...string) *report {
 	return &r
 }
 
-// functions gives the names of the functions of a thread's frames, innermost first.
+// functions returns the names of the functions of a thread's frames, innermost first.
 func (r *report) functions(thread int) (names []string) {
 	for _, f := range r.Threads[thread].Frames {
 		names = append(names, f.Function)
@@ -281,7 +282,7 @@ func readText(t testing.TB, path string) string {
 	return string(b)
 }
 
-// commNames gives the names of a process's threads, as the kernel has them.
+// commNames returns the kernel's names of a process's threads.
 func commNames(t testing.TB, pid int) map[int]string {
 	t.Helper()
 	names := map[int]string{}
@@ -294,7 +295,7 @@ func commNames(t testing.TB, pid int) map[int]string {
 	return names
 }
 
-// sourceLine finds the line of a C victim's source that holds text.
+// sourceLine returns the number of the line of a C victim's source that contains text.
 func sourceLine(t testing.TB, source, text string) int {
 	t.Helper()
 	b := readText(t, filepath.Join("internal/victims/c", source))
@@ -307,7 +308,7 @@ func sourceLine(t testing.TB, source, text string) int {
 	return 0
 }
 
-// memoryOf reads the memory of a process as its signal handler could.
+// memoryOf reads the memory of a process through /proc/PID/mem.
 func memoryOf(t testing.TB, pid int, addr uint64, n int) []byte {
 	t.Helper()
 	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
@@ -320,7 +321,7 @@ func memoryOf(t testing.TB, pid int, addr uint64, n int) []byte {
 	return b[:k]
 }
 
-// compile makes a program or a shared object of C text, with gcc.
+// compile builds a program or a shared object from C text with gcc.
 func compile(t testing.TB, text, out string, flags ...string) string {
 	t.Helper()
 	if runtime.GOARCH == "386" {
@@ -334,12 +335,13 @@ func compile(t testing.TB, text, out string, flags ...string) string {
 	return out
 }
 
-// library is the text of a shared object; n makes its code another.
+// library returns the C text of a shared object, whose code differs with n.
 func library(n int) string {
 	return fmt.Sprintf("int function(int a) { return a + %d; }\nint variable = %d;\n", n, n)
 }
 
-// fileID is the identity of an ELF file: its build id, or the XOR of the first page of its code. Nothing of it is ours.
+// fileID returns the identity of an ELF file, its build id or the XOR of the first page of its code, without code of
+// this module.
 func fileID(t testing.TB, path string) string {
 	t.Helper()
 	if id := fileBuildID(t, path); id != "" {
@@ -375,7 +377,7 @@ func copyTo(t testing.TB, to, from string) string {
 	return to
 }
 
-// modulesNamed gives the modules whose name has the end.
+// modulesNamed returns the modules whose name ends with end.
 func modulesNamed(t testing.TB, f *stream.File, end string) (found []stream.ModuleInfo) {
 	t.Helper()
 	mods, err := f.Modules()
@@ -433,7 +435,7 @@ func waitStatus(t testing.TB, pid int, line string, want func(value string) bool
 	t.Fatalf("pid %d: %s never was as wanted", pid, line)
 }
 
-// kernelCore lets a program that waits for a byte crash, and returns the core file that the kernel wrote.
+// kernelCore makes a program that waits for a byte crash, and returns the core file that the kernel wrote.
 func kernelCore(t testing.TB, program string, args ...string) (core string, pid int) {
 	t.Helper()
 	defer victims.CorePattern(t, true)()
@@ -453,7 +455,7 @@ func needCoreFiles(t testing.TB) {
 	}
 }
 
-// coreByPattern is kernelCore for a test that has core_pattern already.
+// coreByPattern is kernelCore for a test that has already set core_pattern.
 func coreByPattern(t testing.TB, program string, args ...string) (core string, pid int) {
 	t.Helper()
 	needCoreFiles(t)
@@ -477,7 +479,7 @@ func coreByPattern(t testing.TB, program string, args ...string) (core string, p
 	return cores[0], v.PID
 }
 
-// coreDump dumps a core file, into a file for other readers, and checks what holds for each.
+// coreDump dumps a core file, to a file for other readers, and checks what is true of every such dump.
 func coreDump(t testing.TB, core string, o Options) (dmp string, f *stream.File, r Result) {
 	t.Helper()
 	w, err := openCoreFile(core, o)
@@ -505,8 +507,8 @@ func coreDump(t testing.TB, core string, o Options) (dmp string, f *stream.File,
 	for i, th := range want {
 		c := cpus[th.tid]
 		if e, err := f.Exception(); err == nil && c != nil && e.ThreadID == th.tid && c.SP != th.sp {
-			// It died in a signal handler on another stack, as a Go program with GOTRACEBACK=crash does: the registers are those that
-			// the signal interrupted. The handler's stack is there too.
+			// The thread died in a signal handler on another stack, as a Go program with GOTRACEBACK=crash does: the registers are
+			// those that the signal interrupted. The dump also has the handler's stack.
 			if n, _ := f.ReadMemory(th.sp, make([]byte, 64)); n != 64 {
 				t.Errorf("thread %d: SP %#x is that of the interrupted code, and of the handler's stack at %#x there are %d bytes", th.tid, c.SP, th.sp, n)
 			}
@@ -528,18 +530,18 @@ func coreDump(t testing.TB, core string, o Options) (dmp string, f *stream.File,
 	return dmp, f, r
 }
 
-// gdbBacktrace gives the functions of the crashed thread.
+// gdbBacktrace returns the functions of the crashed thread's frames.
 func gdbBacktrace(t testing.TB, program, core string) (names []string) {
 	t.Helper()
 	out := output(t, tool(t, "gdb"), "-nx", "-batch", "-ex", "echo \\n====\\n", "-ex", "bt", program, core)
-	_, out, _ = strings.Cut(out, "\n====\n") // gdb has shown the first frame already
+	_, out, _ = strings.Cut(out, "\n====\n") // gdb has already shown the first frame
 	for _, m := range regexp.MustCompile(`(?m)^#\d+ +(?:0x[0-9a-f]+ in )?(\S+) \(`).FindAllStringSubmatch(out, -1) {
 		names = append(names, m[1])
 	}
 	return names
 }
 
-// quietDump is dumpWith without a line for each soft error.
+// quietDump is dumpWith without a log line for each soft error.
 func quietDump(t *testing.T, w *Writer) (*stream.File, Result) {
 	t.Helper()
 	var b bytes.Buffer

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestImports checks that a program that only dumps links with neither os nor fmt: what os allocates when a program
-// starts, and the tables and the code of both, are a tenth of a megabyte of memory.
+// TestImports checks that a program that only dumps links with neither os nor fmt: their code and tables, and what os
+// allocates at the start of a program, use a tenth of a megabyte of memory.
 func TestImports(t *testing.T) {
 	for _, name := range []string{".", "./context", "./elf", "./procfs", "./ptrace", "./stream"} {
 		deps := strings.Fields(goList(t, "linux", "-deps", name))
@@ -23,9 +23,9 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// layers has every package of the module that is not for tests only, with the packages of ours that it may import.
-// Leaves import none except sys and errtext; the encoder imports no source; a source imports neither the root nor the
-// writers above it. docs/design.md has the same table.
+// layers has every package of the module, except those only for tests, with the packages of the module that it may
+// import. Leaves import none except sys and errtext; the encoder imports no source; a source imports neither the root
+// nor the writers above it. docs/design.md has the same table.
 var layers = map[string]string{
 	"internal/sys":     "",
 	"internal/errtext": "",
@@ -86,7 +86,7 @@ var layers = map[string]string{
 const (
 	leaves = " stream context elf macho pe procfs"
 	below  = " internal/arena internal/snapshot internal/images internal/goruntime internal/errtext" + leaves
-	above  = ". internal/sys internal/errtext ptrace" + leaves // the root and what is public
+	above  = ". internal/sys internal/errtext ptrace" + leaves // the root and the public packages
 )
 
 // forTests are the folders whose packages are for tests, measurements and releases. They may import anything, and

@@ -16,8 +16,8 @@ import (
 	"minidump/stream"
 )
 
-// checkInterrupted checks a dump of the victim interrupted: the exception is the write in crash(), with the registers
-// and the stack there, and the stack of the handler is in the dump too.
+// checkInterrupted checks a dump of the victim interrupted: the exception is the write in crash(), with its registers
+// and stack, and the dump also has the handler's stack.
 func checkInterrupted(t *testing.T, f *stream.File, program, dmp string, diedOf string) {
 	t.Helper()
 	e, err := f.Exception()
@@ -73,7 +73,7 @@ func TestInterruptedLive(t *testing.T) {
 			}
 			o := Options{}
 			if flags == "--thread" {
-				// The main thread waits for it; that it crashed does not make it the one that the dump is about.
+				// The main thread waits for the crashed thread. A crash does not make a thread the one that the dump is about.
 				f, _ := dump(t, v.PID, o)
 				if e, err := f.Exception(); err != nil || e.Code != DumpRequested || int(e.ThreadID) != v.PID {
 					t.Errorf("exception %+v: %v", e, err)
@@ -90,8 +90,8 @@ func TestInterruptedLive(t *testing.T) {
 	}
 }
 
-// checkOwnRegisters checks that a thread which waits in its handler, and is not blamed, has its own registers, and that
-// both its stacks are in the dump: a word there points into crash().
+// checkOwnRegisters checks that a thread that waits in its handler, and is not blamed, has its own registers, and that
+// both its stacks are in the dump: a word of them points into crash().
 func checkOwnRegisters(t *testing.T, f *stream.File, program string, tid uint32) {
 	t.Helper()
 	c := coretest.CPUs(t, f)[tid]

@@ -21,7 +21,7 @@ import (
 	"minidump/stream"
 )
 
-// dumperRole dumps a process again and again, until it is killed: from outside, or by itself before the system call of a
+// dumperRole dumps a process repeatedly until it is killed: by another process, or by itself before the system call of a
 // given number.
 func dumperRole(args []string) {
 	pid, _ := strconv.Atoi(args[0])
@@ -55,8 +55,8 @@ func dumperRole(args []string) {
 	}
 }
 
-// signaller sends signals to a counter for as long as a test lasts. Each is sent when the one before has arrived, so
-// that none can merge with another.
+// signaller sends signals to a counter for as long as a test lasts. Each signal is sent after the previous one has
+// arrived, so that no two can merge.
 type signaller struct {
 	v    *counter
 	word int
@@ -102,8 +102,8 @@ func (s *signaller) end(t *testing.T) {
 	t.Logf("%v: %d sent and arrived", s.sig, s.sent)
 }
 
-// TestDumperIsKilled kills programs that dump: half of them at a moment of a clock, half before a system call of their
-// dump, since most of the clock's moments are outside of the short stop.
+// TestDumperIsKilled kills programs that dump: half of them at a random time, half before a system call of their dump,
+// since most random times are outside the short stop.
 func TestDumperIsKilled(t *testing.T) {
 	victims.SkipEmulated(t, "for time only")
 	rounds := 200
@@ -124,7 +124,7 @@ func TestDumperIsKilled(t *testing.T) {
 		v := victims[i/2%2]
 		die, mode := 0, "stack"
 		if i%2 == 1 {
-			die = 1 + rnd.IntN(1500) // some dumps of 20 threads
+			die = 1 + rnd.IntN(1500) // within some dumps of 20 threads
 		}
 		if i%10 == 9 {
 			mode = "full"
@@ -207,7 +207,7 @@ func TestDeadline(t *testing.T) {
 				}
 			}
 			t.Logf("%v: took %v, pause %v, %d threads without registers", timeout, took, r.Pause, without)
-			c.free(t) // before Close: the dump itself lets go of all
+			c.free(t) // before Close: the dump itself releases all threads
 			w.Close()
 		}
 	}
@@ -218,7 +218,7 @@ func TestDeadline(t *testing.T) {
 	c.free(t)
 }
 
-// closingWriter closes a Writer while that writes to it.
+// closingWriter closes a Writer during a write by that Writer.
 type closingWriter struct {
 	w       *Writer
 	closed  error
@@ -231,8 +231,8 @@ func (c *closingWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestCloseDuringDump closes a Writer, and dumps by it, during its Dump: both are refused, and the dump comes to its
-// end.
+// TestCloseDuringDump calls Close and Dump of a Writer during its Dump: both return an error, and the first dump
+// completes.
 func TestCloseDuringDump(t *testing.T) {
 	v := startCounter(t, "C", 3, time.Millisecond)
 	for _, mode := range []Mode{ModeStack, ModeFull} {

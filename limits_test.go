@@ -14,7 +14,8 @@ import (
 	"testing"
 )
 
-// TestLimitsTable holds docs/limits.md against the constants that it names, and that it has every default of Options.
+// TestLimitsTable compares docs/limits.md with the constants that it names, and checks that it has every default of
+// Options.
 func TestLimitsTable(t *testing.T) {
 	text, err := os.ReadFile("docs/limits.md")
 	if err != nil {
@@ -48,7 +49,7 @@ func TestLimitsTable(t *testing.T) {
 	}
 }
 
-// quantity reads a number with or without a unit: of bytes, or of time, in nanoseconds.
+// quantity parses a number with an optional unit of bytes or of time; times are returned in nanoseconds.
 func quantity(text string) (int64, error) {
 	number, unit, _ := strings.Cut(text, " ")
 	n, err := strconv.ParseInt(number, 10, 64)
@@ -57,7 +58,7 @@ func quantity(text string) (int64, error) {
 
 var units = regexp.MustCompile(`time\.\w+`)
 
-// constantOf evaluates a constant of a source file: a number, or a string with one.
+// constantOf evaluates a constant of a source file: a number, or a string that contains one.
 func constantOf(file, name string) (int64, error) {
 	source, err := os.ReadFile(file)
 	if err != nil {

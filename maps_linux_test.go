@@ -12,7 +12,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// mapsReads dumps v and gives for each time that the memory map was opened whether that was in the stop.
+// mapsReads dumps v and returns, for each time that the memory map was opened, whether v was stopped then.
 func mapsReads(t *testing.T, v *victims.Proc, o Options, refuse func(call) sys.Errno) (inStop []bool, modules int) {
 	t.Helper()
 	k := &faultyKernel{refuse: refuse}
@@ -41,7 +41,8 @@ func mapsReads(t *testing.T, v *victims.Proc, o Options, refuse func(call) sys.E
 	return inStop, r.Modules
 }
 
-// TestMapsBeforeStop sees to it that the memory map is read before the stop, and again in it if it may have changed.
+// TestMapsBeforeStop checks that the memory map is read before the stop, and again during the stop if it may have
+// changed.
 func TestMapsBeforeStop(t *testing.T) {
 	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "3")
 	before, modules := mapsReads(t, v, Options{}, nil)

@@ -17,7 +17,7 @@ import (
 	"minidump/stream"
 )
 
-// TestDeletedProgram dumps a process whose program file is no more, with a build id in memory and without one.
+// TestDeletedProgram dumps a process whose program file has been deleted, with a build id in memory and without one.
 func TestDeletedProgram(t *testing.T) {
 	for _, flag := range []string{"-Wl,--build-id=sha1", "-Wl,--build-id=none"} {
 		t.Run(flag, func(t *testing.T) {
@@ -71,7 +71,7 @@ func TestReplacedFiles(t *testing.T) {
 	}
 }
 
-// TestNamespaces dumps a process in mount and pid namespaces of its own, where another file has the path of its program.
+// TestNamespaces dumps a process in its own mount and pid namespaces, where the path of its program is another file.
 func TestNamespaces(t *testing.T) {
 	needRoot(t)
 	unshare := tool(t, "unshare")
@@ -107,7 +107,7 @@ func TestNamespaces(t *testing.T) {
 	}
 }
 
-// TestNoBuildID dumps a program and a library without build ids: both get the hash of their code, and stay.
+// TestNoBuildID dumps a program and a library without build ids: both are listed with the hash of their code.
 func TestNoBuildID(t *testing.T) {
 	program := victims.C(t, "odd.c", "-Wl,--build-id=none")
 	lib := compile(t, library(1), filepath.Join(t.TempDir(), "libnone.so"), "-shared", "-fPIC", "-Wl,--build-id=none")
@@ -125,10 +125,10 @@ func TestNoBuildID(t *testing.T) {
 	}
 }
 
-// TestOddNames dumps a process that has loaded libraries whose names are no text.
+// TestOddNames dumps a process that has loaded libraries whose names are not valid text.
 func TestOddNames(t *testing.T) {
 	dir := t.TempDir()
-	file := map[string]string{ // as the module is to be called, by the name of the file
+	file := map[string]string{ // name of the file → expected name of the module
 		"lib\xff\xfe.so":  "lib��.so",
 		"lib\nnew.so":     "lib\nnew.so",
 		"lib ümlaut 𝔘.so": "lib ümlaut 𝔘.so",
@@ -158,7 +158,7 @@ func TestOddNames(t *testing.T) {
 	}
 }
 
-// TestHoleInLibrary dumps a process with a library whose segments lie megabytes apart: it is one module.
+// TestHoleInLibrary dumps a process with a library whose segments are megabytes apart: it is one module.
 func TestHoleInLibrary(t *testing.T) {
 	dir := t.TempDir()
 	lib := compile(t, library(1), filepath.Join(dir, "libhole.so"), "-shared", "-fPIC", "-Wl,--build-id=sha1",
@@ -171,7 +171,7 @@ func TestHoleInLibrary(t *testing.T) {
 	for _, how := range []struct{ name, path string }{{"load", lib}, {"map", zip}} {
 		t.Run(how.name, func(t *testing.T) {
 			args := []string{how.name, how.path}
-			if how.name == "map" { // over PROT_NONE memory of no file
+			if how.name == "map" { // over PROT_NONE memory without a file
 				if err := os.WriteFile(zip, b, 0o644); err != nil {
 					t.Fatal(err)
 				}
@@ -179,7 +179,7 @@ func TestHoleInLibrary(t *testing.T) {
 			}
 			v := odd(t, args...)
 			f, _ := dump(t, v.PID, Options{})
-			// Mapped from the other file it has its name, as it has no SONAME.
+			// Mapped from the other file, the library has the name of that file, as it has no SONAME.
 			m := modulesNamed(t, f, how.path)
 			if len(m) != 1 || m[0].BuildID != fileBuildID(t, lib) {
 				t.Fatalf("modules %+v", m)
@@ -203,7 +203,7 @@ func TestHoleInLibrary(t *testing.T) {
 	}
 }
 
-// TestLibraryInZip dumps a process that has mapped libraries out of an uncompressed archive, as Android does.
+// TestLibraryInZip dumps a process that has mapped libraries from an uncompressed archive, as Android does.
 func TestLibraryInZip(t *testing.T) {
 	dir := t.TempDir()
 	const page = 4096
@@ -238,7 +238,7 @@ func TestLibraryInZip(t *testing.T) {
 	}
 }
 
-// TestUserModuleHides replaces what the memory map says of a library.
+// TestUserModuleHides replaces a library of the memory map with a UserModule.
 func TestUserModuleHides(t *testing.T) {
 	lib := compile(t, library(1), filepath.Join(t.TempDir(), "libhidden.so"), "-shared", "-fPIC", "-Wl,--build-id=sha1")
 	v := odd(t, "load", lib)
@@ -310,8 +310,8 @@ func TestModules(t *testing.T) {
 	}
 }
 
-// TestCopiedCode dumps a process that has mapped some of its code once more: the copy has the build id and the base from which
-// the addresses of its symbols count, or, where something else lies there, no build id. A copy that can only be read is no module.
+// TestCopiedCode dumps a process that has mapped some of its code a second time. The copy has the build id, and the base to which
+// its symbols are relative; if something else is mapped there, it has no build id. A copy that is not executable is not a module.
 func TestCopiedCode(t *testing.T) {
 	program := victims.C(t, "copied.c", "-Wl,--build-id=sha1")
 	v := victims.Start(t, program)

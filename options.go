@@ -14,30 +14,29 @@ type Mode uint8
 
 // The modes.
 const (
-	// ModeStack takes the threads' stacks and the code around the blamed thread's instruction pointer.
+	// ModeStack includes the threads' stacks and the code around the blamed thread's instruction pointer.
 	ModeStack Mode = iota
-	// ModeIndirect also takes the memory that the blamed thread's registers and stack point to.
+	// ModeIndirect also includes the memory that the blamed thread's registers and stack point to.
 	ModeIndirect
-	// ModeFull takes every readable mapping. The target stays stopped until the dump is written, unless Options.Snapshot says
-	// otherwise.
+	// ModeFull includes every readable mapping. The target stays stopped until the dump is written, unless a copy of it is
+	// made (Options.Snapshot).
 	ModeFull
 )
 
-// Snapshot says whether NewWriter's dumps are read from a copy of the process, which shares its memory until one of the two
-// writes to it (copy-on-write). The process stands still only while its page tables are copied: some 26 ms per GiB in pages of 4
-// KiB. docs/snapshot.md says how it is done and what the process may notice.
+// Snapshot says whether NewWriter's dumps are read from a copy-on-write copy of the process, as fork(2) makes. The process is stopped only
+// while its page tables are copied: some 26 ms per GiB in 4 KiB pages. docs/snapshot.md says how the copy is made and what the process may
+// notice.
 //
-// There are copies on Linux on amd64, 386, arm64, ppc64 and ppc64le. None is made of a process with a seccomp filter or a userfaultfd, of one
-// that is stopped or has a thread that does not stop, and where memory is short.
+// Copies are made on Linux on amd64, 386, arm64, ppc64 and ppc64le. No copy is made of a process that has a seccomp filter or a
+// userfaultfd, that is stopped, or that has a thread that does not stop, or if memory is short.
 //
-// The copy is made by a child of the calling program: the program itself, started again from /proc/self/exe, as DumpSelf does.
-// That allocates.
+// A child makes the copy: the calling program, started again from /proc/self/exe, as in DumpSelf. Starting it allocates.
 type Snapshot uint8
 
 // The values of Snapshot.
 const (
-	SnapshotNever  Snapshot = iota // the process stands still for as long as its memory is read
-	SnapshotAuto                   // a copy in ModeFull of a process with 64 MiB or more in memory, where it can be made
+	SnapshotNever  Snapshot = iota // the process is stopped for as long as its memory is read
+	SnapshotAuto                   // a copy in ModeFull if the process has at least 64 MiB in memory and a copy can be made
 	SnapshotAlways                 // a copy, or an error that wraps ErrSnapshot
 )
 
@@ -72,30 +71,30 @@ type Annotation struct {
 	Key, Value string
 }
 
-// ModuleAnnotations are annotations of one module, as a Crashpad client in that module keeps them (CrashpadInfo). A dump that
-// does not have the module leaves them out.
+// ModuleAnnotations are annotations of one module, such as those in the CrashpadInfo of a Crashpad client. They are left out
+// if the module is not in the dump.
 type ModuleAnnotations struct {
 	Address uint64 // of any byte of the module
 	Simple  []Annotation
 	Objects []AnnotationObject
 }
 
-// AnnotationObject is an annotation with a type of Crashpad: stream.AnnotationTypeString, or one from 0x8000 on that its
-// program has defined.
+// AnnotationObject is a Crashpad annotation with a type: stream.AnnotationTypeString, or a type of 0x8000 and above that
+// the program defines.
 type AnnotationObject struct {
 	Name  string
 	Type  uint16
 	Value []byte // at most stream.MaxString bytes are written
 }
 
-// UserStream is an additional stream of the dump. Its type must not be that of a standard stream.
+// UserStream is an additional stream of the dump. Type must not be the type of a standard stream.
 type UserStream struct {
 	Type stream.Type
 	Data []byte
 }
 
 // UserModule is a module that the memory map does not show, or shows wrongly, such as a library loaded by the
-// application's own loader. It hides the mappings that are entirely inside it.
+// application's own loader. Mappings that are entirely inside it are not listed as modules.
 type UserModule struct {
 	Base, Size uint64
 	Name       string
@@ -108,13 +107,13 @@ type Options struct {
 	Crash  *context.Crash // why Thread crashed, and its registers at that moment; nil: there was no crash
 
 	Mode       Mode
-	Limit      uint64 // most bytes of the dump; 0: no limit
-	StackLimit uint64 // most bytes of one thread's stack; 0: DefaultStackLimit
+	Limit      uint64 // maximum size of the dump in bytes; 0: no limit
+	StackLimit uint64 // maximum bytes of one thread's stack; 0: DefaultStackLimit
 	// CrashStackLimit is StackLimit for the blamed thread. 0: DefaultCrashStackLimit, or StackLimit if that is more, but
 	// at most half of Limit (a quarter in ModeFull, which stores the stack twice).
 	CrashStackLimit uint64
 
-	SanitizeStacks bool // replace stack words that are no pointers into code or the stack (see docs/format.md)
+	SanitizeStacks bool // replace stack words that are not pointers into code or the stack (see docs/format.md)
 	SanitizeAll    bool // also replace such words of every other memory range of the dump
 	Omit           Omit
 	RegisterSets   bool // also store the register sets that the CPU context cannot hold (AVX, SVE, VSX…)
@@ -131,22 +130,22 @@ type Options struct {
 
 	ModuleAnnotations []ModuleAnnotations
 
-	// IncludeDontDump takes also memory that the process has marked by MADV_DONTDUMP, as programs mark their keys.
-	// Otherwise it is in no dump, except where AppMemory names it.
+	// IncludeDontDump also includes memory that the process marked with MADV_DONTDUMP, as programs do with their keys.
+	// By default such memory is left out, except where AppMemory names it.
 	IncludeDontDump bool
 
-	// Tokens takes the access tokens of the process and of its threads: which user, groups and privileges they have. Windows only.
+	// Tokens includes the access tokens of the process and of its threads: their user, groups and privileges. Windows only.
 	Tokens bool
 
 	StopTimeout time.Duration // how long to wait for all threads to stop; 0: DefaultStopTimeout
 
-	// Snapshot says whether a live process is copied, in ModeFull and ModeIndirect, so that it goes on while its memory is
-	// read. See Snapshot.
+	// Snapshot says whether a live process is copied in ModeFull and ModeIndirect, and runs while the copy is read: see
+	// type Snapshot.
 	Snapshot Snapshot
 
-	// MaxPause is how long, after that, the process may stay stopped in ModeFull, until the dump is written; 0:
-	// DefaultMaxPause. Then the process goes on, and the dump ends with ErrPause as soon as the writer takes bytes
-	// again.
+	// MaxPause is how long after all threads have stopped the process may stay stopped in ModeFull, where the dump is
+	// written meanwhile; 0: DefaultMaxPause. After that the process is resumed, and the dump fails with ErrPause as soon
+	// as dst accepts bytes again.
 	MaxPause time.Duration
 }
 
@@ -189,8 +188,8 @@ func (o *Options) want() snapshot.Want {
 	return w
 }
 
-// crashStackLimit returns the most bytes of the blamed thread's stack. That stack is never shortened to keep Limit, so
-// its default is a share of Limit.
+// crashStackLimit returns the maximum bytes of the blamed thread's stack. Limit never shortens that stack, so the
+// default is a share of Limit.
 func (o *Options) crashStackLimit(stackLimit uint64) uint64 {
 	if o.CrashStackLimit != 0 {
 		return o.CrashStackLimit

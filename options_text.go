@@ -41,8 +41,8 @@ func (o Omit) String() string {
 	return strings.Join(names, ",")
 }
 
-// String says in one line what a dump with these options has, with the defaults filled in. Of annotations, user streams
-// and modules it has the number only: their contents may be private.
+// String describes in one line what a dump with these options contains, with the defaults filled in. Of annotations,
+// user streams and modules it has only the number, because their contents may be private.
 func (o Options) String() string {
 	want := o.want()
 	parts := []string{"mode " + o.Mode.String()}
@@ -86,7 +86,7 @@ func (o Options) String() string {
 	return strings.Join(parts, "; ")
 }
 
-// String says in one line how large the dump is, what it holds, how long it took, and how many pieces are missing.
+// String describes the dump in one line: its size, its contents, how long it took and how many pieces are missing.
 func (r Result) String() string {
 	text := sizeText(r.Size) + ", " + countText(r.Threads, "thread") + ", " + countText(r.Modules, "module") + ", " +
 		countText(r.Ranges, "memory range") + " of " + sizeText(r.Memory)
@@ -117,7 +117,7 @@ func sizeText(n uint64) string {
 	return strconv.FormatFloat(f, 'f', digits, 64) + " " + units[:1] + "iB"
 }
 
-// countText returns "1 thread", "2 threads". Of a phrase the first word gets the s.
+// countText returns "1 thread" or "2 threads". In a phrase with "of", the first part gets the s.
 func countText(n int, what string) string {
 	if n != 1 {
 		first, rest, more := strings.Cut(what, " of ")

@@ -12,9 +12,9 @@ import (
 	"minidump/internal/victims"
 )
 
-// peakOverBare is the most memory, in KB, that a program which dumps a small process may take beyond a Go program that
-// does nothing. Measured were 1,150 to 1,212 KB. What keeps it low is in docs/design.md, "Memory of the dumper"; os and
-// fmt alone would add 300 KB.
+// peakOverBare is the maximum memory, in KB, that a program that dumps a small process may use beyond a Go program that
+// does nothing. Measured: 1,150 to 1,212 KB. docs/design.md, "Memory of the dumper", says what keeps it low; os and fmt
+// alone would add 300 KB.
 const peakOverBare = 1300
 
 // TestPeakMemory compares the peak memory of a dumper with that of a Go program that does nothing, on the same machine:
@@ -43,7 +43,7 @@ func TestPeakMemory(t *testing.T) {
 	defer null.Close()
 	peak := func(program string) int {
 		least := 0
-		for range 5 { // other things of the machine only add to it
+		for range 5 { // other activity of the machine only adds to it
 			cmd := exec.Command(filepath.Join(dir, program))
 			cmd.Env = append(os.Environ(), fmt.Sprintf("TARGET=%d", target.PID))
 			cmd.ExtraFiles = []*os.File{null}

@@ -22,8 +22,8 @@ import (
 	"minidump/stream"
 )
 
-// TestUnderTracer dumps a process that another program traces: what needs no ptrace is there, and it is told why the
-// rest is not.
+// TestUnderTracer dumps a process that another program traces: the dump has everything that requires no ptrace, and
+// records why the rest is missing.
 func TestUnderTracer(t *testing.T) {
 	for _, tracer := range []struct {
 		name string
@@ -42,7 +42,7 @@ func TestUnderTracer(t *testing.T) {
 			}
 			cmd := exec.Command(path, args...)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-			runtime.LockOSThread() // the parent death signal comes when this thread ends
+			runtime.LockOSThread() // the parent death signal is sent when this thread ends
 			defer runtime.UnlockOSThread()
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
@@ -57,7 +57,7 @@ func TestUnderTracer(t *testing.T) {
 			if tracer.name == "gdb" {
 				waitState(t, v.PID, 't')
 			}
-			f, r := dump(t, v.PID, Options{StopTimeout: time.Second}) // the threads are asked until the time is up
+			f, r := dump(t, v.PID, Options{StopTimeout: time.Second}) // the dump retries the threads until StopTimeout
 			if r.Threads != 4 || r.Modules < 2 || r.Memory == 0 {
 				t.Errorf("%d threads, %d modules, %d bytes of memory", r.Threads, r.Modules, r.Memory)
 			}
@@ -77,7 +77,7 @@ func TestUnderTracer(t *testing.T) {
 			}
 			threads, _ := f.Threads()
 			regs := coretest.CPUs(t, f)
-			for _, th := range threads { // SP and PC are known from /proc, so the stack is there
+			for _, th := range threads { // SP and PC come from /proc, so the stack is in the dump
 				c := regs[th.ThreadID]
 				if c == nil || c.PC == 0 || c.SP < th.Stack.Start || c.SP-th.Stack.Start > uint64(th.Stack.Memory.DataSize) {
 					t.Errorf("thread %d: registers %+v, stack at %#x", th.ThreadID, c, th.Stack.Start)
@@ -96,8 +96,8 @@ func TestUnderTracer(t *testing.T) {
 	}
 }
 
-// asNobody runs this test program again as the user nobody, who dumps pid, and returns what became of it. stop is the time in which
-// the threads must stop; those that refuse are asked until it is over.
+// asNobody runs this test program again as the user nobody, to dump pid, and returns the outcome. stop is the time within which the
+// threads must stop; the dump retries threads that can't be traced until then.
 func asNobody(t *testing.T, pid int, stop time.Duration) string {
 	t.Helper()
 	cmd := exec.Command(openCopy(t, os.Args[0]), "-test.run=^TestDumpForOther$", "-test.v")
@@ -113,7 +113,7 @@ func asNobody(t *testing.T, pid int, stop time.Duration) string {
 	return result
 }
 
-// openCopy copies a program to where every user can execute it.
+// openCopy copies a program to a folder where every user can execute it.
 func openCopy(t testing.TB, program string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "minidump")
@@ -127,7 +127,7 @@ func openCopy(t testing.TB, program string) string {
 	return copyTo(t, filepath.Join(dir, filepath.Base(program)), program)
 }
 
-// TestDumpForOther is asNobody's other half.
+// TestDumpForOther is what asNobody runs as the user nobody.
 func TestDumpForOther(t *testing.T) {
 	pid, err := strconv.Atoi(os.Getenv("MINIDUMP_TEST_PID"))
 	if err != nil {
@@ -149,7 +149,7 @@ func TestDumpForOther(t *testing.T) {
 	fmt.Printf("RESULT permission %v: %v\n", errors.Is(err, ErrPermission), err)
 }
 
-// TestUnprivileged lets a user without privileges dump a process of its own, and of others.
+// TestUnprivileged dumps processes as a user without privileges: its own, and those of others.
 func TestUnprivileged(t *testing.T) {
 	victims.SkipEmulated(t, "permissions are the same everywhere")
 	needRoot(t)
@@ -160,7 +160,7 @@ func TestUnprivileged(t *testing.T) {
 		return victims.StartCmd(t, cmd)
 	}
 	t.Run("own", func(t *testing.T) {
-		// Without build id the file must be opened, and map_files is closed to this user.
+		// Without a build id the file must be opened, and this user can't use map_files.
 		v := start(victims.C(t, "victim.c", "-Wl,--build-id=none"), nobody, "idle", "3")
 		if got := asNobody(t, v.PID, 20*time.Second); !strings.HasPrefix(got, "dumped: 3 threads, ") || !strings.HasSuffix(got, " memory true, []") {
 			t.Errorf("%s", got)
@@ -177,7 +177,7 @@ func TestUnprivileged(t *testing.T) {
 		if got := asNobody(t, v.PID, time.Second); !strings.HasPrefix(got, "permission true: ") {
 			t.Errorf("%s", got)
 		}
-		// For root there is no such bar.
+		// Root can dump the process.
 		f, r := dump(t, v.PID, Options{})
 		if r.Soft != 0 || r.Modules < 2 {
 			t.Errorf("%d modules, soft errors %v", r.Modules, r.SoftErrors())
@@ -186,7 +186,7 @@ func TestUnprivileged(t *testing.T) {
 	})
 }
 
-// TestSeccompStrict dumps a process that may do nothing but read and write.
+// TestSeccompStrict dumps a process that may only read and write.
 func TestSeccompStrict(t *testing.T) {
 	v := odd(t, "strict")
 	waitStatus(t, v.PID, "Seccomp", func(s string) bool { return s == "1" })

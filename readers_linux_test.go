@@ -18,7 +18,7 @@ import (
 	"minidump/stream"
 )
 
-// checkSystem checks what a report says of the process and the machine.
+// checkSystem checks the facts of a report about the process and the machine.
 func (r *report) checkSystem(t testing.TB, pid int, f *stream.File) {
 	t.Helper()
 	if r.Status != "OK" || r.PID != pid {
@@ -48,12 +48,12 @@ func (r *report) checkSystem(t testing.TB, pid int, f *stream.File) {
 	}
 }
 
-// crashers are the ways to build the C program that crashes.
+// crashers are the ways to build the crashing C program.
 var crashers = []struct {
 	name, compiler string
 	flags          []string
-	// lldb takes 15 bytes behind the code for a part of it when it hashes the code of a program without build id, so it
-	// finds the symbols of the small one only by luck.
+	// When lldb hashes the code of a program without build id, it includes 15 bytes after the code, so it finds the
+	// symbols of the small program only by luck.
 	noLLDB bool
 }{
 
@@ -68,7 +68,7 @@ var crashers = []struct {
 	{name: "musl without build id", compiler: "musl-gcc", noLLDB: true},
 }
 
-// TestReadersOfCrash lets every reader tell of a null pointer dereference in a thread.
+// TestReadersOfCrash checks each reader's report of a null pointer dereference in a thread.
 func TestReadersOfCrash(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the readers' report is known for amd64")
@@ -136,7 +136,7 @@ func TestReadersOfCrash(t *testing.T) {
 	}
 }
 
-// pythonScript lists what PyPI's minidump finds.
+// pythonScript lists the contents that PyPI's minidump finds.
 const pythonScript = `
 import json, sys, warnings
 warnings.simplefilter("ignore")
@@ -224,7 +224,7 @@ func checkPython(t *testing.T, dmp string, f *stream.File) {
 	}
 }
 
-// TestReadersOfGo lets the readers tell of an idle Go program, of Go alone and with the C library.
+// TestReadersOfGo checks the readers' reports of an idle Go program, built without and with the C library.
 func TestReadersOfGo(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the readers' report is known for amd64")
@@ -256,7 +256,7 @@ func TestReadersOfGo(t *testing.T) {
 						outside++
 					}
 				}
-				if outside > 1 { // one may just be born, and still in the C library
+				if outside > 1 { // a thread may just have been created, and still be in the C library
 					t.Errorf("%d of %d threads without a frame of the Go runtime", outside, len(r.Threads))
 				}
 			})
@@ -272,7 +272,7 @@ func TestReadersOfGo(t *testing.T) {
 	}
 }
 
-// TestReadersOfThousandThreads lets the readers count and name a thousand threads.
+// TestReadersOfThousandThreads checks that the readers count and name a thousand threads.
 func TestReadersOfThousandThreads(t *testing.T) {
 	victims.SkipEmulated(t, "for time only")
 	const n = 1000

@@ -14,7 +14,7 @@ type Result struct {
 	Pause    time.Duration // how long the target was stopped; 0 if it was not running
 	Total    time.Duration // from the call of Dump to its return
 	Threads  int
-	Stopped  int // threads whose registers are in the dump; 0 of a live process: it could not be stopped, the dump is incomplete
+	Stopped  int // threads whose registers are in the dump; 0 for a live process: it could not be stopped, the dump is incomplete
 	Modules  int
 	Snapshot bool   // the memory is that of a copy of the target (see Options.Snapshot)
 	Ranges   int    // memory ranges
@@ -22,7 +22,7 @@ type Result struct {
 	Soft     int    // soft errors: pieces that are missing
 
 	w    *Writer
-	list []SoftError // instead, of a dump whose Writer is gone
+	list []SoftError // used instead of w if the Writer no longer exists
 }
 
 // SoftErrors returns what is missing from the dump. It allocates. It must be called before the Writer's next Dump;

@@ -8,10 +8,10 @@ import (
 	"minidump/mach"
 )
 
-// DumpSelf writes a dump of the calling process to dst, and the process goes on. The dump is about the calling thread,
-// and has all other threads too.
+// DumpSelf writes a dump of the calling process to dst. The process continues. The dump is about the calling thread
+// and includes all other threads.
 //
-// The other threads are suspended while their registers and stacks are copied, and go on before the dump is written.
+// The other threads are suspended while their registers and stacks are copied, and resumed before the dump is written.
 // In ModeFull the rest of the memory is read while they run. The process needs no entitlement for this.
 //
 // Signal handlers must not call it: the Go runtime may be in any state then.
@@ -19,7 +19,7 @@ func DumpSelf(dst io.Writer, o Options) (Result, error) {
 	return dumpSelf(o, func(w *Writer) (Result, error) { return w.Dump(dst) })
 }
 
-// DumpSelfFile works as DumpSelf does, and writes the dump to path: whole, or not at all, as Writer.DumpFile does.
+// DumpSelfFile is DumpSelf with the dump written to path, completely or not at all, as by Writer.DumpFile.
 func DumpSelfFile(path string, o Options) (Result, error) {
 	return dumpSelf(o, func(w *Writer) (Result, error) { return w.DumpFile(path) })
 }
@@ -36,6 +36,6 @@ func dumpSelf(o Options, dump func(*Writer) (Result, error)) (Result, error) {
 	}
 	defer w.Close()
 	res, err := dump(w)
-	res.list, res.w = res.SoftErrors(), nil // they live longer than the Writer
+	res.list, res.w = res.SoftErrors(), nil // the Result outlives the Writer
 	return res, err
 }

@@ -15,8 +15,8 @@ import (
 	"minidump/stream"
 )
 
-// TestDumpSelf: the dump is about the calling thread, whose registers are those of a function of this program on the
-// goroutine's stack.
+// TestDumpSelf checks that the dump is about the calling thread, and that its registers are those of a function of
+// this program on the goroutine's stack.
 func TestDumpSelf(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -32,7 +32,7 @@ func TestDumpSelf(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, e := range res.SoftErrors() {
-			if mode != minidump.ModeFull { // then the threads run, and may give memory back
+			if mode != minidump.ModeFull { // in ModeFull the threads run meanwhile, and may free memory
 				t.Errorf("soft error: %v", &e)
 			}
 		}
@@ -106,7 +106,7 @@ func checkSelf(t *testing.T, f *stream.File) {
 	t.Errorf("the stack is %q", names)
 }
 
-// TestDumpSelfAlways: whatever the runtime does meanwhile, the dump comes to its end.
+// TestDumpSelfAlways checks that dumps complete whatever the runtime does meanwhile.
 func TestDumpSelfAlways(t *testing.T) {
 	stop := make(chan bool)
 	defer close(stop)

@@ -22,22 +22,22 @@ import (
 // The states of a dump, as the child records it.
 const (
 	forkRunning  uint32 = iota
-	forkDone            // there is a dump
+	forkDone            // the dump is complete
 	forkFailed          // Dump returned an error
 	forkPanicked        // Go code of the child panicked
 )
 
 const fullMode = snapshot.ModeFull
 
-// maxForkSoft is how many soft errors of a dump in a child come back. Result.Soft counts all.
+// maxForkSoft is how many soft errors the child passes back. Result.Soft counts all.
 const maxForkSoft = 64
 
-// A forkRecord is what the child of a dump passes back, in memory that both share (or as these bytes, in a pipe). Both
-// run the same program.
+// A forkRecord is what the child that makes a dump passes back: in shared memory, or as these bytes through a pipe.
+// Both processes run the same program.
 type forkRecord struct {
 	state uint32 // a futex word
 	gate  uint32 // a futex word: 1 when the child may begin
-	class uint32 // of the error: an index of forkErrors
+	class uint32 // of the error: an index into forkErrors
 	errno int32
 
 	size, memory                   uint64
@@ -59,10 +59,10 @@ type forkSoft struct {
 	text    [118]byte
 }
 
-// forkErrors are the errors that keep their identity on the way from the child.
+// forkErrors are the errors that the parent can still compare with errors.Is.
 var forkErrors = [...]error{nil, ErrNoProcess, ErrPermission, ErrLimit, ErrTooLarge, ErrUnsupported, ErrPause, ErrSnapshot}
 
-// set records what came of a dump by w.
+// set records the outcome of a dump by w.
 func (r *forkRecord) set(w *Writer, res *Result, err error) {
 	if err != nil {
 		r.fail(err)
@@ -81,19 +81,19 @@ func (r *forkRecord) set(w *Writer, res *Result, err error) {
 	}
 }
 
-// fail records an error: what it is, without its text, which would have to be allocated.
+// fail records the class and the number of an error, without its text, which would have to be allocated.
 func (r *forkRecord) fail(err error) {
 	for i, known := range forkErrors {
 		if known != nil && errors.Is(err, known) {
 			r.class = uint32(i)
 		}
 	}
-	if errno, ok := errors.AsType[syscall.Errno](err); ok { // errors.As would bring reflection into every dumper
+	if errno, ok := errors.AsType[syscall.Errno](err); ok { // errors.As would link reflection into every dumper
 		r.errno = int32(errno)
 	}
 }
 
-// problem returns the error that the record says, if any. status is how the child ended.
+// problem returns the error in the record, if any. status is the child's wait status.
 func (r *forkRecord) problem(status unix.WaitStatus) error {
 	switch atomic.LoadUint32(&r.state) {
 	case forkDone:
@@ -131,7 +131,7 @@ func (r *forkRecord) problem(status unix.WaitStatus) error {
 	return errors.New(errtext.Join("minidump: dump this process: the child ended with status ", status.ExitStatus()))
 }
 
-// result makes what Dump returns.
+// result returns the Result that Dump returns.
 func (r *forkRecord) result(total time.Duration) Result {
 	res := Result{
 		Size: r.size, Memory: r.memory, Pause: time.Duration(r.pause), Total: total,
@@ -148,7 +148,7 @@ func (r *forkRecord) result(total time.Duration) Result {
 	return res
 }
 
-// A forkJob is all that the forked child works with. It was made before: the child can't allocate.
+// A forkJob is everything the forked child uses. It is allocated before the fork, because the child can't allocate.
 type forkJob struct {
 	writer *Writer
 	source *linux.Source
@@ -167,14 +167,14 @@ type forkJob struct {
 
 const (
 	forkStack = 1 << 20
-	forkGuard = 64 << 10 // a page, or more, of any architecture
+	forkGuard = 64 << 10 // a page, or more, on any architecture
 )
 
-// The dump under way: at most one child of this process makes one.
+// The dump in progress: at most one child of this process makes one at a time.
 var (
-	selfTurn sync.Mutex    // of callers that may wait
-	selfBusy atomic.Uint32 // of those and signal handlers
-	selfJob  uintptr       // address of the child's forkJob, which its owner holds; a number, as a signal handler can't run a write barrier
+	selfTurn sync.Mutex    // held by callers that may wait
+	selfBusy atomic.Uint32 // 1 while a dump runs, of such a caller or of a signal handler
+	selfJob  uintptr       // address of the forkJob, which its owner keeps alive; a number, as a signal handler can't run a write barrier
 )
 
 func newForkJob(o Options) (*forkJob, error) {
@@ -215,9 +215,9 @@ func (j *forkJob) close() error {
 	return j.writer.Close()
 }
 
-// start forks the child, which dumps to the descriptor out. It returns the child's number, or an error number as a
-// negative value. It can run in a signal handler: nothing here checks the stack, allocates or waits, and no pointer is
-// stored, which could call the write barrier.
+// start forks the child, which dumps to the descriptor out. It returns the child's pid, or a negative errno. It can
+// run in a signal handler: it does not check the stack, allocate or wait, and stores no pointer, as that could call
+// the write barrier.
 //
 //go:nosplit
 //go:norace
@@ -246,18 +246,18 @@ func (j *forkJob) start(out int) int {
 	return pid
 }
 
-// Operations of futex(2) on memory that processes share (include/uapi/linux/futex.h).
+// Operations of futex(2) on memory shared by processes (include/uapi/linux/futex.h).
 const (
 	futexWait = 0
 	futexWake = 1
 )
 
-// Only the assembly calls enterFork, which a search for unused code does not see.
+// Only assembly calls enterFork, so a search for unused code does not see the call.
 var _ = enterFork
 
-// enterFork is where the child begins, on a stack of its own and with all signals blocked. It never returns. No thread
-// of the Go runtime exists here: nothing may wait for one, or for a lock that one held when the process was copied.
-// Memory is the child's own except the record. What hangs or faults nevertheless is ended by the kernel.
+// enterFork is where the child begins, on its own stack and with all signals blocked. It never returns. The child has
+// no other thread of the Go runtime: nothing here may wait for one, or for a lock that one held at the fork. All
+// memory except the record is the child's own. If the child hangs or faults nevertheless, the kernel kills it.
 //
 //lint:ignore U1000 forkChild calls it, in assembly
 //go:norace
@@ -297,16 +297,16 @@ func (j *forkJob) dumpInFork() {
 	}
 }
 
-// pollEvery is how long a wait for the child is, in milliseconds, before it is looked at.
+// pollEvery is how long one wait for the child lasts, in milliseconds, before the child's state is checked.
 const pollEvery = 100
 
-// ended reports whether the child has ended, and leaves that to be waited for.
+// ended reports whether the child has ended. It does not reap the child.
 func (j *forkJob) ended(pid int) bool {
 	var info unix.Siginfo
 	return unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil) == nil && info.Signo != 0
 }
 
-// finish waits until the child has a result or is gone, and then for its end. It may wait in the Go scheduler.
+// finish waits until the child has a result or is gone, and then reaps it. It may block in the Go scheduler.
 func (j *forkJob) finish(pid int) (status unix.WaitStatus) {
 	for atomic.LoadUint32(&j.record.state) == forkRunning {
 		j.wait = unix.NsecToTimespec(pollEvery * 1e6)
@@ -345,11 +345,12 @@ func (j *forkJob) finishRaw(pid int) {
 	}
 }
 
-// childDeadline is how long a child may take for a stop, or for one write to a file, before the kernel kills it.
+// childDeadline is how long one stop, or one write to a file, may take before the kernel kills the child.
 const childDeadline = 10 * time.Second
 
-// A deadline kills the process that arms it: a timer of the kernel's with SIGKILL. The parent can't do that, as all its
-// threads stand still while its child hangs in the stop, the one that waits too. It must not be on a goroutine stack.
+// A deadline is a kernel timer that sends SIGKILL to the process that arms it. The parent can't kill a child that
+// hangs: all threads of the parent are stopped then, including the one that waits. A deadline must not be on a
+// goroutine stack.
 type deadline struct {
 	// struct sigevent of include/uapi/asm-generic/siginfo.h.
 	event struct {
@@ -370,7 +371,7 @@ func newDeadline(after time.Duration) *deadline {
 	return d
 }
 
-// arm starts the time, or starts it again.
+// arm starts or restarts the timer.
 //
 //go:norace
 func (d *deadline) arm() {
@@ -384,7 +385,7 @@ func (d *deadline) arm() {
 	d.set(&d.spec)
 }
 
-// disarm ends it.
+// disarm stops the timer.
 func (d *deadline) disarm() {
 	if d.armed {
 		d.set(&d.off)
@@ -395,11 +396,11 @@ func (d *deadline) set(spec *[2]unix.Timespec) {
 	rawSyscall6(unix.SYS_TIMER_SETTIME, uintptr(d.id), 0, uintptr(unsafe.Pointer(spec)), 0, 0, 0)
 }
 
-// childOutput writes to a descriptor. It is the one io.Writer that works in a forked child.
+// childOutput writes to a descriptor. No other io.Writer works in a forked child.
 type childOutput struct {
 	fd       int
 	deadline *deadline
-	source   *linux.Source // of a forked child, which has no thread besides that could look after MaxPause; else nil
+	source   *linux.Source // of a forked child, which has no other thread to enforce MaxPause; else nil
 }
 
 func (o *childOutput) Write(p []byte) (n int, err error) {

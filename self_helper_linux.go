@@ -16,28 +16,28 @@ import (
 	"minidump/internal/sys"
 )
 
-// The program, started again, makes a dump: of its parent, or of a process that it makes a copy of. For its parent that takes no
-// copy of the parent, and works when the parent's Go runtime can't run in a forked child.
+// A helper is this program, started again to make a dump: of its parent, or of a process that it makes a copy of. Dumping the
+// parent this way requires no copy of the parent, and works when the parent's Go runtime can't run in a forked child.
 
-// helperVariable has the number of the parent, in the environment of a helper.
+// helperVariable is the environment variable of a helper that contains the pid of its parent.
 const helperVariable = "MINIDUMP_SELF"
 
-// The helper's descriptors besides the standard ones: of the dump, the request (a helperRequest, to the end) and the
-// record (a forkRecord, for a keeper after a copyNote).
+// The helper's descriptors besides the standard ones: the dump, the request (as encodeRequest makes it, up to the
+// end) and the record (a forkRecord; a keeper sends a copyNote before it).
 const (
 	helperOut = 3 + iota
 	helperRequest
 	helperRecord
 )
 
-// selfHelper dumps this process by a helper.
+// selfHelper dumps this process with a helper.
 type selfHelper struct{ o Options }
 
 func (h *selfHelper) dump(dst io.Writer) (Result, error) {
 	return dumpBySpool(h, h.o.Mode == ModeFull, dst)
 }
 
-// toFile makes one dump to an open file.
+// toFile writes one dump to an open file.
 func (h *selfHelper) toFile(fd int) (Result, error) {
 	start := time.Now()
 	p, err := startHelper(fd, "minidump-self", false)
@@ -66,10 +66,10 @@ func (h *selfHelper) toFile(fd int) (Result, error) {
 	return r.result(time.Since(start)), nil
 }
 
-// helperProcess is a helper at work.
+// helperProcess is a running helper: its pid, and the parent's ends of its pipes.
 type helperProcess struct{ pid, request, record int }
 
-// startHelper starts a helper under a name. One that is apart is in a session of its own.
+// startHelper starts a helper whose argv[0] is name; if apart, in a session of its own.
 func startHelper(out int, name string, apart bool) (*helperProcess, error) {
 	var request, record [2]int
 	if err := unix.Pipe2(request[:], unix.O_CLOEXEC); err != nil {
@@ -102,8 +102,8 @@ func (p *helperProcess) close() {
 	unix.Close(p.record)
 }
 
-// send writes the request and ends it. A helper that has died makes that an error, and no SIGPIPE: the runtime ignores
-// that of descriptors other than 1 and 2.
+// send writes the request and closes its pipe. If the helper has died, send returns an error, without a SIGPIPE: the
+// Go runtime ignores that signal for descriptors other than 1 and 2.
 func (p *helperProcess) send(b []byte) error {
 	for len(b) > 0 {
 		n, err := unix.Write(p.request, b)
@@ -120,7 +120,7 @@ func (p *helperProcess) send(b []byte) error {
 	return nil
 }
 
-// receive reads the record. Without one (the helper has died) it stays empty.
+// receive reads the record. If the helper has died, r stays empty.
 func (p *helperProcess) receive(r *forkRecord) error {
 	b := unsafe.Slice((*byte)(unsafe.Pointer(r)), unsafe.Sizeof(*r))
 	n, err := readFull(p.record, b)
@@ -138,7 +138,7 @@ func (p *helperProcess) wait() (status unix.WaitStatus) {
 	}
 }
 
-// readFull reads until b is full or the end.
+// readFull reads until b is full or the file ends.
 func readFull(fd int, b []byte) (n int, err error) {
 	for n < len(b) {
 		k, err := unix.Read(fd, b[n:])
@@ -156,9 +156,9 @@ func readFull(fd int, b []byte) (n int, err error) {
 	return n, nil
 }
 
-// init is the main function of a helper. Any other program makes one system call here: the kernel names a process by
-// the last element of the path that it executes, which is "exe" for /proc/self/exe. To look into the environment costs
-// more.
+// init is the main function of a helper. Any other process makes only one system call here, which is cheaper than
+// searching the environment: the kernel names a process after the last element of the executed path, which is "exe"
+// for /proc/self/exe.
 func init() {
 	var name [16]byte
 	if err := unix.Prctl(unix.PR_GET_NAME, uintptr(unsafe.Pointer(&name)), 0, 0, 0); err != nil || string(name[:4]) != "exe\x00" {
@@ -168,7 +168,7 @@ func init() {
 	if !ok {
 		return
 	}
-	// Whoever starts a program that has more rights than he has must not make it dump a process for him.
+	// A caller must not make a program that has more rights than itself (setuid, capabilities) dump a process for it.
 	if unix.Getuid() != unix.Geteuid() || unix.Getgid() != unix.Getegid() || secureExec() {
 		unix.Exit(2)
 	}
@@ -179,8 +179,7 @@ func init() {
 	unix.Exit(help(parent))
 }
 
-// secureExec reports whether the kernel gave this program rights that its caller does not have (AT_SECURE of
-// getauxval(3)).
+// secureExec reports whether this program runs with rights that its caller does not have (AT_SECURE of getauxval(3)).
 func secureExec() bool {
 	const atSecure = 23
 	auxv, err := unix.Auxv()
@@ -195,7 +194,7 @@ func secureExec() bool {
 	return false
 }
 
-// help makes the dump that the parent asks for.
+// help makes the dump that the parent requests.
 func help(parent int) (status int) {
 	r := new(forkRecord)
 	pid, o, err := receiveRequest()
@@ -216,7 +215,7 @@ func help(parent int) (status int) {
 	return sendRecord(unsafe.Slice((*byte)(unsafe.Pointer(r)), unsafe.Sizeof(*r)))
 }
 
-// sendRecord writes b for the parent.
+// sendRecord writes b to the parent's pipe.
 func sendRecord(b []byte) (status int) {
 	for len(b) > 0 {
 		n, errno := sys.Write(helperRecord, b)
@@ -228,7 +227,7 @@ func sendRecord(b []byte) (status int) {
 	return 0
 }
 
-// encodeRequest returns a request: for a dump of the process pid, by a copy, or with 0 for one of the parent.
+// encodeRequest returns a request for a dump of a copy of the process pid, or of the parent if pid is 0.
 func encodeRequest(pid int, o *Options) []byte {
 	return append(binary.AppendUvarint(nil, uint64(pid)), encodeOptions(o)...)
 }

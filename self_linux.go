@@ -19,47 +19,47 @@ import (
 	"minidump/procfs"
 )
 
-// DumpSelf writes a dump of the calling process to dst, and the process goes on. The dump is about the calling thread,
-// and has all other threads too. It does not matter what state the program is in: the work is done by a child.
+// DumpSelf writes a dump of the calling process to dst. The process continues. The dump is about the calling thread and
+// includes all other threads. A child does the work, so the state of the program does not matter.
 //
-// The child is a copy of the process (fork), which stops the threads of its parent, reads them and lets them go on:
-// usually after less than a millisecond, in ModeFull when the dump is written. It sends no signal when it ends. To copy
-// the page tables takes some 26 ms per GiB of memory in 4 KiB pages, so where they are larger than 256 KiB the child is
-// the program itself, started again: see below. A child that makes no progress for 10 seconds and Options.StopTimeout
-// is killed by the kernel, and with that the threads go on.
+// The child is a copy of the process (fork), which stops the threads of its parent, reads them and resumes them:
+// usually after less than a millisecond, in ModeFull after the dump is written. The parent gets no signal when the
+// child ends. Copying the page tables takes some 26 ms per GiB of memory in 4 KiB pages; if they are larger than 256
+// KiB, the child is the program started again instead (see below). The kernel kills a child that makes no progress for
+// 10 seconds plus Options.StopTimeout, which resumes the threads.
 //
-// The dump reaches dst when the child has ended. Until then it is in memory, or in ModeFull in a temporary file in the
-// folder $TMPDIR.
+// The dump is copied to dst after the child has ended. Until then it is in memory, or in ModeFull in a temporary file
+// in the folder $TMPDIR.
 //
-// Where the kernel does not let the child look at its parent (PR_SET_DUMPABLE is 0, a seccomp filter, Yama's
-// ptrace_scope 2 and 3), the dump has the memory of the process, which the child has a copy of, and of the threads only
-// the calling one; a soft error records it. Where Yama's ptrace_scope is 1 the child is allowed by PR_SET_PTRACER,
-// which replaces what the process may have set before.
+// If the kernel does not let the child access its parent (PR_SET_DUMPABLE is 0, a seccomp filter, Yama's ptrace_scope 2
+// or 3), the dump has the memory of the process, of which the child has a copy, but no thread except the calling one; a
+// soft error records that. If Yama's ptrace_scope is 1, the process permits the child by PR_SET_PTRACER, which replaces
+// any earlier setting.
 //
 // A program whose page tables are large, that was built with -race, -msan or -asan, or that can't be forked, starts
-// itself again from /proc/self/exe, with MINIDUMP_SELF in the environment: then an init function of this package makes
-// the dump and ends the new process. It runs before main, but not before the init functions of packages that this one
-// imports.
+// itself again from /proc/self/exe, with MINIDUMP_SELF in the environment. An init function of this package then makes
+// the dump and ends the new process. That function runs before main, but after the init functions of the packages that
+// this package imports.
 //
-// Calls on several goroutines are made one after the other. A dump in a signal handler is SelfWriter's.
+// Concurrent calls run one after the other. For a dump in a signal handler use SelfWriter.
 func DumpSelf(dst io.Writer, o Options) (Result, error) {
 	return dumpSelf(o, func(d selfDumper) (Result, error) { return d.dump(dst) })
 }
 
-// DumpSelfFile works as DumpSelf does, and writes the dump to path: whole, or not at all, as Writer.DumpFile does.
+// DumpSelfFile is DumpSelf with the dump written to path, completely or not at all, as by Writer.DumpFile.
 func DumpSelfFile(path string, o Options) (Result, error) {
 	return dumpSelf(o, func(d selfDumper) (Result, error) { return dumpToFile(d, path) })
 }
 
 // A selfDumper makes a dump of this process, in a child of either kind.
 type selfDumper interface {
-	// toFile has the dump written to an open file.
+	// toFile makes the child write the dump to an open file.
 	toFile(fd int) (Result, error)
-	// dump has it written to dst.
+	// dump writes the dump to dst after the child has made it.
 	dump(dst io.Writer) (Result, error)
 }
 
-// errNoChild means that there was no child, so that another way may be tried.
+// errNoChild means that no child was started, so the other kind of child can be tried.
 var errNoChild = errors.New("no child could be made")
 
 func dumpSelf(o Options, make func(selfDumper) (Result, error)) (Result, error) {
@@ -111,7 +111,7 @@ func pageTables() int {
 	return statusValue(string(b[:n]), "VmPTE:") << 10
 }
 
-// statusValue returns the number in the line that begins with key; 0 without one.
+// statusValue returns the number in the line that begins with key, or 0 if there is none.
 func statusValue(text, key string) int {
 	for line := range strings.Lines(text) {
 		if value, ok := strings.CutPrefix(line, key); ok {
@@ -126,15 +126,15 @@ func statusValue(text, key string) int {
 	return 0
 }
 
-// yamaAsks reports whether a process may only be looked at by ancestors, and by those that it allows (ptrace_scope 1 of
-// Documentation/admin-guide/LSM/Yama.rst of the kernel).
+// yamaAsks reports whether Yama lets only ancestors of a process, and processes that it permits, trace it (ptrace_scope
+// 1, Documentation/admin-guide/LSM/Yama.rst of the kernel).
 func yamaAsks() bool {
 	b := make([]byte, 16)
 	n, _, errno := procfs.ReadPath("/proc/sys/kernel/yama/ptrace_scope\x00", b)
 	return errno == 0 && n > 0 && b[0] == '1'
 }
 
-// dumpToFile writes a dump to path: whole, or not at all.
+// dumpToFile writes a dump to path, completely or not at all.
 func dumpToFile(d selfDumper, path string) (Result, error) {
 	f, err := newfile.Create(path)
 	if err != nil {
@@ -154,7 +154,7 @@ func dumpToFile(d selfDumper, path string) (Result, error) {
 	return res, nil
 }
 
-// spool is where a dump goes before it is copied to its destination.
+// A spool is a file that contains a dump until it is copied to its destination.
 type spool interface {
 	io.ReaderAt
 	Fd() int
@@ -183,7 +183,7 @@ func (m memorySpool) Fd() int { return int(m) }
 
 func (m memorySpool) Abort() { unix.Close(int(m)) }
 
-// newSpool makes a spool: in memory, or for a large dump where there is a disk.
+// newSpool returns a spool: in memory, or for a large dump in a temporary file.
 func newSpool(large bool) (spool, error) {
 	if !large {
 		if fd, err := unix.MemfdCreate("minidump", unix.MFD_CLOEXEC); err == nil {
@@ -197,11 +197,11 @@ func newSpool(large bool) (spool, error) {
 	return f, nil
 }
 
-// dumpBySpool has a dump written to a spool, and copies that to dst after the child has ended.
+// dumpBySpool makes the child write a dump to a spool, and copies the spool to dst after the child has ended.
 //
-// A pipe from the child would save the spool, but can make a deadlock: a thread that had not stopped in time may stop
-// when the others run again, and stays so until the child ends. The parent then waits for that thread, as soon as its
-// garbage collector stops the world, and the child for the parent to read.
+// A pipe from the child instead of the spool could deadlock: a thread that did not stop in time may stop after the
+// others have been resumed, and stays stopped until the child ends. As soon as the parent's garbage collector stops
+// the world, the parent waits for that thread, and the child waits for the parent to read.
 func dumpBySpool(d selfDumper, large bool, dst io.Writer) (Result, error) {
 	f, err := newSpool(large)
 	if err != nil {
@@ -218,15 +218,16 @@ func dumpBySpool(d selfDumper, large bool, dst io.Writer) (Result, error) {
 	return res, nil
 }
 
-// A SelfWriter dumps the calling process, again and again, as DumpSelf does by a forked child. NewSelfWriter takes all
-// the memory that dumps need, so that DumpFD allocates nothing and takes no lock: it can run in a signal handler.
+// A SelfWriter dumps the calling process any number of times, as DumpSelf does with a forked child. NewSelfWriter
+// allocates all the memory that dumps need. DumpFD allocates nothing and takes no lock, so it can run in a signal
+// handler.
 type SelfWriter struct {
 	mu  sync.Mutex
 	job *forkJob
 }
 
 // NewSelfWriter prepares dumps of the calling process. In a program that was built with -race, -msan or -asan it
-// returns an error that wraps ErrUnsupported: a forked child of one can hang. DumpSelf works there.
+// returns an error that wraps ErrUnsupported: a forked child of such a program can hang. DumpSelf works there.
 func NewSelfWriter(o Options) (*SelfWriter, error) {
 	if !forkIsSafe {
 		return nil, errtext.Wrap(ErrUnsupported, "minidump: fork a program with a sanitizer")
@@ -283,7 +284,7 @@ func (s lockedSelf) toFile(fd int) (Result, error) {
 	return s.run(fd)
 }
 
-// run makes one dump to an open file.
+// run writes one dump to an open file.
 func (s *SelfWriter) run(fd int) (Result, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -291,7 +292,7 @@ func (s *SelfWriter) run(fd int) (Result, error) {
 	j := s.job
 	selfTurn.Lock()
 	defer selfTurn.Unlock()
-	if !selfBusy.CompareAndSwap(0, 1) { // a signal handler
+	if !selfBusy.CompareAndSwap(0, 1) { // a dump in a signal handler is running
 		return Result{}, ErrBusy
 	}
 	defer selfBusy.Store(0)
@@ -306,13 +307,13 @@ func (s *SelfWriter) run(fd int) (Result, error) {
 	return j.record.result(time.Since(start)), nil
 }
 
-// DumpFD writes a dump of this process to the open file fd, from its position on, and returns 0 or an error number:
-// EBUSY when another dump of this process by fork is under way, EIO when the child failed. fd may be a pipe or a socket
-// that another process reads; a write that takes 10 seconds ends the dump.
+// DumpFD writes a dump of this process to the open file fd, from its position on, and returns 0 or an errno: EBUSY if
+// another dump of this process by fork is in progress, EIO if the child failed. fd may be a pipe or a socket that
+// another process reads; a write that takes 10 seconds ends the dump.
 //
 // It can be called in a signal handler, on any stack with 4 KiB of room, with any lock held and any thread in any
-// state: it makes raw system calls only. The signal must have interrupted Go code: on amd64 EINVAL is returned for a
-// thread that C code made, other architectures can't find that out. The dump is about the calling thread, unless
+// state: it makes raw system calls only. The signal must have interrupted Go code: on amd64 DumpFD returns EINVAL on a
+// thread that C code created; other architectures can't detect that. The dump is about the calling thread, unless
 // Options name another one.
 //
 //go:nosplit
@@ -339,7 +340,7 @@ func (s *SelfWriter) DumpFD(fd int) syscall.Errno {
 	return 0
 }
 
-// Result returns what came of the last dump by DumpFD that returned 0; Total is 0. It allocates.
+// Result returns the result of the last dump by DumpFD if that returned 0; Total is 0. It allocates.
 func (s *SelfWriter) Result() Result {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -21,7 +21,7 @@ import (
 	"minidump/stream"
 )
 
-// parseSelf opens a dump of this process and checks what every one must have.
+// parseSelf opens a dump of this process and checks what every such dump must contain.
 func parseSelf(t *testing.T, b []byte, res Result) *stream.File {
 	t.Helper()
 	if uint64(len(b)) != res.Size {
@@ -78,7 +78,7 @@ func TestDumpSelfFile(t *testing.T) {
 	parseSelf(t, b, res)
 }
 
-// TestDumpSelfByHelper makes the dump by the program started again. In the child process that is the test binary's init.
+// TestDumpSelfByHelper dumps with the program started again, where the init function in the test binary makes the dump.
 func TestDumpSelfByHelper(t *testing.T) {
 	victims.SkipEmulated(t, "it was not tried there yet")
 	runtime.LockOSThread()
@@ -196,7 +196,7 @@ func TestSelfDumpsUnderLoad(t *testing.T) {
 	}
 }
 
-// TestDumpSelfForbidden makes a dump where the kernel does not let the child look at its parent.
+// TestDumpSelfForbidden makes a dump where the kernel does not let the child access its parent.
 func TestDumpSelfForbidden(t *testing.T) {
 	victims.SkipEmulated(t, "it was not tried there yet")
 	if os.Getuid() != 0 {

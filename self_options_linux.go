@@ -9,11 +9,12 @@ import (
 	"minidump/stream"
 )
 
-// Options on their way to a helper: numbers as uvarint, bytes with their length before. Both ends are the same program.
+// Options as a helper receives them: numbers as uvarint, bytes preceded by their length. Both processes run the same
+// program.
 
 type optionsEncoder struct{ b []byte }
 
-// number is not inlined: it is called at so many places that each dumper would be larger by pages.
+// number is not inlined: it has so many callers that inlining makes each dumper pages larger.
 //
 //go:noinline
 func (e *optionsEncoder) number(v uint64) { e.b = binary.AppendUvarint(e.b, v) }
@@ -35,7 +36,7 @@ func (e *optionsEncoder) text(s string) {
 func encodeOptions(o *Options) []byte {
 	e := &optionsEncoder{}
 	e.number(uint64(o.Thread))
-	if e.flag(o.Crash != nil); o.Crash != nil { // it holds no pointers
+	if e.flag(o.Crash != nil); o.Crash != nil { // context.Crash has no pointers
 		e.text(string(unsafe.Slice((*byte)(unsafe.Pointer(o.Crash)), unsafe.Sizeof(*o.Crash))))
 	}
 	e.number(uint64(o.Mode))
@@ -121,7 +122,7 @@ func (d *optionsDecoder) text() string {
 	return s
 }
 
-// count returns the length of a list. Every element takes a byte at least.
+// count returns the length of a list. Every element is at least one byte long.
 func (d *optionsDecoder) count() int {
 	n := d.number()
 	if n > uint64(len(d.b)) {
@@ -131,7 +132,7 @@ func (d *optionsDecoder) count() int {
 	return int(n)
 }
 
-// decodeOptions is the inverse of encodeOptions; false if b is not what that returns.
+// decodeOptions is the inverse of encodeOptions. It returns false if encodeOptions cannot have made b.
 func decodeOptions(b []byte) (*Options, bool) {
 	d := &optionsDecoder{b: b}
 	o := &Options{Thread: int(d.number())}
@@ -187,7 +188,7 @@ func (d *optionsDecoder) moduleAnnotations() ModuleAnnotations {
 	return m
 }
 
-// validBools reports whether the bools in the bytes of a Crash are 0 or 1: others are undefined in Go.
+// validBools reports whether the bools in the bytes of a Crash are 0 or 1. Other values are undefined in Go.
 func validBools(crash string) bool {
 	var c context.Crash
 	for _, at := range []uintptr{unsafe.Offsetof(c.BigEndian), unsafe.Offsetof(c.HasAddress), unsafe.Offsetof(c.HasContext)} {

@@ -2,5 +2,6 @@
 
 package minidump
 
-// forkIsSafe: the runtimes of the sanitizers take locks in instrumented code, which in a forked child nobody releases.
+// forkIsSafe is false because the sanitizers' runtimes take locks in instrumented code. A lock held at the fork is
+// never released in the child.
 const forkIsSafe = false

@@ -14,7 +14,7 @@ import (
 	"minidump/mach"
 )
 
-// outside returns a program that nobody here wrote.
+// outside returns the path of a program of another project.
 func outside(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -40,7 +40,7 @@ func run(t *testing.T, env []string, name string, args ...string) []byte {
 	return out
 }
 
-// A faultDump is the dump of testdata/darwinfault, made by the message about its fault.
+// A faultDump is the dump of testdata/darwinfault, made from the message about its fault.
 type faultDump struct {
 	program, path string
 	pid           int
@@ -70,7 +70,8 @@ func dumpFault(t *testing.T) (d faultDump) {
 	return d
 }
 
-// TestLLDB has LLDB read the dump of a crashed program: the reason, the functions on the stack, the images by UUID.
+// TestLLDB checks what LLDB reads in the dump of a crashed program: the reason, the functions on the stack, the
+// images by UUID.
 func TestLLDB(t *testing.T) {
 	lldb := outside(t, "lldb")
 	d := dumpFault(t)
@@ -90,7 +91,8 @@ func TestLLDB(t *testing.T) {
 	}
 }
 
-// TestStackwalk has rust-minidump's minidump-stackwalk read it, with symbols from Mozilla's dump_syms.
+// TestStackwalk checks what rust-minidump's minidump-stackwalk reads in that dump, with symbols from Mozilla's
+// dump_syms.
 func TestStackwalk(t *testing.T) {
 	walker, symbols := outside(t, "minidump-stackwalk"), outside(t, "dump_syms")
 	d := dumpFault(t)

@@ -1,18 +1,19 @@
 package minidump
 
-// forkChild makes a copy of the process that has only the calling thread, as fork(2) does, except that no signal is sent
-// when the child ends: clone(2) with no flag at all. nr is SYS_CLONE. In the parent it returns the child's number, or an
-// error number as a negative value.
+// forkChild makes a copy of the process with only the calling thread, as fork(2) does, except that no signal is sent
+// when the child ends: it is clone(2) with no flags. nr is SYS_CLONE. In the parent it returns the child's pid, or a
+// negative errno.
 //
-// In the child it never returns: that goes on in enterFork, on the stack [lo, hi). The thread's g is given that stack,
-// so that no stack check fails and no stack moves, and the flag of the write barrier is cleared: a garbage collection
-// that is under way will not go on there, and the barrier's buffer, when full, takes locks that no thread would
-// release.
+// In the child it never returns: the child continues in enterFork, on the stack [lo, hi). The bounds of that stack are
+// stored in the thread's g, so that no stack check fails and no stack moves. The write barrier's flag is cleared: a
+// garbage collection in progress does not continue in the child, and flushing a full write barrier buffer takes locks
+// that no thread would release.
 //
-// The thread must have a g. amd64 returns EINVAL if it has none; elsewhere g is a register, which code in C may use.
+// The thread must have a g. On amd64 forkChild returns EINVAL if it has none; on other architectures g is in a register
+// that C code may use for something else.
 //
-// Relied upon are only the first four words of a g (the stack's bounds and guards, which the linker knows too) and
-// the name runtime.writeBarrier, which the runtime keeps.
+// forkChild relies on two details of the runtime: the first four words of a g (the stack's bounds and guards, which the
+// linker also relies on) and the name runtime.writeBarrier.
 //
 //go:noescape
 func forkChild(nr, lo, hi uintptr) (pid uintptr)

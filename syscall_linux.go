@@ -10,7 +10,7 @@ import (
 // scheduler, no lock), so that they can run in a forked child of a Go program or in a signal handler; and the capture of
 // the CPU's registers.
 
-// rawSyscall6 performs system call nr. On success errno is 0; else r1 is all ones. It never grows the stack.
+// rawSyscall6 performs system call nr. On success errno is 0; otherwise r1 is all ones. It never grows the stack.
 //
 //go:noescape
 func rawSyscall6(nr, a1, a2, a3, a4, a5, a6 uintptr) (r1, errno uintptr)
@@ -20,10 +20,10 @@ func captureAddress() uintptr
 
 // captureCaller stores the registers of its caller, as CaptureRegisters does.
 //
-// Go calls a declared assembly function through a wrapper, which has its own frame. A function value that points to the
-// assembly itself is called without it: then the return address is in the caller, and the stack pointer is that of the
-// caller's frame, which still exists after the capture. In exchange, the assembly must take its arguments from where
-// Go's register calling convention (cmd/compile/abi-internal.md) puts them.
+// Go calls a declared assembly function through a wrapper, which has its own frame. A call of a function value that
+// points to the assembly itself has no wrapper: the return address is in the caller, and the stack pointer is that of
+// the caller's frame, which still exists after the capture. In return, the assembly must read its arguments where Go's
+// register calling convention (cmd/compile/abi-internal.md) puts them.
 var captureCaller = captureFunc()
 
 var captureEntry = captureAddress()
@@ -34,13 +34,12 @@ func captureFunc() func(gp, fp []byte) (ngp, nfp int) {
 }
 
 // CaptureRegisters stores the calling thread's CPU registers as they are right after this call, as getcontext(3) does:
-// the program counter is the return address, and the stack pointer that of the calling function. It allocates
-// nothing.
+// the program counter is the return address, and the stack pointer is the calling function's. It allocates nothing.
 //
 // gp receives the general registers in the layout of the kernel's NT_PRSTATUS register set of this architecture, and fp
-// the floating point registers in that of NT_PRFPREG; the results are the bytes stored. A set that does not fit is not
-// stored, and its result is 0: 384 and 528 bytes suffice everywhere. The registers that carried the arguments are of
-// little use. Registers that a program cannot read are 0.
+// the floating point registers in that of NT_PRFPREG; the results are the numbers of bytes stored. A set that does not
+// fit is not stored, and its result is 0: 384 and 528 bytes suffice everywhere. The registers that carried the
+// arguments have no useful values. Registers that a program cannot read are 0.
 //
 //	                 gp   fp
 //	386              68   108: x87 only, no SSE
@@ -60,7 +59,7 @@ func CaptureRegisters(gp, fp []byte) (ngp, nfp int) {
 	return captureCaller(gp, fp)
 }
 
-// All system calls of a dump go through the stub.
+// init makes rawSyscall6 perform all system calls of a dump.
 func init() {
 	sys.Install(func(nr, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, sys.Errno) {
 		r, e := rawSyscall6(nr, a1, a2, a3, a4, a5, a6)

@@ -71,7 +71,7 @@ nogp:
 	CMPL	24(SP), $108
 	JLT	done
 	MOVL	20(SP), AX
-	FSAVE	(AX)	// which also resets the unit
+	FSAVE	(AX)	// FSAVE also resets the FPU
 	FRSTOR	(AX)
 	MOVL	$108, 36(SP)
 done:

@@ -70,7 +70,8 @@ TEXT captureRegisters<>(SB),NOSPLIT|NOFRAME,$0
 	MOVQ	AX, 200(R9)
 	MOVW	GS, AX
 	MOVQ	AX, 208(R9)
-	// fs_base and gs_base: RDFSBASE is not there on every kernel, so ask. The kernel clobbers AX, CX and R11.
+	// fs_base and gs_base by arch_prctl(2), as not every kernel enables RDFSBASE. The system call clobbers AX, CX and
+	// R11.
 	MOVQ	DI, R10
 	MOVQ	SI, R12
 	MOVQ	$0, 168(R9)
@@ -129,7 +130,7 @@ child:
 	MOVQ	R13, 8(R14)	// g.stack.hi
 	ADDQ	$8192, R12
 	MOVQ	R12, 16(R14)	// g.stackguard0
-	// g.stackguard1, which a scheduler's g has for functions that must run on its stack; all ones in any other g. A signal
+	// g.stackguard1: the guard for functions that run on the scheduler's stack (g0); all ones in any other g. A signal
 	// handler may have interrupted the scheduler.
 	CMPQ	24(R14), $-1
 	JEQ	user

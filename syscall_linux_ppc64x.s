@@ -68,7 +68,7 @@ TEXT captureRegisters<>(SB),NOSPLIT|NOFRAME,$0
 	MOVD	R31, 248(R3)
 	MOVD	LR, R4
 	MOVD	R4, 256(R3)	// nip
-	MOVD	R0, 264(R3)	// msr: privileged
+	MOVD	R0, 264(R3)	// msr: a program cannot read it
 	MOVD	$-1, R5
 	MOVD	R5, 272(R3)	// orig_gpr3: not in a system call
 	MOVD	CTR, R5
@@ -154,7 +154,7 @@ good:
 	MOVD	R3, pid+24(FP)
 	RET
 child:
-	MOVD	$0, R0	// Go code relies on it
+	MOVD	$0, R0	// Go code relies on R0 being 0
 	MOVD	$runtime·writeBarrier(SB), R4
 	MOVW	R0, (R4)
 	MOVD	R14, 0(g)	// g.stack.lo
@@ -163,6 +163,6 @@ child:
 	MOVD	R14, 16(g)	// g.stackguard0
 	ADD	$-64, R15
 	MOVD	R15, R1
-	MOVD	R0, 0(R1)	// the end of the chain of frames
+	MOVD	R0, 0(R1)	// ends the chain of frames
 	BL	·enterFork(SB)
 	UNDEF

@@ -35,7 +35,8 @@ TEXT captureRegisters<>(SB),NOSPLIT|NOFRAME,$0
 	MOVD	$216, R4
 	CMPBLT	R3, R4, nogp
 	STMG	R0, R15, 16(R2)
-	// The condition code goes from bits 34 and 35 (from the left) to 18 and 19. The rest is what Linux gives a program.
+	// The condition code goes from bits 34 and 35 (from the left) to 18 and 19. The other bits are those of every Linux
+	// program.
 	SRD	$28, R7
 	AND	$3, R7
 	SLD	$44, R7

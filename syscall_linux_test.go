@@ -22,7 +22,8 @@ func TestRawSyscall6(t *testing.T) {
 	if r, e := rawSyscall6(unix.SYS_CLOSE, ^uintptr(0), 0, 0, 0, 0, 0); r != ^uintptr(0) || syscall.Errno(e) != unix.EBADF {
 		t.Errorf("close(-1): %#x, %v", r, syscall.Errno(e))
 	}
-	// process_vm_readv takes six: the fifth is how many remote ranges there are, and a sixth that is not 0 is refused.
+	// process_vm_readv has six arguments: the fifth is the number of remote ranges, and a sixth that is not 0 is an
+	// error.
 	type buffers struct {
 		to, from      [64]byte
 		local, remote [2]unix.RemoteIovec
@@ -60,7 +61,8 @@ func TestSyscallsGoThroughTheStub(t *testing.T) {
 	}
 }
 
-// registers says where NT_PRSTATUS holds what, in bytes; g is the register that Go keeps its g in, -1 for none.
+// registers are the sizes of the register sets and the offsets of registers in NT_PRSTATUS, in bytes; g is the
+// register that contains Go's g, -1 if none does.
 var registers = map[string]struct{ gp, fp, pc, sp, g int }{
 	"386":      {68, 108, 48, 60, -1},
 	"amd64":    {216, 512, 128, 152, 8},
@@ -94,10 +96,10 @@ func aligned(n int) []byte {
 	return b
 }
 
-// factor is a variable so that the compiler computes nothing in advance.
+// factor is a variable so that the compiler can't compute the product.
 var factor = 1.2345678
 
-// captured is what captureHere finds besides the registers.
+// captured is what captureHere records besides the registers.
 type captured struct {
 	ngp, nfp int
 	near     uintptr // address of a local variable
@@ -106,7 +108,7 @@ type captured struct {
 	lo, hi   uintptr // stack bounds, the first two words of a g
 }
 
-// captureHere looks at g at once, without a call: the stack may move in any.
+// captureHere reads g immediately, without a call: the stack may move in any call.
 //
 //go:noinline
 func captureHere(gp, fp []byte, c *captured) {
@@ -145,7 +147,7 @@ func TestCaptureRegisters(t *testing.T) {
 	}
 
 	pc, sp := word(gp, at.pc), word(gp, at.sp)
-	// The name would be that of an inlined function, the entry is that of the frame.
+	// Compare entries: the name may be that of an inlined function.
 	if f := runtime.FuncForPC(pc); f == nil || f.Entry() != reflect.ValueOf(captureHere).Pointer() {
 		t.Errorf("the program counter %#x is not in captureHere, but in %v", pc, f.Name())
 	}
@@ -159,7 +161,7 @@ func TestCaptureRegisters(t *testing.T) {
 		for i := 0; i+8 <= nfp; i += 8 {
 			found = found || binary.NativeEndian.Uint64(fp[i:]) == bits
 		}
-		if !found && runtime.GOARCH != "386" { // whose Go computes in SSE registers
+		if !found && runtime.GOARCH != "386" { // Go for 386 computes in SSE registers
 			t.Errorf("no floating point register holds %v: %x", c.product, fp[:nfp])
 		}
 	}
@@ -184,7 +186,7 @@ func TestCaptureRegisters(t *testing.T) {
 	}
 }
 
-// peek reads a word at an address that is not a Go pointer here.
+// peek reads a word at an address that is not a Go pointer.
 //
 //go:noinline
 func peek(addr uintptr) uintptr {
@@ -218,7 +220,7 @@ func TestCaptureRegistersShort(t *testing.T) {
 func TestCaptureRegistersX86(t *testing.T) {
 	gp, fp := aligned(400), aligned(600)
 	CaptureRegisters(gp, fp)
-	user := 0 // of cs and ss, the low two bits are the privilege level
+	user := 0 // in cs and ss the low two bits are the privilege level
 	switch runtime.GOARCH {
 	case "amd64":
 		if fs, g := word(gp, 168), word(gp, 8); peek(fs-8) != g {

@@ -20,7 +20,7 @@ import (
 	"minidump/stream"
 )
 
-// A victim is this test program as another process.
+// A victim is another process that runs this test program or another program.
 type victim struct {
 	cmd  *exec.Cmd
 	pid  int
@@ -46,7 +46,7 @@ func startVictim(t *testing.T, kind string, args ...string) *victim {
 	return v
 }
 
-// startProgram starts a program, whose standard input ends with the test.
+// startProgram starts a program whose standard input is closed when the test ends.
 func startProgram(t *testing.T, path string, args ...string) *victim {
 	t.Helper()
 	v := &victim{cmd: exec.Command(path, args...)}
@@ -75,7 +75,7 @@ func (v *victim) line(t *testing.T) string {
 	return line
 }
 
-// say has the process take its next step.
+// say makes the process take its next step.
 func (v *victim) say(t *testing.T) {
 	t.Helper()
 	if _, err := v.in.Write([]byte("\n")); err != nil {
@@ -83,8 +83,8 @@ func (v *victim) say(t *testing.T) {
 	}
 }
 
-// secret is in the stack of the thread that faults, and no address. It is made of two halves, so that no register or
-// constant has it.
+// secretHalves make a word, which is not an address, on the stack of the faulting thread. It is stored as two halves
+// so that no register or constant contains it.
 var secretHalves = [2]uint64{0x5ec7e7_00000000, 0x0badf00d}
 
 // marked is memory that the faulting thread's stack points to.
@@ -96,7 +96,7 @@ var mark *marked
 
 func addressOf(m *marked) uint64 { return uint64(uintptr(unsafe.Pointer(m))) }
 
-// TestDarwinVictim is the other process.
+// TestDarwinVictim is the main function of a victim.
 func TestDarwinVictim(t *testing.T) {
 	kind, arg, _ := strings.Cut(os.Getenv(victimVariable), " ")
 	if kind == "" {
@@ -107,7 +107,7 @@ func TestDarwinVictim(t *testing.T) {
 	next := func() bool { n, _ := os.Stdin.Read(make([]byte, 1)); return n == 1 }
 	fmt.Printf("ready %d\n", addressOf(mark))
 	switch kind {
-	case "idle": // a line for each line
+	case "idle": // answers each line with a line
 		for next() {
 			fmt.Println("here")
 		}
@@ -116,7 +116,7 @@ func TestDarwinVictim(t *testing.T) {
 		faultDeep(mark, nil)
 	case "abort":
 		next()
-		go abort() // where testing does not see the panic
+		go abort() // where package testing does not recover the panic
 		select {}
 	case "raise": // sends an exception message about itself, as the kernel would
 		next()
@@ -186,7 +186,7 @@ func raise(t *testing.T, kind mach.ExceptionType, code, subcode uint64) {
 	}
 }
 
-// dumpInto dumps a process to the standard output, with all of its memory.
+// dumpInto dumps a process with all its memory to standard output.
 func dumpInto(t *testing.T, pid int) {
 	w, err := minidump.NewWriter(pid, minidump.Options{Mode: minidump.ModeFull})
 	if err != nil {
@@ -195,7 +195,7 @@ func dumpInto(t *testing.T, pid int) {
 	w.Dump(os.Stdout)
 }
 
-// otherThreads makes n threads, which wait until the function that it returns is called.
+// otherThreads starts n threads, which wait until end is called.
 func otherThreads(n int) (end func()) {
 	there, stop := make(chan bool), make(chan bool)
 	for range n {
@@ -209,7 +209,7 @@ func otherThreads(n int) (end func()) {
 	return func() { close(stop) }
 }
 
-// emulated reports whether the program runs in the loader and that in an emulator, which is many times slower.
+// emulated reports whether the loader of internal/macos runs the program in an emulator, which is many times slower.
 func emulated() bool { return os.Getenv("MACHORUN_EMULATOR") != "" }
 
 func nativeArch() context.Arch {
@@ -250,7 +250,7 @@ func openDump(t *testing.T, path string) *stream.File {
 	return f
 }
 
-// memoryAt returns n bytes of the dumped memory, or nil if the dump has not all of them.
+// memoryAt returns n bytes of the dumped memory, or nil if the dump does not have all of them.
 func memoryAt(t *testing.T, f *stream.File, addr uint64, n int) []byte {
 	t.Helper()
 	b := make([]byte, n)

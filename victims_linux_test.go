@@ -77,7 +77,7 @@ func TestLeaderIsZombie(t *testing.T) {
 	}
 }
 
-// TestThreadChurn dumps a process whose threads come and go all the time: none of that is an error.
+// TestThreadChurn dumps a process whose threads start and end all the time: that causes no soft error.
 func TestThreadChurn(t *testing.T) {
 	v := odd(t, "churn", "4")
 	w, err := NewWriter(v.PID, patient(Options{}))
@@ -106,8 +106,8 @@ func TestThreadChurn(t *testing.T) {
 	}
 }
 
-// TestExecMeanwhile dumps a process that executes itself all the time. A dump in the middle of it is a good one or a
-// clean error, and the process goes on.
+// TestExecMeanwhile dumps a process that calls execve on itself all the time. Each dump is either good or a clean
+// error, and the process continues.
 func TestExecMeanwhile(t *testing.T) {
 	v := odd(t, "exec")
 	good, bad := 0, 0
@@ -116,7 +116,7 @@ func TestExecMeanwhile(t *testing.T) {
 		if time.Now().After(deadline) {
 			break
 		}
-		// Now a new Writer each time, now one that has known an older program.
+		// Use a new Writer for each dump, or one that was made for an older program.
 		w, err := NewWriter(v.PID, patient(Options{StopTimeout: 2 * time.Second}))
 		if err != nil {
 			t.Fatal(err)
@@ -147,7 +147,7 @@ func TestExecMeanwhile(t *testing.T) {
 		t.Fatal("the process has ended")
 	}
 	before := readText(t, fmt.Sprintf("/proc/%d/auxv", v.PID))
-	for range 500 { // a new program has other random bytes: it still executes itself
+	for range 500 { // a new program has other random bytes: the process still calls execve
 		if readText(t, fmt.Sprintf("/proc/%d/auxv", v.PID)) != before {
 			return
 		}
@@ -156,7 +156,7 @@ func TestExecMeanwhile(t *testing.T) {
 	t.Error("the process does not go on")
 }
 
-// TestManyThreadsInLimit dumps a thousand threads into a file that has no room for all of them.
+// TestManyThreadsInLimit dumps a thousand threads with limits that are too small for all of them.
 func TestManyThreadsInLimit(t *testing.T) {
 	victims.SkipEmulated(t, "for time only")
 	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "1000")
@@ -204,7 +204,7 @@ func TestManyMappings(t *testing.T) {
 		t.Errorf("%d modules, soft errors %v", r.Modules, r.SoftErrors())
 	}
 	checkStacks(t, f, DefaultCrashStackLimit)
-	// All of them fit no small file; the rest does.
+	// A small file can't contain all of them, but it can contain the rest.
 	f, r = dump(t, v.PID, Options{Limit: 256 << 10})
 	if r.Size > 256<<10 {
 		t.Errorf("%d bytes", r.Size)
@@ -237,7 +237,8 @@ func TestManyDescriptors(t *testing.T) {
 	}
 }
 
-// TestAppMemoryAtEnd asks for memory that ends before the range does, for all of the address space, and for what wraps.
+// TestAppMemoryAtEnd requests ranges that extend beyond mapped memory, that are the whole address space, and that wrap
+// around.
 func TestAppMemoryAtEnd(t *testing.T) {
 	v := odd(t, "mappings", "1")
 	var start, end uint64
@@ -257,7 +258,7 @@ func TestAppMemoryAtEnd(t *testing.T) {
 	if r.Soft != 3 {
 		t.Errorf("soft errors %v", r.SoftErrors())
 	}
-	// All there is: no stack is lost for it.
+	// The whole address space: no stack is dropped for it.
 	f, r = dump(t, v.PID, Options{AppMemory: []AppMemory{{0, ^uint64(0)}}})
 	if n, _ := f.ReadMemory(end-200, b); n != len(b) || r.Soft == 0 || r.Memory < 64<<10 {
 		t.Errorf("%d bytes of the stack, %d in all, soft errors %v", n, r.Memory, r.SoftErrors())
@@ -265,7 +266,7 @@ func TestAppMemoryAtEnd(t *testing.T) {
 	checkStacks(t, f, 1<<30)
 }
 
-// TestNarrowProcess dumps 32-bit programs from a 64-bit one.
+// TestNarrowProcess dumps 32-bit programs with a 64-bit writer.
 func TestNarrowProcess(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("needs a kernel that runs programs of 386 besides")
@@ -329,8 +330,8 @@ func TestNarrowProcess(t *testing.T) {
 	})
 }
 
-// TestGoCrowd dumps a Go program with a large heap: the dump stays small, for each thread's stack is that of its
-// goroutine, and not the heap that it lies in.
+// TestGoCrowd dumps a Go program with a large heap: the dump stays small, because it has each goroutine's stack and
+// not the heap around it.
 func TestGoCrowd(t *testing.T) {
 	if testing.Short() || emulated {
 		t.Skip("needs 640 MiB of memory")
@@ -341,7 +342,7 @@ func TestGoCrowd(t *testing.T) {
 		t.Errorf("%d bytes, %d threads, soft errors %v", r.Size, r.Threads, r.SoftErrors())
 	}
 	checkStacks(t, f, DefaultCrashStackLimit)
-	// At a limit far below that no stack loses its SP either.
+	// With a limit far below that, each stack still contains its SP.
 	f, r = dump(t, v.PID, Options{Limit: 128 << 10})
 	if r.Size > 128<<10 {
 		t.Errorf("%d bytes", r.Size)

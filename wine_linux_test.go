@@ -18,7 +18,7 @@ import (
 	"minidump/stream"
 )
 
-// Wine maps PE images as files. In a dump of such a process by Linux they have what identifies them.
+// TestWineImages dumps a Wine process as a Linux process. Wine maps PE images as files; the dump has their identity.
 func TestWineImages(t *testing.T) {
 	needWine(t)
 	dir := t.TempDir()
@@ -27,7 +27,7 @@ func TestWineImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	exe := filepath.Join(dir, "v.exe")
-	// Pages of the file as in memory, so that Wine maps the file and does not copy it.
+	// The file has the alignment of memory, so that Wine maps it instead of copying it.
 	if out, err := exec.Command("x86_64-w64-mingw32-gcc", "-Wl,--build-id", "-Wl,--file-alignment=4096", "-o", exe, src).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -80,7 +80,7 @@ func TestWineImages(t *testing.T) {
 	}
 }
 
-// needWine skips a test without Wine, mingw and a prefix. The gate has all three in its stage wine.
+// needWine skips a test without Wine, mingw and a prefix. The gate's stage wine has all three.
 func needWine(t *testing.T) {
 	t.Helper()
 	if os.Getenv("WINEPREFIX") == "" {
@@ -97,8 +97,8 @@ type wineCrash struct {
 	reason     string
 }
 
-// crashes are the kinds of crash of testdata/windows/crasher.c, with the exception code and what minidump-stackwalk
-// calls it.
+// crashes are the kinds of crash of testdata/windows/crasher.c, with the exception code and minidump-stackwalk's name
+// for it.
 var crashes = []wineCrash{
 	{"a", "access violation", 0xc0000005, "EXCEPTION_ACCESS_VIOLATION_WRITE"},
 	{"s", "stack overflow", 0xc00000fd, "EXCEPTION_STACK_OVERFLOW"},
@@ -108,7 +108,8 @@ var crashes = []wineCrash{
 	{"r", "raised", 0xe0001234, "0xe0001234"},
 }
 
-// Programs of mingw crash under Wine. The command, as a Windows program, dumps each while it stands in its filter.
+// TestWineCrashes crashes programs built by mingw under Wine. The command, as a Windows program, dumps each while it
+// waits in its exception filter.
 func TestWineCrashes(t *testing.T) {
 	needWine(t)
 	dir := t.TempDir()
@@ -122,8 +123,8 @@ func TestWineCrashes(t *testing.T) {
 	}
 }
 
-// Programs of 32 bits crash under a Wine that runs these too: dumped by the command of 32 bits, and by that of 64 bits, for
-// which they are WOW64 processes.
+// TestWine386 crashes 32-bit programs under a Wine that supports them, and dumps them with the 32-bit command and with the
+// 64-bit command, for which they are WOW64 processes.
 func TestWine386(t *testing.T) {
 	wine := os.Getenv("MINIDUMP_WINE32")
 	if wine == "" {
@@ -140,7 +141,7 @@ func TestWine386(t *testing.T) {
 	}
 }
 
-// readByLLDB checks what lldb says of a dump: why the first thread stopped, and in which function that was.
+// readByLLDB checks what lldb reports about a dump: why the first thread stopped, and in which function.
 func (c *wineCrash) readByLLDB(t *testing.T, path, exe string) {
 	out := output(t, tool(t, "lldb"), "-b", "--no-lldbinit", "--script-language", "none", "-c", path, exe, "-o", "thread list", "-o", "bt")
 	if want := fmt.Sprintf("Exception %#x encountered at address", c.code); !strings.Contains(out, want) {
@@ -149,13 +150,14 @@ func (c *wineCrash) readByLLDB(t *testing.T, path, exe string) {
 	if n := len(regexp.MustCompile(`(?m)^[* ] thread #\d+: tid`).FindAllString(out, -1)); n != 4 {
 		t.Errorf("%d threads: %s", n, out)
 	}
-	// A stack overflows in a function of mingw that has no name, and an exception is raised in a library of Wine.
+	// The stack overflows in a function of mingw that has no name, and the exception is raised in a library of Wine.
 	if c.kind != "s" && c.kind != "r" && !strings.Contains(out, "`crash_here") {
 		t.Errorf("not in crash_here: %s", out)
 	}
 }
 
-// TestWineDelve has Delve, as a program of Linux, list the goroutines in a full dump of a Go program that Wine runs.
+// TestWineDelve checks that Delve, as a Linux program, lists the goroutines in a full dump of a Go program run by
+// Wine.
 func TestWineDelve(t *testing.T) {
 	needWine(t)
 	dlv := os.Getenv("MINIDUMP_DLV")
@@ -205,7 +207,7 @@ func TestWineDelve(t *testing.T) {
 	}
 }
 
-// dumpUnderWine runs a program that crashes, dumps it, and reads the dump, whose path it returns.
+// dumpUnderWine runs a program that crashes, dumps it, reads the dump, and returns the dump's path.
 func (c *wineCrash) dumpUnderWine(t *testing.T, wine, exe, command string, arch context.Arch) string {
 	t.Helper()
 	cmd := exec.Command(wine, exe, c.kind)
@@ -257,10 +259,10 @@ func (c *wineCrash) dumpUnderWine(t *testing.T, wine, exe, command string, arch 
 	return path
 }
 
-// forWine returns a path as programs of Windows know it.
+// forWine returns a path as Windows programs spell it.
 func forWine(path string) string { return `Z:` + strings.ReplaceAll(path, "/", `\`) }
 
-// flawless opens a dump without problems.
+// flawless opens a dump and checks that the decoder finds no problem.
 func flawless(t *testing.T, path string) *stream.File {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -277,7 +279,7 @@ func flawless(t *testing.T, path string) *stream.File {
 	return f
 }
 
-// crasherForWine builds a program that crashes, by mingw for a cpu as it names that.
+// crasherForWine builds the crashing program with mingw for cpu, in mingw's spelling.
 func crasherForWine(t *testing.T, dir, cpu string) string {
 	t.Helper()
 	exe := filepath.Join(dir, "crasher-"+cpu+".exe")
@@ -299,7 +301,8 @@ func commandForWine(t *testing.T, dir, arch string) string {
 	return command
 }
 
-// TestWineServe has programs of mingw crash under Wine, and ask the command, which serves a pipe, for dumps.
+// TestWineServe crashes programs built by mingw under Wine, which request dumps from the command through a named
+// pipe.
 func TestWineServe(t *testing.T) {
 	needWine(t)
 	dir := t.TempDir()
@@ -353,7 +356,7 @@ func TestWineServe(t *testing.T) {
 	}
 }
 
-// readByStackwalk checks that minidump-stackwalk calls a crash by that name.
+// readByStackwalk checks the name that minidump-stackwalk reports for a crash.
 func readByStackwalk(t *testing.T, path, reason string) {
 	t.Helper()
 	out, err := exec.Command(victims.Tool(t, "minidump-stackwalk"), path).Output()
@@ -368,7 +371,7 @@ func readByStackwalk(t *testing.T, path, reason string) {
 	}
 }
 
-// victimPID returns the process that runs a program of Wine: what was started, or a child that took its place.
+// victimPID returns pid if the process maps the program name, and skips the test otherwise.
 func victimPID(t *testing.T, pid int, name string) int {
 	t.Helper()
 	maps, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "maps"))

@@ -14,23 +14,23 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// Writer dumps one process, any number of times. NewWriter, or OpenCore for a core file, takes all the memory it needs;
-// a dump allocates nothing from the Go heap. A Writer is not safe for concurrent use, except that Dump and Close return
-// ErrBusy while a Dump is running.
+// Writer dumps one process, any number of times. NewWriter, or OpenCore for a core file, reserves all the memory it
+// needs; a dump allocates nothing from the Go heap. A Writer is not safe for concurrent use, except that Dump and Close
+// return ErrBusy while a Dump is running.
 //
-// Until Close a Writer holds 1.4 GB of address space (1.7 GB with package goroutines), less under RLIMIT_AS and on 32-bit
-// machines; only the part that a dump fills becomes memory. For a live process it also holds descriptors of two folders
-// in /proc and an OS thread. The garbage collector frees none of that.
+// Until Close a Writer occupies 1.4 GB of address space (1.7 GB with package goroutines), less under RLIMIT_AS and on
+// 32-bit machines; only the part that a dump fills uses memory. For a live process it also keeps an OS thread and
+// descriptors of two folders in /proc. The garbage collector frees none of that.
 type Writer struct {
 	src    snapshot.Source
 	snap   snapshot.Snapshot
 	file   encode.File
 	busy   atomic.Bool
-	keeper *keeper // has the dumps made by another process; nil: none
+	keeper *keeper // nil unless another process makes the dumps
 }
 
-// init takes the memory that a Writer for any source needs. buf is for the encoder, which uses it only while a dump is
-// written.
+// init reserves the memory that a Writer needs for any source. buf is for the encoder, which uses it only while a dump
+// is written.
 func (w *Writer) init(o Options, buf []byte) error {
 	w.snap.Want = o.want()
 	if err := w.snap.Reserve(); err != nil {
@@ -79,8 +79,8 @@ func (w *Writer) SetAnnotations(a []Annotation) {
 	}
 }
 
-// ReadMemory copies memory of the process at addr into p, and returns how many bytes it could read before the first
-// that it could not. It does not stop the process. It may be called until Close, except during a Dump.
+// ReadMemory copies memory of the process at addr into p, and returns how many bytes could be read before the first
+// unreadable one. It does not stop the process. It may be called until Close, except during a Dump.
 func (w *Writer) ReadMemory(addr uint64, p []byte) int {
 	if w.src == nil {
 		return 0
@@ -97,18 +97,19 @@ func (w *Writer) Process() (pid int, name string) {
 	return w.src.Process()
 }
 
-// IsGo reports whether Go built the program that the process runs now. It reads the program's headers in memory, which
-// the auxiliary vector points to. For a core file it is false also if the file does not have that memory. It must not
-// be called during a Dump.
+// IsGo reports whether the process runs a program built by Go. It reads the program headers in memory, to which the
+// auxiliary vector points. For a core file that lacks this memory it returns false. It must not be called during a
+// Dump.
 func (w *Writer) IsGo() bool { return w.src != nil && w.src.IsGo(&w.snap) }
 
-// Dump writes a dump of the process to dst, which need not seek. The process runs again afterwards.
+// Dump writes a dump of the process to dst, which need not support seeking. The process runs again afterwards.
 //
 // Pieces that could not be read are left out and recorded in Result. An error means that there is no usable dump: the
-// process is gone or may not be read, dst failed, or the limit is too small. Some bytes may have reached dst by then.
+// process has ended or may not be read, dst failed, or the limit is too small. Some bytes may have reached dst by
+// then.
 //
-// On Linux a system call that a thread of the process waits in goes on after the stop, except that a few return EINTR
-// although no handler ran, as after SIGSTOP and SIGCONT or under any debugger: epoll_wait, semop, semtimedop,
+// On Linux a system call in which a thread of the process waits continues after the stop, except that a few return
+// EINTR although no handler ran, as after SIGSTOP and SIGCONT or under any debugger: epoll_wait, semop, semtimedop,
 // sigtimedwait, sigwaitinfo, and calls on a socket with a timeout of SO_RCVTIMEO or SO_SNDTIMEO (signal(7),
 // "Interruption of system calls and library functions by stop signals").
 func (w *Writer) Dump(dst io.Writer) (Result, error) {
@@ -147,8 +148,8 @@ func (w *Writer) dumpHere(dst io.Writer) (Result, error) {
 }
 
 // DumpFile writes a dump to path: completely or not at all. It writes to a new file that only its owner can read, syncs
-// it to the disk, and names it last. Until then the file has no name, or a temporary one in the same folder if the
-// system does not support files without a name (Linux does, on most file systems).
+// it to disk, and names it last. Until then the file has no name, or a temporary one in the same folder if the system
+// does not support files without a name (Linux does, on most file systems).
 func (w *Writer) DumpFile(path string) (Result, error) {
 	f, err := newfile.Create(path)
 	if err != nil {

@@ -6,23 +6,23 @@ import (
 	"minidump/mach"
 )
 
-// NewWriter prepares dumps of the live process pid. It takes all the memory that they need. It does not suspend the
+// NewWriter prepares dumps of the live process pid. It reserves all the memory that they need. It does not suspend the
 // process.
 //
-// The caller must be allowed to get the task port of the process: it must be root or the user of the process, and have
-// the entitlement com.apple.security.cs.debugger unless the process has get-task-allow. Otherwise the error wraps
+// The caller must be permitted to get the task port of the process: it must be root or the owner of the process, and
+// have the entitlement com.apple.security.cs.debugger unless the process has get-task-allow. Otherwise the error wraps
 // ErrPermission.
 func NewWriter(pid int, o Options) (*Writer, error) {
 	return newTaskWriter(o, func(l *darwin.Source) ([]byte, error) { return l.Init(pid) })
 }
 
-// NewTaskWriter prepares dumps of a task whose port the caller has, such as from an exception message. The caller keeps
-// owning the port, which must be valid until Close.
+// NewTaskWriter prepares dumps of a task whose port the caller has, such as from an exception message. The caller still
+// owns the port, which must be valid until Close.
 func NewTaskWriter(task mach.Port, o Options) (*Writer, error) {
 	return newTaskWriter(o, func(l *darwin.Source) ([]byte, error) { return l.InitTask(task, false) })
 }
 
-// newTaskWriter makes a Writer for the task that open opens. Writer and source are one allocation.
+// newTaskWriter returns a Writer for the task that open opens. Writer and source are one allocation.
 func newTaskWriter(o Options, open func(*darwin.Source) ([]byte, error)) (*Writer, error) {
 	both := new(struct {
 		w Writer

@@ -27,7 +27,7 @@ func TestDumpTask(t *testing.T) {
 	checkTask(t, w, v.pid)
 }
 
-// TestDumpOwnTask dumps the process that the test is in.
+// TestDumpOwnTask dumps the test's own process.
 func TestDumpOwnTask(t *testing.T) {
 	defer otherThreads(2)()
 	w, err := minidump.NewWriter(os.Getpid(), minidump.Options{})
@@ -142,7 +142,7 @@ func checkTask(t *testing.T, w *minidump.Writer, pid int) {
 	checkCrashInfo(t, f, out.Bytes())
 }
 
-// checkCrashInfo reads what images say of a crash. The loader's have a text each.
+// checkCrashInfo checks the crash texts of the images. Each image of the loader of internal/macos has one.
 func checkCrashInfo(t *testing.T, f *stream.File, file []byte) {
 	t.Helper()
 	o := binary.LittleEndian

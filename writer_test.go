@@ -123,10 +123,10 @@ func TestIsGo(t *testing.T) {
 	})
 }
 
-// TestSoftErrorsAfterClose asks for soft errors when the memory that they were in is gone.
+// TestSoftErrorsAfterClose requests soft errors after their memory has been freed.
 func TestSoftErrorsAfterClose(t *testing.T) {
 	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "1")
-	w, err := NewWriter(v.PID, patient(Options{AppMemory: []AppMemory{{Address: 0x1000, Size: 16}}})) // where nothing is
+	w, err := NewWriter(v.PID, patient(Options{AppMemory: []AppMemory{{Address: 0x1000, Size: 16}}})) // nothing is mapped there
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestSoftErrorsAfterClose(t *testing.T) {
 	}
 }
 
-// TestReadMemory reads what the process has to read, up to what it has not, and nothing when the Writer is closed.
+// TestReadMemory reads up to the end of a mapping, and nothing after Close.
 func TestReadMemory(t *testing.T) {
 	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "2")
 	first, _ := dump(t, v.PID, Options{})
@@ -170,7 +170,7 @@ func TestReadMemory(t *testing.T) {
 	}
 }
 
-// TestSetAnnotations gives each dump of one Writer annotations of its own, more and fewer than the one before.
+// TestSetAnnotations sets other annotations for each dump of one Writer, more and fewer than before.
 func TestSetAnnotations(t *testing.T) {
 	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "2")
 	w, err := NewWriter(v.PID, patient(Options{Annotations: []Annotation{{"a", "1"}}}))
@@ -184,7 +184,7 @@ func TestSetAnnotations(t *testing.T) {
 		}
 		f, _ := dumpWith(t, w)
 		info, err := f.CrashpadInfo()
-		if err != nil || info.Version != 1 { // the stream is there without annotations too
+		if err != nil || info.Version != 1 { // the stream also exists without annotations
 			t.Fatalf("%q: %v", want, err)
 		}
 		var got []Annotation
@@ -207,7 +207,7 @@ func TestLimit(t *testing.T) {
 	}
 	for _, limit := range []uint64{full + 1<<20, full, full * 3 / 4, full / 2, full / 3, full / 4, 64 << 10, 32 << 10} {
 		if limit < 20<<10 {
-			continue // 40 threads have a larger list
+			continue // the list of 40 threads is larger
 		}
 		w, err := NewWriter(v.PID, patient(Options{Limit: limit, CrashStackLimit: 8 << 10}))
 		if err != nil {
@@ -256,7 +256,7 @@ func TestLimit(t *testing.T) {
 }
 
 func TestFullMemory(t *testing.T) {
-	v := victims.Start(t, victims.Go(t, "gocrowd"), "16", "3") // a guest of 512 MB must hold it several times
+	v := victims.Start(t, victims.Go(t, "gocrowd"), "16", "3") // a virtual machine with 512 MB must hold it several times
 	f, r := dump(t, v.PID, Options{Mode: ModeFull})
 	if r.Memory < 16<<20 {
 		t.Errorf("%d bytes of memory", r.Memory)
@@ -468,7 +468,7 @@ func TestDumpFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	for range 2 { // the second replaces the first
+	for range 2 { // the second dump replaces the first
 		r, err := w.DumpFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -576,7 +576,7 @@ func TestSkipUnreferencedStacks(t *testing.T) {
 	}
 }
 
-// TestNoAllocations holds the promise that a dump takes nothing from the Go heap.
+// TestNoAllocations checks that a dump allocates nothing from the Go heap.
 func TestNoAllocations(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -606,8 +606,8 @@ func TestNoAllocations(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer w.Close()
-			// The Go runtime may start an OS thread of its own while a step is waited for, and allocates for that, once:
-			// five allocations among all runs. One a dump would be 50.
+			// The Go runtime may start an OS thread during a wait, and allocates for that once: five allocations in all runs.
+			// One allocation for each dump would be 50.
 			if n := testing.AllocsPerRun(50, func() {
 				if _, err := w.Dump(io.Discard); err != nil {
 					t.Error(err)

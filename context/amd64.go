@@ -32,7 +32,7 @@ const (
 	flagAMD64Debug    = 0x10
 )
 
-// gpAMD64FsBase is the offset of fs_base in struct user_regs_struct. The record has no field for it.
+// gpAMD64FsBase is the offset of fs_base in struct user_regs_struct. The record has no field for fs_base.
 const gpAMD64FsBase = 168
 
 // The kernel's struct user_regs_struct of x86-64 (arch/x86/include/asm/user_64.h): 27 words, r15 r14 r13 r12 rbp rbx r11
@@ -80,7 +80,7 @@ var infoAMD64 = archInfo{
 	pc: 16, sp: 4, fp: 5, lr: none, g: none,
 }
 
-// encodeAMD64 fills in what NT_PRSTATUS does not have and returns the flags for it.
+// encodeAMD64 fills in the registers that NT_PRSTATUS lacks, and returns the flags for them.
 func encodeAMD64(rec, fp []byte, debug *[8]uint64, big bool) uint32 {
 	var flags uint32
 	if debug != nil {
@@ -97,9 +97,8 @@ func encodeAMD64(rec, fp []byte, debug *[8]uint64, big bool) uint32 {
 	return flags
 }
 
-// The kernel's struct ucontext of x86-64: flags, link, stack (3 words), then struct sigcontext_64 at 40: r8-r15 di si bp bx
-// dx ax cx sp ip flags, u16 cs gs fs ss, err trapno oldmask cr2 fpstate, 8 reserved. ss is 0 from kernels that do not save
-// it.
+// The kernel's struct ucontext of x86-64: flags, link, stack (3 words), then struct sigcontext_64 at 40: r8-r15 di si bp bx dx ax
+// cx sp ip flags, u16 cs gs fs ss, err trapno oldmask cr2 fpstate, 8 reserved. Kernels that do not save ss leave it 0.
 const ucAMD64Size = 40 + 24*8
 
 func (f *frame) readAMD64() {

@@ -5,7 +5,7 @@ import "runtime"
 // Arch is an instruction set family with its word size. Byte order is not part of it.
 type Arch uint8
 
-// The architectures whose register sets are understood.
+// The architectures whose register sets this package supports.
 const (
 	ArchUnknown Arch = iota
 	X86
@@ -23,8 +23,8 @@ const (
 	archCount
 )
 
-// String returns the name: "x86", "amd64", "arm", "arm64", "mips", "mips64", "ppc", "ppc64", "riscv64", "s390x", "loong64",
-// and "unknown" for all else.
+// String returns the name: "x86", "amd64", "arm", "arm64", "mips", "mips64", "ppc", "ppc64", "riscv64", "s390x" or "loong64",
+// otherwise "unknown".
 func (a Arch) String() string {
 	if l := a.info(); l.size != 0 {
 		return l.name
@@ -35,9 +35,9 @@ func (a Arch) String() string {
 // PROCESSOR_ARCHITECTURE_UNKNOWN is the ProcessorArchitecture of ArchUnknown.
 const PROCESSOR_ARCHITECTURE_UNKNOWN = 0xffff
 
-// ProcessorArchitecture is the value for the field of that name in MINIDUMP_SYSTEM_INFO. Microsoft defines x86 0, MIPS 1,
-// PowerPC 3, ARM 5, AMD64 9 and ARM64 12; Breakpad (MDCPUArchitecture) and Crashpad add PPC64 0x8002, MIPS64 0x8004 and
-// RISCV64 0x8006. Neither has numbers for s390x and loong64: this package uses 0x8007 and 0x8008, the first that nobody uses.
+// ProcessorArchitecture returns the value of the field of that name in MINIDUMP_SYSTEM_INFO. Microsoft defines x86 0, MIPS 1,
+// PowerPC 3, ARM 5, AMD64 9 and ARM64 12; Breakpad (MDCPUArchitecture) and Crashpad add PPC64 0x8002, MIPS64 0x8004 and RISCV64
+// 0x8006. Neither has numbers for s390x and loong64: this package uses 0x8007 and 0x8008, the first unused ones.
 func (a Arch) ProcessorArchitecture() uint16 {
 	if l := a.info(); l.size != 0 {
 		return l.processor
@@ -45,8 +45,8 @@ func (a Arch) ProcessorArchitecture() uint16 {
 	return PROCESSOR_ARCHITECTURE_UNKNOWN
 }
 
-// ArchOfProcessor is the inverse of ProcessorArchitecture. It also knows 10 (an x86 process on 64-bit Windows) and
-// 0x8003, the number of Breakpad's old ARM64 context, which Decode recognizes by its length.
+// ArchOfProcessor is the inverse of ProcessorArchitecture. It also accepts 10 (an x86 process on 64-bit Windows) and 0x8003, the
+// number of Breakpad's old ARM64 context, which Decode recognizes by its length.
 func ArchOfProcessor(v uint16) Arch {
 	switch v {
 	case 10: // PROCESSOR_ARCHITECTURE_IA32_ON_WIN64
@@ -62,10 +62,10 @@ func ArchOfProcessor(v uint16) Arch {
 	return ArchUnknown
 }
 
-// ArchOfELF returns the architecture of an ELF file by e_machine. class64 states that the registers are 64 bits wide: true
-// for ELFCLASS64, and for a MIPS n32 file too (ELFCLASS32 with EF_MIPS_ABI2 in e_flags), whose kernel register sets are
-// those of MIPS64. For a word size that this package does not know it returns ArchUnknown (32-bit
-// RISC-V and 31-bit s390). An EM_X86_64 file of class 32 is x32, which has AMD64 registers.
+// ArchOfELF returns the architecture of an ELF file by e_machine. class64 states that the registers are 64 bits wide: true for
+// ELFCLASS64, and also for a MIPS n32 file (ELFCLASS32 with EF_MIPS_ABI2 in e_flags), because its kernel register sets are those
+// of MIPS64. For word sizes that this package does not support (32-bit RISC-V and 31-bit s390) it returns ArchUnknown. An
+// EM_X86_64 file of class 32 is x32, which has AMD64 registers.
 func ArchOfELF(machine uint16, class64 bool) Arch {
 	switch machine {
 	case 3: // EM_386
@@ -101,14 +101,14 @@ func ArchOfELF(machine uint16, class64 bool) Arch {
 	return ArchUnknown
 }
 
-// WordSize is the size of an address and of a general register in bytes: 4 or 8, and 0 for ArchUnknown.
+// WordSize returns the size of an address and of a general register in bytes: 4 or 8, and 0 for ArchUnknown.
 func (a Arch) WordSize() int { return a.info().wordSize }
 
-// ContextSize is the size in bytes of the CPU context record that Encode writes, 0 for ArchUnknown.
+// ContextSize returns the size in bytes of the CPU context record that Encode writes, 0 for ArchUnknown.
 func (a Arch) ContextSize() int { return a.info().size }
 
-// RedZone is how many bytes below the stack pointer a function may use without moving it, so that a copy of a stack has
-// to start that far below it.
+// RedZone returns how many bytes below the stack pointer a function may use without moving it. A copy of a stack must start that
+// far below the stack pointer.
 //
 //   - amd64: 128 (System V ABI, AMD64 supplement, 3.2.2).
 //   - ppc64: 288 (64-bit ELF V2 ABI, "protected zone"; the kernel leaves 512 below SP alone, USER_REDZONE_SIZE; the
@@ -118,22 +118,22 @@ func (a Arch) ContextSize() int { return a.info().size }
 //     the stack pointer.
 func (a Arch) RedZone() uint64 { return a.info().redZone }
 
-// GPSize is the size in bytes of the general register set (NT_PRSTATUS, elf_gregset_t) that PTRACE_GETREGSET reads and
-// that a core file's prstatus holds; 0 for ArchUnknown.
+// GPSize returns the size in bytes of the general register set (NT_PRSTATUS, elf_gregset_t) that PTRACE_GETREGSET reads and that
+// a core file's prstatus contains; 0 for ArchUnknown.
 func (a Arch) GPSize() int { return a.info().gpSize }
 
-// FPRegset is the register set type to ask PTRACE_GETREGSET for, or to look for in a core file, to have floating-point
-// registers: NT_ARM_VFP for ARM (its NT_PRFPREG is the FPA of long ago), NT_PRXFPREG for X86 (the FXSAVE image; where
-// that fails, NT_PRFPREG is the 108-byte one, which Encode takes too), NT_PRFPREG for all others.
+// FPRegset returns the type of the register set with the floating-point registers, for PTRACE_GETREGSET and core files:
+// NT_ARM_VFP for ARM (whose NT_PRFPREG is the obsolete FPA), NT_PRXFPREG for X86 (the FXSAVE image; if it is not available, use
+// NT_PRFPREG, whose 108 bytes Encode accepts too), NT_PRFPREG for all others.
 func (a Arch) FPRegset() uint32 { return a.info().fpRegset }
 
-// FPSize is the size in bytes of the set that FPRegset names. A kernel may return less (loong64: 268 of 272, riscv64 260 of
-// 264): Encode asks only for the registers themselves.
+// FPSize returns the size in bytes of the set that FPRegset names. A kernel may return less (loong64: 268 of 272, riscv64: 260 of
+// 264): Encode requires only the registers themselves.
 func (a Arch) FPSize() int { return a.info().fpSize }
 
-// ArchOfRegset returns the architecture of a thread by the length of the NT_PRSTATUS set that a dumper of architecture
-// native has read: a 64-bit kernel returns a 32-bit thread's registers in the 32-bit layout. A length that fits neither is
-// ArchUnknown, as are the 32-bit threads of s390x (144 bytes) and riscv64 (128), which no record can hold.
+// ArchOfRegset returns the architecture of a thread, given the length of the NT_PRSTATUS set that a dumper of architecture native
+// has read: a 64-bit kernel returns a 32-bit thread's registers in the 32-bit layout. It returns ArchUnknown for any other
+// length, and for the 32-bit threads of s390x (144 bytes) and riscv64 (128), which no record can represent.
 func ArchOfRegset(native Arch, gpLen int) Arch {
 	if native == ArchUnknown || gpLen <= 0 {
 		return ArchUnknown
@@ -147,9 +147,9 @@ func ArchOfRegset(native Arch, gpLen int) Arch {
 	return ArchUnknown
 }
 
-// Compat returns the 32-bit architecture whose programs a 64-bit kernel of architecture a runs besides its own: X86 for
-// AMD64, ARM for ARM64, MIPS for MIPS64, PPC for PPC64. For every other architecture it returns ArchUnknown: either its kernel runs no
-// other programs, or this package has no record for their registers (32-bit programs of s390x and riscv64).
+// Compat returns the 32-bit architecture whose programs a 64-bit kernel of architecture a also runs: X86 for AMD64, ARM for
+// ARM64, MIPS for MIPS64, PPC for PPC64. For every other architecture it returns ArchUnknown: either its kernel runs no other
+// programs, or this package has no record for their registers (32-bit programs of s390x and riscv64).
 func (a Arch) Compat() Arch {
 	switch a {
 	case AMD64:
@@ -164,7 +164,7 @@ func (a Arch) Compat() Arch {
 	return ArchUnknown
 }
 
-// Native is the architecture of the running program itself, ArchUnknown if this package does not know it. It is not to be
+// Native is the architecture of the running program itself, ArchUnknown if this package does not support it. It must not be
 // changed.
 var Native = archOfGo(runtime.GOARCH)
 

@@ -5,23 +5,23 @@ import (
 	"sync"
 )
 
-// reg is one register: where the kernel's NT_PRSTATUS register set has it and where the CPU context record has it.
+// reg is one register: its place in the kernel's NT_PRSTATUS register set and in the CPU context record.
 type reg struct {
 	name    string
 	gp      uint16 // offset in the register set, noGP if it is not there
 	gpSize  uint8  // 2, 4 or 8 bytes; a size of 2 is the low half of a wider slot of a little-endian machine
 	rec     uint16 // offset in the record
 	recSize uint8  // 2, 4 or 8 bytes
-	general bool   // may hold an address: Registers returns it
+	general bool   // may contain an address: Registers returns it
 }
 
-// noGP marks a register that NT_PRSTATUS does not have.
+// noGP marks a register that is not in NT_PRSTATUS.
 const noGP = 0xffff
 
 // none stands for a register that an architecture does not have.
 const none = -1
 
-// archInfo is all that differs between architectures as plain facts. Each architecture's file fills in one.
+// archInfo is everything that differs between architectures as plain facts. The file of each architecture fills in one.
 type archInfo struct {
 	name      string
 	processor uint16 // ProcessorArchitecture of MINIDUMP_SYSTEM_INFO
@@ -32,21 +32,21 @@ type archInfo struct {
 	fpSize    int
 	redZone   uint64
 
-	cpuFlag      uint32 // the bit of context_flags that names the CPU
+	cpuFlag      uint32 // the bit of context_flags that identifies the CPU
 	gpFlags      uint32 // the bits that state that the registers of NT_PRSTATUS are valid
-	controlFlags uint32 // the bits that state that PC and SP are valid, and as little else as there is a bit for
+	controlFlags uint32 // the bits that state that PC and SP are valid, and as little else as possible
 	versionAt    int    // offset of the version, a u32 that is 1; 0 if the record has none
 	flagsAt      int    // offset of context_flags in the record
 	flagsSize    int    // 4 or 8
 	regs         []reg
-	table        func() []reg // makes regs when they are first asked for: most programs meet one architecture
+	table        func() []reg // makes regs on first use: most programs use one architecture
 	once         sync.Once
 
 	// Indices in regs, or none.
 	pc, sp, fp, lr, g int
 }
 
-// infos holds one archInfo for every Arch; that of ArchUnknown is empty.
+// infos has one archInfo for every Arch; that of ArchUnknown is empty.
 var infos = [archCount]*archInfo{
 	ArchUnknown: {},
 	X86:         &infoX86,
@@ -73,8 +73,8 @@ func (a Arch) info() *archInfo {
 	return l
 }
 
-// numbered makes the table entries of count registers that lie one after another in both the register set and the record:
-// prefix+first and so on, the first one at offset gp in the set and rec in the record.
+// numbered returns the table entries of count registers that are contiguous in both the register set and the record: prefix+first
+// and so on, the first at offset gp in the set and rec in the record.
 func numbered(prefix string, first, count, gp, gpSize, rec, recSize int) []reg {
 	regs := make([]reg, 0, count+8)
 	for i := range count {
@@ -84,7 +84,7 @@ func numbered(prefix string, first, count, gp, gpSize, rec, recSize int) []reg {
 	return regs
 }
 
-// named is numbered for registers that have names of their own.
+// named is numbered for registers with names of their own.
 func named(names []string, gp, gpSize, rec, recSize int) []reg {
 	regs := numbered("", 0, len(names), gp, gpSize, rec, recSize)
 	for i, n := range names {

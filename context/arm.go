@@ -56,7 +56,7 @@ var infoARM = archInfo{
 	pc: 15, sp: 13, fp: 11, lr: 14, g: 10,
 }
 
-// encodeARM fills in what NT_PRSTATUS does not have and returns the flags for it.
+// encodeARM fills in the registers that NT_PRSTATUS lacks, and returns the flags for them.
 func encodeARM(rec, fp []byte, big bool) uint32 {
 	if len(fp) < vfpSize {
 		return 0
@@ -74,8 +74,8 @@ const (
 	vfpMagic      = 0x56465001 // VFP_MAGIC: u32 magic, u32 size, d0-d31, u32 fpscr, and more
 )
 
-// readARM takes the kind of access out of the fault status: bit 11 is a write (ARM ARM, DFSR.WnR), and bit 31 is the
-// kernel's mark for an instruction fetch (FSR_LNX_PF).
+// readARM derives the kind of access from the fault status: bit 11 is a write (ARM ARM, DFSR.WnR), and bit 31 is the kernel's
+// mark for an instruction fetch (FSR_LNX_PF).
 func (f *frame) readARM() {
 	sc := f.uc[20:]
 	copy(f.gp[:17*4], sc[12:]) // r0-r15 cpsr; the frame has no orig_r0

@@ -1,7 +1,7 @@
 package context
 
-// The ARM64 record: ARM64_NT_CONTEXT of WinNT.h, Breakpad's MDRawContextARM64, Crashpad's MinidumpContextARM64, which lldb
-// reads too. 912 bytes:
+// The ARM64 record: ARM64_NT_CONTEXT of WinNT.h, Breakpad's MDRawContextARM64, Crashpad's MinidumpContextARM64. lldb reads it
+// too. 912 bytes:
 //
 //	  0 u32 context_flags
 //	  4 u32 cpsr                    CONTEXT_CONTROL
@@ -50,7 +50,7 @@ var infoARM64 = archInfo{
 	pc: 32, sp: 31, fp: 29, lr: 30, g: 28,
 }
 
-// encodeARM64 fills in what NT_PRSTATUS does not have and returns the flags for it.
+// encodeARM64 fills in the registers that NT_PRSTATUS lacks, and returns the flags for them.
 func encodeARM64(rec, fp []byte, big bool) uint32 {
 	if len(fp) < 520 {
 		return 0
@@ -61,7 +61,7 @@ func encodeARM64(rec, fp []byte, big bool) uint32 {
 	return flagARM64Float
 }
 
-// Breakpad's old ARM64 record (MDRawContextARM64_Old), packed, 796 bytes, which Decode reads and nothing here writes:
+// Breakpad's old ARM64 record (MDRawContextARM64_Old), packed, 796 bytes. Decode reads it; nothing in this package writes it:
 //
 //	  0 u64 context_flags
 //	  8 u64 x0-x30 sp pc
@@ -89,7 +89,7 @@ func (f *frame) readARM64() {
 		fpsimd = f.fpstate
 	}
 	if len(fpsimd) >= 528 {
-		// The register set has the same in another order.
+		// The register set has the same fields in another order.
 		f.fpLen = fpsimdSize
 		copy(f.fpBuf[:], fpsimd[16:528])
 		copy(f.fpBuf[512:520], fpsimd[8:16])
@@ -101,8 +101,8 @@ func (f *frame) readARM64() {
 	}
 }
 
-// accessOfESR reads an ESR_EL1 (ARM ARM, D24.2.40): the exception class is an instruction abort (0x20, 0x21) or a data abort
-// (0x24, 0x25); of the latter bit 6 (WnR) is a write, unless bit 8 (CM) says that it was cache maintenance.
+// accessOfESR derives the kind of access from ESR_EL1 (ARM ARM, D24.2.40): the exception class is an instruction abort (0x20,
+// 0x21) or a data abort (0x24, 0x25). In a data abort, bit 6 (WnR) is a write, unless bit 8 (CM) marks cache maintenance.
 func accessOfESR(esr uint64) Access {
 	switch esr >> 26 & 0x3f {
 	case 0x20, 0x21:

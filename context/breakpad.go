@@ -17,8 +17,8 @@ type breakpadLayout struct {
 	fpstate  int // length of the floating-point state, which follows ucontext_t; 0: there is none
 }
 
-// breakpadLayouts are those of glibc. The second one of AMD64 is of a glibc before 2.28, whose ucontext_t has no shadow
-// stack; that of musl has the same length.
+// breakpadLayouts are the layouts with glibc. The second one of AMD64 is that of glibc before 2.28, whose ucontext_t has no
+// shadow stack; musl's ucontext_t has the same length.
 var breakpadLayouts = [...]breakpadLayout{
 	{AMD64, 1616, 136, 968, fxsaveSize},
 	{AMD64, 1584, 136, 936, fxsaveSize},
@@ -29,12 +29,12 @@ var breakpadLayouts = [...]breakpadLayout{
 	{MIPS64, 904, 136, 768, 0},
 }
 
-const breakpadTID = 128 // offset of the id of the thread
+const breakpadTID = 128 // offset of the thread id
 
-// ParseBreakpadContext reads ExceptionHandler::CrashContext, which Breakpad's Linux client sends to the process that
-// writes its dump. native and o are the architecture and the byte order of the receiving machine, whose 32-bit programs
-// are known too (Arch.Compat). pid is the caller's, because the bytes have none. The id of the thread is in the pid
-// namespace of the client. The error wraps ErrCrashContext or one of CrashFromLinux.
+// ParseBreakpadContext reads ExceptionHandler::CrashContext, which Breakpad's Linux client sends to the process that writes its
+// dump. native and o are the architecture and the byte order of the receiving machine; its 32-bit programs (Arch.Compat) are
+// supported too. pid comes from the caller, because the bytes do not contain it. The thread id is in the pid namespace of the
+// client. The error wraps ErrCrashContext or one of CrashFromLinux.
 func ParseBreakpadContext(native Arch, o binary.ByteOrder, pid int32, b []byte) (*Crash, error) {
 	for i := range breakpadLayouts {
 		l := &breakpadLayouts[i]

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// breakpadAMD64 is what a Breakpad client on amd64 sends of a SIGSEGV at 0x45.
+// breakpadAMD64 returns what a Breakpad client on amd64 sends for a SIGSEGV at 0x45.
 func breakpadAMD64(size int) []byte {
 	le := binary.LittleEndian
 	b := make([]byte, size)
@@ -46,7 +46,7 @@ func TestParseBreakpadContext(t *testing.T) {
 			t.Errorf("%v with %d bytes: %v", l.arch, l.size, err)
 		}
 	}
-	// A 32-bit program of the same machine, and what no program sends.
+	// A 32-bit program of the same machine, and a size that no program sends.
 	if c, err := ParseBreakpadContext(AMD64, binary.LittleEndian, 1, make([]byte, 608)); err != nil || c.Arch != X86 {
 		t.Errorf("x86 on amd64: %v", err)
 	}

@@ -7,7 +7,7 @@ import (
 	"minidump/internal/errtext"
 )
 
-// Access is what an instruction wanted of memory.
+// Access is the kind of memory access that an instruction attempted.
 type Access uint8
 
 // The kinds of access.
@@ -31,33 +31,33 @@ func (a Access) String() string {
 	return "unknown"
 }
 
-// MaxParams is the most parameters that MINIDUMP_EXCEPTION has room for (EXCEPTION_MAXIMUM_PARAMETERS).
+// MaxParams is the number of parameters that fit in MINIDUMP_EXCEPTION (EXCEPTION_MAXIMUM_PARAMETERS).
 const MaxParams = 15
 
-// Crash is why a thread died, in terms that depend on no operating system once it is made. It holds no pointers, so it can
-// be copied as bytes. Values that siginfo_t did not have are 0.
+// Crash is why a thread died, in terms that do not depend on the operating system. It contains no pointers, so it can be copied
+// as bytes. Values that siginfo_t lacks are 0.
 type Crash struct {
 	Arch      Arch
 	BigEndian bool
 
-	PID, TID int32 // the caller's
+	PID, TID int32 // as passed by the caller
 
 	Signo int32 // si_signo, in the architecture's own numbering (see SignalNameArch); ExceptionCode of the dump
 	Code  int32 // si_code; ExceptionFlags of the dump
 	Errno int32 // si_errno
 
-	// Address is si_addr of a signal that a fault raised, or of SIGSYS the address of the system call; ExceptionAddress of
-	// the dump. HasAddress distinguishes address 0 from no address: a signal that someone sent has none, and neither has a general
-	// protection fault of x86 until Refine finds it.
+	// Address is si_addr of a signal raised by a fault, or the address of the system call of SIGSYS; ExceptionAddress of the
+	// dump. HasAddress distinguishes address 0 from no address: a signal that was sent has no address, and a general protection
+	// fault of x86 has none until Refine finds it.
 	Address    uint64
 	HasAddress bool
-	Access     Access // what the instruction wanted of Address; of SIGSEGV and SIGBUS only
+	Access     Access // how the instruction accessed Address; of SIGSEGV and SIGBUS only
 
 	LowerBound, UpperBound uint64 // SEGV_BNDERR
 	ProtectionKey          uint32 // SEGV_PKUERR
 	AddressLSB             int16  // BUS_MCEERR_AR and _AO: that many low bits of Address are unknown
 
-	SenderPID int32  // who sent it (SI_USER, SI_TKILL, SI_QUEUE), or the child of SIGCHLD
+	SenderPID int32  // the sender (SI_USER, SI_TKILL, SI_QUEUE), or the child of SIGCHLD
 	SenderUID uint32 // its real user id
 	Status    int32  // of SIGCHLD: exit status or signal
 	Value     uint64 // si_value, of SI_QUEUE, SI_TIMER and the like
@@ -69,12 +69,12 @@ type Crash struct {
 	Syscall     int32  // of SIGSYS: the number of the system call
 	SyscallArch uint32 // of SIGSYS: AUDIT_ARCH_ value
 
-	// What the hardware said of the thread's last trap, as far as the signal frame has it; stale if the signal was sent.
-	// x86 and amd64: number of the vector, error code, CR2. arm: trap_no, fault status register, fault_address. arm64:
+	// What the hardware reported about the thread's last trap, as far as the signal frame contains it; stale if the signal was
+	// sent. x86 and amd64: number of the vector, error code, CR2. arm: trap_no, fault status register, fault_address. arm64:
 	// exception class, ESR_EL1, fault_address. ppc and ppc64: trap, DSISR, DAR. 0 on all others.
 	TrapNo, ErrorCode, TrapAddress uint64
 
-	// The CPU context record, in byte order BigEndian, with the program counter and stack pointer it holds.
+	// The CPU context record, in byte order BigEndian, with its program counter and stack pointer.
 	HasContext bool
 	PC, SP     uint64
 	ContextLen uint32
@@ -91,7 +91,7 @@ type Crash struct {
 	Params    [MaxParams]uint64
 }
 
-// Record is the CPU context record, empty when there is none. It shares c's memory.
+// Record returns the CPU context record, empty if there is none. It shares c's memory.
 func (c *Crash) Record() []byte {
 	if !c.HasContext || int(c.ContextLen) > len(c.Context) {
 		return nil
@@ -99,20 +99,20 @@ func (c *Crash) Record() []byte {
 	return c.Context[:c.ContextLen]
 }
 
-// Order is the byte order of the record.
+// Order returns the byte order of the record.
 func (c *Crash) Order() binary.ByteOrder { return order(c.BigEndian) }
 
-// Errors of the functions that make a Crash. What they return wraps one of these.
+// Errors of the functions that make a Crash. Their errors wrap one of these.
 var (
 	ErrSiginfo      = errors.New("bad siginfo")
 	ErrUcontext     = errors.New("bad ucontext")
 	ErrCrashContext = errors.New("bad crash context")
 )
 
-// CrashFromSiginfo makes a Crash without registers from a raw siginfo_t: of a signal handler, PTRACE_GETSIGINFO or a core
-// file's NT_SIGINFO. siginfo has up to 128 bytes in the layout of the thread's own word size (a 64-bit debugger gets the
-// 64-bit form for a 32-bit thread too: pass the architecture that the bytes are of). MIPS64 means the 64-bit ABI; a
-// siginfo of n32 has the layout of MIPS. The error wraps ErrSiginfo: too short, or a unknown.
+// CrashFromSiginfo makes a Crash without registers from a raw siginfo_t: of a signal handler, PTRACE_GETSIGINFO or a core file's
+// NT_SIGINFO. siginfo has up to 128 bytes in the layout of the thread's own word size. A 64-bit debugger gets the 64-bit form
+// even for a 32-bit thread: then pass the 64-bit architecture. MIPS64 means the 64-bit ABI; a siginfo of n32 has the layout of
+// MIPS. The error wraps ErrSiginfo if siginfo is too short or a is unknown.
 func CrashFromSiginfo(a Arch, o binary.ByteOrder, pid, tid int32, siginfo []byte) (*Crash, error) {
 	if a.ContextSize() == 0 {
 		return nil, errtext.Explain(ErrSiginfo, "unknown architecture ", int(a))
@@ -126,17 +126,17 @@ func CrashFromSiginfo(a Arch, o binary.ByteOrder, pid, tid int32, siginfo []byte
 	return c, nil
 }
 
-// CrashFromLinux makes a Crash from what a signal handler with SA_SIGINFO receives: the raw siginfo_t (see
-// CrashFromSiginfo) and the raw ucontext_t as the kernel lays it out in the signal frame, all of it that can be read:
-// floating-point registers and the fault's syndrome are in its tail on most architectures. The ucontext_t of a C library
-// starts the same way.
+// CrashFromLinux makes a Crash from the arguments of a signal handler with SA_SIGINFO: the raw siginfo_t (see CrashFromSiginfo)
+// and the raw ucontext_t as the kernel lays it out in the signal frame. Pass all of the ucontext_t that can be read: on most
+// architectures floating-point registers and the fault's syndrome are at its end. The ucontext_t of a C library starts the same
+// way.
 //
-// fpstate is what uc_mcontext's fpstate (glibc: fpregs) points to: 512 bytes or more on amd64, 624 or more on x86 (112 for
-// a CPU without FXSAVE). On arm64 it is a struct fpsimd_context, for a ucontext that was cut short; on the others a set as
-// Arch.FPRegset names. nil where it is not known.
+// fpstate is the memory that uc_mcontext's fpstate (glibc: fpregs) points to: 512 bytes or more on amd64, 624 or more on x86 (112
+// for a CPU without FXSAVE). On arm64 it is a struct fpsimd_context, for a ucontext that was cut short; on the others a set as
+// named by Arch.FPRegset. It is nil if not known.
 //
-// With a ucontext that is too short the Crash is returned without registers, along with an error that wraps ErrUcontext.
-// If siginfo is no good there is no Crash, and the error wraps ErrSiginfo. A nil ucontext is no error.
+// If ucontext is too short, the Crash is returned without registers, along with an error that wraps ErrUcontext. If siginfo is
+// invalid there is no Crash, and the error wraps ErrSiginfo. A nil ucontext is no error.
 func CrashFromLinux(a Arch, o binary.ByteOrder, pid, tid int32, siginfo, ucontext, fpstate []byte) (*Crash, error) {
 	c, err := CrashFromSiginfo(a, o, pid, tid, siginfo)
 	if err != nil || ucontext == nil {
@@ -150,29 +150,28 @@ func CrashFromLinux(a Arch, o binary.ByteOrder, pid, tid int32, siginfo, ucontex
 	return c, nil
 }
 
-// setFrame adds the registers of a signal frame to a crash that has its siginfo_t. f.uc has at least ucontextSize bytes.
+// setFrame adds the registers of a signal frame to a crash that already has its siginfo_t. f.uc has at least ucontextSize bytes.
 func (c *Crash) setFrame(f *frame) {
 	a := c.Arch
 	f.read(a)
 	c.setRegisters(f.gp[:a.GPSize()], f.floats(), f.vectors(), nil)
 	if a == AMD64 {
-		// The frame has no ds and es, and nothing has the segments' bases.
+		// The frame has no ds and es, and nothing contains the segment bases.
 		put32(c.BigEndian, c.Context[48:], get32(c.BigEndian, c.Context[48:])&^flagAMD64Segments)
 	}
 	c.TrapNo, c.ErrorCode, c.TrapAddress = f.trapNo, f.errorCode, f.trapAddress
 	if c.IsMemoryFault() && c.Code != SI_KERNEL {
 		c.Access = f.access
 		if c.HasAddress && c.Address == c.PC && c.Access != AccessWrite {
-			// The instruction itself can't be read. arm64 calls this a read of a 32-bit program, others say nothing.
+			// The instruction itself can't be read. For a 32-bit program, arm64 reports this as a read; others report nothing.
 			c.Access = AccessExecute
 		}
 	}
 	c.SetParams()
 }
 
-// SetContext adds the registers of the thread that died to c, where they come from ptrace or a core file rather than from a
-// signal frame. r is of c's architecture and byte order; otherwise, and if r has no complete general registers, c is left
-// without registers.
+// SetContext adds the registers of the thread that died to c, if they come from ptrace or a core file rather than from a signal
+// frame. r must have c's architecture and byte order and complete general registers; otherwise c is left without registers.
 func (c *Crash) SetContext(r *Regsets) {
 	if r.Arch != c.Arch || isBig(r.Order) != c.BigEndian {
 		c.HasContext, c.ContextLen, c.PC, c.SP = false, 0, 0, 0
@@ -181,7 +180,7 @@ func (c *Crash) SetContext(r *Regsets) {
 	c.setRegisters(r.GP, r.FP, r.Extra, r.Debug)
 }
 
-// setRegisters makes the CPU context record of raw register sets.
+// setRegisters makes the CPU context record from raw register sets.
 func (c *Crash) setRegisters(gp, fp, extra []byte, debug *[8]uint64) {
 	l := c.Arch.info()
 	c.ContextLen = uint32(encode(c.Context[:], c.Arch, c.BigEndian, gp, fp, extra, debug))
@@ -189,13 +188,13 @@ func (c *Crash) setRegisters(gp, fp, extra []byte, debug *[8]uint64) {
 	c.PC, c.SP = l.valueOf(c.BigEndian, gp, l.pc), l.valueOf(c.BigEndian, gp, l.sp)
 }
 
-// IsMemoryFault reports whether the hardware refused an access: SIGSEGV or SIGBUS that no one sent.
+// IsMemoryFault reports whether the hardware refused an access: SIGSEGV or SIGBUS that was not sent.
 func (c *Crash) IsMemoryFault() bool {
 	signo, code := genericSignal(c.Arch, c.Signo), genericCode(c.Arch, c.Code)
 	return (signo == SIGSEGV || signo == SIGBUS) && code > SI_USER && code <= SI_KERNEL
 }
 
-// SetParams fills in Params and NumParams from the other fields. Whoever changes those calls it.
+// SetParams fills in Params and NumParams from the other fields. Code that changes those fields must call it.
 func (c *Crash) SetParams() {
 	c.NumParams, c.Params = 0, [MaxParams]uint64{}
 	add := func(vs ...uint64) {
@@ -213,7 +212,7 @@ func (c *Crash) SetParams() {
 	case sigPoll:
 		add(c.Band, uint64(c.FD))
 	case sigKill:
-		if !c.HasAddress { // else Refine has found what a general protection fault was about
+		if !c.HasAddress { // else Refine has found the access of a general protection fault
 			add(uint64(c.SenderPID), uint64(c.SenderUID))
 			return
 		}
@@ -233,18 +232,18 @@ func (c *Crash) SetParams() {
 	}
 }
 
-// refiner is what Refine calls; nil until RegisterRefiner.
+// refiner is the implementation of Refine; nil until RegisterRefiner is called.
 var refiner func(c *Crash, code []byte)
 
-// RegisterRefiner makes Refine work through f, which package minidump/context/insn does as it is initialized. It is meant
-// for init functions: it is not safe to call it while Refine may run.
+// RegisterRefiner sets f as the implementation of Refine. Package minidump/context/insn calls it when it is initialized. It is
+// meant for init functions: it must not be called while Refine may run.
 func RegisterRefiner(f func(c *Crash, code []byte)) { refiner = f }
 
 // Refine adds what the instruction at c.PC reveals about a memory fault: an Address that the kernel did not report, and the
-// Access; Params follow. code has the bytes from c.PC on, 16 of them are enough for any architecture; c needs its
+// Access. It updates Params. code has the bytes from c.PC on, 16 of which are enough for any architecture. c must have its
 // registers. Refine allocates.
 //
-// What does it is package insn, which is linked in only if a program asks for it, since it is large:
+// The implementation is package insn, which is large and therefore linked in only if a program imports it:
 //
 //	import _ "minidump/context/insn"
 //

@@ -6,19 +6,20 @@ import (
 	"minidump/internal/errtext"
 )
 
-// ccLayout is crash_context::CrashContext of the Rust crate crash-context on Linux (src/linux.rs): its own ucontext_t, which the kernel's
-// is copied to byte for byte, the floating-point state, signalfd_siginfo, pid, tid, and padding to the structure's alignment.
+// ccLayout is the layout of crash_context::CrashContext of the Rust crate crash-context on Linux (src/linux.rs): its own
+// ucontext_t, to which the kernel's is copied byte for byte, the floating-point state, signalfd_siginfo, pid, tid, and padding to
+// the structure's alignment.
 type ccLayout struct {
 	arch     Arch
 	size     int
 	ucontext int // length of ucontext_t, at the start
-	fpstate  int // length of the floating-point state, which follows it
+	fpstate  int // length of the floating-point state, which follows ucontext_t
 }
 
-// ccLayouts have different sizes, so that the size says which it is.
+// ccLayouts have different sizes, so the size identifies the layout.
 var ccLayouts = [...]ccLayout{
 	{AMD64, 1616, 968, fxsaveSize},
-	{AMD64, 1584, 936, fxsaveSize}, // before the crate knew of the shadow stack, in version 0.7
+	{AMD64, 1584, 936, fxsaveSize}, // the crate before version 0.7, which added the shadow stack
 	{X86, 612, 364, 112},
 	{ARM, 880, 744, 0},
 	{ARM64, 5232, 4560, 528},
@@ -28,12 +29,12 @@ var ccLayouts = [...]ccLayout{
 }
 
 // ParseCrashContext reads the bytes of crash_context::CrashContext, which the Rust crates crash-handler and minidumper pass
-// between processes, of Linux on x86_64, x86, arm, aarch64, riscv64, s390x and loongarch64: which of them follows from the
-// length. The error wraps ErrCrashContext or one of CrashFromLinux.
+// between processes, of Linux on x86_64, x86, arm, aarch64, riscv64, s390x and loongarch64. The length determines the
+// architecture. The error wraps ErrCrashContext or one of CrashFromLinux.
 //
-// Its siginfo field is declared as signalfd_siginfo, but crash-handler copies a siginfo_t over it byte for byte, so that
-// what should be ssi_addr (offset 72) lies where si_addr does (16). Of x86_64 and aarch64 both forms are read; a 0 at offset 12,
-// which is padding in siginfo_t and the sender in signalfd_siginfo, decides for signals that someone sent.
+// The siginfo field is declared as signalfd_siginfo, but crash-handler copies a siginfo_t over it byte for byte, so the address
+// is at the offset of si_addr (16) instead of that of ssi_addr (72). For x86_64 and aarch64 both forms are read. For signals that
+// were sent, a 0 at offset 12, which is padding in siginfo_t and the sender in signalfd_siginfo, decides.
 func ParseCrashContext(b []byte) (*Crash, error) {
 	for i := range ccLayouts {
 		if l := &ccLayouts[i]; l.size == len(b) {
@@ -43,7 +44,7 @@ func ParseCrashContext(b []byte) (*Crash, error) {
 	return nil, errtext.Explain(ErrCrashContext, "no architecture's has ", len(b), " bytes")
 }
 
-// parse reads b, which has the size of the layout.
+// parse reads b, which has the size of the layout l.
 func (l *ccLayout) parse(b []byte) (*Crash, error) {
 	var o binary.ByteOrder = binary.LittleEndian
 	if l.arch == S390X {
@@ -58,10 +59,10 @@ func (l *ccLayout) parse(b []byte) (*Crash, error) {
 	return CrashFromLinux(l.arch, o, int32(o.Uint32(ids)), int32(o.Uint32(ids[4:])), info, uc, fp)
 }
 
-// siginfoOfSignalfd makes a 64-bit little-endian siginfo_t of a signalfd_siginfo (linux/signalfd.h: u32 signo, s32 errno,
-// code, u32 pid @12, uid @16, s32 fd @20, u32 tid @24, band @28, overrun @32, trapno @36, s32 status @40, int @44, u64 ptr
-// @48, utime, stime, addr @72, u16 addr_lsb @80, s32 syscall @84, u64 call_addr @88, u32 arch @96), or takes it as it is if
-// it is a siginfo_t already.
+// siginfoOfSignalfd converts a signalfd_siginfo (linux/signalfd.h: u32 signo, s32 errno, code, u32 pid @12, uid @16, s32 fd @20,
+// u32 tid @24, band @28, overrun @32, trapno @36, s32 status @40, int @44, u64 ptr @48, utime, stime, addr @72, u16 addr_lsb @80,
+// s32 syscall @84, u64 call_addr @88, u32 arch @96) to a 64-bit little-endian siginfo_t. It returns a copy if s is a siginfo_t
+// already.
 func siginfoOfSignalfd(s []byte) [128]byte {
 	var si [128]byte
 	copy(si[:], s)

@@ -85,7 +85,8 @@ func TestParseCrashContext(t *testing.T) {
 	}
 }
 
-// The layouts of all architectures have the registers of the kernel's ucontext_t, the ids of the client, and lengths that differ.
+// TestParseCrashContextLayouts checks that the layouts of all architectures contain the registers of the kernel's ucontext_t and
+// the ids of the client, and differ in length.
 func TestParseCrashContextLayouts(t *testing.T) {
 	seen := map[int]bool{}
 	for _, l := range ccLayouts {

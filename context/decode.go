@@ -13,9 +13,9 @@ type Register struct {
 	Value uint64
 }
 
-// CPU is a decoded CPU context record. Registers are the integer and status registers, in the order of Regsets.Registers
-// with the status words last. FP is the frame pointer by the platform's convention and LR the return address register;
-// each is 0 where the architecture has none (FP: ppc, ppc64; LR: x86, amd64).
+// CPU is a decoded CPU context record. Registers are the integer and status registers, in the order of Regsets.Registers with the
+// status words last. FP is the frame pointer by the platform's convention and LR the return address register; each is 0 if the
+// architecture has none (FP: ppc, ppc64; LR: x86, amd64).
 type CPU struct {
 	Arch           Arch
 	Flags          uint32 // context_flags
@@ -23,12 +23,12 @@ type CPU struct {
 	Registers      []Register
 }
 
-// ErrContext is what the errors of Decode wrap.
+// ErrContext is wrapped by the errors of Decode.
 var ErrContext = errors.New("bad CPU context record")
 
-// Decode reads the CPU context record at the start of rec. Bytes beyond the record (the XSAVE area of Windows) are left
-// alone. For ARM64 it also reads Breakpad's old record, which it recognizes by its length of 796 bytes and its flags. The error
-// wraps ErrContext: the record is too short, its flags name another CPU, or a is unknown.
+// Decode reads the CPU context record at the start of rec. It ignores bytes beyond the record (the XSAVE area of Windows). For
+// ARM64 it also reads Breakpad's old record, which it recognizes by its length of 796 bytes and its flags. The error wraps
+// ErrContext: the record is too short, its flags name another CPU, or a is unknown.
 func Decode(a Arch, rec []byte, o binary.ByteOrder) (*CPU, error) {
 	l := a.info()
 	if l.size == 0 {
@@ -54,9 +54,9 @@ func Decode(a Arch, rec []byte, o binary.ByteOrder) (*CPU, error) {
 	return c, nil
 }
 
-// Known returns those of c.Registers that context_flags states to be valid: all of them, or the program counter and the
-// stack pointer of a record as EncodeControl makes it, with the frame pointer and the link register where EncodeCall has put
-// them, or none of one that EncodeEmpty made.
+// Known returns those of c.Registers that context_flags states to be valid: usually all. For a record made by EncodeControl it
+// returns the program counter and the stack pointer, for one made by EncodeCall also the frame pointer and the link register as
+// far as they are set, and for one made by EncodeEmpty none.
 func (c *CPU) Known() []Register {
 	l := c.Arch.info()
 	switch flags := c.Flags &^ l.cpuFlag; {
@@ -74,7 +74,7 @@ func (c *CPU) Known() []Register {
 	return c.Registers
 }
 
-// at is the value of the register with index i, 0 for none.
+// at returns the value of the register with index i, 0 for none.
 func (c *CPU) at(i int) uint64 {
 	if i < 0 {
 		return 0

@@ -68,7 +68,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// What each architecture's convention calls frame pointer and return address.
+// TestDecodeRoles checks the registers that each architecture's convention uses as frame pointer and return address.
 func TestDecodeRoles(t *testing.T) {
 	for _, c := range []struct {
 		arch           Arch

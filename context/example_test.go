@@ -7,8 +7,8 @@ import (
 	"minidump/context"
 )
 
-// A dumper has the siginfo_t of a thread that died and its general registers (NT_PRSTATUS, here made up), and makes the
-// reason and the CPU context record of a minidump out of them.
+// A dumper has the siginfo_t of a thread that died and its general registers (NT_PRSTATUS, made up here), and derives the reason
+// and the CPU context record for a minidump.
 func ExampleCrash() {
 	siginfo := make([]byte, 128)
 	binary.LittleEndian.PutUint32(siginfo, context.SIGSEGV)
@@ -36,7 +36,7 @@ func ExampleCrash() {
 	// a record of 1232 bytes, pc 0x401234
 }
 
-// A thread that another debugger traces has no registers, but /proc states its program counter and stack pointer.
+// The registers of a thread that another debugger traces can't be read, but /proc states its program counter and stack pointer.
 func ExampleEncodeControl() {
 	rec := make([]byte, context.MaxContextSize)
 	n := context.EncodeControl(rec, context.ARM64, binary.LittleEndian, 0x401234, 0x7ffd1230)

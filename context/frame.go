@@ -1,18 +1,18 @@
 package context
 
-// frame takes the registers out of a signal frame's ucontext and puts them into the form of the kernel's register sets, so
-// that Regsets makes the record.
+// frame reads the registers in a signal frame's ucontext and converts them to the form of the kernel's register sets, so that
+// Regsets makes the record.
 type frame struct {
 	big     bool
 	uc      []byte
 	fpstate []byte
 
 	gp    [384]byte // as NT_PRSTATUS; the largest is that of PPC64
-	fp    []byte    // as Arch.FPRegset names
+	fp    []byte    // as named by Arch.FPRegset
 	extra []byte    // as Regsets.Extra
 
-	// fpBuf is for an fp that has to be put together, fpLen how many bytes of it are in use. fp does not point to it: then
-	// the frame would be on the heap.
+	// fpBuf is memory for a set that must be assembled, and fpLen the number of bytes in use. fp does not point to fpBuf: that
+	// would move the frame to the heap.
 	fpBuf [fpsimdSize]byte
 	fpLen int
 
@@ -24,7 +24,7 @@ type frame struct {
 	access                         Access // as the hardware reports it; stale if the signal was sent
 }
 
-// ucontextSize returns the least size of a ucontext that holds the integer registers, in bytes.
+// ucontextSize returns the minimum size in bytes of a ucontext that contains the integer registers.
 func ucontextSize(a Arch) int {
 	switch a {
 	case X86:
@@ -53,7 +53,7 @@ func ucontextSize(a Arch) int {
 	return 0
 }
 
-// read fills in the rest. uc has at least ucontextSize bytes.
+// read fills in the other fields from uc, which has at least ucontextSize bytes.
 func (f *frame) read(a Arch) {
 	switch a {
 	case X86:
@@ -79,7 +79,7 @@ func (f *frame) read(a Arch) {
 	case LOONG64:
 		f.readLOONG64()
 	}
-	if f.fp == nil && f.fpLen == 0 && a != X86 && a != AMD64 && a != ARM64 { // those three have read it
+	if f.fp == nil && f.fpLen == 0 && a != X86 && a != AMD64 && a != ARM64 { // readX86, readAMD64 and readARM64 have read it
 		f.fp = f.fpstate
 	}
 }
@@ -108,11 +108,11 @@ func (f *frame) tail(off, size int) []byte {
 	return f.uc[off : off+size]
 }
 
-// record looks for a record in a chain of them: each starts with its magic number and its size, both u32. The chain starts
-// at off and ends at magic 0, at the end of the ucontext, or with the first record that makes no sense.
+// record returns the record with the given magic number in a chain of records; each starts with its magic number and its size,
+// both u32. The chain starts at off and ends at magic 0, at the end of the ucontext, or with the first invalid record.
 func (f *frame) record(off int, magic uint32) []byte { return findRecord(f.big, f.uc, off, magic) }
 
-// findRecord is frame.record for a ucontext that is in no frame, which is too large for the stack of a search.
+// findRecord is frame.record without a frame value, which is too large for the stack of a search.
 func findRecord(big bool, uc []byte, off int, magic uint32) []byte {
 	for off >= 0 && off <= len(uc)-8 {
 		m, size := get32(big, uc[off:]), int64(get32(big, uc[off+4:]))

@@ -19,7 +19,7 @@ func TestFrames(t *testing.T) {
 				fpstate = append(append([]byte{}, r.FP...), make([]byte, 300)...)
 			case X86:
 				fpstate = pattern(624, 61)
-				put32(false, fpstate[108:], 0) // magic 0: the FXSAVE image is there
+				put32(false, fpstate[108:], 0) // magic 0: the FXSAVE image follows
 				r.FP = fpstate[112:]
 			}
 			want := ac.expect(t, r, f.flags)
@@ -49,17 +49,17 @@ func TestFrames(t *testing.T) {
 				t.Errorf("%s: parameters %x", f.arch, c.Params[:c.NumParams])
 			}
 
-			// A signal that was sent: the registers are there, what the last trap was does not matter.
+			// A signal that was sent has registers; the last trap is irrelevant.
 			c, _ = CrashFromLinux(f.arch, o, 100, 101, siginfo(f.arch, o, 11, 0, SI_TKILL, int32(1), int32(2)), uc, fpstate)
 			if c.Access != AccessUnknown || c.HasAddress || !c.HasContext {
 				t.Errorf("%s: sent signal has access %s", f.arch, c.Access)
 			}
-			// One that the kernel forced without a fault: the last trap was something else.
+			// A signal that the kernel forced without a fault: the last trap was something else.
 			c, _ = CrashFromLinux(f.arch, o, 100, 101, siginfo(f.arch, o, 11, 0, SI_KERNEL), uc, fpstate)
 			if c.Access != AccessUnknown || c.HasAddress || !c.HasContext {
 				t.Errorf("%s: forced signal has access %s", f.arch, c.Access)
 			}
-			// Every length: never a panic, registers or an error.
+			// Every length results in registers or an error, never a panic.
 			for n := range uc {
 				c, err := CrashFromLinux(f.arch, o, 100, 101, si, uc[:n], nil)
 				if c == nil || c.HasContext == (err != nil) || (err != nil && !errors.Is(err, ErrUcontext)) {
@@ -107,7 +107,7 @@ func TestAccess(t *testing.T) {
 			t.Errorf("ppc64 %#x %#x: %s", c.trap, c.dsisr, got)
 		}
 	}
-	// arm, through the frame: fault status with WnR, without, and of an instruction fetch.
+	// arm, through the frame: fault status of a write, of a read and of an instruction fetch.
 	for code, want := range map[uint64]Access{0x817: AccessWrite, 0x17: AccessRead, 0x80000007: AccessExecute} {
 		f := frameCaseOf(t, ARM)
 		f.hw = map[string]uint64{"err": code, "crunch": 0, "magic": 0}
@@ -122,7 +122,7 @@ func TestAccess(t *testing.T) {
 			t.Errorf("arm %#x at the PC: %s", code, c.Access)
 		}
 	}
-	// A jump to nowhere, where the hardware's word is not in the frame.
+	// A jump to an invalid address, on an architecture whose frame does not contain what the hardware reported.
 	uc, r := frameCaseOf(t, RISCV64).ucontext(t, binary.LittleEndian)
 	c, _ := CrashFromLinux(RISCV64, nil, 1, 2, siginfo(RISCV64, binary.LittleEndian, 11, 0, 1, r.PC()), uc, nil)
 	if c.Access != AccessExecute || c.Params[0] != 8 {
@@ -130,7 +130,8 @@ func TestAccess(t *testing.T) {
 	}
 }
 
-// The LoongArch frame of a thread that has used vectors has those instead of plain floating-point registers.
+// TestFrameLOONG64Vectors reads the LoongArch frame of a thread that has used vectors: it has those instead of plain
+// floating-point registers.
 func TestFrameLOONG64Vectors(t *testing.T) {
 	le := binary.LittleEndian
 	for magic, width := range map[uint32]int{0x53580001: 16, 0x41535801: 32} {
@@ -154,7 +155,7 @@ func TestFrameLOONG64Vectors(t *testing.T) {
 	}
 }
 
-// Chains of records that make no sense end.
+// TestFrameChains checks that reading ends at invalid chains of records.
 func TestFrameChains(t *testing.T) {
 	le := binary.LittleEndian
 	for _, size := range []uint32{0, 1, 7, 8, 16, 0x7fffffff, 0xffffffff} {

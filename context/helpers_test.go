@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// A layout of a test is a list of fields, "name:size", in the order of the structure; "x0..x28:8" is a run of them, and a
-// name that begins with "-" is padding. They are written down here once more, from the kernel's and Breakpad's headers, so
-// that a slip in the tables of the package shows.
+// A layout of a test is a list of fields, "name:size", in the order of the structure; "x0..x28:8" is a run of fields, and a name
+// that begins with "-" is padding. The layouts are repeated here from the kernel's and Breakpad's headers, so that a mistake in
+// the tables of the package is found.
 type field struct {
 	off, size int
 }
@@ -191,7 +191,7 @@ var archCases = []archCase{
 	},
 }
 
-// pattern fills a set with bytes that are all different nearby, so that a value read at a wrong place is a wrong value.
+// pattern returns a set of bytes that differ from all bytes nearby, so that reading at a wrong offset results in a wrong value.
 func pattern(n int, seed byte) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -221,7 +221,7 @@ func (c archCase) regsets(t *testing.T, o binary.ByteOrder) Regsets {
 	return r
 }
 
-// expect builds the record field by field out of the test's own infos.
+// expect builds the record field by field from the test's own infos.
 func (c archCase) expect(t *testing.T, r Regsets, flags uint32) []byte {
 	gpF, _ := fields(t, c.gp)
 	recF, recSize := fields(t, c.rec)
@@ -259,7 +259,7 @@ func (c archCase) expect(t *testing.T, r Regsets, flags uint32) []byte {
 	}
 	if c.arch == X86 && r.FP != nil {
 		fsaveOfFxsave(want[28:136], r.FP) // checked by TestFsave
-		copy(want[204:], r.FP)            // with the bytes that have no name
+		copy(want[204:], r.FP)            // including the bytes that have no name
 	}
 	if c.arch == AMD64 && r.FP != nil {
 		copy(want[256:], r.FP)
@@ -283,7 +283,7 @@ func compare(t *testing.T, c archCase, got, want []byte) {
 	}
 }
 
-// siginfo builds a siginfo_t of a: the three numbers in their places, then the union's words and halves as given.
+// siginfo builds a siginfo_t of a: the three numbers in their places, then the words and half-words of the union as passed.
 func siginfo(a Arch, o binary.ByteOrder, signo, errno, code int32, union ...any) []byte {
 	b := make([]byte, 128)
 	o.PutUint32(b, uint32(signo))
@@ -319,13 +319,13 @@ func siginfo(a Arch, o binary.ByteOrder, signo, errno, code int32, union ...any)
 	return b
 }
 
-// A frameCase gives the kernel's ucontext in the same form as archCases: names as in the gp of the archCase, and more.
+// A frameCase describes the kernel's ucontext in the same form as archCases: names as in the gp of the archCase, and more.
 type frameCase struct {
 	arch  Arch
 	uc    string
 	hw    map[string]uint64 // fields with a value of their own
 	flags uint32
-	none  string // registers of the record that a frame does not have
+	none  string // registers of the record that are not in a frame
 }
 
 var frameCases = []frameCase{
@@ -426,7 +426,7 @@ func frameCaseOf(t *testing.T, a Arch) frameCase {
 	return frameCase{}
 }
 
-// ucontext makes the bytes of a frame, and the register sets that hold the same values.
+// ucontext returns the bytes of a frame, and the register sets with the same values.
 func (f frameCase) ucontext(t *testing.T, o binary.ByteOrder) (uc []byte, r Regsets) {
 	ac := archCaseOf(t, f.arch)
 	ucF, ucSize := fields(t, f.uc)
@@ -462,7 +462,7 @@ func (f frameCase) ucontext(t *testing.T, o binary.ByteOrder) (uc []byte, r Regs
 	if ac.extra != "" && f.arch != MIPS && f.arch != MIPS64 {
 		r.Extra = take(ac.extra)
 	}
-	if f.arch == PPC { // vrsave shares the 16 bytes of vscr, and is their first word
+	if f.arch == PPC { // vrsave shares the 16 bytes of vscr, as their first word
 		exF, _ := fields(t, ac.extra)
 		vscr := r.Extra[exF["vscr"].off:]
 		copy(r.Extra[exF["vrsave"].off:], vscr[:4])

@@ -1,8 +1,8 @@
 package context
 
-// The LOONG64 record. Windows, Breakpad and Crashpad have none; up to fcsr this is the layout of the LoongArch port of
-// Breakpad (MDRawContextLOONGARCH64), with a CPU flag that no other record uses (the port's, 0x00800000, is upstream's
-// 32-bit RISC-V) and ProcessorArchitecture 0x8008. 552 bytes:
+// The LOONG64 record. Windows, Breakpad and Crashpad have none; up to fcsr this is the layout of the LoongArch port of Breakpad
+// (MDRawContextLOONGARCH64), with a CPU flag that no other record uses (upstream uses the port's flag, 0x00800000, for 32-bit
+// RISC-V) and ProcessorArchitecture 0x8008. 552 bytes:
 //
 //	  0 u32 context_flags
 //	  4 u32 version (1)
@@ -50,7 +50,7 @@ var infoLOONG64 = archInfo{
 	pc: 32, sp: 3, fp: 22, lr: 1, g: 22,
 }
 
-// encodeLOONG64 fills in what NT_PRSTATUS does not have and returns the flags for it.
+// encodeLOONG64 fills in the registers that NT_PRSTATUS lacks, and returns the flags for them.
 func encodeLOONG64(rec, fp []byte) uint32 {
 	rec[loong64Version] = 1 // LoongArch is little-endian.
 	if len(fp) < 268 {
@@ -71,7 +71,7 @@ const (
 	lasxMagic        = 0x41535801
 )
 
-// readLOONG64 takes the kind of access out of sc_flags, where the kernel has it: of address errors only (SC_ADDRERR_RD,
+// readLOONG64 derives the kind of access from sc_flags, where the kernel states it only for address errors (SC_ADDRERR_RD,
 // SC_ADDRERR_WR).
 func (f *frame) readLOONG64() {
 	sc := f.uc[176:]

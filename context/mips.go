@@ -1,7 +1,7 @@
 package context
 
-// The MIPS and MIPS64 record: Breakpad's MDRawContextMIPS, one layout for both (Crashpad's for MIPS64 differs, and no
-// public reader of minidumps knows it). Registers of a 32-bit process are zero-extended. 600 bytes:
+// The MIPS and MIPS64 record: Breakpad's MDRawContextMIPS, one layout for both (Crashpad's for MIPS64 differs, and no public
+// reader of minidumps supports it). Registers of a 32-bit process are zero-extended. 600 bytes:
 //
 //	  0 u32 context_flags, u32 0
 //	  8 u64 r0-r31                  MD_CONTEXT_MIPS_INTEGER
@@ -32,12 +32,12 @@ const (
 // Linux 4.15, fir.
 const mipsFPSize = 264
 
-// mipsNames are the names of the o32 calling convention, which readers of minidumps use for the 64-bit ones too.
+// mipsNames are the names of the o32 calling convention, which readers of minidumps use for the 64-bit conventions too.
 var mipsNames = []string{"zero", "at", "v0", "v1", "a0", "a1", "a2", "a3", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7",
 	"s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "t8", "t9", "k0", "k1", "gp", "sp", "fp", "ra"}
 
-// mipsRegs makes the table for words of w bytes. The kernel's elf_gregset_t of mips (asm/reg.h) has 45 words: r0-r31, lo,
-// hi, cp0_epc, cp0_badvaddr, cp0_status, cp0_cause, and in the 32-bit form 6 unused words before them.
+// mipsRegs returns the table for words of w bytes. The kernel's elf_gregset_t of mips (asm/reg.h) has 45 words: r0-r31, lo, hi,
+// cp0_epc, cp0_badvaddr, cp0_status, cp0_cause, and in the 32-bit form 6 unused words before them.
 func mipsRegs(w int) []reg {
 	r0 := 0
 	if w == 4 {
@@ -86,8 +86,8 @@ var infoMIPS64 = archInfo{
 	pc:           32, sp: 29, fp: 30, lr: 31, g: 30,
 }
 
-// encodeMIPS fills in what NT_PRSTATUS does not have and returns the flags for it. Words of NT_MIPS_DSP have w bytes, of
-// which the record keeps the low 4: that is how wide the accumulators of the DSP ASE are.
+// encodeMIPS fills in the registers that NT_PRSTATUS lacks, and returns the flags for them. Words of NT_MIPS_DSP have w bytes;
+// the record has the low 4, which is the width of the accumulators of the DSP ASE.
 func encodeMIPS(rec, fp, dsp []byte, w int, big bool) uint32 {
 	var flags uint32
 	if len(fp) >= 260 {
@@ -106,13 +106,12 @@ func encodeMIPS(rec, fp, dsp []byte, w int, big bool) uint32 {
 	return flags
 }
 
-// The kernel's struct ucontext of MIPS o32: flags, link, stack (3 words), then struct sigcontext at 24: u32 regmask,
-// status, u64 pc @8, r0-r31 @16, f0-f31 @272, u32 acx @528, fpc_csr, fpc_eir, used_math @540, dsp @544, u64 mdhi @552,
-// mdlo @560, the DSP accumulators. Of the n64 ABI: the same in 8-byte words, struct sigcontext at 40: r0-r31, f0-f31 @256,
-// mdhi @512, three DSP accumulators, mdlo @544, three more, pc @576, u32 fpc_csr @584, used_math @588, dsp @592. That of
-// n32 is not read.
+// The kernel's struct ucontext of MIPS o32: flags, link, stack (3 words), then struct sigcontext at 24: u32 regmask, status, u64
+// pc @8, r0-r31 @16, f0-f31 @272, u32 acx @528, fpc_csr, fpc_eir, used_math @540, dsp @544, u64 mdhi @552, mdlo @560, the DSP
+// accumulators. Of the n64 ABI: the same in 8-byte words, struct sigcontext at 40: r0-r31, f0-f31 @256, mdhi @512, three DSP
+// accumulators, mdlo @544, three more, pc @576, u32 fpc_csr @584, used_math @588, dsp @592. The ucontext of n32 is not supported.
 //
-// The DSP registers are left alone: nothing in the frame states whether the kernel has written them.
+// The DSP registers are ignored: nothing in the frame states whether the kernel has written them.
 const (
 	ucMIPSSize   = 24 + 592
 	ucMIPS64Size = 40 + 600

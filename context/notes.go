@@ -1,10 +1,10 @@
 package context
 
-// Types of the notes in a core file and of the register sets that PTRACE_GETREGSET reads, as far as this module uses
-// them: include/uapi/linux/elf.h of the kernel. The kernel calls the owner of the first block "CORE", of the others
-// "LINUX". NT_GNU_BUILD_ID and NT_GO_BUILD_ID are notes of program files with owners of their own: package elf has them.
+// Types of the notes in a core file and of the register sets that PTRACE_GETREGSET reads, as far as this module uses them:
+// include/uapi/linux/elf.h of the kernel. The kernel names the owner of the notes in the first block "CORE", and in the other
+// blocks "LINUX". NT_GNU_BUILD_ID and NT_GO_BUILD_ID are notes of program files with other owners: they are in package elf.
 const (
-	NT_PRSTATUS = 1          // struct elf_prstatus; by PTRACE_GETREGSET its pr_reg, the general registers
+	NT_PRSTATUS = 1          // struct elf_prstatus; for PTRACE_GETREGSET its pr_reg, the general registers
 	NT_PRFPREG  = 2          // the floating-point registers
 	NT_PRPSINFO = 3          // struct elf_prpsinfo
 	NT_AUXV     = 6          // the auxiliary vector

@@ -46,7 +46,7 @@ func noteConstants(t *testing.T, path string) map[string]uint64 {
 }
 
 // TestNoteTypes compares the note types with the headers of the kernel and of the C library. Headers may be older than a
-// constant, so a name that they lack is no failure.
+// constant, so a missing name is no failure.
 func TestNoteTypes(t *testing.T) {
 	if _, err := os.Stat("notes.go"); err != nil {
 		t.Skipf("no source tree here: %v", err)
@@ -89,7 +89,7 @@ func TestNoteTypes(t *testing.T) {
 	}
 }
 
-// TestNoteTypesOnce reports note types that are declared in more than one place of the module.
+// TestNoteTypesOnce reports note types that are declared in more than one place in the module.
 func TestNoteTypesOnce(t *testing.T) {
 	if _, err := os.Stat("../go.mod"); err != nil {
 		t.Skipf("no source tree here: %v", err)

@@ -5,8 +5,8 @@ import "encoding/binary"
 // probe distinguishes a big-endian ByteOrder from a little-endian one, binary.NativeEndian included.
 var probe = [2]byte{0, 1}
 
-// isBig reports whether o is big-endian. The reads and writes of this package are then made through the two concrete types:
-// a call through the interface would force what is read or written onto the heap.
+// isBig reports whether o is big-endian. This package then reads and writes through the two concrete types: a call through the
+// interface would move its arguments to the heap.
 func isBig(o binary.ByteOrder) bool {
 	return o != nil && o.Uint16(probe[:]) == 1
 }
@@ -19,7 +19,7 @@ func order(big bool) binary.ByteOrder {
 	return binary.LittleEndian
 }
 
-// Numbers of either byte order. None is inlined: that made Encode twice as large and hardly faster.
+// Numbers of either byte order. None of these functions is inlined: that made Encode twice as large and hardly faster.
 
 //go:noinline
 func get16(big bool, b []byte) uint16 {

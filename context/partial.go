@@ -2,13 +2,13 @@ package context
 
 import "encoding/binary"
 
-// EncodeControl writes into dst the CPU context record, in byte order o (nil is little-endian), of a thread whose
-// program counter and stack pointer alone are known, as /proc/PID/task/TID/syscall states them of a thread that another
-// debugger traces. It returns the length of the record, Arch.ContextSize, or 0 if dst is too small or the architecture
-// unknown. All other registers are 0. It does not allocate.
+// EncodeControl writes into dst the CPU context record, in byte order o (nil is little-endian), of a thread of which only the
+// program counter and the stack pointer are known. /proc/PID/task/TID/syscall states these for a thread that another debugger
+// traces. EncodeControl returns the length of the record, Arch.ContextSize, or 0 if dst is too small or the architecture unknown.
+// All other registers are 0. It does not allocate.
 //
-// context_flags states that the control registers are valid and no others. The records of ARM, MIPS, MIPS64, PPC, PPC64,
-// RISCV64 and LOONG64 have no bit for them alone: theirs states the integer registers.
+// context_flags states that only the control registers are valid. The records of ARM, MIPS, MIPS64, PPC, PPC64, RISCV64 and
+// LOONG64 have no bit for the control registers alone: their flags state that the integer registers are valid.
 func EncodeControl(dst []byte, a Arch, o binary.ByteOrder, pc, sp uint64) int {
 	l := a.info()
 	n := encodeFlags(dst, l, isBig(o), l.cpuFlag|l.controlFlags)
@@ -25,8 +25,8 @@ func EncodeControl(dst []byte, a Arch, o binary.ByteOrder, pc, sp uint64) int {
 	return n
 }
 
-// EncodeCall is EncodeControl of a thread whose frame pointer and link register are known besides, as unwinding finds them; 0 where
-// the architecture has none, or it is not known. The records of most architectures have no flag for the two.
+// EncodeCall is EncodeControl for a thread whose frame pointer and link register are also known, as found by unwinding; 0 if not
+// known or the architecture has none. The records of most architectures have no flag for the two.
 func EncodeCall(dst []byte, a Arch, o binary.ByteOrder, pc, sp, fp, lr uint64) int {
 	n := EncodeControl(dst, a, o, pc, sp)
 	if n == 0 {
@@ -44,10 +44,10 @@ func EncodeCall(dst []byte, a Arch, o binary.ByteOrder, pc, sp, fp, lr uint64) i
 	return n
 }
 
-// EncodeEmpty writes into dst the CPU context record of a thread about which nothing is known: all 0 except context_flags,
-// which names the CPU and states that no register is valid, and the version in the records that have one. Readers that
-// refuse a dump with a thread without a record take it. One record serves for all such threads. It returns what
-// EncodeControl returns, and does not allocate.
+// EncodeEmpty writes into dst the CPU context record of a thread about which nothing is known: all 0 except context_flags, which
+// names the CPU and states that no register is valid, and the version in the records that have one. It is for readers that reject
+// a dump with a thread without a record. One record serves for all such threads. EncodeEmpty returns the same length as
+// EncodeControl, and does not allocate.
 func EncodeEmpty(dst []byte, a Arch, o binary.ByteOrder) int {
 	l := a.info()
 	return encodeFlags(dst, l, isBig(o), l.cpuFlag)

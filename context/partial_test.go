@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestPartial compares the records of threads that are known in part with the layouts that TestEncode has.
+// TestPartial compares the records of partly known threads with the layouts of TestEncode.
 func TestPartial(t *testing.T) {
 	control := map[Arch]uint32{X86: 0x10001, AMD64: 0x100001, ARM: 0x40000002, ARM64: 0x400001, MIPS: 0x40002, MIPS64: 0x80002,
 		PPC: 0x20000001, PPC64: 0x1000001, RISCV64: 0x8000001, S390X: 0x2000001, LOONG64: 0x4000002}
@@ -55,7 +55,7 @@ func TestPartial(t *testing.T) {
 				if known := cpu.Known(); len(known) > 0 {
 					t.Errorf("known: %v", known)
 				}
-				// Besides flags and version everything is 0, and the version is that of a whole record.
+				// Everything except flags and version is 0, and the version is that of a whole record.
 				whole := make([]byte, size)
 				r := c.regsets(t, o)
 				clear(r.GP)

@@ -28,8 +28,8 @@ const (
 	flagPPCVector = 0x20
 )
 
-// The kernel's elf_gregset_t of 32-bit powerpc (asm/ptrace.h, PT_R0 and so on) has the 48 words of powerpc64 in 4 bytes
-// each. Word 39 is mq on a 32-bit kernel and softe on a 64-bit one, so that it is left alone.
+// The kernel's elf_gregset_t of 32-bit powerpc (asm/ptrace.h, PT_R0 and so on) has the 48 words of powerpc64 in 4 bytes each.
+// Word 39 is mq on a 32-bit kernel and softe on a 64-bit one, so it is not used.
 var infoPPC = archInfo{
 	name:         "ppc",
 	processor:    3,
@@ -51,11 +51,11 @@ var infoPPC = archInfo{
 			reg{"cr", 152, 4, 140, 4, false},
 			reg{"xer", 148, 4, 144, 4, false})
 	},
-	// The ABI has no frame pointer; compilers that need one take r31. Go has no port to it, so no register holds g.
+	// The ABI has no frame pointer; compilers that need one use r31. Go has no port to it, so no register is g.
 	pc: 32, sp: 1, fp: none, lr: 33, g: none,
 }
 
-// encodePPC fills in what NT_PRSTATUS does not have and returns the flags for it.
+// encodePPC fills in the registers that NT_PRSTATUS lacks, and returns the flags for them.
 func encodePPC(rec, fp, vmx []byte, big bool) uint32 {
 	var flags uint32
 	if len(fp) >= ppc64FPSize {
@@ -72,10 +72,10 @@ func encodePPC(rec, fp, vmx []byte, big bool) uint32 {
 	return flags
 }
 
-// The kernel's struct ucontext of 32-bit powerpc (asm/ucontext.h), of 32-bit and 64-bit kernels alike: flags, link, stack
-// (3 words), 7 words, uc_regs (the address of the struct mcontext) @48, sigmask with room for 128 bytes @52, 3 words, then
-// struct mcontext at 192: gregs (as NT_PRSTATUS), fregs @384 (as NT_PRFPREG), 2 words, vregs @656. Those are vr0-vr31 and
-// one more of 16 bytes, which is vrsave in its first word and vscr in its last (unsafe_save_user_regs in signal_32.c).
+// The kernel's struct ucontext of 32-bit powerpc (asm/ucontext.h), of 32-bit and 64-bit kernels alike: flags, link, stack (3
+// words), 7 words, uc_regs (the address of the struct mcontext) @48, sigmask with room for 128 bytes @52, 3 words, then struct
+// mcontext at 192: gregs (as NT_PRSTATUS), fregs @384 (as NT_PRFPREG), 2 words, vregs @656. vregs are vr0-vr31 and another 16
+// bytes with vrsave in the first word and vscr in the last (unsafe_save_user_regs in signal_32.c).
 const (
 	ucPPCRegs   = 48
 	ucPPCGPRegs = 192

@@ -57,18 +57,18 @@ var infoPPC64 = archInfo{
 			reg{"cr", 304, 8, 280, 8, false},
 			reg{"xer", 296, 8, 288, 8, false})
 	},
-	// The ABI has no frame pointer; compilers that need one take r31.
+	// The ABI has no frame pointer; compilers that need one use r31.
 	pc: 32, sp: 1, fp: none, lr: 33, g: 30,
 }
 
-// Offsets in elf_gregset_t of what the trap left there; the record has no room for it.
+// Offsets in elf_gregset_t of the values that the trap left there; the record has no fields for them.
 const (
 	gpPPC64Trap  = 40 * 8
 	gpPPC64Dar   = 41 * 8
 	gpPPC64Dsisr = 42 * 8
 )
 
-// encodePPC64 fills in what NT_PRSTATUS does not have and returns the flags for it.
+// encodePPC64 fills in the registers that NT_PRSTATUS lacks, and returns the flags for them.
 func encodePPC64(rec, fp, vmx []byte, big bool) uint32 {
 	var flags uint32
 	if len(fp) >= ppc64FPSize {
@@ -87,7 +87,7 @@ func encodePPC64(rec, fp, vmx []byte, big bool) uint32 {
 
 // The kernel's struct ucontext of powerpc64: flags, link, stack (3 words), sigmask with room for 128 bytes, then struct
 // sigcontext at 168: 4 words, u32 signal, pad, handler, oldmask, regs (the address of gp_regs) @224, gp_regs @232 (as
-// NT_PRSTATUS), fp_regs @616 (as NT_PRFPREG), v_regs @880 (the address of the vector registers, which lie in what follows).
+// NT_PRSTATUS), fp_regs @616 (as NT_PRFPREG), v_regs @880 (the address of the vector registers, which follow).
 const (
 	ucPPC64Size    = 232 + 384
 	ucPPC64Regs    = 224
@@ -114,9 +114,9 @@ func (f *frame) readPPC64() {
 	}
 }
 
-// accessOfPPC reads trap and DSISR (Power ISA book III, 6.5): 0x300 is a data storage interrupt; bit 38 of DSISR
-// (DSISR_ISSTORE) is a store; 0x400 and 0x480 are those of instruction fetch. A data segment interrupt (0x380) leaves DSISR
-// as it was.
+// accessOfPPC derives the kind of access from trap and DSISR (Power ISA book III, 6.5): 0x300 is a data storage interrupt; bit 38
+// of DSISR (DSISR_ISSTORE) is a store; 0x400 and 0x480 are the interrupts of an instruction fetch. A data segment interrupt
+// (0x380) does not change DSISR.
 func accessOfPPC(trap, dsisr uint64) Access {
 	switch trap &^ 0xf {
 	case 0x300:

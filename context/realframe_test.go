@@ -13,8 +13,8 @@ import (
 	"minidump/context/insn"
 )
 
-// crasherSource faults in one of several ways and writes what its signal handler was given to standard output: siginfo_t,
-// ucontext_t, 512 bytes of floating-point state. The values it expects come after, out of its own registers.
+// crasherSource faults in one of several ways and writes the arguments of its signal handler to standard output: siginfo_t,
+// ucontext_t, 512 bytes of floating-point state. The expected values, from its own registers, follow.
 const crasherSource = `
 #define _GNU_SOURCE
 #include <signal.h>
@@ -60,7 +60,7 @@ int main(int argc, char **argv) {
 }
 `
 
-// TestRealFrame takes what a real kernel hands to a real signal handler.
+// TestRealFrame reads what a real kernel passes to a real signal handler.
 func TestRealFrame(t *testing.T) {
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		t.Skip("the test program is of linux/amd64")

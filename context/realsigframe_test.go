@@ -10,9 +10,9 @@ import (
 )
 
 // handlersSource faults at 0x1230, and with an argument "nested…" again in the handler at 0x2340. Then it writes to standard
-// output what a debugger would see in the last handler: its stack pointer, program counter and stack pointer of each fault,
-// and two pieces of memory, each with address and length before it: the alternate stack, and the main stack from the
-// handler or the first fault on.
+// output what a debugger would see in the last handler: its stack pointer, program counter and stack pointer of each fault, and
+// two pieces of memory, each preceded by its address and length: the alternate stack, and the main stack from the handler or the
+// first fault on.
 const handlersSource = `
 #define _GNU_SOURCE
 #include <signal.h>
@@ -168,7 +168,7 @@ func checkRealFrames(t *testing.T, arch Arch, args []string, out []byte) {
 			t.Errorf("%v: frame %d: no floating-point registers, flags %#x", args, i, flags)
 		}
 	}
-	// What the hardware did not report.
+	// A crash without anything reported by the hardware.
 	if c := (Crash{Arch: arch}); c.FromTrap() || c.Signo != 0 {
 		t.Errorf("a trap without number is signal %d", c.Signo)
 	}

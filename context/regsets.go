@@ -5,11 +5,11 @@ import "encoding/binary"
 // MaxContextSize is the size in bytes of the largest CPU context record, that of AMD64.
 const MaxContextSize = sizeAMD64
 
-// MaxRegisters is the most registers that Registers returns for any architecture.
+// MaxRegisters is the largest number of registers that Registers returns for any architecture.
 const MaxRegisters = 40
 
-// Regsets are the raw register sets of one thread, as the kernel has them (ptrace or core notes). None of its methods
-// allocates, and none keeps a reference to the slices.
+// Regsets are the raw register sets of one thread, as the kernel provides them (ptrace or core notes). None of its methods
+// allocates or keeps a reference to the slices.
 type Regsets struct {
 	Arch  Arch
 	Order binary.ByteOrder // of the thread, and so of the record; nil is little-endian
@@ -17,22 +17,22 @@ type Regsets struct {
 	// GP is the NT_PRSTATUS set (elf_gregset_t, without the rest of a core file's prstatus).
 	GP []byte
 
-	// FP is the set that Arch.FPRegset names; for X86 the 108-byte NT_PRFPREG set does too. nil when it could not be read:
+	// FP is the set that Arch.FPRegset names; for X86 the 108-byte NT_PRFPREG set is accepted too. nil if it could not be read:
 	// the flags of the record then state that it has no floating-point registers.
 	FP []byte
 
-	// Extra has registers that no other set has, where the record has room for them; nil if there are none.
+	// Extra contains registers that no other set has, if the record has fields for them; nil if there are none.
 	//
 	//   - MIPS: NT_MIPS_DSP, 7 words of 4 bytes (hi1 lo1 hi2 lo2 hi3 lo3 dspcontrol); MIPS64: 7 words of 8 bytes.
 	//   - PPC and PPC64: NT_PPC_VMX, 34 entries of 16 bytes (vr0-31, vscr, vrsave).
 	//   - S390X: NT_S390_VXRS_LOW (16×8 bytes) followed by NT_S390_VXRS_HIGH (16×16 bytes).
 	Extra []byte
 
-	// Debug are dr0 to dr7 (X86 and AMD64), nil when DR7 is 0 and so none is in use.
+	// Debug are dr0 to dr7 (X86 and AMD64), nil if DR7 is 0, that is, if none is in use.
 	Debug *[8]uint64
 }
 
-// valueOf returns the register with index i out of a general register set, 0 if there is none or gp is too short.
+// valueOf returns the register with index i in a general register set, 0 if there is none or gp is too short.
 func (l *archInfo) valueOf(big bool, gp []byte, i int) uint64 {
 	if i < 0 || i >= len(l.regs) || len(gp) < l.gpSize {
 		return 0
@@ -47,31 +47,31 @@ func (l *archInfo) valueOf(big bool, gp []byte, i int) uint64 {
 // value returns the register with index i, 0 if there is none or GP is too short.
 func (r *Regsets) value(l *archInfo, i int) uint64 { return l.valueOf(isBig(r.Order), r.GP, i) }
 
-// PC is the program counter, 0 if GP is too short.
+// PC returns the program counter, 0 if GP is too short.
 func (r *Regsets) PC() uint64 {
 	l := r.Arch.info()
 	return r.value(l, l.pc)
 }
 
-// SP is the stack pointer, 0 if GP is too short.
+// SP returns the stack pointer, 0 if GP is too short.
 func (r *Regsets) SP() uint64 {
 	l := r.Arch.info()
 	return r.value(l, l.sp)
 }
 
-// LR is the link register, 0 if the architecture has none or GP is too short.
+// LR returns the link register, 0 if the architecture has none or GP is too short.
 func (r *Regsets) LR() uint64 {
 	l := r.Arch.info()
 	return r.value(l, l.lr)
 }
 
-// GoG says where the g of the goroutine is that a Go program runs on this thread. With fsBase false, g is the address
-// of the g itself, out of the register that Go's ABI sets aside: R10 on arm, R28 on arm64, R22 on loong64, R30 on mips,
-// mips64 and ppc64, X27 on riscv64, R13 on s390x. With fsBase true (amd64) it is the address of the word that holds that
-// address, which is 8 below the base of FS. 0 means that the registers do not reveal it: on x86 the word lies in
-// thread-local storage, and the register set has only its selector; and a thread that has no FS base runs no Go.
+// GoG returns where the g of the goroutine is that a Go program runs on this thread. If fsBase is false, the result is the
+// address of the g itself, from the register that Go's ABI reserves: R10 on arm, R28 on arm64, R22 on loong64, R30 on mips,
+// mips64 and ppc64, X27 on riscv64, R13 on s390x. If fsBase is true (amd64), it is the address of the word that contains the
+// address of the g, 8 below the base of FS. 0 means that the registers do not reveal it: on x86 the word is in thread-local
+// storage, and the register set has only its selector; and a thread without an FS base runs no Go.
 //
-// In a thread that runs C code the register may hold anything: check what it points to before use.
+// In a thread that runs C code the register may contain anything: check what it points to before use.
 func (r *Regsets) GoG() (g uint64, fsBase bool) {
 	l := r.Arch.info()
 	if r.Arch == AMD64 {
@@ -87,9 +87,9 @@ func (r *Regsets) GoG() (g uint64, fsBase bool) {
 	return r.value(l, l.g), false
 }
 
-// Registers puts the integer registers that may hold an address into out and returns how many there were: as many as fit.
-// The order is that of the architecture's own numbering, the stack pointer in its place, then the program counter, then
-// link and count registers that have no number; it is the order of Decode's Registers with the status words left out.
+// Registers puts the integer registers that may be an address into out, as many as fit, and returns their number. The order is
+// that of the architecture's own numbering, with the stack pointer in its place, then the program counter, then link and count
+// registers that have no number. It is the order of Decode's Registers without the status words.
 func (r *Regsets) Registers(out []uint64) int {
 	l := r.Arch.info()
 	if l.size == 0 || len(r.GP) < l.gpSize {
@@ -111,15 +111,15 @@ func (r *Regsets) Registers(out []uint64) int {
 	return n
 }
 
-// Encode writes the CPU context record into dst, in r.Order, and returns its length, Arch.ContextSize. It returns 0 and
-// writes nothing when dst is too small, GP is too short or the architecture unknown. A set that is too short for what the
-// record takes from it (FP, Extra) counts as absent.
+// Encode writes the CPU context record into dst, in r.Order, and returns its length, Arch.ContextSize. It returns 0 and writes
+// nothing if dst is too small, GP is too short or the architecture is unknown. A set that is shorter than the record requires
+// (FP, Extra) counts as absent.
 func (r *Regsets) Encode(dst []byte) int {
 	return encode(dst, r.Arch, isBig(r.Order), r.GP, r.FP, r.Extra, r.Debug)
 }
 
-// encode is Regsets.Encode with the fields apart: Order would make the compiler move to the heap whatever the others
-// point to.
+// encode is Regsets.Encode with the fields as separate parameters: Order, an interface, would force the memory that the other
+// fields refer to onto the heap.
 func encode(dst []byte, a Arch, big bool, gp, fp, extra []byte, debug *[8]uint64) int {
 	l := a.info()
 	if l.size == 0 || len(dst) < l.size || len(gp) < l.gpSize {

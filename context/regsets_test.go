@@ -162,7 +162,7 @@ func TestFsave(t *testing.T) {
 		t.Errorf("got  % x\nwant % x", got, want)
 	}
 
-	// The old 108-byte set goes in as it is.
+	// The old 108-byte set is copied unchanged.
 	r := archCases[0].regsets(t, binary.LittleEndian)
 	r.FP = pattern(108, 50)
 	dst := make([]byte, 716)
@@ -178,7 +178,7 @@ func TestNoAllocation(t *testing.T) {
 			base := c.regsets(t, o)
 			base.Debug = &[8]uint64{7: 1}
 			if n := testing.AllocsPerRun(100, func() {
-				// All on the stack of the caller, as a hot path may have it: nothing may be forced to the heap.
+				// Everything is on the stack of the caller, as in a hot path: nothing may be moved to the heap.
 				var dst [MaxContextSize]byte
 				var out [MaxRegisters]uint64
 				r := base

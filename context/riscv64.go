@@ -46,9 +46,9 @@ var infoRISCV64 = archInfo{
 	pc: 31, sp: 1, fp: 7, lr: 0, g: 26,
 }
 
-// encodeRISCV64 fills in what NT_PRSTATUS does not have and returns the flags for it.
+// encodeRISCV64 fills in the registers that NT_PRSTATUS lacks, and returns the flags for them.
 func encodeRISCV64(rec, fp []byte) uint32 {
-	rec[riscv64Version] = 1 // The only byte order that Linux knows for RISC-V is little-endian.
+	rec[riscv64Version] = 1 // Linux on RISC-V is little-endian only.
 	if len(fp) < 260 {
 		return 0
 	}

@@ -1,7 +1,7 @@
 package context
 
-// The S390X record. Neither Windows, Breakpad nor Crashpad has one; this one is made in their style, for the numbers of
-// ProcessorArchitecture 0x8007 and the CPU flag 0x02000000, which no other record uses. Big-endian in practice. 744 bytes:
+// The S390X record. Windows, Breakpad and Crashpad have none; this one follows their style, with ProcessorArchitecture 0x8007 and
+// the CPU flag 0x02000000, which no other record uses. Big-endian in practice. 744 bytes:
 //
 //	  0 u32 context_flags
 //	  4 u32 version (1)
@@ -60,9 +60,9 @@ func s390xRegs() []reg {
 	return regs
 }
 
-// encodeS390X fills in what NT_PRSTATUS does not have and returns the flags for it.
+// encodeS390X fills in the registers that NT_PRSTATUS lacks, and returns the flags for them.
 func encodeS390X(rec, fp, vxrs []byte) uint32 {
-	rec[7] = 1 // version, big-endian as all of s390x
+	rec[7] = 1 // version, big-endian like everything on s390x
 	var flags uint32
 	if len(fp) >= s390xFPSize {
 		copy(rec[s390xFpc:], fp[:s390xFPSize])

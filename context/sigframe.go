@@ -9,39 +9,40 @@ const (
 	SS_AUTODISARM = 1 << 31
 )
 
-// SignalFrame is what the kernel pushed on a stack before it entered a signal handler: the state of the thread that the
-// signal interrupted. It holds no pointers. FindSignalFrame makes it.
+// SignalFrame is what the kernel pushed on a stack before it entered a signal handler: the state of the thread that the signal
+// interrupted. It contains no pointers. FindSignalFrame fills it in.
 type SignalFrame struct {
 	Arch      Arch
 	BigEndian bool
 
-	// Ucontext is the address of struct ucontext. A frame without one, of a handler that was installed without SA_SIGINFO
-	// (X86, ARM, S390X), has its struct sigcontext there.
+	// Ucontext is the address of struct ucontext. A frame without one, of a handler that was installed without SA_SIGINFO (X86,
+	// ARM, S390X), has its struct sigcontext at this address.
 	Ucontext uint64
 
 	// Siginfo is the address of siginfo_t. It is 0 in a frame of a handler that was installed without SA_SIGINFO on X86, AMD64,
-	// ARM, ARM64 and S390X, whose kernels write none then.
+	// ARM, ARM64 and S390X, whose kernels do not write a siginfo_t then.
 	Siginfo uint64
 
-	// Signo and Code are si_signo and si_code. Without siginfo_t Code is 0, and Signo is known on X86 and S390X and 0 on AMD64,
-	// ARM and ARM64: Crash.FromTrap derives it from what the hardware reported.
+	// Signo and Code are si_signo and si_code. In a frame without siginfo_t, Code is 0, and Signo is known on X86 and S390X and 0
+	// on AMD64, ARM and ARM64: Crash.FromTrap derives it from what the hardware reported.
 	Signo, Code int32
 
-	PC, SP uint64 // of the interrupted code; SP may be anything if it is what made the thread crash
+	PC, SP uint64 // of the interrupted code; SP may have any value if it caused the crash
 
-	// uc_stack: the alternate signal stack of the thread as it was when the signal came. All are 0 in a frame without
-	// uc_stack and for a thread without an alternate stack, except StackFlags, which is SS_DISABLE for the latter.
+	// uc_stack: the alternate signal stack of the thread at the time of the signal. All are 0 in a frame without uc_stack and for
+	// a thread without an alternate stack, except StackFlags, which is SS_DISABLE for the latter.
 	StackAddr, StackSize uint64
 	StackFlags           uint32
 
-	// OnAltStack reports that the frame lies on the alternate stack: the handler runs there, and unless SP lies on it too the
-	// interrupted code ran on another stack.
+	// OnAltStack reports whether the frame lies on the alternate stack: the handler runs there, and unless SP lies on that stack
+	// too, the interrupted code ran on another.
 	OnAltStack bool
 
 	plain bool // there is no struct ucontext
 }
 
-// LR returns the link register of the interrupted code, 0 if the architecture has none. mem holds the frame, at addr.
+// LR returns the link register of the interrupted code, 0 if the architecture has none. mem starts at addr and contains the
+// frame.
 func (f *SignalFrame) LR(mem []byte, addr uint64) uint64 {
 	l := &sigLayouts[f.Arch]
 	at := f.Ucontext - addr + uint64(l.lr)
@@ -54,9 +55,10 @@ func (f *SignalFrame) LR(mem []byte, addr uint64) uint64 {
 	return get64(f.BigEndian, mem[at:])
 }
 
-// SetPC changes the program counter, the stack pointer and the link register of the interrupted code in f and in mem, which holds
-// the frame, at addr. An architecture without a link register leaves lr out. It is for frames whose handler has changed
-// them, as Go's does to make a panic of a fault. It returns false and changes nothing if mem does not hold the frame.
+// SetPC changes the program counter, the stack pointer and the link register of the interrupted code in f and in mem, which
+// starts at addr and contains the frame. It ignores lr if the architecture has no link register. It is for frames that the
+// handler has changed, as Go's does to turn a fault into a panic. It returns false and changes nothing if mem does not contain
+// the frame.
 func (f *SignalFrame) SetPC(mem []byte, addr, pc, sp, lr uint64) bool {
 	l := &sigLayouts[f.Arch]
 	off := f.Ucontext - addr
@@ -78,18 +80,18 @@ func (f *SignalFrame) Same() bool {
 	return !f.OnAltStack || f.SP >= f.StackAddr && f.SP-f.StackAddr < f.StackSize
 }
 
-// sigLayout states where a frame has what a search looks at, as offsets from struct ucontext in bytes.
+// sigLayout states where a frame has the data that a search checks, as offsets from struct ucontext in bytes.
 type sigLayout struct {
-	align  uint64 // that the address of struct ucontext is a multiple of, less off
+	align  uint64 // the address of struct ucontext, less off, is a multiple of it
 	off    uint64
 	info   int // of siginfo_t
 	pc, sp int
-	pcSize int // bytes; SP has the same
-	lr     int // the link register, likewise; 0: there is none
+	pcSize int // in bytes, of PC and of SP
+	lr     int // of the link register; 0: there is none
 }
 
-// sigLayouts is taken from struct rt_sigframe of each architecture (arch/*/kernel/signal*.c) and from what frame.go reads.
-// That of PPC64 has no fixed place for siginfo_t: pinfo and puc lead to it.
+// sigLayouts are derived from struct rt_sigframe of each architecture (arch/*/kernel/signal*.c) and from the layouts that
+// frame.go reads. That of PPC64 has no fixed place for siginfo_t: pinfo and puc point to it.
 //
 //	X86      pretcode, sig, pinfo, puc; info @16, uc @144          at 16n-4
 //	AMD64    pretcode; uc @8, info @312                            at 16n-8
@@ -118,31 +120,31 @@ var sigLayouts = [archCount]sigLayout{
 const (
 	siginfoSize = 128 // SI_MAX_SIZE
 
-	// maxFrame bounds the distance from a frame to the SP that it interrupted, if both are on one stack: the vector registers
-	// lie between them, up to some 11 KiB on AMD64, and more with SVE and SME.
+	// maxFrame bounds the distance from a frame to the SP that it interrupted, if both are on one stack: the vector registers lie
+	// between them, up to some 11 KiB on AMD64, and more with SVE and SME.
 	maxFrame = 256 << 10
 
-	// The size of an alternate stack that is believed. The kernel refuses smaller ones (MINSIGSTKSZ).
+	// The plausible sizes of an alternate stack. The kernel rejects smaller ones (MINSIGSTKSZ).
 	minAltStack = 2048
 	maxAltStack = 64 << 20
 
-	// maxUcontext bounds how much of the memory after a ucontext counts as part of it.
+	// maxUcontext bounds how much of the memory after the start of a ucontext counts as part of it.
 	maxUcontext = 64 << 10
 )
 
-// FindSignalFrame searches mem, the memory of a thread's stack from the address addr on, for the signal frame with the
-// lowest address not below sp, the stack pointer of the handler. It fills in f and returns true if there is one. o is the
-// byte order of the thread; nil is little-endian.
+// FindSignalFrame searches mem, the memory of a thread's stack from the address addr on, for the signal frame with the lowest
+// address not below sp, the stack pointer of the handler. If there is one, it fills in f and returns true. o is the byte order of
+// the thread; nil is little-endian.
 //
-// Data that happens to look similar is not taken for a frame. All of this must hold, as far as the architecture has it:
-// the alignment and the zeros that the kernel writes; a siginfo_t with a signal number and code that exist; the addresses
-// in the frame that point into itself; the magic numbers of the register records; a processor status that only user code
-// has; an alternate stack that does not wrap; and either the frame lies on that stack, or the interrupted SP lies above
-// the frame, at most 256 KiB.
+// It does not mistake similar data for a frame. All of this must be true, as far as it applies to the architecture: the alignment
+// and the zeros that the kernel writes; a siginfo_t with a valid signal number and code; the addresses in the frame that point
+// into the frame itself; the magic numbers of the register records; a processor status that only user code has; an alternate
+// stack that does not wrap; and either the frame lies on that stack, or the interrupted SP lies above the frame, at most 256 KiB
+// away.
 //
-// It reads each byte a few times at most, so the time is proportional to len(mem): cut mem to what makes sense. It does not
-// allocate. MIPS frames of handlers without SA_SIGINFO (o32 only) are not found: nothing in them can be checked. Neither
-// are those of PPC.
+// It reads each byte at most a few times, so the time is proportional to len(mem): pass only the plausible part of a stack. It
+// does not allocate. It does not find MIPS frames of handlers without SA_SIGINFO (o32 only), because nothing in them can be
+// checked, nor those of PPC.
 func FindSignalFrame(a Arch, o binary.ByteOrder, mem []byte, addr, sp uint64, f *SignalFrame) bool {
 	if a == ArchUnknown || a >= archCount || sp >= addr && sp-addr > uint64(len(mem)) || addr+uint64(len(mem)) < addr {
 		return false
@@ -152,10 +154,10 @@ func FindSignalFrame(a Arch, o binary.ByteOrder, mem []byte, addr, sp uint64, f 
 	l := &sigLayouts[a]
 	from += (l.off - from) & (l.align - 1)
 	ws := uint64(a.WordSize())
-	plain := a == X86 || a == ARM || a == S390X // there are frames without struct ucontext
+	plain := a == X86 || a == ARM || a == S390X // some frames have no struct ucontext
 	for at := from; at-addr < uint64(len(mem)); at += l.align {
 		if off := at - addr; !plain && w.has(off, 2*ws) && (w.word(off) > 15 || w.word(off+ws) != 0) {
-			continue // most places, by uc_flags and uc_link alone
+			continue // uc_flags and uc_link alone rule out most places
 		}
 		if w.ucontext(at-addr, f) || w.plain(at-addr, f) {
 			return true
@@ -164,14 +166,14 @@ func FindSignalFrame(a Arch, o binary.ByteOrder, mem []byte, addr, sp uint64, f 
 	return false
 }
 
-// SignalFrames finds the signal frames on one stack, the innermost first, and returns how many it has put into out: at most
-// len(out). It goes from each frame to the SP that it interrupted, and ends where that lies on another stack: the next
-// frames, if any, are found by another call with the memory there. See FindSignalFrame.
+// SignalFrames finds the signal frames on one stack, innermost first, and returns how many it has put into out. It goes from each
+// frame to the SP that it interrupted, and ends if that SP lies on another stack: call it again with the memory of that stack to
+// find further frames. See FindSignalFrame.
 //
-// A frame stays in memory when its handler has returned, and a function may later reserve that memory and not write to it.
-// So a frame of a handler that ran on the stack of the interrupted code (Same) may be an old one. A frame on an alternate
-// stack whose interrupted SP lies elsewhere is that of a handler that runs now: each such handler has its frame in the same
-// place, at the top of that stack.
+// A frame stays in memory after its handler has returned, and a function may later reserve that memory without writing to it. So
+// a frame of a handler that ran on the stack of the interrupted code (Same) may be stale. A frame on an alternate stack whose
+// interrupted SP lies elsewhere belongs to a handler that is still running: all such handlers have their frame in the same place,
+// at the top of that stack.
 func SignalFrames(a Arch, o binary.ByteOrder, mem []byte, addr, sp uint64, out []SignalFrame) int {
 	n := 0
 	for n < len(out) && FindSignalFrame(a, o, mem, addr, sp, &out[n]) {
@@ -185,7 +187,7 @@ func SignalFrames(a Arch, o binary.ByteOrder, mem []byte, addr, sp uint64, out [
 	return n
 }
 
-// sigWindow is the memory that is searched.
+// sigWindow is the memory to search.
 type sigWindow struct {
 	a    Arch
 	big  bool
@@ -199,12 +201,12 @@ func (w *sigWindow) u64(off uint64) uint64 { return get64(w.big, w.mem[off:]) }
 
 func (w *sigWindow) word(off uint64) uint64 { return getN(w.big, w.mem, int(off), w.a.WordSize()) }
 
-// has reports whether size bytes at off are there.
+// has reports whether the window has size bytes at off.
 func (w *sigWindow) has(off, size uint64) bool {
 	return off <= uint64(len(w.mem)) && size <= uint64(len(w.mem))-off
 }
 
-// ucontext checks whether a struct ucontext of a signal frame lies at off.
+// ucontext reports whether a struct ucontext of a signal frame lies at off.
 func (w *sigWindow) ucontext(off uint64, f *SignalFrame) bool {
 	ws := uint64(w.a.WordSize())
 	if !w.has(off, uint64(ucontextSize(w.a))) || w.word(off) > 15 || w.word(off+ws) != 0 { // uc_flags, uc_link
@@ -222,7 +224,8 @@ func (w *sigWindow) ucontext(off uint64, f *SignalFrame) bool {
 	}
 	f.Siginfo = w.addr + info
 	if !w.siginfo(info, f) {
-		// Without SA_SIGINFO two kernels leave unwritten what other architectures always have. Then the magic numbers count.
+		// Without SA_SIGINFO these two kernels leave a siginfo_t unwritten that others always write. Then the magic numbers
+		// decide.
 		if w.a != AMD64 && w.a != ARM64 {
 			return false
 		}
@@ -240,7 +243,7 @@ func (w *sigWindow) infoOf(off uint64, l *sigLayout) (uint64, bool) {
 		info := off + uint64(int64(l.info)) // wraps to a large number below the window
 		return info, w.has(info, siginfoSize)
 	}
-	// pinfo and puc stand right before siginfo_t, after ucontext, which there may be two of (transactional memory).
+	// pinfo and puc are right before siginfo_t, after ucontext. There may be two ucontexts (transactional memory).
 	for at := off + ucPPC64Reserve; at < off+8<<10 && w.has(at, 16+siginfoSize); at += 8 {
 		if w.u64(at+8) == w.addr+off && w.u64(at) == w.addr+at+16 {
 			return at + 16, true
@@ -263,8 +266,8 @@ func (w *sigWindow) siginfo(off uint64, f *SignalFrame) bool {
 	}
 	switch w.a {
 	case MIPS, MIPS64, RISCV64, LOONG64:
-		// Little else in these frames can be checked. Since Linux 4.20 the kernel clears what its own siginfo_t, of at most 48
-		// bytes, does not have (copy_siginfo_to_user in kernel/signal.c). Linux is older than that on MIPS alone.
+		// Little else in these frames can be checked. Since Linux 4.20 the kernel clears the bytes after its own siginfo_t, which
+		// has at most 48 bytes (copy_siginfo_to_user in kernel/signal.c). Older kernels, which do not, matter only on MIPS.
 		for i := uint64(48); i < siginfoSize; i += 8 {
 			if w.u64(off+i) != 0 {
 				return false
@@ -274,8 +277,8 @@ func (w *sigWindow) siginfo(off uint64, f *SignalFrame) bool {
 	return true
 }
 
-// believable checks PC and SP: no code runs with addresses that no user program has, so that only a fault, which such an
-// address raises, can have interrupted it.
+// believable checks PC and SP. No code runs at an address, or with a stack pointer, that no user program can have, so only a
+// fault, which such an address raises, can have interrupted it.
 func (f *SignalFrame) believable() bool {
 	switch genericSignal(f.Arch, f.Signo) {
 	case SIGSEGV, SIGBUS, SIGILL:
@@ -287,8 +290,8 @@ func (f *SignalFrame) believable() bool {
 	return f.PC >= lowest && f.PC < highest && f.SP >= lowest && f.SP < highest && f.SP&3 == 0
 }
 
-// stack reads uc_stack of the ucontext at off, which follows flags and link: the address, then flags and size, on MIPS size
-// and flags (stack_t).
+// stack reads uc_stack of the ucontext at off. It follows flags and link: the address, then flags and size, on MIPS size and
+// flags (stack_t).
 func (w *sigWindow) stack(off, ws uint64, f *SignalFrame) bool {
 	flags, size := off+3*ws, off+4*ws
 	if w.a == MIPS || w.a == MIPS64 {
@@ -308,8 +311,8 @@ func (w *sigWindow) stack(off, ws uint64, f *SignalFrame) bool {
 	return true
 }
 
-// place checks that the frame lies where the kernel puts one: at the top of the alternate stack, or right below the
-// interrupted SP.
+// place checks that the frame lies where the kernel puts it: at the top of the alternate stack, or right below the interrupted
+// SP.
 func (w *sigWindow) place(f *SignalFrame) bool {
 	if !f.Same() {
 		return f.StackAddr+f.StackSize-f.Ucontext <= maxFrame
@@ -317,16 +320,16 @@ func (w *sigWindow) place(f *SignalFrame) bool {
 	return f.SP > f.Ucontext && f.SP-f.Ucontext <= maxFrame
 }
 
-// registers checks what of the sigcontext of the ucontext at off is not free to be anything.
+// registers checks the parts of the sigcontext of the ucontext at off that can't have arbitrary values.
 func (w *sigWindow) registers(off uint64, f *SignalFrame) bool {
 	switch w.a {
 	case X86:
-		// pinfo and puc; the number of the signal stands before them too.
+		// pinfo and puc; before them the number of the signal.
 		frame := off - 144
 		return w.has(frame, 16) && w.u32(frame+4) == uint32(f.Signo) && uint64(w.u32(frame+8)) == f.Ucontext-siginfoSize &&
 			uint64(w.u32(frame+12)) == f.Ucontext && w.statusX86(off+20)
 	case AMD64:
-		// cs and ss are __USER_CS and __USER_DS (under Xen with other high bits), ss 0 in frames of old kernels; eflags has
+		// cs and ss are __USER_CS and __USER_DS (under Xen with other high bits), ss is 0 in frames of old kernels; eflags has
 		// bit 1 set and nothing above bit 21.
 		cs, ss, flags := w.u64(off+184)&0xffff, w.u64(off+184)>>48, w.u64(off+176)
 		return cs&0xfff == 0x33 && (ss == 0 || ss&0xfff == 0x2b) && flags&2 != 0 && flags>>22 == 0 &&
@@ -334,7 +337,7 @@ func (w *sigWindow) registers(off uint64, f *SignalFrame) bool {
 	case ARM:
 		return w.registersARM(off)
 	case ARM64:
-		// pstate: EL0 with SP_EL0, of 64-bit code; the first record holds the floating-point registers.
+		// pstate: EL0 with SP_EL0, of 64-bit code; the first record has the floating-point registers.
 		pstate := w.u64(off + 448)
 		uc := w.mem[off:min(uint64(len(w.mem)), off+maxUcontext)]
 		return pstate&0x1f == 0 && pstate>>32 == 0 && len(findRecord(w.big, uc, ucARM64Records, fpsimdMagic)) >= fpsimdSize
@@ -348,12 +351,12 @@ func (w *sigWindow) registers(off uint64, f *SignalFrame) bool {
 		return w.u64(off+40) == 0 && w.u32(off+564) < 16
 	case MIPS64:
 		return w.u64(off+40) == 0 && w.u32(off+628) < 16
-	case PPC: // the only address in the frame that points into it
+	case PPC: // the only address in the frame that points into the frame
 		return w.u32(off+ucPPCRegs) == uint32(f.Ucontext)+ucPPCGPRegs
 	case PPC64:
 		return w.u64(off+ucPPC64Regs) == f.Ucontext+ucPPC64GPRegs && w.u32(off+200) == uint32(f.Signo)
 	case RISCV64:
-		// The reserved word and the head of the extensions: the end, or the vector registers (RISCV_V_MAGIC).
+		// The reserved word and the start of the extensions: the end, or the vector registers (RISCV_V_MAGIC).
 		const reserved, vMagic = 948, 0x53465457
 		return w.has(off, reserved+12) && w.u32(off+reserved) == 0 && (w.u64(off+reserved+4) == 0 || w.u32(off+reserved+4) == vMagic)
 	case S390X:
@@ -373,9 +376,9 @@ func (w *sigWindow) registers(off uint64, f *SignalFrame) bool {
 	return false
 }
 
-// registersARM checks the sigcontext of the ucontext at off and the head of its uc_regspace.
+// registersARM checks the sigcontext of the ucontext at off and the start of its uc_regspace.
 func (w *sigWindow) registersARM(off uint64) bool {
-	// cpsr: mode USR with interrupts on. The records of coprocessors begin with one that is known, or are empty.
+	// cpsr: mode USR with interrupts on. The records of coprocessors start with a known magic number, or are empty.
 	if w.u32(off+96)&0xdf != 0x10 || !w.has(off, ucARMRegspace+8) {
 		return false
 	}
@@ -389,7 +392,7 @@ func (w *sigWindow) registersARM(off uint64) bool {
 	return false
 }
 
-// statusX86 checks the struct sigcontext_32 at off: the selectors are those of user code and data, under a 64-bit kernel
+// statusX86 checks the struct sigcontext_32 at off. The selectors must be those of user code and data, under a 64-bit kernel
 // (__USER32_CS, __USER_DS) or a 32-bit one, or of the local descriptor table; eflags has bit 1 set and nothing above bit 21.
 func (w *sigWindow) statusX86(off uint64) bool {
 	for _, seg := range [...]uint64{2, 3, 15, 18} { // es ds cs ss
@@ -405,9 +408,9 @@ func (w *sigWindow) statusX86(off uint64) bool {
 	return flags&2 != 0 && flags>>22 == 0
 }
 
-// fpstate checks the address of the floating-point registers: 0, or above the frame and not far. If the flags of the
-// ucontext announce an XSAVE area (UC_FP_XSTATE), FP_XSTATE_MAGIC1 must stand at magic; a frame without siginfo_t must have
-// it.
+// fpstate checks the address of the floating-point registers: 0, or a short distance above the frame. If the flags of the
+// ucontext announce an XSAVE area (UC_FP_XSTATE), FP_XSTATE_MAGIC1 must be at magic; a frame without siginfo_t must have that
+// area.
 func (w *sigWindow) fpstate(addr uint64, f *SignalFrame, magic uint64, xsave bool) bool {
 	if addr == 0 {
 		return !xsave
@@ -425,20 +428,20 @@ func (w *sigWindow) fpstate(addr uint64, f *SignalFrame, magic uint64, xsave boo
 	return w.u32(at) == 0x46505853
 }
 
-// statusS390X checks a program status word: the problem state and 64-bit addresses (PSW_MASK_PSTATE, PSW_MASK_EA,
-// PSW_MASK_BA of asm/ptrace.h), which the kernel sets in every frame.
+// statusS390X checks a program status word: the kernel sets the problem state and 64-bit addresses (PSW_MASK_PSTATE, PSW_MASK_EA,
+// PSW_MASK_BA of asm/ptrace.h) in every frame.
 func statusS390X(mask uint64) bool {
 	const user = 0x0001000000000000 | 0x0000000180000000
 	return mask&user == user
 }
 
-// plain checks whether a frame of a handler without SA_SIGINFO lies at off, which is where a ucontext would be.
+// plain reports whether a frame of a handler without SA_SIGINFO lies at off, where a ucontext would be.
 func (w *sigWindow) plain(off uint64, f *SignalFrame) bool {
 	*f = SignalFrame{Arch: w.a, BigEndian: w.big, Ucontext: w.addr + off, plain: true}
 	switch w.a {
 	case X86:
-		// struct sigframe: pretcode, sig, struct sigcontext_32 @8 (fpstate at its word 19), … retcode @724. The frame lies
-		// at 16n-4 as that of the other kind does, so the sigcontext lies at 16n+4; off counts in steps of 16 from 16n-4.
+		// struct sigframe: pretcode, sig, struct sigcontext_32 @8 (fpstate at its word 19), … retcode @724. The frame lies at
+		// 16n-4 like a frame with siginfo_t, so the sigcontext lies at 16n+4; off counts in steps of 16 from 16n-4.
 		sc := off + 8
 		if !w.has(off, 8+88) {
 			return false
@@ -450,16 +453,16 @@ func (w *sigWindow) plain(off uint64, f *SignalFrame) bool {
 		return f.Signo > 0 && f.Signo <= 64 && w.statusX86(sc) && w.u32(sc+12*4) < 32 && // trapno
 			w.u32(off) != 0 && fpstate != 0 && w.fpstate(uint64(fpstate), f, 0, false) && f.believable()
 	case ARM:
-		// The same struct ucontext, marked by uc_flags (setup_frame in arch/arm/kernel/signal.c); uc_link and uc_stack are
-		// not written.
+		// The same struct ucontext, marked by uc_flags (setup_frame in arch/arm/kernel/signal.c); uc_link and uc_stack are not
+		// written.
 		if !w.has(off, uint64(ucARMSize)) || w.u32(off) != 0x5ac3c35a {
 			return false
 		}
 		f.SP, f.PC = uint64(w.u32(off+84)), uint64(w.u32(off+92))
 		return w.registers(off, f) && f.believable()
 	case S390X:
-		// struct sigframe: 160 bytes, oldmask, the address of sregs, sregs: psw, r0-r15 and so on, signo @344. The address
-		// points right after itself.
+		// struct sigframe: 160 bytes, oldmask, the address of sregs, sregs: psw, r0-r15 and so on, signo @344. The address points
+		// to the bytes right after it.
 		if !w.has(off, 16+348) || w.u64(off+8) != w.addr+off+16 {
 			return false
 		}
@@ -470,11 +473,11 @@ func (w *sigWindow) plain(off uint64, f *SignalFrame) bool {
 	return false
 }
 
-// ReadFrame fills in c from a signal frame in mem, the memory that FindSignalFrame found it in: the siginfo_t, the registers
-// as a CPU context record, what the hardware reported, and Params. pid and tid are the caller's. It returns false and leaves
-// c without registers if mem does not hold the frame. It does not allocate.
+// ReadFrame fills in c from a signal frame in mem, the memory that FindSignalFrame found it in: the siginfo_t, the registers as a
+// CPU context record, what the hardware reported, and Params. The caller passes pid and tid. If mem does not contain the frame,
+// ReadFrame returns false and leaves c without registers. It does not allocate.
 //
-// If the frame has no siginfo_t, c has at most the number of the signal, and no Access: see FromTrap.
+// If the frame has no siginfo_t, c has at most the signal number, and no Access: see FromTrap.
 func (c *Crash) ReadFrame(sf *SignalFrame, mem []byte, addr uint64, pid, tid int32) bool {
 	*c = Crash{Arch: sf.Arch, BigEndian: sf.BigEndian, PID: pid, TID: tid, Signo: sf.Signo}
 	w := sigWindow{a: sf.Arch, big: sf.BigEndian, mem: mem, addr: addr}
@@ -496,7 +499,7 @@ func (c *Crash) ReadFrame(sf *SignalFrame, mem []byte, addr uint64, pid, tid int
 			return false
 		}
 		f.uc = mem[off-20 : end]
-	case sf.plain && sf.Arch == S390X: // sregs at 16 would stand at 40; what follows the floating-point registers is other
+	case sf.plain && sf.Arch == S390X: // sregs at 16 instead of 40; the data after the floating-point registers differs
 		if off < 24 || !w.has(off, 16+344) {
 			return false
 		}
@@ -515,8 +518,7 @@ func (c *Crash) ReadFrame(sf *SignalFrame, mem []byte, addr uint64, pid, tid int
 	return c.HasContext
 }
 
-// fpstateOf returns the floating-point registers that uc, a ucontext of x86, has the address of, as far as the window
-// holds them.
+// fpstateOf returns the floating-point registers that uc, a ucontext of x86, points to, as far as they lie in the window.
 func (w *sigWindow) fpstateOf(uc []byte) []byte {
 	var addr, size uint64
 	switch w.a {
@@ -531,12 +533,12 @@ func (w *sigWindow) fpstateOf(uc []byte) []byte {
 	return w.mem[addr-w.addr:][:size]
 }
 
-// FromTrap derives Signo, Code, Address and Access of a crash out of TrapNo, ErrorCode and TrapAddress, for a signal frame
-// without siginfo_t, and sets Params. It returns false and changes nothing where the hardware reported no fault, or Signo is
-// known and is another. Architectures: X86, AMD64, ARM and ARM64, the only ones with such frames and these fields.
+// FromTrap derives Signo, Code, Address and Access of a crash from TrapNo, ErrorCode and TrapAddress, for a signal frame without
+// siginfo_t, and sets Params. It returns false and changes nothing if the hardware reported no fault, or if Signo is already
+// known and differs. Architectures: X86, AMD64, ARM and ARM64, the only ones with such frames and these fields.
 //
-// The kernel leaves these fields as they were when a signal was sent by someone, so that they may describe an older fault.
-// The caller must know that this signal was a fault: for instance that the instruction at PC accesses TrapAddress.
+// When a signal is sent, the kernel does not change these fields, so they may describe an older fault. The caller must know that
+// this signal was a fault: for instance that the instruction at PC accesses TrapAddress.
 //
 // Sources: Intel SDM volume 3, 6.15 and 4.7; arch/x86/kernel/traps.c; ARM ARM, "ISS encoding for an exception from a Data
 // Abort" (DFSC), and fsr-3level.c, fsr-2level.c of arch/arm/mm for the fault status of arm.
@@ -559,7 +561,7 @@ func (c *Crash) FromTrap() bool {
 			signo, code, has = SIGILL, 2, false
 		case 13: // general protection
 			signo, code, has = SIGSEGV, SI_KERNEL, false
-		case 14: // page fault; bit 0 of the error code: the page is there
+		case 14: // page fault; bit 0 of the error code: the page is present
 			signo, code, access = SIGSEGV, segvMapErr+int32(c.ErrorCode&1), accessOfX86(c.TrapNo, c.ErrorCode)
 		}
 	case ARM64:

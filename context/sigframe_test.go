@@ -8,13 +8,13 @@ import (
 	"testing"
 )
 
-// sigSpec states where a struct rt_sigframe has what, counted from its struct ucontext, by the names that the
-// frameCase of the architecture has for its registers. It is written down from the kernel's headers once more.
+// sigSpec states the layout of struct rt_sigframe, counted from its struct ucontext, by the names that the frameCase of the
+// architecture uses for its registers. It is repeated here from the kernel's headers.
 var sigSpec = map[Arch]struct {
 	sp, pc string
 	info   int               // of siginfo_t
 	uc     int               // address of struct ucontext modulo 16
-	set    map[string]uint64 // registers that only user code can have so
+	set    map[string]uint64 // register values that only user code can have
 }{
 	AMD64:   {"rsp", "rip", 304, 0, map[string]uint64{"cs": 0x33, "ss": 0x2b, "eflags": 0x10246}},
 	X86:     {"esp", "eip", -128, 12, map[string]uint64{"cs": 0x23, "ss": 0x2b, "ds": 0x2b, "es": 0x2b, "eflags": 0x10246, "trapno": 14}},
@@ -43,8 +43,8 @@ type altStack struct {
 	flags      uint32
 }
 
-// newSigStack builds a stack of size bytes, full of noise, with a frame at about the offset at that interrupted the stack
-// pointer sp.
+// newSigStack builds a stack of size bytes, full of noise, with a frame that interrupted the stack pointer sp at about the offset
+// at.
 func newSigStack(t *testing.T, f frameCase, o binary.ByteOrder, size, at int, sp uint64, alt altStack) *sigStack {
 	t.Helper()
 	big, spec, ws := isBig(o), sigSpec[f.arch], f.arch.WordSize()
@@ -166,7 +166,7 @@ func TestSignalFrame(t *testing.T) {
 	})
 }
 
-// linkRegister returns what the frame has in the register that the architecture's calls leave the return address in.
+// linkRegister returns the value in the frame of the register in which the architecture's calls leave the return address.
 func (s *sigStack) linkRegister(t *testing.T, c frameCase, o binary.ByteOrder) uint64 {
 	name, ok := map[Arch]string{ARM: "r14", ARM64: "x30", MIPS: "r31", MIPS64: "r31", PPC: "link", PPC64: "link", RISCV64: "x1", S390X: "r14",
 		LOONG64: "r1"}[c.arch]
@@ -185,7 +185,7 @@ func (s *sigStack) linkRegister(t *testing.T, c frameCase, o binary.ByteOrder) u
 	return o.Uint64(b)
 }
 
-// checkReadFrame compares the crash of a frame in place with that of its parts.
+// checkReadFrame compares the crash read from a frame in place with the crash made from its parts.
 func checkReadFrame(t *testing.T, fc frameCase, o binary.ByteOrder, s *sigStack) {
 	t.Helper()
 	var f SignalFrame
@@ -215,7 +215,7 @@ func checkReadFrame(t *testing.T, fc frameCase, o binary.ByteOrder, s *sigStack)
 		t.Errorf("%v allocations", n)
 	}
 	checkSetPC(t, fc, o, s, &f)
-	for n := range s.mem { // every length: no panic, and no frame that is not there whole
+	for n := range s.mem { // every length: no panic, and no incomplete frame
 		if n%61 != 0 && n != s.uc+64 && n != s.si+127 {
 			continue
 		}
@@ -244,7 +244,7 @@ func checkSetPC(t *testing.T, fc frameCase, o binary.ByteOrder, s *sigStack, f *
 	}
 }
 
-// TestSignalFramesNested finds a handler that was interrupted itself, on the same alternate stack, and stops where the next
+// TestSignalFramesNested finds a handler that was itself interrupted, on the same alternate stack. The search ends if the next
 // frame is on another stack.
 func TestSignalFramesNested(t *testing.T) {
 	eachSigStack(t, func(t *testing.T, c frameCase, o binary.ByteOrder) {
@@ -267,7 +267,7 @@ func TestSignalFramesNested(t *testing.T) {
 	})
 }
 
-// TestSignalFrameRefused changes one thing in a good frame that the kernel would never write.
+// TestSignalFrameRefused changes one thing in a valid frame to a value that the kernel would never write.
 func TestSignalFrameRefused(t *testing.T) {
 	eachSigStack(t, func(t *testing.T, c frameCase, o binary.ByteOrder) {
 		const base, size = 0x7f001000, 16 << 10
@@ -313,7 +313,7 @@ func TestSignalFrameRefused(t *testing.T) {
 			bad := uint64(0x80000001) // odd, and not what user code has in any of them
 			switch name {
 			case "ss", "ds", "es", "trapno":
-				continue // ss may be 0, the others are not looked at here
+				continue // ss may be 0, the others are not checked here
 			case "cs", "cpsr":
 				bad = 0x13
 				if name == "cs" {
@@ -397,7 +397,7 @@ func TestPlainSignalFrame(t *testing.T) {
 	})
 }
 
-// checkPlain finds the frame and returns the crash of it.
+// checkPlain finds the frame and returns its crash.
 func checkPlain(t *testing.T, o binary.ByteOrder, mem []byte, addr uint64, want SignalFrame) *Crash {
 	t.Helper()
 	var f SignalFrame
@@ -414,7 +414,7 @@ func checkPlain(t *testing.T, o binary.ByteOrder, mem []byte, addr uint64, want 
 	return c
 }
 
-// TestNoSignalFrame searches data that has no frame: random bytes, words that are small or look like addresses.
+// TestNoSignalFrame searches data without a frame: random bytes, and words that are small or look like addresses.
 func TestNoSignalFrame(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	mem := make([]byte, 1<<20)
@@ -502,7 +502,7 @@ func TestFromTrap(t *testing.T) {
 			t.Errorf("%+v: %v signal %d code %d %s of %#x", c, ok, x.Signo, x.Code, x.Access, x.Address)
 		}
 	}
-	// No address: a general protection fault, an undefined instruction, a division.
+	// Without an address: a general protection fault, an undefined instruction, a division.
 	for trap, want := range map[uint64][2]int32{13: {SIGSEGV, SI_KERNEL}, 6: {SIGILL, 2}, 0: {SIGFPE, 1}} {
 		x := Crash{Arch: AMD64, TrapNo: trap, TrapAddress: 0x1234, Signo: want[0]}
 		if !x.FromTrap() || x.Code != want[1] || x.HasAddress || x.Address != 0 || x.Access != AccessUnknown {

@@ -1,19 +1,19 @@
 package context
 
-// siginfo_t is a union; which member is valid follows from signal and code alone (siginfo_layout in kernel/signal.c).
+// siginfo_t is a union; signal and code determine which member is valid (siginfo_layout in kernel/signal.c).
 type sigKind uint8
 
 const (
 	sigKill  sigKind = iota // si_pid, si_uid
 	sigRT                   // si_pid, si_uid, si_value
-	sigTimer                // si_tid (a timer's number), si_overrun, si_value
+	sigTimer                // si_tid (the timer id), si_overrun, si_value
 	sigPoll                 // si_band, si_fd
-	sigFault                // si_addr and what belongs to it
+	sigFault                // si_addr and the fields that belong to it
 	sigChild                // si_pid, si_uid, si_status
 	sigSys                  // si_call_addr, si_syscall, si_arch
 )
 
-// kindOf takes generic numbers. A fault code that is newer than this package still counts as a fault.
+// kindOf expects generic numbers. A fault code that is newer than this package still counts as a fault.
 func kindOf(signo, code int32) sigKind {
 	if code > SI_USER && code < SI_KERNEL {
 		switch signo {
@@ -24,7 +24,7 @@ func kindOf(signo, code int32) sigKind {
 		case SIGSYS:
 			return sigSys
 		}
-		if code <= 6 { // NSIGPOLL: any signal may have been chosen for F_SETSIG
+		if code <= 6 { // NSIGPOLL: F_SETSIG allows any signal
 			return sigPoll
 		}
 		return sigKill
@@ -40,7 +40,7 @@ func kindOf(signo, code int32) sigKind {
 	return sigKill
 }
 
-// siginfoMin is the least of a siginfo_t that parseSiginfo takes: the three numbers and the first word of the union.
+// siginfoMin returns the minimum number of bytes that parseSiginfo requires: the three numbers and the first word of the union.
 func siginfoMin(a Arch) int {
 	if a.WordSize() == 8 {
 		return 24
@@ -48,7 +48,7 @@ func siginfoMin(a Arch) int {
 	return 16
 }
 
-// parseSiginfo fills in what siginfo_t says. si has at least siginfoMin bytes; a field beyond its end reads as 0.
+// parseSiginfo fills in c from a siginfo_t. si has at least siginfoMin bytes; a field beyond its end reads as 0.
 //
 // The layout (asm-generic/siginfo.h): si_signo, si_errno, si_code as int; on MIPS si_code comes second. Then the union, at
 // 16 where words have 8 bytes, at 12 where they have 4. Its members start with
@@ -109,7 +109,7 @@ func (c *Crash) parseSiginfo(si []byte) {
 		case signo == SIGSEGV && code == SEGV_PKUERR:
 			c.ProtectionKey = u32(u + 2*w)
 		case signo == SIGSEGV && code == SEGV_MTEAERR:
-			// An asynchronous tag check fault is noticed too late to know an address.
+			// An asynchronous tag check fault is reported too late for an address.
 			c.HasAddress = c.Address != 0
 		}
 	}

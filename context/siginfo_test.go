@@ -99,7 +99,7 @@ func TestSiginfo(t *testing.T) {
 	if _, err := CrashFromSiginfo(ArchUnknown, le, 0, 0, make([]byte, 128)); !errors.Is(err, ErrSiginfo) {
 		t.Error("unknown architecture")
 	}
-	// A short siginfo has its fields beyond the end as 0.
+	// The fields beyond the end of a short siginfo are 0.
 	if cr, err := CrashFromSiginfo(AMD64, le, 0, 0, siginfo(AMD64, le, 31, 0, 1, uint64(9), int32(59), int32(62))[:24]); err != nil ||
 		cr.Address != 9 || cr.Syscall != 0 {
 		t.Errorf("%v", err)

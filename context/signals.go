@@ -2,7 +2,7 @@ package context
 
 import "strconv"
 
-// Signal numbers of Linux on every architecture but MIPS, alpha, parisc and sparc (asm-generic/signal.h).
+// Signal numbers of Linux on every architecture except MIPS, alpha, parisc and sparc (asm-generic/signal.h).
 const (
 	SIGHUP    = 1
 	SIGINT    = 2
@@ -36,7 +36,7 @@ const (
 	SIGPWR    = 30
 	SIGSYS    = 31
 
-	// sigEMT is a signal of MIPS only; the number lies outside of all real ones.
+	// sigEMT is a signal of MIPS only; this number is outside of all real ones.
 	sigEMT = -7
 )
 
@@ -54,7 +54,7 @@ const (
 	SI_ASYNCNL  = -60
 )
 
-// Values of si_code of SIGSEGV and SIGBUS that this package looks at.
+// Values of si_code of SIGSEGV and SIGBUS that this package uses.
 const (
 	SEGV_BNDERR   = 3
 	SEGV_PKUERR   = 4
@@ -76,7 +76,7 @@ var mipsSignals = [32]int32{1: SIGHUP, 2: SIGINT, 3: SIGQUIT, 4: SIGILL, 5: SIGT
 	18: SIGCHLD, 19: SIGPWR, 20: SIGWINCH, 21: SIGURG, 22: SIGIO, 23: SIGSTOP, 24: SIGTSTP, 25: SIGCONT, 26: SIGTTIN,
 	27: SIGTTOU, 28: SIGVTALRM, 29: SIGPROF, 30: SIGXCPU, 31: SIGXFSZ}
 
-// genericSignal turns a signal number of the architecture into the one that all but MIPS use.
+// genericSignal converts a signal number of the architecture to the one that all except MIPS use.
 func genericSignal(a Arch, signo int32) int32 {
 	if (a == MIPS || a == MIPS64) && signo > 0 && signo < 32 {
 		return mipsSignals[signo]
@@ -84,7 +84,7 @@ func genericSignal(a Arch, signo int32) int32 {
 	return signo
 }
 
-// genericCode turns a si_code of the architecture into the one that all but MIPS use.
+// genericCode converts a si_code of the architecture to the one that all except MIPS use.
 func genericCode(a Arch, code int32) int32 {
 	if a == MIPS || a == MIPS64 {
 		switch code { // arch/mips/include/uapi/asm/siginfo.h
@@ -99,11 +99,11 @@ func genericCode(a Arch, code int32) int32 {
 	return code
 }
 
-// SignalName returns the name of a Linux signal: "SIGSEGV". Real-time signals and numbers that are none are "SIG" and the
+// SignalName returns the name of a Linux signal: "SIGSEGV". For real-time signals and invalid numbers it returns "SIG" and the
 // number. For a MIPS process use SignalNameArch.
 func SignalName(signo int32) string { return SignalNameArch(ArchUnknown, signo) }
 
-// SignalNameArch is SignalName for a process of a given architecture: MIPS numbers its signals its own way.
+// SignalNameArch is SignalName for a process of a given architecture: MIPS has its own signal numbers.
 func SignalNameArch(a Arch, signo int32) string {
 	g := genericSignal(a, signo)
 	if g == sigEMT && signo > 0 {
@@ -130,8 +130,8 @@ var codeNames = map[int32][]string{
 	sigEMT:  {1: "EMT_TAGOVF"},
 }
 
-// CodeName returns the name of a Linux si_code, which depends on the signal: "SEGV_MAPERR", "SI_TKILL". For a code
-// without a name it returns the number. For a MIPS process use CodeNameArch.
+// CodeName returns the name of a Linux si_code, which depends on the signal: "SEGV_MAPERR", "SI_TKILL". For a code without a name
+// it returns the number. For a MIPS process use CodeNameArch.
 func CodeName(signo, code int32) string { return CodeNameArch(ArchUnknown, signo, code) }
 
 // CodeNameArch is CodeName for a process of a given architecture.

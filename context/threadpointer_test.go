@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestThreadPointer places a known value where each architecture has its thread pointer.
+// TestThreadPointer puts a known value where each architecture has its thread pointer.
 func TestThreadPointer(t *testing.T) {
 	// Offsets in the register set of NT_PRSTATUS, from the kernel's struct user_regs_struct, pt_regs and s390_regs.
 	at := map[Arch]int{AMD64: 21 * 8, PPC64: 13 * 8, RISCV64: 4 * 8, LOONG64: 2 * 8}

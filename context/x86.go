@@ -58,7 +58,7 @@ var infoX86 = archInfo{
 		{"edi", 16, 4, 156, 4, true},
 		{"eip", 48, 4, 184, 4, true},
 		{"eflags", 56, 4, 192, 4, false},
-		// The kernel fills the upper halves of selectors with whatever it finds.
+		// The kernel leaves arbitrary values in the upper halves of selectors.
 		{"cs", 52, 2, 188, 4, false},
 		{"ss", 64, 2, 200, 4, false},
 		{"ds", 28, 2, 152, 4, false},
@@ -69,7 +69,7 @@ var infoX86 = archInfo{
 	pc: 8, sp: 4, fp: 5, lr: none, g: none,
 }
 
-// encodeX86 fills in what NT_PRSTATUS does not have and returns the flags for it.
+// encodeX86 fills in the registers that NT_PRSTATUS lacks, and returns the flags for them.
 func encodeX86(rec, fp []byte, debug *[8]uint64, big bool) uint32 {
 	var flags uint32
 	if debug != nil {
@@ -90,7 +90,7 @@ func encodeX86(rec, fp []byte, debug *[8]uint64, big bool) uint32 {
 	return flags
 }
 
-// fsaveOfFxsave makes the 108-byte FSAVE image that an FXSAVE image stands for (Intel SDM volume 1, 8.1.10 and 10.5.1).
+// fsaveOfFxsave converts an FXSAVE image to a 108-byte FSAVE image (Intel SDM volume 1, 8.1.10 and 10.5.1).
 func fsaveOfFxsave(fsave, fxsave []byte) {
 	le := binary.LittleEndian
 	le.PutUint32(fsave[0:], uint32(le.Uint16(fxsave[0:])))
@@ -98,7 +98,7 @@ func fsaveOfFxsave(fsave, fxsave []byte) {
 	le.PutUint32(fsave[4:], uint32(status))
 	le.PutUint32(fsave[8:], uint32(x87Tags(status, fxsave)))
 	le.PutUint32(fsave[12:], le.Uint32(fxsave[8:]))
-	// The selector shares its word with the opcode.
+	// The selector is in the same word as the opcode.
 	le.PutUint32(fsave[16:], uint32(le.Uint16(fxsave[12:]))|uint32(le.Uint16(fxsave[6:]))<<16)
 	le.PutUint32(fsave[20:], le.Uint32(fxsave[16:]))
 	le.PutUint32(fsave[24:], uint32(le.Uint16(fxsave[20:])))
@@ -107,8 +107,8 @@ func fsaveOfFxsave(fsave, fxsave []byte) {
 	}
 }
 
-// x87Tags makes the full tag word, two bits for each physical register: 0 valid, 1 zero, 2 special (infinity, NaN,
-// denormal), 3 empty. FXSAVE has one bit for each, set if the register is in use, and stores the registers in stack order.
+// x87Tags returns the full tag word, two bits for each physical register: 0 valid, 1 zero, 2 special (infinity, NaN, denormal), 3
+// empty. FXSAVE has one bit for each, set if the register is in use, and stores the registers in stack order.
 func x87Tags(status uint16, fxsave []byte) uint16 {
 	top := int(status>>11) & 7
 	var tags uint16
@@ -136,8 +136,8 @@ func x87Tags(status uint16, fxsave []byte) uint16 {
 // (16 bits in 4 bytes each) di si bp sp bx dx cx ax trapno err ip cs flags sp_at_signal ss fpstate oldmask cr2.
 const ucX86Size = 20 + 22*4
 
-// readX86 also reads fpstate: struct _fpstate_32, that is the FSAVE image, u16 status, u16 magic, and where magic is 0 the
-// FXSAVE image at 112.
+// readX86 also reads fpstate: struct _fpstate_32, that is the FSAVE image, u16 status, u16 magic, and if magic is 0 the FXSAVE
+// image at 112.
 func (f *frame) readX86() {
 	sc := f.uc[20:]
 	for _, m := range [...]struct{ sc, gp int }{
@@ -160,8 +160,8 @@ func (f *frame) readX86() {
 	}
 }
 
-// accessOfX86 reads the error code of a page fault (vector 14): bit 1 is a write, bit 4 an instruction fetch (Intel SDM
-// volume 3, 4.7).
+// accessOfX86 derives the kind of access from the error code of a page fault (vector 14): bit 1 is a write, bit 4 an instruction
+// fetch (Intel SDM volume 3, 4.7).
 func accessOfX86(trap, code uint64) Access {
 	switch {
 	case trap != 14:

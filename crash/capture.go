@@ -10,16 +10,16 @@ import (
 	"minidump"
 )
 
-// captured is a dump of the program as it stood in its report.
+// captured is a dump of the program, stopped in its report.
 type captured struct {
 	path        string
 	kind        string
 	tid         int
-	crash       bool   // the exception has registers and cause of the crash, not of the report
+	crash       bool   // the exception has the registers and the cause of the crash, not of the report
 	registers   string // of KeyRegisters, if crash; empty for registersFault
-	noFault     bool   // no fault led to the report, whatever that says
+	noFault     bool   // no fault led to the report, even if the report says so
 	fatal       string // the text of a fatal error; empty if it is not known
-	says        string // what there is in place of a report
+	says        string // replaces the report if there is none
 	annotations []minidump.Annotation
 }
 
@@ -30,8 +30,8 @@ const (
 	registersReport  = "report"
 )
 
-// findThread sets the thread that find returns. The first write of the report has passed, and the thread is about to be
-// in the second: find is called until it returns one, for a second at most.
+// findThread sets c.tid to the thread that find returns. The first write of the report has passed, and the thread is
+// about to block in the second: find is called until it returns a thread, for at most a second.
 func (c *captured) findThread(find func() int) {
 	for try := 0; c.tid == 0 && try < 1000; try++ {
 		if c.tid = find(); c.tid == 0 {
@@ -40,12 +40,12 @@ func (c *captured) findThread(find func() int) {
 	}
 }
 
-// newWriter makes the Writer of a dump that is about the thread. It has room for the report.
+// newWriter returns the Writer of a dump about the thread c.tid, with room for the report.
 func (c *captured) newWriter(pid int, o Options, notes area) (*minidump.Writer, error) {
 	return minidump.NewWriter(pid, c.options(o, notes))
 }
 
-// options returns the options of that Writer.
+// options returns the options of newWriter's Writer.
 func (c *captured) options(o Options, notes area) minidump.Options {
 	opts := o.Dump
 	opts.Thread, opts.Crash = c.tid, nil

@@ -11,8 +11,8 @@ import (
 	"minidump/stream"
 )
 
-// complete puts into the dump what the program reported after it was written, where there is room for it: the report, its
-// first words as an annotation, and the signal that the runtime made a panic of.
+// complete fills the space reserved in the dump with what the program reported after the dump was written: the report,
+// its first words as an annotation, and the signal that the runtime converted to a panic.
 func (c *captured) complete(text []byte) error {
 	f, err := os.OpenFile(c.path, os.O_RDWR, 0)
 	if err != nil {
@@ -50,7 +50,7 @@ func (c *captured) finish(text []byte, o *Options) {
 	}
 }
 
-// tell prints where the dump is, and what package frames finds. The report of a panic has the frames already.
+// tell prints the dump's path and the output of package frames. The report of a panic already has the frames.
 func (c *captured) tell() {
 	if hook.Frames == nil {
 		fmt.Fprintln(os.Stderr, "crash: wrote", c.path)
@@ -82,7 +82,7 @@ func (c *captured) summary(text string) string {
 	return strings.ToValidUTF8(head, "\ufffd")
 }
 
-// patch changes a dump in place. The first error stays.
+// patch changes a dump in place. err is the first error.
 type patch struct {
 	f   *os.File
 	d   *stream.File
@@ -118,9 +118,9 @@ func (p *patch) text(text []byte) {
 	}
 }
 
-// annotation sets an annotation whose room is a value of maxReport bytes. CrashpadInfo (minidump_extensions.h of Crashpad): version,
-// two identifiers of 16 bytes, the location of the dictionary @36: a count, then places of key and value, each a length and
-// UTF-8 with a zero byte after it.
+// annotation sets an annotation whose reserved value has maxReport bytes. CrashpadInfo (minidump_extensions.h of Crashpad): version,
+// two identifiers of 16 bytes, the location of the dictionary @36: a count, then the RVAs of key and value, each a length and UTF-8
+// with a zero byte after it.
 func (p *patch) annotation(key, value string) {
 	loc, err := p.d.Find(stream.CrashpadInfoStream)
 	if err != nil {
@@ -147,7 +147,8 @@ func (p *patch) annotation(key, value string) {
 	}
 }
 
-// exception says which signal it was that the runtime made a panic of. The registers stay those of the report.
+// exception writes the signal that the runtime converted to a panic to the exception stream. The registers stay those
+// of the report.
 func (p *patch) exception(c *cause) {
 	loc, err := p.d.Find(stream.ExceptionStream)
 	if c == nil || err != nil {
@@ -164,7 +165,7 @@ func (p *patch) exception(c *cause) {
 	p.write(b, loc.RVA)
 }
 
-// reportEnd tells the caller of Start, and on standard error about a death that looks like a crash.
+// reportEnd calls OnEnd, and reports an end that looks like a crash on standard error.
 func reportEnd(pid int, e End, o *Options) {
 	switch {
 	case !e.Known && e.Alive:

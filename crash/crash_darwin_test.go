@@ -28,7 +28,8 @@ import (
 	"minidump/stream"
 )
 
-// victimVariable makes the test program be a victim: what it does, and the folder of its dumps.
+// victimVariable is the environment variable that makes the test program a victim: what it does, and the folder of
+// its dumps.
 const victimVariable = "MINIDUMP_CRASH_VICTIM"
 
 func TestMain(m *testing.M) {
@@ -43,7 +44,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// emulated says that the program runs in the loader and that in an emulator, which is many times slower.
+// emulated is whether the loader of internal/macos runs the program in an emulator, which is many times slower.
 var emulated = os.Getenv("MACHORUN_EMULATOR") != ""
 
 func skipEmulated(t *testing.T) {
@@ -55,7 +56,7 @@ func skipEmulated(t *testing.T) {
 
 type table struct{ m map[int]int }
 
-// victim starts a monitor and does what kind says.
+// victim starts a monitor and crashes or ends as kind says.
 func victim(kind, dir string) {
 	add := func(text string) {
 		f, err := os.OpenFile(dir+"/done", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -124,7 +125,7 @@ var crashes = map[string]func(){
 		path, r, err := Dump()
 		fmt.Println(path, r.Threads, err)
 	},
-	"output": func() { // it takes the runtime's reports for itself
+	"output": func() { // redirects the runtime's reports
 		f, err := os.CreateTemp("", "")
 		if err == nil {
 			err = debug.SetCrashOutput(f, debug.CrashOptions{})
@@ -134,7 +135,7 @@ var crashes = map[string]func(){
 		}
 		time.Sleep(time.Minute)
 	},
-	"child": func() { // another process that inherits the port of exceptions, and crashes
+	"child": func() { // starts another process, which inherits the exception port, and crashes
 		exe, _ := os.Executable()
 		c := exec.Command(exe)
 		c.Env = append(os.Environ(), victimVariable+"=", "GOTRACEBACK=crash")
@@ -197,14 +198,15 @@ func command(t *testing.T, dir, kind, traceback string) *exec.Cmd {
 	return c
 }
 
-// run lets a victim crash, and waits until its monitor is done. It returns the lines of what that has done.
+// run starts a victim, and waits until the victim and its monitor have ended. It returns the lines that the monitor's
+// hooks wrote.
 func run(t *testing.T, kind, traceback string) (done []string, stderr string, status syscall.WaitStatus) {
 	t.Helper()
 	dir := t.TempDir()
 	c := command(t, dir, kind, traceback)
 	var errs bytes.Buffer
 	c.Stderr = &errs
-	_ = c.Run() // until the monitor has ended, which has the same standard error
+	_ = c.Run() // until the monitor, which has the same standard error, has ended
 	return lines(t, dir), errs.String(), c.ProcessState.Sys().(syscall.WaitStatus)
 }
 
@@ -273,7 +275,7 @@ func TestCrashes(t *testing.T) {
 	} {
 		for _, traceback := range []string{"none", "single", "crash"} {
 			if emulated && (traceback != "single" || !slices.Contains([]string{"nil", "SIGSEGV"}, c.kind)) {
-				continue // a sample does there
+				continue // a sample suffices there
 			}
 			t.Run(c.kind+"/"+traceback, func(t *testing.T) {
 				done, stderr, status := run(t, c.kind, traceback)
@@ -309,7 +311,7 @@ func TestCrashes(t *testing.T) {
 	}
 }
 
-// checkGoroutines checks that the dump has the goroutines of the victim, with names of its functions.
+// checkGoroutines checks that the dump has the goroutines of the victim, with the names of its functions.
 func checkGoroutines(t *testing.T, d *stream.File, kind string) {
 	t.Helper()
 	list, err := d.Goroutines()
@@ -352,7 +354,7 @@ func checkThread(t *testing.T, d *stream.File, e stream.Exception) {
 	t.Errorf("thread %d of %d", e.ThreadID, len(threads))
 }
 
-// TestRawThread has a thread that Go does not know fault: what comes is EXC_CRASH.
+// TestRawThread faults on a thread unknown to Go's runtime: the monitor gets EXC_CRASH.
 func TestRawThread(t *testing.T) {
 	done, stderr, status := run(t, "raw", "single")
 	if len(done) != 1 || strings.HasPrefix(done[0], "end") {
@@ -375,7 +377,7 @@ func TestRawThread(t *testing.T) {
 	checkThread(t, d, e)
 }
 
-// TestExceptions has the victim send the exceptions that the kernel raises of limits and guards.
+// TestExceptions makes the victim send the exceptions that the kernel raises for limits and guards.
 func TestExceptions(t *testing.T) {
 	skipEmulated(t)
 	// A warning: no dump.
@@ -393,7 +395,7 @@ func TestExceptions(t *testing.T) {
 	}
 }
 
-// unknownEnd is the end of a victim whose status this process was too fast to ask for.
+// unknownEnd is the end of a victim that this process reaped before the monitor could read its status.
 const unknownEnd = "end: ended in a way that is not known"
 
 func TestNoCrash(t *testing.T) {
@@ -412,7 +414,7 @@ func TestNoCrash(t *testing.T) {
 	t.Logf("%d ends are known", known)
 }
 
-// TestEnd has nobody ask for the victim's status before the monitor does.
+// TestEnd reaps the victim only after the monitor has read its status.
 func TestEnd(t *testing.T) {
 	skipEmulated(t)
 	dir := t.TempDir()
@@ -432,7 +434,7 @@ func TestEnd(t *testing.T) {
 	t.Error("the monitor has not ended")
 }
 
-// TestChild has a process that the victim has started crash: the monitor answers for it, and makes no dump.
+// TestChild makes a child process of the victim crash: the monitor answers its exception, and makes no dump.
 func TestChild(t *testing.T) {
 	skipEmulated(t)
 	dir := t.TempDir()
@@ -457,7 +459,8 @@ func TestDump(t *testing.T) {
 	open(t, path)
 }
 
-// TestOwnCrashOutput has a program that calls debug.SetCrashOutput itself: the monitor says that it sees nothing any more.
+// TestOwnCrashOutput runs a program that calls debug.SetCrashOutput itself: the monitor reports that it no longer watches
+// the program.
 func TestOwnCrashOutput(t *testing.T) {
 	skipEmulated(t)
 	dir := t.TempDir()

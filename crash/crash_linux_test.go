@@ -20,7 +20,7 @@ import (
 	"minidump/stream"
 )
 
-// run lets the victim crash, and waits until its monitor is done. It returns the dump's path, or "end".
+// run starts the victim, and waits until the monitor is done. It returns the dump's path, or the text of an end.
 func run(t *testing.T, program, kind, traceback string) (done string, stderr string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -32,7 +32,7 @@ func run(t *testing.T, program, kind, traceback string) (done string, stderr str
 	return await(t, dir), errs.String()
 }
 
-// await waits until the monitor is done, and returns what it said.
+// await waits until the monitor is done, and returns the line that it wrote.
 func await(t *testing.T, dir string) string {
 	t.Helper()
 	for range 600 {
@@ -127,7 +127,8 @@ func TestCrashes(t *testing.T) {
 	}
 }
 
-// TestOwnCrashOutput has a program that calls debug.SetCrashOutput itself: the monitor says that it sees nothing any more.
+// TestOwnCrashOutput runs a program that calls debug.SetCrashOutput itself: the monitor reports that it no longer watches
+// the program.
 func TestOwnCrashOutput(t *testing.T) {
 	victims.SkipEmulated(t, "it waits for ten seconds")
 	dir := t.TempDir()
@@ -150,7 +151,7 @@ func TestOwnCrashOutput(t *testing.T) {
 	}
 }
 
-// exitInfoKnown reports whether this kernel says how a process ended.
+// exitInfoKnown reports whether this kernel reports how a reaped process ended.
 func exitInfoKnown(t *testing.T) bool {
 	t.Helper()
 	c := exec.Command(os.Args[0], "-test.run=^$")
@@ -167,7 +168,8 @@ func exitInfoKnown(t *testing.T) bool {
 	return ok
 }
 
-// TestRaiseTraceback has a program die of a fatal error with GOTRACEBACK=none, about which the runtime would say nothing.
+// TestRaiseTraceback runs a program that dies of a fatal error with GOTRACEBACK=none, about which the runtime would
+// report nothing.
 func TestRaiseTraceback(t *testing.T) {
 	t.Setenv("RAISE", "yes")
 	if done, stderr := run(t, victims.Go(t, "goreporter"), "map", "none"); strings.HasPrefix(done, "end") {
@@ -177,7 +179,7 @@ func TestRaiseTraceback(t *testing.T) {
 
 func TestNoCrash(t *testing.T) {
 	program := victims.Go(t, "goreporter")
-	// Kernels before 6.15 do not say how a process ended that was reaped already.
+	// Kernels before 6.15 do not report how a process ended after it was reaped.
 	const unknown = "end: ended in a way that is not known"
 	for kind, want := range map[string]string{
 		"exit": "ended with status 3", "fatal": "ended with status 1", "return": "ended with status 0", "goexit": "ended with status 4",
@@ -253,7 +255,7 @@ func FuzzReport(f *testing.F) {
 	})
 }
 
-// TestFatalCall holds the reading of what the runtime prints of a fatal error's first call.
+// TestFatalCall checks the parsing of the first call in the runtime's report of a fatal error.
 func TestFatalCall(t *testing.T) {
 	for _, c := range []struct {
 		text string
@@ -271,7 +273,8 @@ func TestFatalCall(t *testing.T) {
 	}
 }
 
-// TestFatalLength holds that what stands once after a copy of the address does not count as the length of the text.
+// TestFatalLength checks that a number found only once after a copy of the address is not taken as the length of the
+// text.
 func TestFatalLength(t *testing.T) {
 	const at = 0x5bbefd
 	var memory []byte

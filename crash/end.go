@@ -5,12 +5,12 @@ import (
 	"syscall"
 )
 
-// End is how a program ended of which the runtime wrote no report.
+// End is how a program ended about which the runtime wrote no report.
 type End struct {
-	Known  bool           // the system has said how
+	Known  bool           // the system reported how it ended
 	Status int            // the exit status, on Windows the exit code; 0 if a signal ended the program
-	Signal syscall.Signal // what ended it; 0: no signal
-	Alive  bool           // it has not ended, but its reports go elsewhere: see debug.SetCrashOutput
+	Signal syscall.Signal // the signal that ended it; 0: no signal
+	Alive  bool           // the program has not ended, but its reports go elsewhere: see debug.SetCrashOutput
 }
 
 func (e End) String() string {

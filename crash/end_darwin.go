@@ -9,14 +9,14 @@ import (
 	"minidump/mach"
 )
 
-// How long the monitor waits for the end of a program that has closed its end of the socket, and how often it looks.
+// How long the monitor waits for the end of a program that has closed its end of the socket, and how often it checks.
 const (
 	endPatience = 10 * time.Second
 	endPause    = 2 * time.Millisecond
 )
 
-// endOf waits for the end of process pid, which began as before says, and returns how it ended. The system says so as long as
-// the parent of the process has not asked for its status.
+// endOf waits for the end of process pid, which has the start time in before, and returns how it ended. The system reports
+// that until the parent has reaped the process.
 func endOf(pid int, before *mach.ProcBSDInfo) End {
 	for end := time.Now().Add(endPatience); time.Now().Before(end); time.Sleep(endPause) {
 		var i mach.ProcBSDInfo

@@ -12,8 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How long the monitor waits for the end of a program that has closed its end of the socket, and then for its parent to ask
-// for its status: only then does the kernel say it (PIDFD_INFO_EXIT), unless the status of the zombie can be read.
+// How long the monitor waits for the end of a program that has closed its end of the socket, and then for its parent to
+// reap it: only after that does the kernel report the status (PIDFD_INFO_EXIT), unless the status of the zombie can be
+// read.
 const (
 	endPatience  = 10 * time.Second
 	reapPatience = 2 * time.Second
@@ -79,20 +80,21 @@ const (
 	pidfdInfoExit = 1 << 3                        // since Linux 6.15
 )
 
-// exitInfo asks a pidfd for the wait status of its process, which must have been reaped.
+// exitInfo returns the wait status of a pidfd's process, which must have been reaped.
 func exitInfo(fd int) (syscall.WaitStatus, bool) {
 	info := pidfdInfo{mask: pidfdInfoExit}
 	_, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), pidfdGetInfo, uintptr(unsafe.Pointer(&info)))
 	return syscall.WaitStatus(info.exitCode), e == 0 && info.mask&pidfdInfoExit != 0
 }
 
-// zombieStatus reads the wait status of a process that has ended and was not reaped (exit_code of proc_pid_stat(5)).
+// zombieStatus reads the wait status of a process that has ended and has not been reaped (exit_code of
+// proc_pid_stat(5)).
 func zombieStatus(pid int) (syscall.WaitStatus, bool) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return 0, false
 	}
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:])) // from the third one on, the state
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:])) // from the third field on, the state
 	const exitCode = 52 - 3
 	if len(fields) <= exitCode || fields[0] != "Z" {
 		return 0, false

@@ -19,14 +19,14 @@ import (
 )
 
 // upload sends a minidump to an endpoint of Sentry's form: "https://HOST/api/PROJECT/minidump/?sentry_key=KEY", from the settings of
-// the project. Other crash servers take the same form field.
+// the project. Other crash servers use the same form field.
 func upload(endpoint, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	body, w := io.Pipe() // a dump can be larger than what is left of the memory
+	body, w := io.Pipe() // a dump can be larger than the free memory
 	form := multipart.NewWriter(w)
 	go func() {
 		part, err := form.CreateFormFile("upload_file_minidump", filepath.Base(path))
@@ -50,7 +50,7 @@ func upload(endpoint, path string) error {
 	return nil
 }
 
-// The monitor, which is a process of its own, sends each dump to a server.
+// The monitor, which is a separate process, sends each dump to a server.
 func ExampleOptions_upload() {
 	err := crash.Start(crash.Options{
 		Dir: "crashes",
@@ -65,7 +65,7 @@ func ExampleOptions_upload() {
 	}
 }
 
-// TestUpload sends a file to a server that takes the form as Sentry does.
+// TestUpload sends a file to a server that parses the form as Sentry does.
 func TestUpload(t *testing.T) {
 	if l, err := net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		t.Skipf("no network: %v", err)

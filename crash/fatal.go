@@ -10,15 +10,15 @@ import (
 	"unsafe"
 )
 
-// maxScan bounds how much memory is searched for the text of a fatal error, in bytes.
+// maxScan is the maximum memory that is searched for the text of a fatal error, in bytes.
 const maxScan = 256 << 20
 
 // The text of a fatal error, such as "concurrent map writes", is not in the runtime's report. The first frames of the report have its
-// address, in "runtime.throw({0x4dcd48?, 0x4b?})". What stands there as its length may be what else was in its place by then. So the
-// length is the one that stands after that address in memory, where the runtime's closure that prints the text has both. The program
-// must be held in its report; it still is, many writes before the end, when the address has been seen.
+// address, in "runtime.throw({0x4dcd48?, 0x4b?})". The length there may have been overwritten by another value. So the length is
+// taken from memory, where it follows a copy of the address: the runtime's closure that prints the text has both. The program must
+// still be blocked in its report; it still is when the address has been read, because many writes follow.
 
-// enoughForFatal reports whether a report has the address of the text, or is so long that it has none.
+// enoughForFatal reports whether a report has the address of the text, or is so long that it can't have one.
 func enoughForFatal(text string) bool {
 	call := parseFatal(text)
 	return call.address != 0 && call.whole || len(text) > 4096
@@ -27,10 +27,10 @@ func enoughForFatal(text string) bool {
 // memory is the memory of the program.
 type memory interface {
 	io.ReaderAt                                        // by addresses
-	each(buf []byte, f func(piece []byte) (goOn bool)) // calls f with what the program has of its own
+	each(buf []byte, f func(piece []byte) (goOn bool)) // calls f with the program's own memory
 }
 
-// text reads the text; empty if it can't be told.
+// text returns the text, or "" if it can't be determined.
 func (c *fatalCall) text(mem memory) string {
 	if c.address == 0 || c.address > math.MaxInt64 {
 		return ""
@@ -48,7 +48,7 @@ func (c *fatalCall) text(mem memory) string {
 			left -= len(piece)
 			return left > 0
 		})
-		lengths[c.shown]-- // it stands in the place that the report took it from
+		lengths[c.shown]-- // do not count the place from which the report took it
 	}
 	b := make([]byte, lengths.likely())
 	if n, _ := mem.ReadAt(b, int64(c.address)); n != len(b) {
@@ -62,18 +62,18 @@ func (c *fatalCall) text(mem memory) string {
 	return string(b)
 }
 
-// maxFrame is more than the frame of runtime.throw takes, in bytes.
+// maxFrame is larger than the frame of runtime.throw, in bytes.
 const maxFrame = 4096
 
 // fatalCall is the first call of throw or fatal in a report.
 type fatalCall struct {
 	address   uint64 // of the text; 0 if there is no call
-	shown     int    // its length, as the report has it
+	shown     int    // its length according to the report
 	low, high uint64 // bounds of the call's stack frame; 0 except for errors of the runtime itself, where the report has them
-	whole     bool   // the report has the whole line that says where the frame is
+	whole     bool   // the report has the whole line with the frame's position
 }
 
-// parseFatal finds the call. A frame takes two lines, "FUNCTION(ARGUMENTS)" and "\tFILE:LINE +0x48 fp=0x… sp=0x… pc=0x…", see
+// parseFatal finds the call. A frame is two lines, "FUNCTION(ARGUMENTS)" and "\tFILE:LINE +0x48 fp=0x… sp=0x… pc=0x…", see
 // traceback2 in runtime/traceback.go.
 func parseFatal(text string) (c fatalCall) {
 	for _, call := range []string{"runtime.throw({", "runtime.fatal({", "maps.fatal({", "sync.fatal({"} {
@@ -100,7 +100,7 @@ func parseFatal(text string) (c fatalCall) {
 	return c
 }
 
-// field returns the number after a name; 0 if there is none.
+// field returns the number after a name, or 0 if there is none.
 func field(line, name string) uint64 {
 	_, rest, _ := strings.Cut(line, name)
 	number, _, _ := strings.Cut(rest, " ")
@@ -111,7 +111,8 @@ func field(line, name string) uint64 {
 	return value
 }
 
-// lengths are the lengths that stand after an address, as in string headers, and how often each does.
+// lengths are the numbers that follow an address in memory, as the length does in a string header, and how often each
+// is found.
 type lengths map[int]int
 
 // search counts the lengths after an address in a piece of memory.
@@ -132,8 +133,8 @@ func (l lengths) search(b []byte, address uint64) {
 	}
 }
 
-// likely returns the length that was found most often, of several the longest; 0 if none was found. What stands after a copy of the
-// address by accident is rarely twice the same.
+// likely returns the length that was found most often, or the longest of several such; 0 if none was found. Numbers that follow a
+// copy of the address by accident are rarely equal.
 func (l lengths) likely() (length int) {
 	for size, n := range l {
 		if n > 0 && (n > l[length] || n == l[length] && size > length) {

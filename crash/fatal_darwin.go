@@ -9,7 +9,7 @@ import (
 	"minidump/mach"
 )
 
-// fatalText returns the text of a fatal error that the program reports; empty if it can't be told.
+// fatalText returns the text of a fatal error that the program reports, or "" if it can't be determined.
 func (m *watch) fatalText(w *minidump.Writer) string {
 	m.drain(enoughForFatal)
 	call := parseFatal(string(m.text))
@@ -22,7 +22,7 @@ type fatalMemory struct {
 	task mach.Port
 }
 
-// ReadAt is the method of io.ReaderAt. A piece that has a hole is read up to that.
+// ReadAt implements io.ReaderAt. A piece with a hole is read up to the hole.
 func (m fatalMemory) ReadAt(p []byte, off int64) (n int, err error) {
 	if n = m.Read(uint64(off), p); n < len(p) {
 		err = io.ErrUnexpectedEOF
@@ -30,7 +30,7 @@ func (m fatalMemory) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, err
 }
 
-// each calls f with the memory that the program can write to and has used, until that returns false.
+// each calls f with the memory that the program can write to and has used, until f returns false.
 func (m fatalMemory) each(buf []byte, f func(piece []byte) bool) {
 	const depth = 1024 // of maps within maps
 	var info mach.VMRegionSubmapInfo64

@@ -11,8 +11,8 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// panicCrash finds the fault that the program panics for, if one did, and those of its registers that unwinding finds: c is then
-// about that. The thread c.tid stands in the report.
+// panicCrash finds the fault that caused the program's panic, if one did, and those of its registers that unwinding finds: c is
+// then about that fault. The thread c.tid is blocked in the report.
 func (m *watch) panicCrash(w *minidump.Writer, c *captured) {
 	var space arena.Arena
 	if space.Reserve(goruntime.FaultSpace) != nil {
@@ -52,18 +52,18 @@ func (m *watch) panicCrash(w *minidump.Writer, c *captured) {
 // taskMemory is the memory of the program.
 type taskMemory struct{ w *minidump.Writer }
 
-// Read is the method of snapshot.Memory.
+// Read implements snapshot.Memory.
 func (m taskMemory) Read(addr uint64, p []byte) int { return m.w.ReadMemory(addr, p) }
 
-// ReadV is the method of snapshot.Memory.
+// ReadV implements snapshot.Memory.
 func (m taskMemory) ReadV(reqs []snapshot.ReadRequest) {
 	for i := range reqs {
 		reqs[i].Got = m.Read(reqs[i].Addr, reqs[i].Dst)
 	}
 }
 
-// There is the method of snapshot.Memory.
+// There implements snapshot.Memory.
 func (m taskMemory) There(lo, hi, _ uint64) (from, to uint64, ok bool) { return lo, hi, lo < hi }
 
-// Expired is the method of snapshot.Memory.
+// Expired implements snapshot.Memory.
 func (m taskMemory) Expired() error { return nil }

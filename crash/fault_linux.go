@@ -14,8 +14,8 @@ import (
 	"minidump/procfs"
 )
 
-// panicCrash finds the fault that the program panics for, if one did, and its registers: c is then about that. The thread c.tid, whose
-// stack pointer is sp, stands in the report.
+// panicCrash finds the fault that caused the program's panic, if one did, and its registers: c is then about that fault. The thread
+// c.tid, whose stack pointer is sp, is blocked in the report.
 func (c *captured) panicCrash(w *minidump.Writer, pid int, sp uint64) {
 	var space arena.Arena
 	if space.Reserve(goruntime.FaultSpace) != nil {
@@ -62,8 +62,8 @@ func unwoundCrash(f *goruntime.Fault, pid, tid int) context.Crash {
 	return c
 }
 
-// programImage lists the readable mappings of a process's program: those of its file, and what follows one without a file, its
-// BSS.
+// programImage lists the readable mappings of a process's program: those of its file, and an anonymous mapping right after
+// one, its BSS.
 func programImage(pid int) (*goruntime.Image, bool) {
 	dir := "/proc/" + strconv.Itoa(pid)
 	maps, err := os.ReadFile(dir + "/maps")
@@ -85,7 +85,7 @@ func programImage(pid int) (*goruntime.Image, bool) {
 		if !r.Next(&m) {
 			break
 		}
-		same := m.Inode == exe.Ino && bytes.Equal(m.Name, []byte(link)) // some file systems have other device numbers here
+		same := m.Inode == exe.Ino && bytes.Equal(m.Name, []byte(link)) // on some file systems the device number differs here
 		if !same && (m.Start != end || m.Inode != 0) {
 			continue
 		}

@@ -11,7 +11,7 @@ import (
 	"minidump/stream"
 )
 
-// opened is a dump of the monitor, with its annotations.
+// opened opens a dump of the monitor, and returns its annotations too.
 func opened(t *testing.T, path string) (*stream.File, map[string]string) {
 	t.Helper()
 	file, err := os.Open(path)
@@ -34,7 +34,7 @@ func opened(t *testing.T, path string) (*stream.File, map[string]string) {
 	return d, notes
 }
 
-// exceptionCPU returns the exception of a dump and the registers that it has.
+// exceptionCPU returns the exception of a dump and its registers.
 func exceptionCPU(t *testing.T, d *stream.File) (*stream.Exception, *context.CPU) {
 	t.Helper()
 	e, err := d.Exception()
@@ -52,15 +52,15 @@ func exceptionCPU(t *testing.T, d *stream.File) (*stream.Exception, *context.CPU
 	return &e, cpu
 }
 
-// TestFaultRegisters has programs panic for a fault. The registers must be those at the fault, whether or not its signal frame is
-// still there, and a fault that was recovered must not be blamed.
+// TestFaultRegisters runs programs that panic because of a fault. The registers must be those at the fault, whether or not its
+// signal frame still exists, and a recovered fault must not be blamed.
 func TestFaultRegisters(t *testing.T) {
 	program := victims.Go(t, "goreporter")
 	for _, c := range []struct{ kind, registers string }{
 		{"nil", registersFault}, {"address", registersFault}, {"call", registersFault}, {"overwritten", registersUnwound}, {"stale", registersReport},
 	} {
 		t.Run(c.kind, func(t *testing.T) {
-			t.Setenv("GODEBUG", "asyncpreemptoff=1") // no signal comes besides
+			t.Setenv("GODEBUG", "asyncpreemptoff=1") // no other signal comes
 			done, stderr := run(t, program, c.kind, "single")
 			if strings.HasPrefix(done, "end") {
 				t.Fatalf("no dump: %s", stderr)
@@ -86,8 +86,8 @@ func TestFaultRegisters(t *testing.T) {
 	}
 }
 
-// caller checks the frame pointer of the faulting function, which leads to its return address: it is the PC of some frame of a
-// goroutine. The stack is in the dump from the SP on.
+// caller checks the frame pointer of the faulting function, which leads to its return address: that must be the PC of some
+// frame of a goroutine. The stack must be in the dump from the SP on.
 func caller(t *testing.T, d *stream.File, cpu *context.CPU) {
 	t.Helper()
 	b := make([]byte, 8)

@@ -11,7 +11,7 @@ import (
 	"minidump/internal/newfile"
 )
 
-// folder returns the absolute path of the folder of dumps, which it makes.
+// folder creates the folder of dumps, and returns its absolute path.
 func folder(dir string) (string, error) {
 	if dir == "" {
 		cache, err := os.UserCacheDir()
@@ -27,18 +27,18 @@ func folder(dir string) (string, error) {
 	return dir, newfile.MakeFolder(dir, 0o700)
 }
 
-// newName returns the path of a new dump of the program, whose monitor has the same name.
+// newName returns the path of a new dump of the program. The monitor has the program's name.
 func newName(dir string, pid int) string {
 	for {
 		path := filepath.Join(dir, dumpfile.TimedName(filepath.Base(os.Args[0]), pid, time.Now()))
-		if _, err := os.Lstat(path); err != nil { // it is not there, or the dump will say why not
+		if _, err := os.Lstat(path); err != nil { // the path is free, or writing the dump will report the error
 			return path
 		}
-		time.Sleep(time.Millisecond) // what the name counts
+		time.Sleep(time.Millisecond) // the unit of the time in the name
 	}
 }
 
-// prune removes the oldest dumps beside path except keep; 0 keeps all.
+// prune removes the oldest dumps in the folder of path until keep remain; 0 keeps all.
 func prune(path string, keep int) error {
 	return dumpfile.Keep{Count: keep, Timed: true}.Prune(filepath.Split(path))
 }

@@ -13,22 +13,22 @@ import (
 )
 
 // How the monitor gets the program's task port. A task inherits the exception ports of its parent (ipc_task_init of XNU's
-// osfmk/kern/ipc_tt.c), as Crashpad relies on. So while it starts the monitor, the program has a port of its own as the handler of
-// EXC_RPC_ALERT, which XNU never raises. The monitor finds it there, and sends its exception port. The program looks whether it is
-// the monitor that has sent it, sets the port as its handler, and answers with its task port.
+// osfmk/kern/ipc_tt.c); Crashpad relies on that too. So while it starts the monitor, the program sets a port of its own as the
+// handler of EXC_RPC_ALERT, which XNU never raises. The monitor finds that port, and sends its exception port to it. The program
+// checks that the sender is the monitor, sets the received port as its exception handler, and answers with its task port.
 //
-// The ports of mach_ports_register are no way: libxpc sets them itself in each fork (xpc_atfork_prepare). Nor is a name of the
-// bootstrap server in a sandbox. task_for_pid needs an entitlement.
+// Other ways do not work: libxpc sets the ports of mach_ports_register itself in each fork (xpc_atfork_prepare), a sandbox forbids
+// names of the bootstrap server, and task_for_pid requires an entitlement.
 //
-// A task may send its task port unless it is Apple's, or has asked for enhanced security (ipc_control_port_options and
+// A task may send its task port unless it is an Apple program, or has opted in to enhanced security (ipc_control_port_options and
 // task_set_ctrl_port_default of XNU 11417).
 const carrier = mach.EXC_RPC_ALERT
 
-// exceptions are what the monitor handles. The exceptions of instructions are not among them, because Go's runtime makes panics of the
-// signals that they become. EXC_CRASH is what remains in the end.
+// exceptions are the exceptions that the monitor handles. Those raised by instructions are not among them, because XNU converts them
+// to signals, and Go's runtime converts the signals to panics. If a program dies of such a signal, XNU raises EXC_CRASH.
 var exceptions = mach.EXC_CRASH.Mask() | mach.EXC_RESOURCE.Mask() | mach.EXC_GUARD.Mask()
 
-// patience is how long program and monitor wait for one another.
+// patience is how long the program and the monitor wait for each other.
 const patience = 30 * time.Second
 
 // Identifiers of the two messages.
@@ -63,16 +63,16 @@ func newPort() (mach.Port, error) {
 // closePort releases the receive right of a port, which destroys the port.
 func closePort(p mach.Port) { mach.PortModRefs(p, mach.MACH_PORT_RIGHT_RECEIVE, -1) }
 
-// putMessage makes a message with one port.
+// putMessage encodes a message with one port.
 func putMessage(m *[messageSize]byte, h mach.Header, port mach.Port, disposition uint8) {
 	h.Bits |= mach.MACH_MSGH_BITS_COMPLEX
 	h.Size = messageSize
 	h.Put(m[:])
-	m[mach.HeaderSize] = 1 // of a count of 4 bytes, in the byte order of both architectures
+	m[mach.HeaderSize] = 1 // the low byte of a 32-bit count, in the byte order of both architectures
 	mach.PutPortDescriptor(m[mach.HeaderSize+4:], port, disposition)
 }
 
-// getMessage takes the port from a message of id. A message of another form is given back.
+// getMessage returns the port in a message with the identifier id. It destroys a message of another form.
 func getMessage(m []byte, id int32) (h mach.Header, port mach.Port, ok bool) {
 	h, ok = mach.GetHeader(m)
 	if !ok {
@@ -89,13 +89,13 @@ func getMessage(m []byte, id int32) (h mach.Header, port mach.Port, ok bool) {
 
 // handover is the program's side.
 type handover struct {
-	port     mach.Port           // that the monitor says hello to
-	carrier  mach.ExceptionPorts // what carrier had before
-	handlers mach.ExceptionPorts // of exceptions, before
+	port     mach.Port           // to which the monitor sends its hello
+	carrier  mach.ExceptionPorts // earlier handlers of carrier
+	handlers mach.ExceptionPorts // earlier handlers of exceptions
 	set      bool                // handlers are replaced
 }
 
-// open has children of this process find the port.
+// open sets the port as the handler of carrier, where children of this process find it.
 func (o *handover) open() (err error) {
 	self := mach.TaskSelf()
 	if err := check("task_get_exception_ports", o.carrier.Read(self, carrier.Mask())); err != nil {
@@ -114,10 +114,10 @@ func setHandler(mask mach.ExceptionMask, port mach.Port) mach.KernReturn {
 	return mach.TaskSetExceptionPorts(mach.TaskSelf(), mask, port, mach.EXCEPTION_DEFAULT|mach.MACH_EXCEPTION_CODES, stateNone)
 }
 
-// hide undoes that: the monitor has been started.
+// hide restores the handlers of carrier after the monitor has been started.
 func (o *handover) hide() { o.carrier.Restore(mach.TaskSelf()) }
 
-// complete waits for the first message of the monitor, which must come from the process pid, and sends it the task port.
+// complete waits for the first message of the monitor, which must be the process pid, and sends the task port to it.
 func (o *handover) complete(pid int) error {
 	var m [messageSize + mach.MaxTrailerSize]byte
 	for end := time.Now().Add(patience); ; {
@@ -145,7 +145,7 @@ func (o *handover) complete(pid int) error {
 	}
 }
 
-// answer makes port the handler of exceptions, and sends the task.
+// answer makes port the handler of exceptions, and sends the task port.
 func (o *handover) answer(h mach.Header, port mach.Port) error {
 	defer mach.PortDeallocate(port)
 	if err := check("task_set_exception_ports", setHandler(exceptions, port)); err != nil {
@@ -159,7 +159,7 @@ func (o *handover) answer(h mach.Header, port mach.Port) error {
 	return check("send the task port", mach.Send(m[:], uint32(patience.Milliseconds())))
 }
 
-// close releases the ports of the handover. If undo is set, it also restores the exception handlers that were set before.
+// close releases the ports of the handover. If undo is set, it also restores the earlier exception handlers.
 func (o *handover) close(undo bool) {
 	if o.port != 0 {
 		closePort(o.port)
@@ -172,13 +172,14 @@ func (o *handover) close(undo bool) {
 	o.handlers.Release()
 }
 
-// hasEnded reports whether a child of this process has ended. It does not ask for its status.
+// hasEnded reports whether a child of this process has ended. It does not reap the child.
 func hasEnded(pid int) bool {
 	var i mach.ProcBSDInfo
 	return i.ReadEnded(pid) != nil || i.Status == mach.SZOMB
 }
 
-// takeTask is the monitor's side: it returns the port that the program's exceptions come to, and its task.
+// takeTask is the monitor's side: it returns the port that receives the program's exceptions, and the program's task
+// port.
 func takeTask() (exceptions, task mach.Port, err error) {
 	var e mach.ExceptionPorts
 	if err := check("task_get_exception_ports", e.Read(mach.TaskSelf(), carrier.Mask())); err != nil {
@@ -188,7 +189,7 @@ func takeTask() (exceptions, task mach.Port, err error) {
 		return 0, 0, errors.New("the program has handed over no port")
 	}
 	defer e.Release()
-	_ = setHandler(carrier.Mask(), mach.MACH_PORT_NULL) // an exception that it would get is never raised
+	_ = setHandler(carrier.Mask(), mach.MACH_PORT_NULL) // the program never raises this exception
 	if exceptions, err = newPort(); err != nil {
 		return 0, 0, err
 	}

@@ -15,15 +15,15 @@ import (
 	"minidump/internal/goruntime"
 )
 
-// A holder is the monitor's part of what the signal handler does: see hold_linux.go.
+// A holder is the monitor's counterpart of the signal handler in hold_linux.go.
 type holder struct {
-	sync.Mutex               // held for a dump, so that there is one at a time
+	sync.Mutex               // held while a dump is made, so that only one is made at a time
 	came       chan struct{} // closed when a thread is held
-	judged     chan struct{} // closed when dump is set for good
-	dump       *captured     // nil: there is none, or the program went on
+	judged     chan struct{} // closed when the value of dump is final
+	dump       *captured     // nil: there is no dump, or the program survived
 }
 
-// newHolder starts to wait for a thread that is held.
+// newHolder returns a holder, and starts to wait for a thread that the handler holds.
 func newHolder(pid, pidfd int, notes *os.File, o *Options) *holder {
 	h := &holder{came: make(chan struct{}), judged: make(chan struct{})}
 	go func() {
@@ -54,7 +54,7 @@ func newHolder(pid, pidfd int, notes *os.File, o *Options) *holder {
 	return h
 }
 
-// finish completes the dump of a thread that was held, if there is one, and reports whether there is.
+// finish completes the dump of a held thread, if there is one, and reports whether there is one.
 func (h *holder) finish(o *Options) bool {
 	select {
 	case <-h.came:
@@ -86,7 +86,7 @@ func captureHeld(pid int, p *holdPage, notes *os.File, o *Options) (*captured, e
 	return c, c.write(w)
 }
 
-// readCrash makes a Crash of what the handler has left; nil if that can't be read.
+// readCrash returns the Crash at the addresses that the handler has stored; nil if they can't be read.
 func readCrash(pid int, p *holdPage) *context.Crash {
 	mem, err := openMemory(pid)
 	if err != nil {
@@ -110,11 +110,11 @@ func readCrash(pid int, p *holdPage) *context.Crash {
 	return c
 }
 
-// survivePatience is how long the monitor waits for the end of a program that takes a deadly signal.
+// survivePatience is how long the monitor waits for the end of a program after a deadly signal.
 const survivePatience = 10 * time.Second
 
-// diedOf reports whether the program died of the signal, and whether it has ended. It did not die of it if it is still there,
-// and does not dump core, or has ended with status 0. What can't be known counts as its death.
+// diedOf reports whether the program died of the signal, and whether it has ended. It did not die of the signal if it still
+// exists and does not dump core, or if it has ended with status 0. If that can't be determined, diedOf returns true for died.
 func diedOf(pid, pidfd int) (died, ended bool) {
 	if pidfd < 0 {
 		return true, false
@@ -136,7 +136,7 @@ func dumpsCore(pid int) bool {
 	return bytes.Contains(b, []byte("\nCoreDumping:\t1"))
 }
 
-// extraOffset returns where isExtraInC is in a runtime.m of this program, which is that of the monitor too; 0 if it is not found.
+// extraOffset returns the offset of isExtraInC in runtime.m of this program, which the monitor runs too; 0 if it is not found.
 func extraOffset() uint32 {
 	var space arena.Arena
 	if space.Reserve(goruntime.FaultSpace) != nil {

@@ -19,7 +19,7 @@ import (
 	"minidump/stream"
 )
 
-// cgoVictim builds the program whose C code crashes.
+// cgoVictim builds a program whose C code crashes.
 func cgoVictim(t *testing.T) string {
 	t.Helper()
 	victims.SkipEmulated(t, "a C library and a compiler are not there")
@@ -27,7 +27,7 @@ func cgoVictim(t *testing.T) string {
 	return victims.Go(t, "cgoreporter", "CGO_ENABLED=1")
 }
 
-// runC lets the victim crash, and returns how it ended, what its monitor left and what both said.
+// runC runs the victim, and returns its wait status, what its monitor wrote, and the standard error of both.
 func runC(t *testing.T, program, kind string, env ...string) (syscall.WaitStatus, string, string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -43,7 +43,8 @@ func runC(t *testing.T, program, kind string, env ...string) (syscall.WaitStatus
 	return c.ProcessState.Sys().(syscall.WaitStatus), done, errs.String()
 }
 
-// TestCrashesInC has C code crash, in a thread of its own and called from Go. The program must end as it would without a monitor.
+// TestCrashesInC crashes C code, in a thread that C created and called from Go. The program must end as it would without a
+// monitor.
 func TestCrashesInC(t *testing.T) {
 	program := cgoVictim(t)
 	for _, c := range []struct {
@@ -62,7 +63,7 @@ func TestCrashesInC(t *testing.T) {
 	} {
 		for _, traceback := range []string{"none", "single", "all", "crash"} {
 			if lent := strings.Contains(c.kind, "lent"); lent && (traceback == "single" || traceback == "all") {
-				continue // it waits until the monitor has told the handler where isExtraInC is
+				continue // it waits until the monitor has set the offset of isExtraInC
 			}
 			t.Run(c.kind+"/"+traceback, func(t *testing.T) {
 				status, done, stderr := runC(t, program, c.kind, "GOTRACEBACK="+traceback)
@@ -97,8 +98,8 @@ func TestCrashesInC(t *testing.T) {
 	}
 }
 
-// TestHandledInC has faults in C that are not deadly: the handler of a C library ends the program well, or the program has asked for the
-// signal. No dump may remain.
+// TestHandledInC raises faults in C that are not deadly: the handler of a C library ends the program with status 0, or the program
+// handles the signal. No dump may remain.
 func TestHandledInC(t *testing.T) {
 	program := cgoVictim(t)
 	t.Run("handler", func(t *testing.T) {
@@ -132,7 +133,7 @@ func TestHandledInC(t *testing.T) {
 	})
 }
 
-// TestHealthyC has a program with threads of C that uses signals and does not crash.
+// TestHealthyC runs a program with C threads that uses signals and does not crash.
 func TestHealthyC(t *testing.T) {
 	dir := t.TempDir()
 	c := exec.Command(cgoVictim(t), dir, "healthy")
@@ -147,7 +148,7 @@ func TestHealthyC(t *testing.T) {
 	}
 }
 
-// TestMonitorDies kills the monitor of a program whose C code then crashes: it must not wait for ever.
+// TestMonitorDies kills the monitor of a program whose C code then crashes: the program must not wait forever.
 func TestMonitorDies(t *testing.T) {
 	program := cgoVictim(t)
 	dir := t.TempDir()

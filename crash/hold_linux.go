@@ -12,20 +12,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A thread that C code made has no g. If it faults or aborts, the runtime lets it die by the signal and reports nothing. So in
-// a program with cgo Start puts a signal handler in front of the runtime's, in assembly: it needs no g, and hardly any stack.
-// If the thread has no g, or one that is only lent to it, the handler leaves the addresses of siginfo_t and ucontext_t in
-// memory that the monitor sees too, and waits until that has written a dump. Then, and for every other thread at once, it goes
-// on to the runtime's handler, as if it were not there.
+// A thread that C code created has no g. If it faults or aborts, the runtime lets the signal kill the program and reports nothing.
+// So in a program with cgo, Start installs a signal handler in front of the runtime's. It is in assembly and needs no g, and hardly
+// any stack. If the thread has no g, or one that is only lent to it, the handler stores the addresses of siginfo_t and ucontext_t in
+// memory shared with the monitor, and waits until the monitor has written a dump. After that, and for all other threads immediately,
+// it jumps to the runtime's handler as if the kernel had called that.
 //
-// Whether the signal is deadly is not known before: a C library may have a handler of its own for it, which the runtime calls.
-// If the program is still there a while after the first one, the monitor removes the dump, and the handler holds no thread any more.
+// It is not known beforehand whether the signal is deadly: a C library may have its own handler for it, which the runtime calls. If
+// the program still exists some time after the first such signal, the monitor removes the dump, and the handler no longer holds
+// threads.
 
 // holdPage is the memory that the handler and the monitor share. The assembly knows the offsets.
 type holdPage struct {
 	state    uint32
 	pid      uint32 // of the program
-	extra    uint32 // where isExtraInC is in a runtime.m; 0: not known
+	extra    uint32 // offset of isExtraInC in runtime.m; 0: not known
 	signal   uint32
 	tid      uint32
 	_        uint32
@@ -36,31 +37,31 @@ type holdPage struct {
 // Values of holdPage.state.
 const (
 	stateFree    = iota
-	stateTaken   // a thread fills in the rest
-	stateHeld    // it waits for the monitor
-	stateDumping // for the dump
+	stateTaken   // a thread fills in the other fields
+	stateHeld    // the thread waits for the monitor
+	stateDumping // the thread waits for the dump
 	stateDone    // no thread waits any more
 )
 
-// holdEnd is the size of the file of notes with the page, which is its last.
+// holdEnd is the size of the file of notes, including the page at its end.
 const holdEnd = noteSize + 4096
 
-// What the handler uses: the page, and by signal the handlers that were there before.
+// The handler's data: the page, and the previous handler of each signal.
 var (
 	//lint:ignore U1000 the assembly reads it
 	held     *holdPage
 	previous [65]uintptr
 )
 
-// handlerAddress returns the address of the handler.
+// handlerAddress returns the address of signalHandler.
 func handlerAddress() uintptr
 
-// iscgo is the runtime's. It keeps that name for others (see the comment in runtime/cgo.go).
+// iscgo is the runtime's variable. The runtime keeps its name for other packages (see the comment in runtime/cgo.go).
 //
 //go:linkname iscgo runtime.iscgo
 var iscgo bool
 
-// heldSignals are those that a fault raises or an abort.
+// heldSignals are the signals that a fault or an abort raises.
 var heldSignals = [...]syscall.Signal{syscall.SIGILL, syscall.SIGTRAP, syscall.SIGABRT, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGSEGV,
 	syscall.SIGSYS}
 
@@ -77,7 +78,7 @@ func rtSigaction(sig syscall.Signal, set, old *sigaction) bool {
 	return e == 0
 }
 
-// mapHold maps the page. The file has its size by then.
+// mapHold maps the page. The file must already have its full size.
 func mapHold(notes *os.File) *holdPage {
 	b, err := unix.Mmap(int(notes.Fd()), 0, holdEnd, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
@@ -86,7 +87,7 @@ func mapHold(notes *os.File) *holdPage {
 	return (*holdPage)(unsafe.Pointer(&b[noteSize]))
 }
 
-// hold installs the handler in a program that may have threads of C.
+// hold installs the handler if the program may have C threads.
 func hold(notes *os.File) {
 	if !iscgo {
 		return
@@ -108,8 +109,8 @@ func hold(notes *os.File) {
 	}
 }
 
-// heldThread waits until a thread is held, and returns what the handler has left. It returns nil at once if the program has no
-// handler. It sets the offset that the handler lacks.
+// heldThread waits until a thread is held, and returns the page that the handler has filled in. It returns nil immediately if
+// the program has no handler. Before it waits, it sets the offset that the handler needs.
 func heldThread(notes *os.File) *holdPage {
 	if !iscgo {
 		return nil
@@ -128,14 +129,14 @@ func heldThread(notes *os.File) *holdPage {
 	}
 }
 
-// letGo lets the held threads go on.
+// letGo releases the held threads.
 func (p *holdPage) letGo() {
 	atomic.StoreUint32(&p.state, stateDone)
 	const all = 1<<31 - 1
 	futex(&p.state, futexWake, all)
 }
 
-// Operations of futex(2) on memory that processes share (include/uapi/linux/futex.h).
+// Operations of futex(2) on memory shared by processes (include/uapi/linux/futex.h).
 const (
 	futexWait = 0
 	futexWake = 1

@@ -6,27 +6,27 @@ TEXT ·handlerAddress(SB),NOSPLIT,$0-8
 	MOVQ	AX, ret+0(FP)
 	RET
 
-// How long a thread waits at a time, as struct timespec: 5 s.
+// Duration of one wait, as struct timespec: 5 s.
 DATA patience<>+0(SB)/8, $5
 DATA patience<>+8(SB)/8, $0
 GLOBL patience<>(SB), RODATA|NOPTR, $16
 
-// signalHandler is called by the kernel with the signal in DI, siginfo_t in SI, ucontext_t in DX. It may use every register, which the
-// return from the signal restores, and goes on to the handler that was there before, with the same arguments and stack.
-// A system call keeps all registers except AX, CX and R11.
+// The kernel calls signalHandler with the signal in DI, siginfo_t in SI, ucontext_t in DX. It may use every register, because the
+// return from the signal restores them, and jumps to the previous handler with the same arguments and stack. A system call preserves
+// all registers except AX, CX and R11.
 TEXT signalHandler<>(SB),NOSPLIT|NOFRAME,$0
 	MOVQ	DI, R12
 	MOVQ	SI, R13
 	MOVQ	DX, R14
 	MOVQ	·held(SB), BX
-	MOVL	$39, AX		// getpid: a child that was forked has this memory too
+	MOVL	$39, AX		// getpid: a forked child has this memory too
 	SYSCALL
 	CMPL	AX, 4(BX)
 	JNE	chain
 	MOVL	8(R13), CX	// si_code
 	CMPL	CX, $0
 	JGT	fault
-	CMPL	AX, 16(R13)	// si_pid: another process has sent it
+	CMPL	AX, 16(R13)	// si_pid: another process sent the signal
 	JNE	chain
 fault:
 	MOVQ	TLS, CX
@@ -36,7 +36,7 @@ fault:
 	MOVQ	48(AX), AX	// g.m
 	TESTQ	AX, AX
 	JZ	chain
-	MOVL	8(BX), CX	// where m.isExtraInC is
+	MOVL	8(BX), CX	// offset of m.isExtraInC
 	TESTL	CX, CX
 	JZ	chain
 	CMPB	(AX)(CX*1), $0
@@ -61,7 +61,7 @@ foreign:
 	MOVL	$202, AX
 	SYSCALL
 waits:
-	MOVL	$0, R8		// how often it has waited in vain
+	MOVL	$0, R8		// number of waits that timed out
 again:
 	MOVL	0(BX), DX
 	CMPL	DX, $4		// stateDone
@@ -74,7 +74,7 @@ again:
 	CMPQ	AX, $-110	// ETIMEDOUT
 	JNE	again
 	CMPL	0(BX), $3	// stateDumping
-	JNE	giveup		// the monitor has not even begun
+	JNE	giveup		// the monitor has not begun to dump
 	INCL	R8
 	CMPL	R8, $60
 	JLT	again

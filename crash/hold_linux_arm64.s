@@ -6,20 +6,20 @@ TEXT ·handlerAddress(SB),NOSPLIT,$0-8
 	MOVD	R0, ret+0(FP)
 	RET
 
-// How long a thread waits at a time, as struct timespec: 5 s.
+// Duration of one wait, as struct timespec: 5 s.
 DATA patience<>+0(SB)/8, $5
 DATA patience<>+8(SB)/8, $0
 GLOBL patience<>(SB), RODATA|NOPTR, $16
 
-// signalHandler is called by the kernel with the signal in R0, siginfo_t in R1, ucontext_t in R2. It may use every register except
-// SP and R30, where the return goes to, because that restores them. It goes on to the handler that was there before, with the same
-// arguments. A system call keeps all registers except R0.
+// The kernel calls signalHandler with the signal in R0, siginfo_t in R1, ucontext_t in R2. It may use every register except SP and
+// R30, the return address, because the return from the signal restores them. It jumps to the previous handler with the same
+// arguments. A system call preserves all registers except R0.
 TEXT signalHandler<>(SB),NOSPLIT|NOFRAME,$0
 	MOVD	R0, R19
 	MOVD	R1, R20
 	MOVD	R2, R21
 	MOVD	·held(SB), R22
-	MOVD	$172, R8	// getpid: a child that was forked has this memory too
+	MOVD	$172, R8	// getpid: a forked child has this memory too
 	SVC
 	MOVWU	4(R22), R3
 	CMPW	R0, R3
@@ -27,7 +27,7 @@ TEXT signalHandler<>(SB),NOSPLIT|NOFRAME,$0
 	MOVW	8(R20), R3	// si_code
 	CMPW	$0, R3
 	BGT	fault
-	MOVWU	16(R20), R3	// si_pid: another process has sent it
+	MOVWU	16(R20), R3	// si_pid: another process sent the signal
 	CMPW	R0, R3
 	BNE	chain
 fault:
@@ -37,7 +37,7 @@ fault:
 	CBZ	g, foreign
 	MOVD	48(g), R3	// g.m
 	CBZ	R3, chain
-	MOVWU	8(R22), R4	// where m.isExtraInC is
+	MOVWU	8(R22), R4	// offset of m.isExtraInC
 	CBZ	R4, chain
 	MOVBU	(R3)(R4), R3
 	CBZ	R3, chain
@@ -61,7 +61,7 @@ foreign:
 	MOVD	$98, R8
 	SVC
 waits:
-	MOVD	$0, R23		// how often it has waited in vain
+	MOVD	$0, R23		// number of waits that timed out
 again:
 	LDARW	(R22), R2
 	CMPW	$4, R2		// stateDone
@@ -75,7 +75,7 @@ again:
 	BNE	again
 	LDARW	(R22), R2
 	CMPW	$3, R2		// stateDumping
-	BNE	giveup		// the monitor has not even begun
+	BNE	giveup		// the monitor has not begun to dump
 	ADD	$1, R23
 	CMP	$60, R23
 	BLT	again

@@ -4,7 +4,7 @@ package crash
 
 import "os"
 
-// There is no handler for threads of C on these architectures.
+// These architectures have no handler for C threads.
 
 const holdEnd = noteSize
 

@@ -9,8 +9,8 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// processMemory is the memory of a process, its file of that name in /proc. Unlike a Writer it also reads pages of the program's
-// file that the process has not used yet.
+// processMemory is the memory of a process, read from /proc/PID/mem. Unlike a Writer it also reads pages of the program's file
+// that the process has not used yet.
 type processMemory struct {
 	snapshot.Whole
 	file *os.File
@@ -22,10 +22,10 @@ func openMemory(pid int) (processMemory, error) {
 	return processMemory{file: file, pid: pid}, err
 }
 
-// ReadAt is the method of io.ReaderAt.
+// ReadAt implements io.ReaderAt.
 func (m processMemory) ReadAt(p []byte, off int64) (int, error) { return m.file.ReadAt(p, off) }
 
-// Read is the method of snapshot.Memory.
+// Read implements snapshot.Memory.
 func (m processMemory) Read(addr uint64, p []byte) int {
 	if addr > math.MaxInt64 {
 		return 0
@@ -34,14 +34,14 @@ func (m processMemory) Read(addr uint64, p []byte) int {
 	return max(n, 0)
 }
 
-// ReadV is the method of snapshot.Memory.
+// ReadV implements snapshot.Memory.
 func (m processMemory) ReadV(reqs []snapshot.ReadRequest) {
 	for i := range reqs {
 		reqs[i].Got = m.Read(reqs[i].Addr, reqs[i].Dst)
 	}
 }
 
-// each passes the writable private memory to f, in pieces as long as buf at most, until f returns false.
+// each calls f with the writable private memory, in pieces of at most the length of buf, until f returns false.
 func (m processMemory) each(buf []byte, f func(piece []byte) bool) {
 	maps, err := os.ReadFile("/proc/" + strconv.Itoa(m.pid) + "/maps")
 	if err != nil {

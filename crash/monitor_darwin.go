@@ -21,7 +21,7 @@ import (
 	"minidump/mach"
 )
 
-// monitor is the main function of the monitor. It returns the exit status. value has the program's process id.
+// monitor is the main function of the monitor. It returns the exit status. value is the program's pid.
 func monitor(value string, o Options) int {
 	m := &watch{o: o, notes: os.NewFile(monitorNotes, "crash annotations")}
 	if _, err := fmt.Sscanf(value, "%d", &m.pid); err != nil {
@@ -34,7 +34,7 @@ func monitor(value string, o Options) int {
 	}
 	go m.handle()
 	if !m.first() {
-		m.mu.Lock() // a dump may be in the making: the program had only to wait for the memory of it
+		m.mu.Lock() // a dump may still be written: the program waits only until its memory has been read
 		defer m.mu.Unlock()
 		if m.dumps == 0 {
 			reportEnd(m.pid, endOf(m.pid, &m.began), &o)
@@ -57,12 +57,12 @@ type watch struct {
 	o     Options
 	pid   int
 	task  mach.Port        // of the program
-	port  mach.Port        // where its exceptions come
-	began mach.ProcBSDInfo // how the program was at the beginning
+	port  mach.Port        // receives its exceptions
+	began mach.ProcBSDInfo // state of the program at the start of the monitor
 	notes *os.File
 	text  []byte // of the report, at most maxText
 
-	draining bool // the text is not in the socket any more
+	draining bool // the text has been removed from the socket
 
 	mu       sync.Mutex // held while a dump is made
 	reported bool       // the runtime has begun its report
@@ -82,8 +82,8 @@ func (m *watch) link() (err error) {
 	return m.began.Read(m.pid)
 }
 
-// first waits for the first write of a report, and leaves it in the socket, so that the second one waits; false if the program
-// ended without.
+// first waits for the first write of a report, and leaves it in the socket, so that the second write blocks. It returns false
+// if the program ended without a report.
 func (m *watch) first() bool {
 	b := make([]byte, sendBuffer)
 	for {
@@ -96,8 +96,8 @@ func (m *watch) first() bool {
 	}
 }
 
-// drain reads the report on, until its text is enough or its end, so that the program goes on. The first call begins with the first
-// write again.
+// drain reads more of the report, until enough returns true or the report ends, which lets the program continue. The first call
+// begins with the first write again.
 func (m *watch) drain(enough func(text string) bool) {
 	if !m.draining {
 		m.draining, m.text = true, nil
@@ -115,14 +115,14 @@ func (m *watch) drain(enough func(text string) bool) {
 	}
 }
 
-// capture writes the dump of the program, which stands in its report.
+// capture writes the dump of the program, which is blocked in its report.
 func (m *watch) capture() (*captured, error) {
 	dir, err := folder(m.o.Dir)
 	if err != nil {
 		return nil, err
 	}
 	c := &captured{path: newName(dir, m.pid), kind: kindOf(string(m.text))}
-	if c.kind == "signal" { // which it was is in the next line
+	if c.kind == "signal" { // the next line says which signal
 		m.drain(func(text string) bool { return hasSignal(text) || len(text) > 1024 })
 	}
 	w, err := m.newWriter(c)
@@ -147,13 +147,13 @@ func (m *watch) capture() (*captured, error) {
 	return c, err
 }
 
-// newWriter makes the Writer of a dump that is about the thread that reports.
+// newWriter returns the Writer of a dump about the reporting thread.
 func (m *watch) newWriter(c *captured) (*minidump.Writer, error) {
 	c.findThread(m.writing)
 	return minidump.NewTaskWriter(m.task, c.options(m.o, m.notes))
 }
 
-// finish completes a dump, and counts it.
+// finish completes a dump and counts it.
 func (m *watch) finish(c *captured, text []byte, err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "crash:", err)
@@ -164,7 +164,7 @@ func (m *watch) finish(c *captured, text []byte, err error) {
 	c.finish(text, &m.o)
 }
 
-// reportFD returns the program's descriptor that the runtime reports to; -1 if it is not known.
+// reportFD returns the program's descriptor to which the runtime writes reports; -1 if it is not known.
 func (m *watch) reportFD() (fd int32) {
 	b := make([]byte, 16)
 	n, err := m.notes.ReadAt(b, linkAt)
@@ -177,7 +177,7 @@ func (m *watch) reportFD() (fd int32) {
 	return fd
 }
 
-// writing returns the thread that writes the report; 0 if there is none.
+// writing returns the id of the thread that writes the report; 0 if there is none.
 func (m *watch) writing() (tid int) {
 	want := m.reportFD()
 	if mach.TaskSuspend(m.task) != mach.KERN_SUCCESS {
@@ -202,11 +202,11 @@ func (m *watch) writing() (tid int) {
 	return 0
 }
 
-// threadID is the id of a thread as dumps have it: its lower half.
+// threadID returns the id of a thread in dumps: its lower half.
 func threadID(id uint64) int { return int(int32(uint32(id))) }
 
-// frameCrash makes a Crash of what the report says of a signal and of the signal frame on the stack of the thread that reports it:
-// the handler runs above it.
+// frameCrash returns the Crash made from the signal in the report and the signal frame on the stack of the reporting thread, whose
+// handler runs above that frame.
 func (m *watch) frameCrash(w *minidump.Writer, tid int) *context.Crash {
 	c := crashOf(string(m.text), tid)
 	sp, ok := m.stackPointer(tid)
@@ -243,7 +243,7 @@ func (m *watch) stackPointer(tid int) (sp uint64, ok bool) {
 	return 0, false
 }
 
-// handle receives the exceptions of the program, and of those that it has started: they inherit the port.
+// handle receives the exceptions of the program, and of its child processes, which inherit the port.
 func (m *watch) handle() {
 	var b [8192]byte
 	for {
@@ -262,7 +262,7 @@ func (m *watch) handle() {
 	}
 }
 
-// exception writes a dump of an exception that the program does not survive, and answers.
+// exception writes a dump if the program does not survive the exception, and answers the message.
 func (m *watch) exception(e *mach.Exception) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -273,7 +273,8 @@ func (m *watch) exception(e *mach.Exception) {
 	if dumped {
 		c, err = m.captureException(e)
 	}
-	// After MACH_RCV_PORT_DIED the system's own reporter gets EXC_CRASH too, after KERN_FAILURE the other exceptions.
+	// After the answer MACH_RCV_PORT_DIED the system's own reporter gets EXC_CRASH too, after KERN_FAILURE the other
+	// exceptions.
 	result := mach.KERN_FAILURE
 	if e.Type == mach.EXC_CRASH {
 		result = mach.MACH_RCV_PORT_DIED
@@ -290,7 +291,7 @@ func (m *watch) exception(e *mach.Exception) {
 	}
 }
 
-// isFatal reports whether a dump is made of an exception: most of EXC_RESOURCE are warnings.
+// isFatal reports whether an exception causes a dump: most EXC_RESOURCE exceptions are warnings.
 func isFatal(e *mach.Exception) bool {
 	return e.Type != mach.EXC_RESOURCE || mach.DecodeResource(e.Code).Fatal()
 }
@@ -316,21 +317,21 @@ func (m *watch) captureException(e *mach.Exception) (*captured, error) {
 	return c, c.write(w)
 }
 
-// signalNumbers are those signals of Darwin that Go's runtime reports.
+// signalNumbers are the signals of Darwin that Go's runtime reports.
 var signalNumbers = map[string]uint64{"SIGQUIT": 3, "SIGILL": 4, "SIGTRAP": 5, "SIGABRT": 6, "SIGEMT": 7, "SIGFPE": 8, "SIGBUS": 10,
 	"SIGSEGV": 11, "SIGSYS": 12, "SIGSTKFLT": 16}
 
-// siUser are the codes of a signal that somebody has sent: Go's runtime takes 0 for them, SI_USER of bsd/sys/signal.h is the other.
+// siUser are the codes of a signal sent by a process: 0 in Go's runtime, and SI_USER of bsd/sys/signal.h.
 var siUser = map[uint64]bool{0: true, 0x10001: true}
 
-// hasSignal reports whether the report of a signal has the line of its code.
+// hasSignal reports whether the report of a signal has the line with its code.
 func hasSignal(text string) bool {
 	_, line, ok := strings.Cut(text, " sigcode=")
 	return ok && strings.Contains(line, "\n")
 }
 
-// findFatalSignal finds what a report of a signal that Go does not make a panic of says in its first two lines:
-// "SIGSEGV: segmentation violation\nPC=0x47d2c9 m=0 sigcode=1 addr=0x0\n" (fatalsignal of runtime/signal_unix.go).
+// findFatalSignal parses the first two lines of the report of a signal that Go does not convert to a panic: "SIGSEGV:
+// segmentation violation\nPC=0x47d2c9 m=0 sigcode=1 addr=0x0\n" (fatalsignal of runtime/signal_unix.go).
 func findFatalSignal(text string) (l signalLine, ok bool) {
 	head, rest, ok := strings.Cut(text, "\n")
 	line, _, ended := strings.Cut(rest, "\n")
@@ -344,15 +345,15 @@ func findFatalSignal(text string) (l signalLine, ok bool) {
 	return l, true
 }
 
-// unknownAddress is what Go's runtime for darwin/amd64 takes for the address of a SIGSEGV that XNU says to have been sent by
-// somebody: the processor states no address of memory that is in no half of its address space (fixsigcode of
-// runtime/signal_darwin_amd64.go). XNU's exception for that is EXC_BAD_ACCESS with EXC_I386_GPFLT.
+// unknownAddress is the address that Go's runtime for darwin/amd64 sets for a SIGSEGV that XNU reports as sent by a process:
+// the processor reports no address for an access to a non-canonical one (fixsigcode of runtime/signal_darwin_amd64.go).
+// XNU's exception for that is EXC_BAD_ACCESS with EXC_I386_GPFLT.
 const (
 	unknownAddress    = 0xb01dfacedebac1e
 	generalProtection = 13
 )
 
-// crashOf makes a Crash of what a report says of a signal. It is nil if the report says nothing of one. It has no registers.
+// crashOf returns a Crash, without registers, for the signal in a report; nil if the report has no signal.
 func crashOf(text string, tid int) *context.Crash {
 	l, ok := findSignal(text)
 	if !ok {
@@ -374,8 +375,8 @@ func signalName(number uint64) string {
 	return ""
 }
 
-// signalCrash makes a Crash of a signal: the exception that XNU makes such a signal of (ux_exception of
-// bsd/uxkern/ux_exception.c). It is nil if no signal of Go's reports has the name.
+// signalCrash returns a Crash for a signal: the exception that XNU converts to this signal (ux_exception of
+// bsd/uxkern/ux_exception.c). It returns nil if no signal in Go's reports has the name.
 func signalCrash(name string, code, addr uint64, tid int) *context.Crash {
 	number := signalNumbers[name]
 	if number == 0 {
@@ -405,7 +406,7 @@ func signalCrash(name string, code, addr uint64, tid int) *context.Crash {
 	return minidump.TaskCrash(thread, mach.EXC_SOFTWARE, mach.EXC_SOFT_SIGNAL, number)
 }
 
-// causeOf returns what a report says of a signal; nil if it says nothing of one.
+// causeOf returns the signal in a report for the exception stream; nil if the report has none.
 func causeOf(text string, tid int) *cause {
 	c := crashOf(text, tid)
 	if c == nil {

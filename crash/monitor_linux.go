@@ -16,8 +16,8 @@ import (
 	"minidump/procfs"
 )
 
-// monitor is the main function of the monitor. It returns the exit status. value has the program's process id, the inode of its
-// end of the socket, and how many bytes of padding are in that.
+// monitor is the main function of the monitor. It returns the exit status. value has the program's pid, the inode of its end of
+// the socket, and the number of padding bytes in the socket.
 func monitor(value string, o Options) int {
 	var pid, padding int
 	var inode uint64
@@ -51,20 +51,21 @@ func monitor(value string, o Options) int {
 	return 0
 }
 
-// A report is the runtime's, as it comes out of the socket.
+// A report is the runtime's report, as read from the socket.
 type report struct {
 	fd      int
-	padding int    // bytes of padding that are in the socket before it
+	padding int    // bytes of padding in the socket before the report
 	text    []byte // at most maxText
 
 	draining bool
 }
 
-// first waits for the first write of a report, and leaves it in the socket, so that the second one blocks; false if the program
-// ended without.
+// first waits for the first write of a report, and leaves it in the socket, so that the second write blocks. It returns false
+// if the program ended without a report.
 //
-// Kernels up to 6.17 forget SO_PEEK_OFF when recv has slept, and return the padding, which is zeros (unix_stream_read_generic
-// in net/unix/af_unix.c read the offset once). The report is there then, and the offset holds for a call that need not sleep.
+// Kernels up to 6.17 ignore SO_PEEK_OFF if recv has slept, and return the padding, which is zeros (unix_stream_read_generic in
+// net/unix/af_unix.c read the offset only once). The report has arrived by then, and a second call, which does not sleep, uses
+// the offset.
 func (r *report) first() bool {
 	b := make([]byte, 4096)
 	for {
@@ -80,8 +81,9 @@ func (r *report) first() bool {
 	}
 }
 
-// drain reads the report on, until its text is enough or its end, so that the program goes on. The kernel then lets a few more
-// writes pass, and after the end the program ends. The first call begins with the first write again.
+// drain reads more of the report, until enough returns true or the report ends, which lets the program continue: the kernel
+// then accepts a few more writes, and after the end of the report the program ends. The first call begins with the first write
+// again.
 func (r *report) drain(enough func(text string) bool) {
 	if !r.draining {
 		r.draining, r.text = true, r.text[:0]
@@ -101,7 +103,7 @@ func (r *report) drain(enough func(text string) bool) {
 	}
 }
 
-// capture writes the dump of the program, which stands still.
+// capture writes the dump of the program, which is blocked in its report.
 func capture(pid int, inode uint64, r *report, notes *os.File, o Options) (*captured, error) {
 	dir, err := folder(o.Dir)
 	if err != nil {
@@ -134,7 +136,8 @@ func capture(pid int, inode uint64, r *report, notes *os.File, o Options) (*capt
 	return c, err
 }
 
-// writer finds the thread that writes the report, and its stack pointer: it is in write(2) to the socket. 0 if it is not found.
+// writer returns the id and the stack pointer of the thread that writes the report, which is in write(2) to the socket; 0 if it
+// is not found.
 func writer(pid int, inode uint64) (tid int, sp uint64) {
 	dir := "/proc/" + strconv.Itoa(pid)
 	tasks, _ := os.ReadDir(dir + "/task")
@@ -164,7 +167,8 @@ func writer(pid int, inode uint64) (tid int, sp uint64) {
 	return 0, 0
 }
 
-// frameCrash makes a Crash of the signal frame on the stack of a thread that reports a signal: the handler runs above it.
+// frameCrash returns a Crash made from the signal frame on the stack of a thread that reports a signal; the handler runs
+// above that frame.
 func frameCrash(w *minidump.Writer, pid, tid int, sp uint64) *context.Crash {
 	mem := make([]byte, 64<<10)
 	mem = mem[:w.ReadMemory(sp, mem)]
@@ -179,7 +183,7 @@ func frameCrash(w *minidump.Writer, pid, tid int, sp uint64) *context.Crash {
 	return c
 }
 
-// lineCrash makes a Crash of the line that a report has of a signal; nil if it has none. It has no registers.
+// lineCrash returns a Crash, without registers, for the signal line of a report; nil if the report has none.
 func lineCrash(text string, tid int) *context.Crash {
 	l, ok := findSignal(text)
 	sig := unix.SignalNum(l.name)
@@ -194,7 +198,7 @@ func lineCrash(text string, tid int) *context.Crash {
 	return c
 }
 
-// causeOf returns what a report says of a signal; nil if it has none.
+// causeOf returns the signal in a report for the exception stream; nil if the report has none.
 func causeOf(text string, tid int) *cause {
 	c := lineCrash(text, tid)
 	if c == nil {

@@ -19,7 +19,8 @@ type area interface {
 	io.WriterAt
 }
 
-// The notes are memory that the monitor sees too: two slots, after the number of the valid one. A crash in the middle of a change leaves the other.
+// The notes are memory shared with the monitor: the number of the valid slot, and then two slots. A crash in the middle of a change leaves
+// the other slot valid.
 const (
 	noteSlot = 64 << 10
 	noteHead = 4096
@@ -65,8 +66,8 @@ func readNotes(f area) (list []minidump.Annotation) {
 	return list
 }
 
-// SetAnnotation sets an annotation of the dumps to come; an empty value removes it. Zero bytes end a key and a value. All
-// together have 64 KiB. It may be called on any goroutine after Start.
+// SetAnnotation sets an annotation of later dumps; an empty value removes it. Key and value end at a zero byte. All
+// annotations together may have 64 KiB. It may be called on any goroutine after Start.
 func SetAnnotation(key, value string) error {
 	key, _, _ = strings.Cut(key, "\x00")
 	value, _, _ = strings.Cut(value, "\x00")

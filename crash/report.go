@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// maxReport is how long the annotation KeyReport is, in bytes.
+// maxReport is the length of the annotation KeyReport in bytes.
 const maxReport = 512
 
-// maxText is how much of a report goes into a dump, in bytes.
+// maxText is the maximum length of a report in a dump, in bytes.
 const maxText = 64 << 10
 
-// kinds are the first bytes of reports, as far as they differ.
+// kinds are the first bytes of reports, by which the kinds of report differ.
 var kinds = []struct{ text, kind string }{{"panic: ", "panic"}, {"SIG", "signal"}, {"Exception ", "exception"}}
 
 // kindOf returns what kind of report begins with text.
@@ -55,7 +55,7 @@ func findSignal(text string) (l signalLine, ok bool) {
 	return l, ok
 }
 
-// A cause is what the exception stream says of a signal.
+// A cause is the contents of the exception stream for a signal.
 type cause struct {
 	code, flags uint32
 	address     uint64

@@ -14,10 +14,10 @@ import (
 	"minidump"
 )
 
-// variable is an environment variable that makes Start be the monitor. Its value is for function monitor.
+// variable is the environment variable that makes Start run the monitor. Its value is for function monitor.
 const variable = "MINIDUMP_CRASH_MONITOR"
 
-// running is what Start has started.
+// running is the state of the monitor that Start has started.
 var running struct {
 	sync.Mutex
 	on      bool
@@ -28,9 +28,9 @@ var running struct {
 }
 
 // Start starts the monitor of this program. Call it first in main: in the monitor, which is the same program, it does not
-// return. It sets the runtime's crash output (debug.SetCrashOutput): a program that sets another one is not seen any
-// more. An error means that there is no monitor, and that nothing has changed; but one that wraps ErrWERModule
-// means that all is as it would be without that module.
+// return. It sets the runtime's crash output (debug.SetCrashOutput): if the program later sets another one, the monitor
+// does not see its crashes. An error means that there is no monitor, and that nothing has changed, except an error that wraps
+// ErrWERModule: then the monitor runs as if Options.WERModule were not set.
 func Start(o Options) error {
 	if value, ok := os.LookupEnv(variable); ok {
 		os.Exit(monitor(value, o))
@@ -62,8 +62,9 @@ func Start(o Options) error {
 	return registerModule(o.WERModule)
 }
 
-// Dump writes a dump of the running program, which goes on, to the folder of Start, and returns its path. See
-// minidump.DumpSelf for how. If there is a path besides the error, the dump was written, and old ones were not removed.
+// Dump writes a dump of the running program to the folder of Start, and returns the dump's path. The program continues.
+// See minidump.DumpSelf for how. If it returns both a path and an error, the dump was written, but old ones were not
+// removed.
 func Dump() (path string, r minidump.Result, err error) {
 	running.Lock()
 	defer running.Unlock()

@@ -19,7 +19,7 @@ const (
 	monitorNotes
 )
 
-// newNotes makes a file that has no name.
+// newNotes creates a file without a name.
 func newNotes() (*os.File, error) {
 	f, err := os.CreateTemp("", "crash-annotations-")
 	if err != nil {
@@ -32,11 +32,12 @@ func newNotes() (*os.File, error) {
 	return f, f.Truncate(noteSize)
 }
 
-// linkAt is where the notes say which descriptor the runtime writes its reports to, as text: before the first slot.
+// linkAt is the offset in the notes, before the first slot, of the descriptor to which the runtime writes its
+// reports, as text.
 const linkAt = 2048
 
-// start makes the socket, starts the monitor, gives it the task and passes one end of the socket to the Go runtime. It returns the
-// memory of the notes.
+// start creates the socket, starts the monitor, sends it the task port and sets one end of the socket as the Go runtime's crash
+// output. It returns the memory of the notes.
 func start() (_ area, err error) {
 	notes, err := newNotes()
 	if err != nil {
@@ -62,7 +63,7 @@ func start() (_ area, err error) {
 	c.Env = append(os.Environ(), fmt.Sprintf("%s=%d", variable, os.Getpid()), "GOTRACEBACK=single")
 	c.Stdout, c.Stderr = os.Stdout, os.Stderr
 	c.ExtraFiles = []*os.File{r, notes}
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's signals are not for it
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the monitor must not get the terminal's signals
 	if err := launch(c, w, notes); err != nil {
 		if c.Process != nil {
 			_ = c.Process.Kill()
@@ -73,7 +74,7 @@ func start() (_ area, err error) {
 	return notes, c.Process.Release()
 }
 
-// launch starts the monitor and links the runtime's reports and the exceptions of this task with it.
+// launch starts the monitor and directs the runtime's reports and the exceptions of this task to it.
 func launch(c *exec.Cmd, w, notes *os.File) (err error) {
 	var o handover
 	defer func() { o.close(err != nil) }()
@@ -95,12 +96,12 @@ func launch(c *exec.Cmd, w, notes *os.File) (err error) {
 	return err
 }
 
-// sendBuffer is the size of the socket's buffer, in bytes. It has room for a first write of the runtime, or its beginning. The
-// second waits until the first has been read: XNU allows a buffer eight times its size in memory (sb_efficiency in
-// bsd/kern/uipc_socket2.c), which is less than the 256 bytes of the mbuf that the first took.
+// sendBuffer is the size of the socket's buffer, in bytes. It has room for a first write of the runtime, or its beginning. A
+// second write blocks until the first has been read: XNU lets a buffer use eight times its size in memory (sb_efficiency in
+// bsd/kern/uipc_socket2.c), which is less than the 256 bytes of the mbuf that the first write uses.
 const sendBuffer = 16
 
-// newSocket makes the socket whose first end takes one write and lets others wait.
+// newSocket returns a socket pair whose first end accepts one write and blocks further ones.
 func newSocket() (w, r *os.File, err error) {
 	syscall.ForkLock.RLock()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
@@ -121,12 +122,12 @@ func newSocket() (w, r *os.File, err error) {
 	return w, r, nil
 }
 
-// trySocket sets the socket up, and makes sure that a second write to w would wait.
+// trySocket configures the socket, and checks that a second write to w would block.
 func trySocket(w, r int) error {
 	if err := unix.SetsockoptInt(w, unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer); err != nil {
 		return err
 	}
-	_ = unix.SetsockoptInt(w, unix.SOL_SOCKET, unix.SO_NOSIGPIPE, 1) // the monitor may be gone
+	_ = unix.SetsockoptInt(w, unix.SOL_SOCKET, unix.SO_NOSIGPIPE, 1) // the monitor may have ended
 	text := []byte("panic: ")
 	if err := unix.Sendto(w, text, unix.MSG_DONTWAIT, nil); err != nil {
 		return err

@@ -30,7 +30,8 @@ func newNotes() (*os.File, error) {
 	return f, nil
 }
 
-// start makes the socket, starts the monitor and passes one end to the Go runtime. It returns the memory of the notes.
+// start creates the socket, starts the monitor and sets one end of the socket as the Go runtime's crash output. It
+// returns the memory of the notes.
 func start() (_ area, err error) {
 	notes, err := newNotes()
 	if err != nil {
@@ -61,7 +62,7 @@ func start() (_ area, err error) {
 	c.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d %d", variable, os.Getpid(), st.Ino, padding), "GOTRACEBACK=single")
 	c.Stdout, c.Stderr = os.Stdout, os.Stderr
 	c.ExtraFiles = []*os.File{r, notes}
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's signals are not for it
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the monitor must not get the terminal's signals
 	if err := c.Start(); err != nil {
 		return nil, err
 	}
@@ -77,10 +78,10 @@ func start() (_ area, err error) {
 	return notes, c.Process.Release()
 }
 
-// fill fills the socket with bytes of padding, so that exactly one more write to w passes, and returns how many they are.
-// The kernel counts the buffers that it needs for each write, not the bytes.
+// fill fills the socket with padding so that exactly one more write to w succeeds without blocking, and returns the
+// number of padding bytes. The kernel counts the buffers that it allocates for each write, not the bytes.
 func fill(w, r int) (padding int, err error) {
-	if err := unix.SetsockoptInt(w, unix.SOL_SOCKET, unix.SO_SNDBUF, 1); err != nil { // the least that there is
+	if err := unix.SetsockoptInt(w, unix.SOL_SOCKET, unix.SO_SNDBUF, 1); err != nil { // the kernel's minimum
 		return 0, err
 	}
 	const most = 1 << 16

@@ -2,7 +2,7 @@ package elf
 
 import "encoding/binary"
 
-// IDKind says where a build id came from.
+// IDKind states the origin of a build id.
 type IDKind uint8
 
 const (
@@ -12,10 +12,10 @@ const (
 	IDTextHash        // TextHash of the code section
 )
 
-// BuildID returns the build id in the bytes of a PT_NOTE segment or of a .note.gnu.build-id section: the descriptor
-// of the first note "GNU" of type NT_GNU_BUILD_ID, of any length but 0, as a subslice. It is nil when there is none.
-// align is that of the segment; if nothing is found with it, the other usual alignment is tried. An id of nothing but
-// zeros is returned as it is: see IsAllZero.
+// BuildID returns the build id in the bytes of a PT_NOTE segment or of a .note.gnu.build-id section, as a subslice: the
+// descriptor of the first note "GNU" of type NT_GNU_BUILD_ID that is not empty. It returns nil if there is none. align is that of
+// the segment; if nothing is found with it, the other usual alignment is tried. An id of only zeros is returned too: see
+// IsAllZero.
 func BuildID(notes []byte, align uint64, o binary.ByteOrder) []byte {
 	if id := findNote(notes, align, o, "GNU", NT_GNU_BUILD_ID); id != nil {
 		return id
@@ -23,8 +23,8 @@ func BuildID(notes []byte, align uint64, o binary.ByteOrder) []byte {
 	return findNote(notes, otherAlign(align), o, "GNU", NT_GNU_BUILD_ID)
 }
 
-// GoBuildID returns the build id that the Go linker writes (a text such as "a/b/c/d", as `go tool buildid` prints it)
-// out of the bytes of a PT_NOTE segment, as a subslice; nil when there is none, so not nil means a Go program.
+// GoBuildID returns the build id that the Go linker writes (a text such as "a/b/c/d", as `go tool buildid` prints it) from the
+// bytes of a PT_NOTE segment, as a subslice. It returns nil if there is none; any other result means a Go program.
 func GoBuildID(notes []byte, align uint64, o binary.ByteOrder) []byte {
 	if id := findNote(notes, align, o, "Go", NT_GO_BUILD_ID); id != nil {
 		return id
@@ -32,7 +32,7 @@ func GoBuildID(notes []byte, align uint64, o binary.ByteOrder) []byte {
 	return findNote(notes, otherAlign(align), o, "Go", NT_GO_BUILD_ID)
 }
 
-// IsAllZero reports whether b holds no byte other than 0. A build id like that identifies nothing.
+// IsAllZero reports whether all bytes of b are 0. A build id like that identifies nothing.
 func IsAllZero(b []byte) bool {
 	for _, c := range b {
 		if c != 0 {
@@ -84,14 +84,13 @@ func (r *Reader) goTail() []byte {
 	return nil
 }
 
-// BuildID returns the identity of the open image and where it was found: the build id note of a PT_NOTE segment, else
-// of a section of type SHT_NOTE, else of the section named .note.gnu.build-id, else what the Go linker put after its
-// note segment, else TextHash of the section .text, or where none is named so of the first section that is PROGBITS,
-// ALLOC and EXECINSTR. An id of nothing but zeros counts as none, and so does code that can't be read whole. id is nil
-// and kind IDNone if there is none.
+// BuildID returns the identity of the open image and where it was found: the build id note of a PT_NOTE segment, else of a
+// section of type SHT_NOTE, else of the section named .note.gnu.build-id, else the note that the Go linker put after its note
+// segment, else TextHash of the section .text, or without one of the first section that is PROGBITS, ALLOC and EXECINSTR. An id
+// of only zeros counts as none, and so does code that can't be read whole. If there is none, id is nil and kind is IDNone.
 //
-// A caller that gets IDTextHash for a memory image should ask the file, if it can, before believing it: the file's
-// build id need not be loaded, and it is what symbol files go by.
+// A caller that gets IDTextHash for a memory image should check the file, if it can: the file's build id need not be loaded, and
+// symbol files are identified by it.
 func (r *Reader) BuildID() (id []byte, kind IDKind) {
 	if id = r.noteOf("GNU", NT_GNU_BUILD_ID); id != nil {
 		return id, IDNote
@@ -137,8 +136,8 @@ func (r *Reader) sectionBuildID(s *Section) []byte {
 	return id
 }
 
-// textHash hashes the section named .text: a program of a C library that still makes .init has that in front of it, and
-// the writers of symbol files go by the name.
+// textHash hashes the section named .text, because writers of symbol files do so too: programs of C libraries that still create
+// .init have .init before .text.
 func (r *Reader) textHash() bool {
 	if s, ok := r.findSection(".text"); ok && isCode(&s) {
 		return r.hashSection(&s)
@@ -176,7 +175,7 @@ func (r *Reader) hashSection(s *Section) bool {
 	return !IsAllZero(r.hash[:])
 }
 
-// BuildIDOf is Open and BuildID in one.
+// BuildIDOf combines Open and BuildID.
 func (r *Reader) BuildIDOf(src Source, placement Placement) (id []byte, kind IDKind, ok bool) {
 	if !r.Open(src, placement) {
 		return nil, IDNone, false
@@ -185,15 +184,15 @@ func (r *Reader) BuildIDOf(src Source, placement Placement) (id []byte, kind IDK
 	return id, kind, kind != IDNone
 }
 
-// GoBuildID returns the Go linker's build id out of the PT_NOTE segments of the open image, or nil.
+// GoBuildID returns the Go linker's build id from the PT_NOTE segments of the open image, or nil.
 func (r *Reader) GoBuildID() []byte { return r.noteOf("Go", NT_GO_BUILD_ID) }
 
-// TextHashSize is how many bytes of code TextHash takes in, at most.
+// TextHashSize is the largest number of bytes of code that TextHash uses.
 const TextHashSize = 4096
 
-// TextHash identifies an image that has no build id, as Breakpad does (HashElfTextSection in file_id.cc): the 16-byte
-// pieces of the first TextHashSize bytes of its code section are XORed together; of a last short piece only what is
-// there. It is a weak identity, but the one that dump_syms puts in the symbol file.
+// TextHash identifies an image that has no build id, as Breakpad does (HashElfTextSection in file_id.cc): it XORs the 16-byte
+// pieces of the first TextHashSize bytes of the code section; the last piece may be shorter. It is a weak identity, but the one
+// that dump_syms puts in the symbol file.
 func TextHash(text []byte) [16]byte {
 	var lo, hi uint64
 	text = text[:min(len(text), TextHashSize)]

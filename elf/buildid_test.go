@@ -3,7 +3,7 @@ package elf
 import "testing"
 
 func TestTextHash(t *testing.T) {
-	// The example that the reference's own test uses: a program that ends at once.
+	// The example of the reference's own test: a program that exits at once.
 	text := []byte{0x6a, 0x3c, 0x58, 0x31, 0xff, 0x0f, 0x05}
 	if got, want := TextHash(text), [16]byte{0x6a, 0x3c, 0x58, 0x31, 0xff, 0x0f, 0x05}; got != want {
 		t.Errorf("%x, want %x", got, want)

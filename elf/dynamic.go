@@ -1,6 +1,6 @@
 package elf
 
-// Tags of the dynamic section (d_tag) that are read here. DT_ANDROID_REL and DT_ANDROID_RELA are DT_LOOS+2 and +4, see
+// Tags of the dynamic section (d_tag) that this package reads. DT_ANDROID_REL and DT_ANDROID_RELA are DT_LOOS+2 and +4, see
 // bionic's elf.h.
 const (
 	DT_NULL             = 0
@@ -14,38 +14,38 @@ const (
 	DT_MIPS_RLD_MAP_REL = 0x70000035
 )
 
-// Dynamic holds the entries of a dynamic section that name a library or lead to the list of modules. Addresses are as
-// they stand there: Image.Rebase makes runtime addresses of them.
+// Dynamic has the entries of a dynamic section that name a library or lead to the list of modules. Addresses are unchanged:
+// Image.Rebase converts them to runtime addresses.
 type Dynamic struct {
 	Soname uint64 // DT_SONAME: offset in the string table
 	Strtab uint64 // DT_STRTAB: address
 	Strsz  uint64 // DT_STRSZ: bytes
 	Debug  uint64 // DT_DEBUG: runtime address of r_debug; 0 until the dynamic linker has filled it in
 
-	// MIPS has no DT_DEBUG, as its dynamic section is read-only: see RldMapAddr.
-	RldMap       uint64 // DT_MIPS_RLD_MAP: address of a word that holds the address of r_debug
+	// MIPS has no DT_DEBUG, because its dynamic section is read-only: see RldMapAddr.
+	RldMap       uint64 // DT_MIPS_RLD_MAP: address of a word with the address of r_debug
 	RldMapRel    uint64 // DT_MIPS_RLD_MAP_REL: the same, relative to the entry itself
-	RldMapRelOff uint64 // where that entry lies in the dynamic section, bytes
+	RldMapRelOff uint64 // offset of that entry in the dynamic section, bytes
 
 	HasSoname, HasStrtab, HasStrsz, HasRldMap, HasRldMapRel bool
 	AndroidPacked                                           bool // DT_ANDROID_REL or DT_ANDROID_RELA: packed relocations
 
-	Size    uint64 // bytes up to and including DT_NULL, or of all whole entries if there is none
+	Size    uint64 // bytes up to and including DT_NULL, or of all complete entries if there is none
 	HasNull bool   // DT_NULL was found
 }
 
 // DynamicEntrySize returns sizeof(Elf32_Dyn) or sizeof(Elf64_Dyn): 8 or 16 bytes.
 func DynamicEntrySize(c Class) int { return 2 * c.WordSize() }
 
-// ParseDynamic reads the bytes of a PT_DYNAMIC segment up to DT_NULL or the end of b. If a tag stands there more than
-// once the last one counts, as in the dynamic linkers.
+// ParseDynamic reads the bytes of a PT_DYNAMIC segment up to DT_NULL or the end of b. If a tag occurs more than once the last
+// entry counts, as in the dynamic linkers.
 func (h *Header) ParseDynamic(b []byte) Dynamic {
 	var d Dynamic
 	d.add(h, b)
 	return d
 }
 
-// add reads whole entries of b, the next piece of the section, up to DT_NULL.
+// add reads complete entries of b, the next piece of the section, up to DT_NULL.
 func (d *Dynamic) add(h *Header, b []byte) {
 	w := h.Class.WordSize()
 	mips := h.Machine == EM_MIPS
@@ -68,7 +68,7 @@ func (d *Dynamic) add(h *Header, b []byte) {
 		case DT_ANDROID_REL, DT_ANDROID_RELA:
 			d.AndroidPacked = true
 		case DT_MIPS_RLD_MAP:
-			if mips { // processor-specific numbers mean other things elsewhere
+			if mips { // on other machines these numbers have other meanings
 				d.RldMap, d.HasRldMap = val, true
 			}
 		case DT_MIPS_RLD_MAP_REL:
@@ -79,8 +79,8 @@ func (d *Dynamic) add(h *Header, b []byte) {
 	}
 }
 
-// RldMapAddr returns, for MIPS, the runtime address of the word that holds the address of r_debug. The relative tag is
-// preferred, as the dynamic linkers do: the absolute one does not exist in position-independent programs.
+// RldMapAddr returns, for MIPS, the runtime address of the word with the address of r_debug. Like the dynamic linkers it prefers
+// the relative tag: the absolute one does not exist in position-independent programs.
 func (d *Dynamic) RldMapAddr(im *Image) (uint64, bool) {
 	switch {
 	case d.HasRldMapRel:
@@ -91,12 +91,12 @@ func (d *Dynamic) RldMapAddr(im *Image) (uint64, bool) {
 	return 0, false
 }
 
-// EffectiveBase returns the address that the symbols of an image count from, as minidump readers take it: Base, but the
-// load bias for an image with Android packed relocations.
+// EffectiveBase returns the address that readers of minidumps use as the base of an image's symbols: Base, except for an image
+// with Android packed relocations, where it is the load bias.
 //
-// Android's relocation packer moved p_vaddr of all segments up by what it had saved, so the first PT_LOAD does not
-// begin at 0 although the symbol file counts from there (Breakpad: GetEffectiveLoadBias in linux_dumper.cc). The module
-// grows by Base less the result. Where the subtraction would go below 0, Base is returned.
+// Android's relocation packer moved p_vaddr of all segments up by the space that it saved, so the first PT_LOAD does not start at
+// 0 although the symbol file counts from there (Breakpad: GetEffectiveLoadBias in linux_dumper.cc). The module grows by Base
+// minus the result. If the subtraction would go below 0, Base is returned.
 func (im *Image) EffectiveBase(h *Header, d *Dynamic) uint64 {
 	if h.Type == ET_DYN && d.AndroidPacked && im.Bias < im.Base {
 		return im.Bias

@@ -10,7 +10,7 @@ func TestParseDynamic(t *testing.T) {
 			DT_MIPS_RLD_MAP, 0x2400, DT_MIPS_RLD_MAP_REL, 0x100)
 		const relAt = 7 // entries before it
 		end := uint64(len(b))
-		b = append(b, dyn(k.class, k.order, DT_SONAME, 12)...) // behind DT_NULL
+		b = append(b, dyn(k.class, k.order, DT_SONAME, 12)...) // after DT_NULL
 		want := Dynamic{Soname: 11, Strtab: 0x2000, Strsz: 33, Debug: 0x70001000, RldMap: 0x2400, RldMapRel: 0x100,
 			RldMapRelOff: relAt * 2 * w, HasSoname: true, HasStrtab: true, HasStrsz: true, HasRldMap: true, HasRldMapRel: true,
 			AndroidPacked: true, Size: end, HasNull: true}
@@ -37,7 +37,7 @@ func TestParseDynamic(t *testing.T) {
 		if d := h.ParseDynamic(dyn(k.class, k.order, DT_ANDROID_RELA, 1)); !d.AndroidPacked {
 			t.Errorf("%s: DT_ANDROID_RELA does not count", k.name)
 		}
-		// Without DT_NULL, with half an entry at the end; and the last of two counts.
+		// Without DT_NULL, with half an entry at the end; the last of two DT_SONAME entries counts.
 		b = dyn(k.class, k.order, DT_SONAME, 1, DT_SONAME, 2)[:5*w]
 		if d := h.ParseDynamic(b); d.HasNull || d.Size != 4*w || d.Soname != 2 {
 			t.Errorf("%s: cut: %+v", k.name, d)
@@ -48,7 +48,8 @@ func TestParseDynamic(t *testing.T) {
 	}
 }
 
-// glibc relocates DT_STRTAB in place; everyone else leaves the link-time address. Both give the SONAME.
+// TestSonameRelocated reads the SONAME with DT_STRTAB relocated in place, as glibc does, and with the link-time address, as
+// others leave it.
 func TestSonameRelocated(t *testing.T) {
 	for _, k := range kinds {
 		for _, base := range []uint64{0, 0x50000000} {

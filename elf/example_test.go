@@ -7,15 +7,15 @@ import (
 	"minidump/elf"
 )
 
-// A program reads the build id out of the bytes of a note segment.
+// Reads the build id from the bytes of a note segment.
 func ExampleBuildID() {
 	notes := []byte("\x04\x00\x00\x00\x04\x00\x00\x00\x03\x00\x00\x00GNU\x00\xde\xad\xbe\xef")
 	fmt.Printf("%x\n", elf.BuildID(notes, 4, binary.LittleEndian))
 	// Output: deadbeef
 }
 
-// A program reads the identity of an image through a Source: a file, or the memory of a process. Here the image is made up:
-// an ELF header, one program header and a note.
+// Reads the identity of an image through a Source, such as a file or the memory of a process. The image is built here: an ELF
+// header, one program header and a note.
 func ExampleReader() {
 	le := binary.LittleEndian
 	b := append([]byte("\x7fELF\x02\x01\x01"), make([]byte, 9)...)

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// loadImage puts a file into memory as the kernel does (whole pages, then .bss cleared) and returns the bytes from its
-// lowest page to its end. It goes by debug/elf, not by this package.
+// loadImage loads a file into memory as the kernel does (whole pages, then .bss cleared) and returns the bytes from its lowest
+// page to its end. It uses debug/elf, not this package.
 func loadImage(t testing.TB, file []byte) []byte {
 	t.Helper()
 	f, err := stdelf.NewFile(bytes.NewReader(file))
@@ -40,7 +40,7 @@ func loadImage(t testing.TB, file []byte) []byte {
 	return mem
 }
 
-// stdBuildID reads the build id with debug/elf, by section.
+// stdBuildID reads the build id from the sections, with debug/elf.
 func stdBuildID(f *stdelf.File) []byte {
 	s := f.Section(".note.gnu.build-id")
 	if s == nil {
@@ -53,7 +53,7 @@ func stdBuildID(f *stdelf.File) []byte {
 	return b[16 : 16+f.ByteOrder.Uint32(b[4:])]
 }
 
-// checkFile compares what this package reads of a file, and of the memory image made of it, with debug/elf.
+// checkFile compares what this package reads from a file, and from a memory image of the file, with debug/elf.
 func checkFile(t *testing.T, path string) {
 	t.Helper()
 	b := read(t, path)
@@ -92,7 +92,7 @@ func checkFile(t *testing.T, path string) {
 		}
 	}
 
-	// The identity, in the file, in a memory image by Reader, and by the functions for batches.
+	// The identity: of the file, of a memory image by Reader, and by the batch functions.
 	wantID := stdBuildID(f)
 	wantName := ""
 	if names, _ := f.DynString(stdelf.DT_SONAME); len(names) == 1 {
@@ -179,7 +179,7 @@ func checkFile(t *testing.T, path string) {
 	})
 }
 
-// batchScan does what a caller of the batch functions does with the first page of a module.
+// batchScan uses the batch functions on the first page of a module, as a caller does.
 func batchScan(t *testing.T, mem []byte, base uint64) Image {
 	t.Helper()
 	h, ok := ParseHeader(mem)
@@ -250,7 +250,8 @@ func TestGoPrograms(t *testing.T) {
 	}
 }
 
-// strip moves the section headers, by which the Go linker's build id is found in memory, to the end of the file.
+// TestStrippedGoProgram finds the Go linker's build id although strip moves the section headers, which locate it in memory, to
+// the end of the file.
 func TestStrippedGoProgram(t *testing.T) {
 	onLinux(t)
 	strip := need(t, "strip")
@@ -329,7 +330,7 @@ func slowTextHash(t *testing.T, f *stdelf.File) (id [16]byte) {
 	return
 }
 
-// Without the program headers a build id and a SONAME are found by the section headers.
+// TestSectionsOnly finds a build id and a SONAME by the section headers, without program headers.
 func TestSectionsOnly(t *testing.T) {
 	path := buildC(t, "int f(void) { return 1; }\n", "-shared", "-fPIC", "-Wl,--build-id=sha1", "-Wl,-soname=libs.so.9")
 	b := read(t, path)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// counted is a Source that counts reads: the work on a hostile image must be bounded.
+// counted is a Source that counts reads: the work for a hostile image must be bounded.
 type counted struct {
 	b     []byte
 	reads int
@@ -18,7 +18,7 @@ func (s *counted) ReadAt(p []byte, off uint64) int {
 	return (&Bytes{s.b}).ReadAt(p, off)
 }
 
-// inside fails unless the bytes of sub stand in b.
+// inside fails the test unless b contains the bytes of sub.
 func inside(t *testing.T, what string, sub, b []byte) {
 	t.Helper()
 	if !bytes.Contains(b, sub) {
@@ -72,7 +72,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// checkLookups looks for a note and sections in the open image.
+// checkLookups searches the open image for a note and sections.
 func checkLookups(t *testing.T, r *Reader, src *counted) {
 	src.reads = 0
 	if off, desc, ok := r.FindNote("GNU", 3); ok {
@@ -180,7 +180,7 @@ func FuzzDynamic(f *testing.F) {
 		if !d.HasNull && uint64(len(b))-d.Size >= uint64(DynamicEntrySize(h.Class)) {
 			t.Fatalf("stopped at %d of %d without DT_NULL", d.Size, len(b))
 		}
-		// In pieces it is the same.
+		// Reading in pieces has the same result.
 		var e Dynamic
 		for rest := b; len(rest) > 0; {
 			n := min(len(rest), 3*DynamicEntrySize(h.Class))
@@ -205,7 +205,7 @@ func FuzzLinkMap(f *testing.F) {
 			o = binary.BigEndian
 		}
 		ParseRDebug(b, c, o)
-		// A walk through b as memory that checks Prev comes nowhere twice.
+		// A walk through b as memory that checks Prev visits no map twice.
 		prev, seen := uint64(0), map[uint64]bool{}
 		for at < uint64(len(b)) {
 			m, ok := ParseLinkMap(b[at:], c, o)

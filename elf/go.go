@@ -2,24 +2,24 @@ package elf
 
 import "encoding/binary"
 
-// The build information that the Go linker puts in every program since Go 1.13: section .go.buildinfo, in memory at or
-// near the start of Image.Data. Placement: debug/buildinfo, type buildInfoHeader.
+// The build information that the Go linker puts in every program since Go 1.13: section .go.buildinfo, in memory at or near the
+// start of Image.Data. Layout: debug/buildinfo, type buildInfoHeader.
 const (
 	goBuildInfoMagic = "\xff Go buildinf:" // 14 bytes; then the pointer size, then the flags
-	goBuildInfoHead  = 32                  // bytes of the header; also, the strings follow it
+	goBuildInfoHead  = 32                  // bytes of the header, which the strings follow
 	goBuildInfoAlign = 16                  // of its address
-	goInline         = 2                   // flag: the strings follow the header (Go 1.18); else it holds pointers to them
+	goInline         = 2                   // flag: the strings follow the header (Go 1.18); else it has pointers to them
 	goModFrame       = 16                  // bytes of marker before and after the module text
 )
 
-// FindGoBuildInfo looks for Go build information in data, bytes of the section .go.buildinfo or of the start of
-// Image.Data, which begin at an address that is a multiple of 16. version is the Go version ("go1.26.8"); modinfo the
-// text that `go version -m` prints (lines "path\t…", "mod\t…", "dep\t…", "build\t…"), empty for programs built without
-// modules. Both are subslices of data.
+// FindGoBuildInfo searches data, the bytes of the section .go.buildinfo or of the start of Image.Data, for Go build information.
+// data must start at an address that is a multiple of 16. version is the Go version ("go1.26.8"). modinfo is the text that `go
+// version -m` prints (lines "path\t…", "mod\t…", "dep\t…", "build\t…"), empty for programs built without modules. Both are
+// subslices of data.
 //
-// ok with a nil version means a program of Go 1.13 to 1.17, which keeps the strings elsewhere. A text that runs past
-// data is returned as far as it goes: modinfo can be long. ok is false if there is no build information, or its version
-// runs past data.
+// ok with a nil version means a program of Go 1.13 to 1.17, which stores the strings elsewhere. A modinfo that extends beyond
+// data, which may happen because it can be long, is cut. ok is false if there is no build information, or its version extends
+// beyond data.
 func FindGoBuildInfo(data []byte) (version, modinfo []byte, ok bool) {
 	for off := 0; off <= len(data)-goBuildInfoHead; off += goBuildInfoAlign {
 		b := data[off:]
@@ -53,8 +53,8 @@ func FindGoBuildInfo(data []byte) (version, modinfo []byte, ok bool) {
 	return nil, nil, false
 }
 
-// goString reads a string with its length, a varint, before it. If b ends before the string does, it is cut there and
-// whole is false.
+// goString reads a string preceded by its length, a varint. If b ends before the string does, the string is cut and whole is
+// false.
 func goString(b []byte) (s, rest []byte, whole bool) {
 	size, n := binary.Uvarint(b[:min(len(b), binary.MaxVarintLen64)])
 	if n <= 0 {
@@ -67,12 +67,12 @@ func goString(b []byte) (s, rest []byte, whole bool) {
 	return b[:size], b[size:], true
 }
 
-// GoMainPath returns the import path of the main package out of the modinfo of FindGoBuildInfo, as a subslice, and nil
-// if it is not there.
+// GoMainPath returns the import path of the main package from the modinfo of FindGoBuildInfo, as a subslice, or nil if it is
+// missing.
 func GoMainPath(modinfo []byte) []byte { return goField(modinfo, "path\t", 0) }
 
-// GoMainModule returns path and version of the main module out of the modinfo of FindGoBuildInfo, as subslices.
-// The version is "(devel)" or empty for a program that was built in its own source tree.
+// GoMainModule returns path and version of the main module from the modinfo of FindGoBuildInfo, as subslices. The version is
+// "(devel)" or empty for a program that was built in its own source tree.
 func GoMainModule(modinfo []byte) (path, version []byte) {
 	return goField(modinfo, "mod\t", 0), goField(modinfo, "mod\t", 1)
 }
@@ -107,8 +107,8 @@ func goField(modinfo []byte, key string, field int) []byte {
 	return nil
 }
 
-// GoBuildInfo looks for Go build information in the open image: in the section .go.buildinfo, else at the start of
-// the writable segments. modinfo is cut where the scratch memory ends. See FindGoBuildInfo.
+// GoBuildInfo searches the open image for Go build information: the section .go.buildinfo, else the start of the writable
+// segments. modinfo is cut at the end of the scratch memory. See FindGoBuildInfo.
 func (r *Reader) GoBuildInfo() (version, modinfo []byte, ok bool) {
 	if s, found := r.findSection(".go.buildinfo"); found {
 		if at, ok := r.placeSection(&s); ok {
@@ -142,7 +142,7 @@ func (r *Reader) GoBuildInfo() (version, modinfo []byte, ok bool) {
 				at, left = at+step, left-step
 				continue
 			}
-			// Read again from there, so that the strings are in one piece.
+			// Read again from this offset, so that the strings are contiguous.
 			at, left = at+uint64(off), left-uint64(off)
 			if v, m, ok := FindGoBuildInfo(r.data.piece(r.src, at, left)); ok {
 				return v, m, true
@@ -154,9 +154,8 @@ func (r *Reader) GoBuildInfo() (version, modinfo []byte, ok bool) {
 	return nil, nil, false
 }
 
-// How far build information is looked for without section headers: in so many writable segments (position-independent
-// programs have one for PT_GNU_RELRO first), so many bytes of each, and at so many places where the magic number
-// stands.
+// Bounds of the search for build information without section headers: the number of writable segments (in position-independent
+// programs the first is for PT_GNU_RELRO), the bytes of each, and the number of places with the magic number.
 const (
 	maxGoSegments = 4
 	maxGoSearch   = 1 << 20

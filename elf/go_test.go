@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// checkGo compares the Go facts of a program with debug/buildinfo and `go tool buildid`.
+// checkGo compares the Go build information of a program with debug/buildinfo and `go tool buildid`.
 func checkGo(t *testing.T, path string) {
 	t.Helper()
 	info, err := buildinfo.ReadFile(path)
@@ -92,7 +92,7 @@ func TestFindGoBuildInfo(t *testing.T) {
 	if p, v := GoMainModule(m); string(p) != "x" || string(v) != "v1.2.3" {
 		t.Errorf("main module %q %q", p, v)
 	}
-	// Only at an aligned address, and past a look-alike that has no strings.
+	// Only at an aligned address, and after a magic number without strings.
 	if _, _, ok := FindGoBuildInfo(append(make([]byte, 8), whole...)); ok {
 		t.Error("found at offset 8")
 	}
@@ -100,7 +100,7 @@ func TestFindGoBuildInfo(t *testing.T) {
 	if v, _, ok := FindGoBuildInfo(append(fake, whole...)); !ok || string(v) != "go1.26.8" {
 		t.Errorf("behind a look-alike: %q %v", v, ok)
 	}
-	// Cut in the module text: what is there. Cut in the version: nothing.
+	// If the module text is cut, the beginning is returned; if the version is cut, nothing.
 	if v, m, ok := FindGoBuildInfo(whole[:70]); !ok || string(v) != "go1.26.8" || !strings.HasPrefix("path\tx/y\nmod", string(m)) || len(m) < 5 {
 		t.Errorf("cut: %q %q %v", v, m, ok)
 	}

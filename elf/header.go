@@ -18,7 +18,7 @@ func (c Class) WordSize() int {
 	return 4
 }
 
-// mask covers the addresses of the class. Sums of addresses are cut to it, as they would be in the process itself.
+// mask is the largest address of the class. Sums of addresses are masked with it, as they would wrap in the process itself.
 func (c Class) mask() uint64 {
 	if c == Class64 {
 		return ^uint64(0)
@@ -46,12 +46,12 @@ const (
 
 // Bounds on the tables of an image.
 const (
-	// MaxProgTable bounds the program header table of an image, in bytes. The kernel loads none that is larger
+	// MaxProgTable bounds the program header table of an image, in bytes. The kernel does not load an image with a larger one
 	// (load_elf_phdrs in fs/binfmt_elf.c).
 	MaxProgTable = 64 << 10
-	// MaxSections bounds the number of section headers looked at. Linked images have fewer than 100.
+	// MaxSections bounds the number of section headers read. Linked images have fewer than 100.
 	MaxSections = 4096
-	// maxEntsize bounds e_phentsize and e_shentsize. The ABI lets the entries grow; none has in 30 years.
+	// maxEntsize bounds e_phentsize and e_shentsize. The ABI allows larger entries; none has appeared in 30 years.
 	maxEntsize = 1024
 )
 
@@ -66,7 +66,7 @@ const (
 // EF_MIPS_ABI2 of e_flags marks a file of the n32 ABI of MIPS.
 const EF_MIPS_ABI2 = 0x20
 
-// Machines (e_machine) that differ in something this package reads.
+// Machines (e_machine) that differ in something that this package reads.
 const (
 	EM_386       = 3
 	EM_MIPS      = 8
@@ -80,7 +80,7 @@ const (
 	EM_LOONGARCH = 258
 )
 
-// Extended numbering: values of e_phnum and e_shstrndx that say "see section header 0".
+// Extended numbering: values of e_phnum and e_shstrndx that refer to section header 0.
 const (
 	PN_XNUM    = 0xffff
 	SHN_XINDEX = 0xffff
@@ -120,29 +120,29 @@ const (
 // Header is the ELF header (Elf32_Ehdr, Elf64_Ehdr) of an image.
 type Header struct {
 	Class            Class
-	Order            binary.ByteOrder // of the image, whatever the host's
+	Order            binary.ByteOrder // of the image, not of the host
 	OSABI            uint8            // EI_OSABI
 	Type, Machine    uint16
 	Entry            uint64 // address at link time
 	Phoff, Shoff     uint64 // file offsets of the tables; 0 is none
 	Flags            uint32
-	Phentsize, Phnum uint16 // Phnum is PN_XNUM when the count does not fit: see Extended
+	Phentsize, Phnum uint16 // Phnum is PN_XNUM if the count does not fit: see Extended
 	Shentsize        uint16
 	Shnum, Shstrndx  uint16 // 0 with Shoff != 0, and SHN_XINDEX: see Extended
 }
 
-// IsN32 reports whether the file is of the n32 ABI of MIPS: class 32, with registers of 64 bits. A core file of the kernel
+// IsN32 reports whether the file is of the n32 ABI of MIPS: class 32, with 64-bit registers. A core file written by the kernel
 // may lack the flag.
 func (h *Header) IsN32() bool {
 	return h.Machine == EM_MIPS && h.Class == Class32 && h.Flags&EF_MIPS_ABI2 != 0
 }
 
-// ParseHeader reads an ELF header from the first bytes of an image: HeaderSize64 bytes are enough for both classes,
-// and HeaderSize32 for a 32-bit image. It returns false if b is too short, is not ELF, or has a class, byte order or
-// version that does not exist.
+// ParseHeader reads an ELF header from the first bytes of an image: HeaderSize64 bytes are enough for both classes, and
+// HeaderSize32 for a 32-bit image. It returns false if b is too short, is not ELF, or has an unknown class, byte order or
+// version.
 //
-// An e_phnum of PN_XNUM (only core files have so many segments) is left as it is; ProgTableSize and Scan look at no
-// more than MaxProgTable bytes then. Extended returns the true numbers.
+// An e_phnum of PN_XNUM (only core files have so many segments) is returned unchanged; ProgTableSize and Scan then read at most
+// MaxProgTable bytes. Extended returns the true numbers.
 func ParseHeader(b []byte) (Header, bool) {
 	var h Header
 	if len(b) < HeaderSize32 || b[0] != 0x7f || b[1] != 'E' || b[2] != 'L' || b[3] != 'F' {
@@ -183,7 +183,7 @@ func (h *Header) HeaderSize() int {
 	return HeaderSize32
 }
 
-// progStride returns the distance of two program headers in bytes, or 0 if e_phentsize is nonsense.
+// progStride returns the distance between two program headers in bytes, or 0 if e_phentsize is invalid.
 func (h *Header) progStride() int {
 	least := ProgSize32
 	if h.Class == Class64 {
@@ -195,7 +195,7 @@ func (h *Header) progStride() int {
 	return 0
 }
 
-// sectionStride returns the distance of two section headers in bytes, or 0 if e_shentsize is nonsense.
+// sectionStride returns the distance between two section headers in bytes, or 0 if e_shentsize is invalid.
 func (h *Header) sectionStride() int {
 	least := SectionSize32
 	if h.Class == Class64 {
@@ -207,8 +207,8 @@ func (h *Header) sectionStride() int {
 	return 0
 }
 
-// ProgTableSize returns how many bytes at file offset Phoff hold the program header table: at most MaxProgTable,
-// and 0 if there is no table or e_phentsize is nonsense. A memory image has its table at base+Phoff.
+// ProgTableSize returns the size in bytes of the program header table at file offset Phoff: at most MaxProgTable, and 0 if there
+// is no table or e_phentsize is invalid. In a memory image the table is at base+Phoff.
 func (h *Header) ProgTableSize() int {
 	stride := h.progStride()
 	if stride == 0 || h.Phoff == 0 {
@@ -217,8 +217,8 @@ func (h *Header) ProgTableSize() int {
 	return min(int(h.Phnum), MaxProgTable/stride) * stride
 }
 
-// SectionTableSize returns how many bytes at file offset Shoff hold the section header table, at most MaxSections
-// of them, and 0 if there is none, e_shentsize is nonsense, or the number of sections does not fit in the ELF header.
+// SectionTableSize returns the size in bytes of the section header table at file offset Shoff, for at most MaxSections headers.
+// It returns 0 if there is none, e_shentsize is invalid, or the number of sections does not fit in the ELF header.
 func (h *Header) SectionTableSize() int {
 	if h.Shoff == 0 {
 		return 0
@@ -235,9 +235,9 @@ type Prog struct {
 	Align         uint64
 }
 
-// Prog reads entry i of table, the bytes of the program header table. It returns false if table does not hold that
-// entry. i is bounded by table only and not by e_phnum, so that the table of a core file with more than 65,534 segments
-// (see Extended) can be read piece by piece.
+// Prog reads entry i of table, the bytes of the program header table. It returns false if table does not contain that entry. Only
+// table bounds i, e_phnum does not, so that the table of a core file with more than 65,534 segments (see Extended) can be read
+// piece by piece.
 func (h *Header) Prog(table []byte, i int) (p Prog, ok bool) {
 	stride := h.progStride()
 	if stride == 0 || i < 0 || i >= len(table)/stride {
@@ -268,8 +268,8 @@ type Section struct {
 	Entsize    uint64
 }
 
-// Section reads entry i of table, the bytes of the section header table. It returns false if table does not hold that
-// entry. i is bounded by table only.
+// Section reads entry i of table, the bytes of the section header table. It returns false if table does not contain that entry.
+// Only table bounds i.
 func (h *Header) Section(table []byte, i int) (t Section, ok bool) {
 	stride := h.sectionStride()
 	if stride == 0 || i < 0 || i >= len(table)/stride {
@@ -283,8 +283,8 @@ func (h *Header) Section(table []byte, i int) (t Section, ok bool) {
 	return t, true
 }
 
-// fields reads the fields of a record one after the other. The caller has checked that b holds them all. Its methods are
-// called so often that they are not inlined.
+// fields reads the fields of a record in order. The caller has checked that b contains all of them. Its methods have so many
+// callers that they are not inlined.
 type fields struct {
 	b    []byte
 	o    binary.ByteOrder
@@ -317,9 +317,9 @@ func (f *fields) word() uint64 {
 	return v
 }
 
-// Extended returns the true numbers of segments and sections and the true index of the section name table, given
-// section header 0, which holds those that do not fit in the ELF header (gABI, "Extended numbering"). Nothing is
-// bounded here: the caller does that.
+// Extended returns the true numbers of segments and sections and the true index of the section name table, given section header
+// 0, which contains those that do not fit in the ELF header (gABI, "Extended numbering"). The results are not bounded: the caller
+// must do that.
 func (h *Header) Extended(section0 Section) (phnum uint32, shnum uint64, shstrndx uint32) {
 	phnum, shnum, shstrndx = uint32(h.Phnum), uint64(h.Shnum), uint32(h.Shstrndx)
 	if phnum == PN_XNUM {

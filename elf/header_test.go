@@ -79,7 +79,7 @@ func TestTableBounds(t *testing.T) {
 	if n := h.ProgTableSize(); n != 0 {
 		t.Errorf("e_phoff 0: a table of %d bytes", n)
 	}
-	// Entries may be larger than this package knows.
+	// Entries may be larger than this package expects.
 	h.Phentsize = 64
 	b := make([]byte, 128)
 	b[64] = PT_NOTE

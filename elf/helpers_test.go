@@ -12,7 +12,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// need returns the path of a tool. Without it the test is skipped, and fails in CI, where all tools must be there.
+// need returns the path of a tool. Without the tool it skips the test, or fails it in CI, where all tools must be installed.
 func need(t testing.TB, tool string) string {
 	t.Helper()
 	path, err := exec.LookPath(tool)
@@ -48,7 +48,7 @@ func buildGo(t testing.TB, goos, goarch string, flags ...string) string {
 	return out
 }
 
-// onLinux skips the test where the C compiler and its tools are for other files than ELF.
+// onLinux skips the test on systems whose C compiler does not produce ELF files.
 func onLinux(t testing.TB) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -94,7 +94,7 @@ func noAllocs(t *testing.T, what string, f func()) {
 	}
 }
 
-// synth builds small ELF files byte by byte, in any class and byte order.
+// synth builds small ELF files byte by byte, of any class and byte order.
 type synth struct {
 	class    Class
 	order    binary.ByteOrder
@@ -189,7 +189,7 @@ func (s *synth) bytes() []byte {
 	return b
 }
 
-// put writes data at off of b, which grows as needed.
+// put writes data at offset off of b, which grows as needed.
 func put(b []byte, off uint64, data []byte) []byte {
 	if n := int(off) + len(data); n > len(b) {
 		b = append(b, make([]byte, n-len(b))...)
@@ -214,7 +214,7 @@ func note(o binary.ByteOrder, align int, name string, typ uint32, desc []byte) [
 	return pad(append(b, desc...))
 }
 
-// dyn builds a dynamic section of tag, value pairs with DT_NULL at its end.
+// dyn builds a dynamic section from pairs of tag and value, with DT_NULL at its end.
 func dyn(c Class, o binary.ByteOrder, pairs ...uint64) []byte {
 	s := synth{class: c, order: o}
 	var b []byte

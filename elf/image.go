@@ -1,13 +1,13 @@
 package elf
 
-// Range is a piece of memory: an address, a size in bytes, and the alignment that its segment states. A Range with
-// Size 0 is absent.
+// Range is a piece of memory: an address, a size in bytes, and the alignment stated by its segment. A Range with Size 0 is
+// absent.
 type Range struct {
 	Addr, Size, Align uint64
 }
 
-// In returns the bytes of the range out of b, which was read at address base, or nil if b does not hold all of it.
-// So a caller that has read the first page of a module finds out whether the notes are in it.
+// In returns the bytes of the range from b, which was read at address base, or nil if b does not contain all of it. For example,
+// it returns the notes of a module if they are in its first page.
 func (r Range) In(b []byte, base uint64) []byte {
 	off := r.Addr - base
 	if r.Size == 0 || r.Addr < base || off > uint64(len(b)) || r.Size > uint64(len(b))-off {
@@ -17,15 +17,15 @@ func (r Range) In(b []byte, base uint64) []byte {
 }
 
 const (
-	// MaxNotes is how many PT_NOTE segments of an image are kept. Linkers make one for each alignment, so two are
+	// MaxNotes is the number of PT_NOTE segments of an image that are recorded. Linkers create one for each alignment, so two are
 	// usual.
 	MaxNotes = 8
-	// MaxSegmentRead bounds the Size of the ranges in an Image, which are meant to be read whole, in bytes.
+	// MaxSegmentRead bounds the Size of the ranges in an Image that are meant to be read whole, in bytes.
 	MaxSegmentRead = 64 << 10
 )
 
-// Image is what the program headers say of a loaded image. Addresses are runtime addresses unless said otherwise. The
-// sizes of Notes, Dynamic and Interp are cut to MaxSegmentRead.
+// Image is a loaded image as described by its program headers. Addresses are runtime addresses unless stated otherwise. The sizes
+// of Notes, Dynamic and Interp are at most MaxSegmentRead.
 type Image struct {
 	Class              Class
 	Bias               uint64 // load bias: runtime address minus link-time address, wrapping
@@ -37,22 +37,22 @@ type Image struct {
 	Dynamic            Range // PT_DYNAMIC
 	Interp             Range // PT_INTERP
 	EHFrameHdr         Range // PT_GNU_EH_FRAME
-	Exec               Range // first executable PT_LOAD, with its size in memory, not cut
-	Data               Range // first writable memory with contents from the file, less PT_GNU_RELRO, not cut: see FindGoBuildInfo
+	Exec               Range // first executable PT_LOAD, with its full size in memory
+	Data               Range // first writable memory with contents from the file, without PT_GNU_RELRO, full size: see FindGoBuildInfo
 	Relro              Range // PT_GNU_RELRO: written by the dynamic linker, then made read-only
 	TLS                Range // PT_TLS: the initial image; its size in memory
 	HasTLS             bool
 }
 
-// End returns the runtime address at which the image ends: Bias+MaxVaddr, cut to the class.
+// End returns the runtime address of the end of the image: Bias+MaxVaddr, masked to the class.
 func (im *Image) End() uint64 { return (im.Bias + im.MaxVaddr) & im.Class.mask() }
 
-// Scan fills im in from the program header table of an image whose ELF header lies at address base (0 for a file is fine: then
-// all addresses are relative to the start of the image). pageSize is that of the target, not of the host; a value
-// that is no power of two counts as 4096.
+// Scan fills im in from the program header table of an image whose ELF header is at address base. (0 may be used for a file: then
+// all addresses are relative to the start of the image.) pageSize is that of the target, not of the host; a value that is not a
+// power of two counts as 4096.
 //
-// The load bias is base minus the page-truncated p_vaddr of the PT_LOAD that maps file offset 0, which is where the
-// header lies; if none does, of the first PT_LOAD. No more than MaxProgTable bytes of table are looked at.
+// The load bias is base minus the page-truncated p_vaddr of the PT_LOAD that maps file offset 0, where the header lies; if there
+// is none, of the first PT_LOAD. At most MaxProgTable bytes of table are read.
 func (im *Image) Scan(h *Header, table []byte, base uint64, pageSize uint64) {
 	*im = Image{Class: h.Class, Base: base}
 	s := newScan(im, pageSize)
@@ -70,7 +70,7 @@ func (im *Image) Scan(h *Header, table []byte, base uint64, pageSize uint64) {
 	s.finish()
 }
 
-// scan collects an Image from program headers given one by one. Until finish, addresses are link-time addresses.
+// scan builds an Image from program headers that are passed one by one. Until finish, addresses are link-time addresses.
 type scan struct {
 	im        *Image
 	page      uint64
@@ -119,7 +119,7 @@ func (s *scan) add(p *Prog) {
 			im.NumNotes++
 		}
 	case PT_DYNAMIC:
-		// Memsz as the dynamic linker takes it; in a file it is equal to Filesz.
+		// Memsz, as in the dynamic linker; in a file it is equal to Filesz.
 		im.Dynamic = Range{p.Vaddr, min(p.Memsz, MaxSegmentRead), p.Align}
 	case PT_INTERP:
 		im.Interp = Range{p.Vaddr, min(p.Filesz, MaxSegmentRead), p.Align}
@@ -140,7 +140,7 @@ func (s *scan) finish() {
 		im.Bias = (im.Base - s.first) & mask
 	}
 	for _, d := range s.writable[:s.nwritable] {
-		// Linkers put what becomes read-only at the start of the segment, or in one of its own.
+		// Linkers put the data that becomes read-only at the start of the segment, or in a segment of its own.
 		if cut := im.Relro.Addr + im.Relro.Size - d.Addr; im.Relro.Addr <= d.Addr && cut <= im.Relro.Size {
 			cut = min(cut, d.Size)
 			d.Addr, d.Size = d.Addr+cut, d.Size-cut
@@ -160,10 +160,10 @@ func (s *scan) finish() {
 	}
 }
 
-// AddNoteSections adds to Notes the loaded note sections of an image that no PT_NOTE segment covers. The Go linker
-// makes such images: its PT_NOTE holds .note.go.buildid, and .note.gnu.build-id lies outside. But the section headers
-// lie right after the program headers, in the first page, which is mapped. table is the section header table, at file
-// offset Shoff, as far as it was read; names are not needed.
+// AddNoteSections adds to Notes the loaded note sections of an image that are in no PT_NOTE segment. The Go linker creates such
+// images: its PT_NOTE contains .note.go.buildid, but not .note.gnu.build-id. The section headers follow the program headers in
+// the first page, which is mapped. table is the section header table, at file offset Shoff, as far as it was read; names are not
+// needed.
 func (h *Header) AddNoteSections(im *Image, table []byte) {
 	first, ok := h.Section(table, 0)
 	if !ok || first.Type != SHT_NULL || im.Loads == 0 {
@@ -190,20 +190,20 @@ func (h *Header) AddNoteSections(im *Image, table []byte) {
 	}
 }
 
-// goReserve is how much the Go linker keeps free at the start of a file for headers and notes, on every architecture
-// (ELFRESERVE in cmd/link/internal/ld/elf.go). The notes end where it ends.
+// goReserve is the space that the Go linker reserves at the start of a file for headers and notes, on every architecture
+// (ELFRESERVE in cmd/link/internal/ld/elf.go). The notes end at the end of that space.
 const goReserve = 4096
 
-// goTail returns what lies between note segment n and the end of its page. If n holds a Go build id, the GNU build id
-// can be there, outside any segment; `strip` moves away the section headers that locate it.
+// goTail returns the range between the end of note segment n and the end of its page. If n contains a Go build id, the GNU build
+// id may be in this range, outside of any segment. `strip` moves the section headers that locate it.
 func goTail(n Range) Range {
 	end := n.Addr + n.Size
 	return Range{end, -end & (goReserve - 1), 4}
 }
 
-// BuildIDIn returns the build id out of b, the bytes at runtime address base, usually the first page of the module, as
-// a subslice; nil if none of Notes that lie wholly in b has one. What the Go linker puts after its note segment is
-// found too.
+// BuildIDIn returns the build id from b, the bytes at runtime address base, usually the first page of the module, as a subslice.
+// It returns nil if none of Notes that lie entirely in b has one. It also finds the build id that the Go linker puts after its
+// note segment.
 func (im *Image) BuildIDIn(h *Header, b []byte, base uint64) []byte {
 	for _, n := range im.Notes[:im.NumNotes] {
 		if id := BuildID(n.In(b, base), n.Align, h.Order); id != nil && !IsAllZero(id) {
@@ -224,9 +224,9 @@ func (im *Image) BuildIDIn(h *Header, b []byte, base uint64) []byte {
 // Runtime returns the runtime address of the link-time address vaddr.
 func (im *Image) Runtime(vaddr uint64) uint64 { return (im.Bias + vaddr) & im.Class.mask() }
 
-// Rebase returns the runtime address of an address found in the dynamic section. glibc relocates DT_STRTAB and its
-// like in place; musl, Android and the vDSO leave them as linked. The range decides: a link-time address of the image
-// ([MinVaddr, MaxVaddr)) gets the bias, any other is taken to be a runtime address already.
+// Rebase returns the runtime address for an address found in the dynamic section. glibc relocates DT_STRTAB and similar entries
+// in place; musl, Android and the vDSO leave them as linked. The range decides: a link-time address of the image ([MinVaddr,
+// MaxVaddr)) is converted with the bias, any other counts as a runtime address already.
 func (im *Image) Rebase(addr uint64) uint64 {
 	if addr >= im.MinVaddr && addr < im.MaxVaddr {
 		return im.Runtime(addr)

@@ -95,7 +95,7 @@ func TestAddNoteSections(t *testing.T) {
 	s := &synth{class: Class64, order: kinds[0].order, typ: ET_EXEC, shoff: 0x800,
 		progs: []Prog{{PT_LOAD, PF_R, 0, 0x400000, 0, 0x1000, 0x1000, 0x1000}, {PT_NOTE, PF_R, 0x100, 0x400100, 0, 0x40, 0x40, 4}},
 		sections: []Section{
-			{Type: SHT_NOTE, Flags: SHF_ALLOC, Addr: 0x400100, Size: 0x20, Align: 4}, // covered
+			{Type: SHT_NOTE, Flags: SHF_ALLOC, Addr: 0x400100, Size: 0x20, Align: 4}, // in a segment
 			{Type: SHT_NOTE, Flags: SHF_ALLOC, Addr: 0x400140, Size: 0x24, Align: 4},
 			{Type: SHT_NOTE, Addr: 0, Off: 0x300, Size: 0x24, Align: 4},              // not loaded
 			{Type: SHT_NOTE, Flags: SHF_ALLOC, Addr: 0x500000, Size: 0x24, Align: 4}, // outside
@@ -123,7 +123,7 @@ func TestBuildIDIn(t *testing.T) {
 		for _, c := range []struct {
 			name   string
 			first  []byte // the first segment, at 0xf00
-			behind []byte // right behind it
+			behind []byte // right after it
 			second []byte // the second segment, at 0x800
 			want   []byte
 		}{

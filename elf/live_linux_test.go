@@ -35,7 +35,7 @@ func openMem(t *testing.T, pid string) *os.File {
 	return f
 }
 
-// auxv returns a value of the auxiliary vector of a process, which can have another word size than this one.
+// auxv returns a value of the auxiliary vector of a process, whose word size may differ from this one's.
 func auxv(t *testing.T, pid string, key uint64) uint64 {
 	t.Helper()
 	exe, err := stdelf.Open("/proc/" + pid + "/exe")
@@ -53,7 +53,8 @@ func auxv(t *testing.T, pid string, key uint64) uint64 {
 	return 0
 }
 
-// The vDSO of this process: an image that no file holds, with section headers in memory and addresses as linked.
+// TestOwnVDSO reads the vDSO of this process: an image that is in no file, with section headers in memory and addresses as
+// linked.
 func TestOwnVDSO(t *testing.T) {
 	base := auxv(t, "self", 33) // AT_SYSINFO_EHDR
 	if base == 0 {
@@ -73,7 +74,7 @@ func TestOwnVDSO(t *testing.T) {
 	if mem.ReadAt(b, 0) != len(b) {
 		t.Skip("the vDSO can't be read by /proc/self/mem")
 	}
-	f, err := stdelf.NewFile(bytes.NewReader(b)) // works, as the vDSO lies in memory as in its file
+	f, err := stdelf.NewFile(bytes.NewReader(b)) // works, because the vDSO has the same layout in memory as in a file
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +82,7 @@ func TestOwnVDSO(t *testing.T) {
 	if err != nil || len(names) != 1 || !strings.HasPrefix(names[0], "linux-") {
 		t.Fatalf("debug/elf: SONAME %q %v", names, err)
 	}
-	// The section has any name here: look for the head of the note itself.
+	// The section may have any name: search for the head of the note itself.
 	head := make([]byte, 12, 16)
 	f.ByteOrder.PutUint32(head, 4)
 	f.ByteOrder.PutUint32(head[4:], 20)
@@ -126,8 +127,8 @@ func maps(t *testing.T, pid string) (list []mapping) {
 	return list
 }
 
-// A running C program: its list of modules by the dynamic section agrees with /proc/PID/maps, and the identity of
-// each module in memory with that of its file.
+// TestLiveProcess reads a running C program: its list of modules, from the dynamic section, agrees with /proc/PID/maps, and the
+// identity of each module in memory with that of its file.
 func TestLiveProcess(t *testing.T) {
 	prog := buildC(t, "#include <stdio.h>\n#include <unistd.h>\n#include <math.h>\nint main(int c, char **v)"+
 		" { printf(\"%f\\n\", sin(c)); fflush(stdout); pause(); return 0; }\n", "-no-pie", "-Wl,--no-as-needed", "-lm", "-Wl,--build-id=sha1")

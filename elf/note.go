@@ -2,10 +2,10 @@ package elf
 
 import "encoding/binary"
 
-// Note types this package looks for.
+// Note types that this package searches for.
 const (
-	NT_GNU_BUILD_ID = 3 // of the name "GNU": the descriptor is the build id
-	NT_GO_BUILD_ID  = 4 // of the name "Go": the descriptor is the text of the Go build id
+	NT_GNU_BUILD_ID = 3 // with the name "GNU": the descriptor is the build id
+	NT_GO_BUILD_ID  = 4 // with the name "Go": the descriptor is the text of the Go build id
 )
 
 // Note is one entry of a note segment. Name and Desc are subslices of the bytes it was read from.
@@ -26,30 +26,29 @@ func notePad(align uint64) uint64 {
 	return 3
 }
 
-// descOffset returns where in b the descriptor of the first note lies, which NextNote has read.
+// descOffset returns the offset in b of the descriptor of the first note, which NextNote has read.
 func descOffset(b []byte, align uint64, o binary.ByteOrder) uint64 {
 	pad := notePad(align)
 	return (noteHead + uint64(o.Uint32(b)) + pad) &^ pad
 }
 
-// NextNote reads the first note (Elf32_Nhdr and Elf64_Nhdr are the same: three 32-bit words, then name and descriptor,
-// each padded) of b and returns it with the rest of b. align is the alignment of the segment or section: 8 pads to 8
-// bytes, everything else to 4, as in glibc and binutils. ok is false at the end and when the sizes in the note run past
-// b.
+// NextNote reads the first note of b and returns it with the rest of b. (Elf32_Nhdr and Elf64_Nhdr are the same: three 32-bit
+// words, followed by name and descriptor, each padded.) align is the alignment of the segment or section: 8 pads to 8 bytes,
+// everything else to 4, as in glibc and binutils. ok is false at the end, and if the sizes in the note extend beyond b.
 func NextNote(b []byte, align uint64, o binary.ByteOrder) (n Note, rest []byte, ok bool) {
 	if len(b) < noteHead {
 		return Note{}, nil, false
 	}
 	pad := notePad(align)
 	size := uint64(len(b))
-	nameEnd := noteHead + uint64(o.Uint32(b)) // at most 2^32 + 12: no sum here can wrap
+	nameEnd := noteHead + uint64(o.Uint32(b)) // at most 2^32 + 12: no sum below can wrap
 	desc := (nameEnd + pad) &^ pad
 	descEnd := desc + uint64(o.Uint32(b[4:]))
 	if nameEnd > size || descEnd > size {
 		if descEnd > desc || nameEnd > size {
 			return Note{}, nil, false
 		}
-		desc, descEnd = size, size // an empty descriptor, and the padding before it cut off
+		desc, descEnd = size, size // an empty descriptor, with the padding before it cut off
 	}
 	n.Type = o.Uint32(b[8:])
 	name := b[noteHead:nameEnd:nameEnd]
@@ -61,7 +60,7 @@ func NextNote(b []byte, align uint64, o binary.ByteOrder) (n Note, rest []byte, 
 	return n, b[min((descEnd+pad)&^pad, size):], true
 }
 
-// findNote returns the descriptor of the first note of that name and type that has one, reading b at one alignment.
+// findNote returns the descriptor of the first note of that name and type that has one, with a single alignment.
 func findNote(b []byte, align uint64, o binary.ByteOrder, name string, typ uint32) []byte {
 	for {
 		n, rest, ok := NextNote(b, align, o)
@@ -75,8 +74,8 @@ func findNote(b []byte, align uint64, o binary.ByteOrder, name string, typ uint3
 	}
 }
 
-// otherAlign returns the note alignment to try when nothing was found at the stated one: some linkers put notes padded
-// to 4 in a segment that states 8, because one of its sections asks for it.
+// otherAlign returns the note alignment to try if nothing was found with the stated one: some linkers put notes padded to 4 in a
+// segment that states 8, because one of its sections requires it.
 func otherAlign(align uint64) uint64 {
 	if align == 8 {
 		return 4
@@ -85,8 +84,8 @@ func otherAlign(align uint64) uint64 {
 }
 
 // FindNote returns the descriptor of the first note of that name (without a NUL) and type in the PT_NOTE segments of the open
-// image, and where it lies in the Source; false if there is none, or it is empty or larger than half of the scratch memory. The
-// first MaxNotes segments are looked at, MaxSegmentRead bytes of each.
+// image, and its offset in the Source. It returns false if there is none, or if the descriptor is empty or larger than half of
+// the scratch memory. It reads the first MaxNotes segments, and at most MaxSegmentRead bytes of each.
 func (r *Reader) FindNote(name string, typ uint32) (off uint64, desc []byte, ok bool) {
 	seen := 0
 	for i := 0; i < r.numProgs() && seen < MaxNotes; i++ {

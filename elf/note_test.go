@@ -47,7 +47,7 @@ func TestNextNoteHostile(t *testing.T) {
 		}
 	}
 	o := kinds[0].order
-	// The padding of the last note can be cut off, its contents can't.
+	// The padding of the last note may be cut off, its contents may not.
 	b := note(o, 4, "GNU\x00", NT_GNU_BUILD_ID, []byte("12345"))
 	if got := BuildID(b[:21], 4, o); string(got) != "12345" {
 		t.Errorf("without padding: %q", got)

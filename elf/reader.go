@@ -2,9 +2,9 @@ package elf
 
 // Placement states where the bytes of an image lie in a Source.
 //
-// The zero value is a file: offset 0 is the ELF header, everything lies at its file offset. With Memory set the Source
-// is a loaded image: offset 0 is the byte at runtime address Base, where the ELF header lies, and every segment is
-// where the program headers put it.
+// The zero value is a file: offset 0 is the ELF header, everything lies at its file offset. If Memory is set the Source is a
+// loaded image: offset 0 is the byte at runtime address Base, where the ELF header lies, and every segment lies where the program
+// headers put it.
 type Placement struct {
 	Memory   bool
 	Base     uint64 // runtime address of the ELF header; needed to recognize relocated addresses
@@ -12,16 +12,16 @@ type Placement struct {
 }
 
 const (
-	// MinScratch is the least scratch memory of a Reader or a ZipReader in bytes.
+	// MinScratch is the minimum size of the scratch memory of a Reader or a ZipReader in bytes.
 	MinScratch = 8192
 	// MaxSoname bounds the length of a SONAME in bytes.
 	MaxSoname = 1024
 )
 
-// Reader looks at one image through a Source: what the batch functions can't serve, because the bytes lie too far apart. It
+// Reader reads one image through a Source. It is for what the batch functions can't find, because the bytes lie too far apart. It
 // owns scratch memory and never allocates after NewReader.
 //
-// Open an image, then ask. What a method returns as bytes lies in the scratch memory and is valid until the next call.
+// First Open an image. Bytes that a method returns are in the scratch memory and valid until the next call.
 type Reader struct {
 	Header Header // of the open image
 	Image  Image  // of the open image; for a file its addresses are relative to the start of the image
@@ -33,8 +33,8 @@ type Reader struct {
 	hash      [16]byte
 }
 
-// NewReader makes a Reader with that scratch memory, or with its own if scratch is shorter than MinScratch. More
-// scratch means fewer reads.
+// NewReader returns a Reader with that scratch memory, or with its own if scratch is shorter than MinScratch. More scratch memory
+// means fewer reads.
 func NewReader(scratch []byte) *Reader {
 	if len(scratch) < MinScratch {
 		scratch = make([]byte, MinScratch)
@@ -44,7 +44,7 @@ func NewReader(scratch []byte) *Reader {
 	return r
 }
 
-// Init makes of r what NewReader returns, for a Reader that is part of something larger. It allocates nothing, and panics if
+// Init initializes r as NewReader does, for a Reader that is part of something larger. It allocates nothing, and panics if
 // scratch is shorter than MinScratch.
 func (r *Reader) Init(scratch []byte) {
 	_ = scratch[MinScratch-1]
@@ -52,8 +52,8 @@ func (r *Reader) Init(scratch []byte) {
 	r.table, r.data = window{buf: scratch[:half:half]}, window{buf: scratch[half:]}
 }
 
-// Open reads the ELF header and the program headers. It returns false if there is no ELF header at offset 0. A table
-// that can't be read, or only in part, is no failure: Image then holds what could be.
+// Open reads the ELF header and the program headers. It returns false if there is no ELF header at offset 0. A table that can't
+// be read completely is no failure: Image then has what could be read.
 func (r *Reader) Open(src Source, placement Placement) bool {
 	if p := placement.PageSize; p == 0 || p&(p-1) != 0 {
 		placement.PageSize = 4096
@@ -86,7 +86,7 @@ func (r *Reader) Open(src Source, placement Placement) bool {
 	return true
 }
 
-// Close forgets the Source.
+// Close drops the reference to the Source.
 func (r *Reader) Close() { r.src = nil }
 
 func (r *Reader) numProgs() int {
@@ -105,8 +105,8 @@ func (r *Reader) prog(i int) (Prog, bool) {
 	return r.Header.Prog(r.table.at(r.src, off, stride), 0)
 }
 
-// place returns the offset in the source of a piece of the image that has the file offset off and the link-time address
-// vaddr, both from one segment or section header.
+// place returns the offset in the source of a piece of the image with the file offset off and the link-time address vaddr, both
+// from one segment or section header.
 func (r *Reader) place(off, vaddr uint64) uint64 {
 	if r.placement.Memory {
 		return (r.Image.Runtime(vaddr) - r.placement.Base) & r.Image.Class.mask()
@@ -133,8 +133,8 @@ func (r *Reader) placeAddr(addr uint64) (uint64, bool) {
 	return 0, false
 }
 
-// placeOff returns the offset in the source of the file offset off. In memory that is where a PT_LOAD maps it: whole
-// pages are mapped, so what follows the segment in its last page is there too, unless that was cleared for .bss.
+// placeOff returns the offset in the source of the file offset off. In memory that is where a PT_LOAD maps it: whole pages are
+// mapped, so the file contents after the segment in its last page are there too, unless they were cleared for .bss.
 func (r *Reader) placeOff(off uint64) (uint64, bool) {
 	if !r.placement.Memory {
 		return off, true
@@ -159,7 +159,7 @@ func (r *Reader) placeOff(off uint64) (uint64, bool) {
 	return 0, false
 }
 
-// sectionTable is where the section headers and their names lie in the source.
+// sectionTable states where the section headers and their names lie in the source.
 type sectionTable struct {
 	off      uint64 // of header 0
 	n        int
@@ -167,7 +167,7 @@ type sectionTable struct {
 	namesLen uint64 // bytes; 0 if there are no names, and sections can be found by type only
 }
 
-// sections finds the section headers; false if there are none or they are not mapped.
+// sections locates the section headers; false if there are none or they are not mapped.
 func (r *Reader) sections() (t sectionTable, ok bool) {
 	h := &r.Header
 	if h.sectionStride() == 0 || h.Shoff == 0 {
@@ -215,19 +215,19 @@ func (r *Reader) named(t *sectionTable, i uint32, name string) bool {
 		return false
 	}
 	if t.namesLen <= uint64(len(r.data.buf)) {
-		r.data.at(r.src, t.names, int(t.namesLen)) // the whole table at once: names stand there in any order
+		r.data.at(r.src, t.names, int(t.namesLen)) // the whole table at once: the names are in any order
 	}
 	b := r.data.at(r.src, t.names+uint64(i), len(name)+1)
 	return b != nil && b[len(name)] == 0 && string(b[:len(name)]) == name
 }
 
-// note finds a note in size bytes at off of the source, however many other notes come before it, and returns its descriptor.
+// note finds a note in size bytes at off of the source, no matter how many other notes precede it, and returns its descriptor.
 func (r *Reader) note(off, size, align uint64, name string, typ uint32) []byte {
 	_, desc := r.noteAt(off, size, align, name, typ)
 	return desc
 }
 
-// noteAt is note, and returns where in the source the descriptor lies too.
+// noteAt is note, but also returns the offset of the descriptor in the source.
 func (r *Reader) noteAt(off, size, align uint64, name string, typ uint32) (where uint64, desc []byte) {
 	for _, a := range [2]uint64{align, otherAlign(align)} {
 		at, left := off, min(size, MaxSegmentRead)
@@ -246,7 +246,7 @@ func (r *Reader) noteAt(off, size, align uint64, name string, typ uint32) (where
 			}
 			done := uint64(begin - len(b))
 			if done == 0 {
-				break // nothing there, or a note larger than the scratch memory
+				break // nothing more, or a note larger than the scratch memory
 			}
 			at += done
 			left -= done
@@ -255,7 +255,7 @@ func (r *Reader) noteAt(off, size, align uint64, name string, typ uint32) (where
 	return 0, nil
 }
 
-// piece returns what there is at off, at most size bytes and at most one window.
+// piece returns the available bytes at off: at most size bytes and at most one window.
 func (w *window) piece(src Source, off, size uint64) []byte {
 	if b := w.have(off, int(min(size, uint64(len(w.buf))))); b != nil {
 		return b

@@ -8,8 +8,8 @@ import (
 
 var testID = []byte("0123456789abcdefghij")
 
-// In memory, section headers count if they lie in a page that a segment maps, also behind the segment's end, but not
-// where the rest of the page was cleared. The vDSO is like that.
+// TestSectionsInMemory checks that section headers in memory count if they lie in a page that a segment maps, even after the end
+// of the segment, but not if the rest of the page was cleared. The vDSO has such headers.
 func TestSectionsInMemory(t *testing.T) {
 	for _, k := range kinds {
 		s := &synth{class: k.class, order: k.order, typ: ET_DYN, shoff: 0x800,
@@ -20,7 +20,7 @@ func TestSectionsInMemory(t *testing.T) {
 		if id, kind := NewReader(nil).mustOpen(t, &Bytes{s.bytes()}, placement).BuildID(); !bytes.Equal(id, testID) || kind != IDSection {
 			t.Errorf("%s: %q (%d)", k.name, id, kind)
 		}
-		s.progs[0].Memsz++ // .bss: the page behind the segment is cleared in a real process
+		s.progs[0].Memsz++ // .bss: the rest of the page after the segment is cleared in a real process
 		if id, kind := NewReader(nil).mustOpen(t, &Bytes{s.bytes()}, placement).BuildID(); kind != IDNone {
 			t.Errorf("%s: behind .bss: %q (%d)", k.name, id, kind)
 		}
@@ -40,7 +40,7 @@ func TestNoteFarBehind(t *testing.T) {
 		if id, kind := NewReader(nil).mustOpen(t, &Bytes{s.bytes()}, Placement{}).BuildID(); !bytes.Equal(id, testID) || kind != IDNote {
 			t.Errorf("%s: %q (%d)", k.name, id, kind)
 		}
-		// A note larger than the scratch memory ends the search; more scratch finds what is behind.
+		// A note larger than the scratch memory ends the search; with more scratch memory the note after it is found.
 		notes = append(note(k.order, 4, "x\x00", 1, make([]byte, 9000)), note(k.order, 4, "GNU\x00", NT_GNU_BUILD_ID, testID)...)
 		s.progs[0].Filesz, s.body[0x200] = uint64(len(notes)), notes
 		if id, kind := NewReader(nil).mustOpen(t, &Bytes{s.bytes()}, Placement{}).BuildID(); kind != IDNone {
@@ -52,7 +52,7 @@ func TestNoteFarBehind(t *testing.T) {
 	}
 }
 
-// The text hash is that of the first section with code, read whole or not at all.
+// TestTextHashSection checks that the text hash is that of the first section with code, which must be readable as a whole.
 func TestTextHashSection(t *testing.T) {
 	for _, k := range kinds {
 		code := random(5000, 9)
@@ -103,7 +103,8 @@ func TestSonameOutOfTable(t *testing.T) {
 	}
 }
 
-// Build information stands at an aligned address, wherever in the segment, past look-alikes and read-only data.
+// TestGoBuildInfoInSegment finds build information at any aligned address in the segment, after false magic numbers and read-only
+// data.
 func TestGoBuildInfoInSegment(t *testing.T) {
 	for _, k := range kinds {
 		for _, at := range []uint64{0x1710, 0x1f00, 0x7ff0} {
@@ -127,7 +128,7 @@ func TestGoBuildInfoInSegment(t *testing.T) {
 	}
 }
 
-// A Source that gives less, more, or nothing.
+// odd is a Source that returns fewer bytes, more, or none.
 type odd struct {
 	Bytes
 	say int

@@ -1,7 +1,7 @@
 package elf
 
-// NumSections returns how many section headers the open image has, at most MaxSections. It is 0 if there are none or, in a
-// memory image, if they are not mapped, as is usual.
+// NumSections returns the number of section headers of the open image, at most MaxSections. It is 0 if there are none or, as is
+// usual in a memory image, they are not mapped.
 func (r *Reader) NumSections() int {
 	t, ok := r.sections()
 	if !ok {
@@ -10,10 +10,11 @@ func (r *Reader) NumSections() int {
 	return t.n
 }
 
-// FindSection returns the first section of that name. Unlike the contents that other methods look for, it may be of type
-// SHT_NOBITS, which takes no place in the file, or compressed (SHF_COMPRESSED). Its address is that at link time:
-// Image.Runtime converts it, if Flags has SHF_ALLOC. It returns false also if the section headers or their names are not
-// there (NumSections).
+// FindSection returns the first section of that name. It returns false if there is none, or if the section headers or their names
+// are not available (NumSections).
+//
+// Unlike the sections that other methods read, it may be of type SHT_NOBITS, which has no contents in the file, or compressed
+// (SHF_COMPRESSED). Its address is that at link time: Image.Runtime converts it, if Flags has SHF_ALLOC.
 func (r *Reader) FindSection(name string) (Section, bool) {
 	return r.sectionNamed(name, true)
 }
@@ -23,8 +24,7 @@ func (r *Reader) findSection(name string) (Section, bool) {
 	return r.sectionNamed(name, false)
 }
 
-// sectionNamed returns the first section of that name. Unless any is set, it must have contents that can be read as they
-// are.
+// sectionNamed returns the first section of that name. Unless any is set, the section must have contents that are not compressed.
 func (r *Reader) sectionNamed(name string, any bool) (Section, bool) {
 	t, ok := r.sections()
 	if !ok || t.namesLen == 0 {

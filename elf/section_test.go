@@ -2,7 +2,7 @@ package elf
 
 import "testing"
 
-// namedSections is an image with sections of each kind and two notes.
+// namedSections builds an image with sections of each kind and two notes.
 func namedSections(c Class, k int) *synth {
 	o := kinds[k].order
 	notes := append(note(o, 4, "GNU\x00", 1, []byte("abi!")), note(o, 4, "Crashpad\x00", 0x4f464e49, []byte("12345"))...)
@@ -30,7 +30,7 @@ func TestFindSection(t *testing.T) {
 				t.Errorf("%s: %q is %+v, %v", k.name, name, s, ok)
 			}
 		}
-		// What looks for contents leaves out those that have none.
+		// Sections without contents are skipped by functions that read contents.
 		if _, ok := r.findSection(".bss"); ok {
 			t.Errorf("%s: .bss has contents", k.name)
 		}

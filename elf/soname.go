@@ -1,8 +1,7 @@
 package elf
 
-// Soname returns DT_SONAME of the open image: by PT_DYNAMIC and DT_STRTAB, else by a section of type SHT_DYNAMIC and
-// the string table linked to it. It must not be empty, and have at most MaxSoname bytes. It is not checked to be UTF-8,
-// and can hold a slash.
+// Soname returns DT_SONAME of the open image: from PT_DYNAMIC and DT_STRTAB, else from a section of type SHT_DYNAMIC and the
+// string table linked to it. It must have 1 to MaxSoname bytes. It may be invalid UTF-8, or contain a slash.
 func (r *Reader) Soname() ([]byte, bool) {
 	if d, ok := r.Dynamic(); ok && d.HasSoname && d.HasStrtab {
 		if at, ok := r.placeAddr(r.Image.Rebase(d.Strtab)); ok {
@@ -58,7 +57,7 @@ func (r *Reader) str(table, size, i uint64) ([]byte, bool) {
 	return nil, false
 }
 
-// SonameOf is Open and Soname in one.
+// SonameOf combines Open and Soname.
 func (r *Reader) SonameOf(src Source, placement Placement) ([]byte, bool) {
 	if !r.Open(src, placement) {
 		return nil, false
@@ -66,13 +65,12 @@ func (r *Reader) SonameOf(src Source, placement Placement) ([]byte, bool) {
 	return r.Soname()
 }
 
-// VersionOf reads the version out of the file name of a shared library: major, minor, patch, prerelease. basename is
-// the last component of the path (not the SONAME, which usually has the first number only). ok is false without ".so.".
+// VersionOf parses the version in the file name of a shared library: major, minor, patch, prerelease. basename is the last
+// component of the path (not the SONAME, which usually has the first number only). ok is false without ".so.".
 //
-// What follows the first ".so." is split at the dots. The first two parts must be numbers, and count as 0 if they are
-// not. The third and fourth may be mixed: leading digits are the part's number, and digits at the end of a mixed third
-// part are the fourth number ("2rc5" gives 2 and 5), which ends the version. Numbers that do not fit in 32 bits count
-// as 0.
+// The text after the first ".so." is split at the dots. The first two parts must be numbers, otherwise they count as 0. The third
+// and fourth may be mixed: leading digits are the part's number, and digits at the end of a mixed third part are the fourth
+// number ("2rc5" is 2 and 5), which ends the version. Numbers that do not fit in 32 bits count as 0.
 func VersionOf(basename []byte) (v [4]uint32, ok bool) {
 	text := basename
 	for {
@@ -101,7 +99,7 @@ func VersionOf(basename []byte) (v [4]uint32, ok bool) {
 		case i >= 2:
 			v[i], _ = parseUint32(part[:digits])
 			last := len(part)
-			for isDigit(part[last-1]) { // stops: not all are digits
+			for isDigit(part[last-1]) { // ends because not all are digits
 				last--
 			}
 			if n, found := parseUint32(part[last:]); found && i+1 < len(v) {
@@ -119,7 +117,7 @@ func VersionOf(basename []byte) (v [4]uint32, ok bool) {
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-// parseUint32 reads a decimal number; false if b is empty, has another character or a value above 32 bits.
+// parseUint32 parses a decimal number; false if b is empty, contains another character or exceeds 32 bits.
 func parseUint32(b []byte) (uint32, bool) {
 	if len(b) == 0 {
 		return 0, false

@@ -2,13 +2,13 @@ package elf
 
 // Source is an image (or an archive) that Reader and ZipReader read from: the memory of another process or a file.
 type Source interface {
-	// ReadAt reads at most len(p) bytes at off and returns how many it has read; fewer, or 0, at the end and on any
-	// failure.
+	// ReadAt reads at most len(p) bytes at off and returns the number of bytes read: fewer than len(p), or 0, at the end and on
+	// any failure.
 	ReadAt(p []byte, off uint64) int
 }
 
-// Bytes is a Source over bytes at hand: a mapped file, the writer's own vDSO, a test. Pass a pointer, as the
-// conversion of anything else to an interface allocates.
+// Bytes is a Source for bytes in this process: a mapped file, the writer's own vDSO, a test. Pass a pointer: converting the
+// struct itself to an interface allocates.
 type Bytes struct{ B []byte }
 
 // ReadAt implements Source.
@@ -19,7 +19,7 @@ func (s *Bytes) ReadAt(p []byte, off uint64) int {
 	return copy(p, s.B[off:])
 }
 
-// View is a Source that shows Size bytes of another one from Off on, such as a library stored in an archive.
+// View is a Source with Size bytes of another Source from Off on, such as a library stored in an archive.
 type View struct {
 	Source    Source
 	Off, Size uint64
@@ -33,15 +33,15 @@ func (s *View) ReadAt(p []byte, off uint64) int {
 	return s.Source.ReadAt(p[:min(uint64(len(p)), s.Size-off)], s.Off+off)
 }
 
-// window keeps one piece of a Source, so that tables are read in few reads.
+// window buffers one piece of a Source, so that a table is read with few reads.
 type window struct {
 	buf []byte
 	off uint64 // of buf[0] in the source
 	n   int    // bytes of buf that are filled
 }
 
-// at returns size bytes at off, or nil if the source does not have them or buf is too small for them. They are valid
-// until the next call.
+// at returns size bytes at off, or nil if the source does not have them or buf is too small for them. They are valid until the
+// next call.
 func (w *window) at(src Source, off uint64, size int) []byte {
 	if b := w.have(off, size); b != nil {
 		return b
@@ -53,7 +53,7 @@ func (w *window) at(src Source, off uint64, size int) []byte {
 	return w.have(off, size)
 }
 
-// have returns size bytes at off if they are in the window.
+// have returns the size bytes at off if they are in the window.
 func (w *window) have(off uint64, size int) []byte {
 	if size < 0 || off < w.off {
 		return nil
@@ -64,7 +64,7 @@ func (w *window) have(off uint64, size int) []byte {
 	return nil
 }
 
-// fill reads into buf and returns how many bytes it got, whatever the source says.
+// fill reads into buf and returns the number of bytes, which it checks because a Source may return anything.
 func (w *window) fill(src Source, off uint64) int {
 	return max(0, min(src.ReadAt(w.buf, off), len(w.buf)))
 }

@@ -19,8 +19,8 @@ const (
 
 // Bounds on an archive.
 const (
-	MaxZipEntries   = 1 << 18  // entries of the central directory looked at
-	MaxZipDirectory = 32 << 20 // of the central directory, bytes looked at
+	MaxZipEntries   = 1 << 18  // entries of the central directory that are read
+	MaxZipDirectory = 32 << 20 // bytes of the central directory that are read
 	MaxZipName      = 1024     // length of an entry's name, bytes
 	maxZipComment   = 1<<16 - 1
 )
@@ -30,23 +30,23 @@ const ZipStored = 0
 
 // ZipEntry is one file of an archive.
 type ZipEntry struct {
-	Name   []byte // in the scratch memory of the ZipReader, valid until its next call
+	Name   []byte // in the scratch memory of the ZipReader, valid until the next call
 	Method uint16 // ZipStored, or a compression method
 	Off    uint64 // of the contents in the archive, bytes
-	Size   uint64 // of the contents as they lie in the archive, bytes
-	CRC32  uint32 // of the contents, uncompressed; not checked here
+	Size   uint64 // of the contents as stored in the archive, bytes
+	CRC32  uint32 // of the uncompressed contents; not checked
 }
 
-// ZipReader finds the files of a zip archive, such as the libraries in an APK that the Android linker maps
-// straight out of it. It owns scratch memory and never allocates after NewZipReader. Zip64 archives, and archives with
-// something before them, are understood. Nothing is decompressed.
+// ZipReader finds the files of a zip archive, such as the libraries in an APK that the Android linker maps directly from it. It
+// owns scratch memory and never allocates after NewZipReader. It supports zip64 archives, and archives preceded by other data. It
+// decompresses nothing.
 type ZipReader struct {
 	dir  window
 	name [MaxZipName]byte
 	head [zipLocalSize]byte
 }
 
-// NewZipReader makes a ZipReader with that scratch memory, or with its own if scratch is shorter than MinScratch.
+// NewZipReader returns a ZipReader with that scratch memory, or with its own if scratch is shorter than MinScratch.
 func NewZipReader(scratch []byte) *ZipReader {
 	if len(scratch) < MinScratch {
 		scratch = make([]byte, MinScratch)
@@ -56,15 +56,15 @@ func NewZipReader(scratch []byte) *ZipReader {
 	return z
 }
 
-// Init makes of z what NewZipReader returns, for a ZipReader that is part of something larger. It allocates nothing, and
-// panics if scratch is shorter than MinScratch.
+// Init initializes z as NewZipReader does, for a ZipReader that is part of something larger. It allocates nothing, and panics if
+// scratch is shorter than MinScratch.
 func (z *ZipReader) Init(scratch []byte) {
 	_ = scratch[MinScratch-1]
 	z.dir = window{buf: scratch}
 }
 
-// At returns the stored entry whose contents hold the byte at offset off of the archive of size bytes: what a mapping
-// with that file offset shows. Android names such a library by the path of the archive, "!/" and the entry's name.
+// At returns the stored entry whose contents include the byte at offset off of the archive of size bytes: the file that is mapped
+// by a mapping with that file offset. Android names such a library by the path of the archive, "!/" and the entry's name.
 func (z *ZipReader) At(src Source, size, off uint64) (ZipEntry, bool) {
 	best, found := zipDirEntry{}, false
 	it, ok := z.open(src, size)
@@ -76,7 +76,7 @@ func (z *ZipReader) At(src Source, size, off uint64) (ZipEntry, bool) {
 		if !ok {
 			break
 		}
-		// Local headers do not overlap: the one that begins last before off is the only one that can hold it.
+		// Local headers do not overlap: only the last one that starts before off can contain it.
 		if e.local < off && (!found || e.local > best.local) {
 			best, found = e, true
 		}
@@ -111,11 +111,11 @@ func (z *ZipReader) Lookup(src Source, size uint64, name []byte) (ZipEntry, bool
 	}
 }
 
-// zipDir is a walk through the central directory.
+// zipDir is the state of a walk through the central directory.
 type zipDir struct {
 	off, end uint64 // of the next header, and of the directory, in the source
 	left     uint64 // entries
-	shift    uint64 // added to offsets in the archive: what stands before it in the file
+	shift    uint64 // added to offsets in the archive: the size of the data before it in the file
 }
 
 // zipDirEntry is a central directory header.
@@ -128,7 +128,7 @@ type zipDirEntry struct {
 	nameLen uint16
 }
 
-// open finds the central directory.
+// open locates the central directory.
 func (z *ZipReader) open(src Source, size uint64) (zipDir, bool) {
 	z.dir.n = 0
 	end, ok := z.findEnd(src, size)
@@ -142,7 +142,7 @@ func (z *ZipReader) open(src Source, size uint64) (zipDir, bool) {
 	}
 	num := uint64(o.Uint16(b[10:]))
 	dirSize, dirOff := uint64(o.Uint32(b[12:])), uint64(o.Uint32(b[16:]))
-	dirEnd := end // the directory ends where its end record begins, of whatever kind
+	dirEnd := end // the directory ends where an end record of either kind starts
 	if num == 0xffff || dirSize == 0xffffffff || dirOff == 0xffffffff {
 		if at, ok := z.findEnd64(src, end); ok {
 			b = z.dir.at(src, at, zipEnd64Size)
@@ -167,7 +167,7 @@ func (z *ZipReader) sig(src Source, off uint64, want uint32) bool {
 	return b != nil && binary.LittleEndian.Uint32(b) == want
 }
 
-// findEnd finds the end of central directory record, which only a comment can follow, from the back.
+// findEnd searches backwards for the end of central directory record, which only a comment can follow.
 func (z *ZipReader) findEnd(src Source, size uint64) (uint64, bool) {
 	if size < zipEndSize {
 		return 0, false
@@ -176,7 +176,7 @@ func (z *ZipReader) findEnd(src Source, size uint64) (uint64, bool) {
 	if size > zipEndSize+maxZipComment {
 		lowest = size - zipEndSize - maxZipComment
 	}
-	hi := size // everything that begins at or after hi-zipEndSize+1 was looked at
+	hi := size // all positions from hi-zipEndSize+1 on have been checked
 	for {
 		lo := lowest
 		if n := uint64(len(z.dir.buf)); hi-lowest > n {
@@ -199,7 +199,7 @@ func (z *ZipReader) findEnd(src Source, size uint64) (uint64, bool) {
 	}
 }
 
-// findEnd64 finds the zip64 end record by its locator, which lies right before the end record.
+// findEnd64 finds the zip64 end record by its locator, which precedes the end record directly.
 func (z *ZipReader) findEnd64(src Source, end uint64) (uint64, bool) {
 	if end < zipLocSize || !z.sig(src, end-zipLocSize, zipLocatorSig) {
 		return 0, false
@@ -214,7 +214,7 @@ func (z *ZipReader) findEnd64(src Source, end uint64) (uint64, bool) {
 		return 0, false
 	}
 	if at > latest || !z.sig(src, at, zipEnd64Sig) {
-		at = latest // something stands before the archive: the record has no tail that would move it
+		at = latest // other data precedes the archive: the record lies here unless it has extensible data
 		if !z.sig(src, at, zipEnd64Sig) {
 			return 0, false
 		}
@@ -222,7 +222,7 @@ func (z *ZipReader) findEnd64(src Source, end uint64) (uint64, bool) {
 	return at, z.dir.at(src, at, zipEnd64Size) != nil
 }
 
-// next reads a header of the central directory and steps over it.
+// next reads a header of the central directory and advances to the next.
 func (z *ZipReader) next(src Source, it *zipDir) (zipDirEntry, bool) {
 	if it.left == 0 || it.end < zipEntrySize || it.off > it.end-zipEntrySize {
 		return zipDirEntry{}, false
@@ -241,14 +241,14 @@ func (z *ZipReader) next(src Source, it *zipDir) (zipDirEntry, bool) {
 	if e.size == 0xffffffff || e.local == 0xffffffff || full == 0xffffffff {
 		z.extra64(src, &e, full == 0xffffffff, e.nameOff+uint64(nameLen), uint64(extraLen))
 	}
-	e.local += it.shift // wraps at worst to an offset that has no local header
+	e.local += it.shift // in the worst case wraps to an offset without a local header
 	it.off += zipEntrySize + uint64(nameLen) + uint64(extraLen) + uint64(commentLen)
 	it.left--
 	return e, true
 }
 
-// extra64 takes the values that did not fit in 32 bits from the zip64 extra field, which holds only those, in the
-// order: size, compressed size, offset of the local header.
+// extra64 reads the values that did not fit in 32 bits from the zip64 extra field, which contains only those, in this order:
+// size, compressed size, offset of the local header.
 func (z *ZipReader) extra64(src Source, e *zipDirEntry, hasFull bool, off, size uint64) {
 	o := binary.LittleEndian
 	for size >= 4 {
@@ -279,7 +279,7 @@ func (z *ZipReader) extra64(src Source, e *zipDirEntry, hasFull bool, off, size 
 	}
 }
 
-// entry reads the local header of e, which states where the contents begin, and the name.
+// entry reads the name and the local header of e, which determines where the contents start.
 func (z *ZipReader) entry(src Source, e *zipDirEntry, size uint64) (ZipEntry, bool) {
 	if int(e.nameLen) > MaxZipName {
 		return ZipEntry{}, false

@@ -37,7 +37,7 @@ func makeZip(t testing.TB, prefix int, setOffset bool, comment string, files []z
 			pad := (f.align - at%f.align) % f.align
 			h.Extra = append([]byte{0x35, 0xd9, byte(pad), byte(pad >> 8)}, make([]byte, pad)...)
 		}
-		// Raw, as otherwise the end of the entry is written with the next one.
+		// Raw: otherwise the end of the entry is only written with the next one.
 		data := f.data
 		if f.method == zip.Deflate {
 			var z bytes.Buffer
@@ -143,7 +143,7 @@ func TestZipAt(t *testing.T) {
 	}
 }
 
-// More entries than a 16-bit count holds: the zip64 end record.
+// TestZip64Count has more entries than a 16-bit count allows: the zip64 end record.
 func TestZip64Count(t *testing.T) {
 	var files []zipFile
 	for i := 0; i < 66_000; i++ {
@@ -205,7 +205,7 @@ func (s *sparse) ReadAt(p []byte, off uint64) int {
 	return n
 }
 
-// Sizes and offsets above 4 GiB: the zip64 extra field.
+// TestZip64Sizes has sizes and offsets above 4 GiB: the zip64 extra field.
 func TestZip64Sizes(t *testing.T) {
 	victims.SkipEmulated(t, "it takes the checksum of 4 GiB")
 	s := &sparse{pieces: map[uint64][]byte{}}
@@ -248,7 +248,7 @@ func TestZip64Sizes(t *testing.T) {
 	}
 }
 
-// A library in an archive gets its build id and SONAME through a View.
+// TestLibraryInZip reads build id and SONAME of a library in an archive through a View.
 func TestLibraryInZip(t *testing.T) {
 	so := (&synth{class: Class64, order: kinds[0].order, typ: ET_DYN, progs: []Prog{
 		{PT_LOAD, PF_R, 0, 0, 0, 0x400, 0x400, 0x1000}, {PT_NOTE, PF_R, 0x200, 0x200, 0, 0x24, 0x24, 4}, {PT_DYNAMIC, PF_R, 0x300, 0x300, 0, 0x100, 0x100, 8}},
@@ -269,7 +269,7 @@ func TestLibraryInZip(t *testing.T) {
 	}
 }
 
-// Something can lie between the directory and its end record, without moving the offsets.
+// TestZipGap has data between the directory and its end record, without moving the offsets.
 func TestZipGap(t *testing.T) {
 	b := makeZip(t, 0, false, "", apk)
 	end := len(b) - 22

@@ -12,14 +12,14 @@ import (
 	"minidump/stream"
 )
 
-// TestBoundsWithoutList compares the ends of the stacks in a dump that has the goroutines with those in one of a program
-// that does not import this package: there they come from the first words of each g and m alone.
+// TestBoundsWithoutList compares the ends of the stacks in a dump with goroutines with those in a dump by a program that
+// does not import this package, which finds them only from the first words of each g and m.
 func TestBoundsWithoutList(t *testing.T) {
 	if runtime.GOARCH == "386" {
 		t.Skip("no register leads to g: context.Regsets.GoG")
 	}
 	v := victims.Start(t, victims.Go(t, "gosleep"), "5")
-	victims.StandStill(t, v.PID) // or a goroutine could go to another thread
+	victims.StandStill(t, v.PID) // otherwise a goroutine could move to another thread
 	f, l, _ := dump(t, v.PID, minidump.Options{})
 	with, err := f.Threads()
 	if err != nil || len(l.Threads) == 0 {

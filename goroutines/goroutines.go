@@ -1,13 +1,13 @@
-// Package goroutines makes every dump of a Go program list its goroutines: import it for that effect.
+// Package goroutines adds the goroutines to every dump of a Go program. Import it for this side effect:
 //
 //	import _ "minidump/goroutines"
 //
-// A dump then has the stream stream.GoroutineListStream, which File.Goroutines of package stream reads, and threads on
-// the runtime's own stacks have their frames in it. Without the import a dump of a Go program still has the stacks of
+// A dump then has the stream stream.GoroutineListStream, which File.Goroutines of package stream reads. It also has
+// the frames of threads on the runtime's own stacks. Without the import a dump of a Go program still has the stacks of
 // its threads.
 //
-// It is a package of its own because what reads the Go runtime would make a program that only dumps other processes a
-// quarter of a megabyte larger in memory. The command minidump and package crash import it.
+// It is a separate package because the code that reads the Go runtime's data would make a program that only dumps
+// other processes a quarter of a megabyte larger in memory. The command minidump and package crash import it.
 package goroutines
 
 import "minidump/internal/goruntime"

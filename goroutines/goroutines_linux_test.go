@@ -45,7 +45,7 @@ func dump(t *testing.T, pid int, o minidump.Options) (*stream.File, *stream.Goro
 	return f, l, r
 }
 
-// TestStream looks for the goroutines of a process in its dumps, of each mode.
+// TestStream checks that dumps of a process in each mode have its goroutines.
 func TestStream(t *testing.T) {
 	v := victims.Start(t, victims.Go(t, "gosleep"), "5")
 	for mode, o := range map[string]minidump.Options{"stack": {}, "indirect": {Mode: minidump.ModeIndirect}, "full": {Mode: minidump.ModeFull}} {
@@ -70,8 +70,8 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// TestStacks checks of each thread that runs Go code that its stack in the dump is within the bounds that the runtime
-// has for it, and that the stack of its goroutine is there, too.
+// TestStacks checks for each thread that runs Go code that its stack in the dump is within the runtime's bounds of
+// it, and that the stack of its goroutine is in the dump too.
 func TestStacks(t *testing.T) {
 	v := victims.Start(t, victims.Go(t, "gosleep"), "5")
 	f, l, _ := dump(t, v.PID, minidump.Options{})
@@ -93,10 +93,10 @@ func TestStacks(t *testing.T) {
 			if lo < th.SystemLo || hi != th.SystemHi {
 				t.Errorf("thread %d: stack %x-%x, g0 has %x-%x", th.ThreadID, lo, hi, th.SystemLo, th.SystemHi)
 			}
-			// Where the runtime has come from a goroutine to, and where a thread starts.
+			// Functions that switch from a goroutine's stack, and those in which a thread starts.
 			starts := []string{"runtime.mcall", "runtime.systemstack", "runtime.morestack", "runtime.mstart", "runtime.mstart1", "runtime.rt0_go", "runtime.clone"}
 			if n := len(th.Frames); n == 1 && slices.Contains([]string{"runtime.nanotime1", "runtime.walltime"}, th.Frames[0].Function) {
-				break // they move SP for the vDSO, and the runtime does not unwind them either
+				break // these functions switch stacks to call the vDSO, and the runtime does not unwind them either
 			}
 			if n := len(th.Frames); n < 2 || !slices.Contains(starts, th.Frames[n-1].Function) {
 				t.Errorf("thread %d: frames on the system stack: %+v", th.ThreadID, th.Frames)
@@ -120,7 +120,7 @@ func TestStacks(t *testing.T) {
 	}
 }
 
-// TestNoAllocations holds that dumps with goroutines allocate nothing from the Go heap either.
+// TestNoAllocations checks that dumps with goroutines allocate nothing from the Go heap either.
 func TestNoAllocations(t *testing.T) {
 	v := victims.Start(t, victims.Go(t, "gosleep"), "100")
 	for name, o := range map[string]minidump.Options{"stack": {}, "full": {Mode: minidump.ModeFull}} {
@@ -144,8 +144,8 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// TestLimit drops the goroutines before registers under a size limit. How large a dump is depends on the platform: the limit comes down
-// until they are dropped.
+// TestLimit drops the goroutines before registers under a size limit. The size of a dump depends on the platform, so the limit is
+// lowered until the goroutines are dropped.
 func TestLimit(t *testing.T) {
 	v := victims.Start(t, victims.Go(t, "gosleep"), "5")
 	dump := func(limit uint64) (*stream.File, minidump.Result) {

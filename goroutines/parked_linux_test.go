@@ -10,7 +10,7 @@ import (
 	"minidump/stream"
 )
 
-// parked returns how many of the goroutines that no thread runs have the used part of their stack in the dump.
+// parked returns how many of the goroutines that no thread runs have the used part of their stacks in the dump.
 func parked(t *testing.T, f *stream.File, l *stream.GoroutineList) (have, all int) {
 	t.Helper()
 	for i := range l.Goroutines {
@@ -25,7 +25,7 @@ func parked(t *testing.T, f *stream.File, l *stream.GoroutineList) (have, all in
 		if n == len(b) {
 			have++
 		}
-		if word := make([]byte, 8); n == len(b) && len(g.Frames) > 1 && f.Order.String() == "LittleEndian" { // its return addresses are there
+		if word := make([]byte, 8); n == len(b) && len(g.Frames) > 1 && f.Order.String() == "LittleEndian" { // it has the return addresses
 			f.Order.PutUint64(word, g.Frames[1].PC)
 			if !bytes.Contains(b, word[:4]) {
 				t.Errorf("goroutine %d: no return address %#x on its stack", g.ID, g.Frames[1].PC)
@@ -35,7 +35,8 @@ func parked(t *testing.T, f *stream.File, l *stream.GoroutineList) (have, all in
 	return have, all
 }
 
-// TestParked looks for the stacks of goroutines that wait, in the dump: within the limits, and without what is to stay out.
+// TestParked checks that the stacks of waiting goroutines are in the dump, within the limits, and without what must stay
+// out.
 func TestParked(t *testing.T) {
 	v := victims.Start(t, victims.Go(t, "gosleep"), "200")
 	for name, o := range map[string]minidump.Options{"stack": {}, "indirect": {Mode: minidump.ModeIndirect}, "sanitised": {SanitizeStacks: true}} {
@@ -45,7 +46,7 @@ func TestParked(t *testing.T) {
 		}
 		t.Logf("%s: %d bytes, pause %v", name, r.Size, r.Pause)
 	}
-	// One of each kind comes first. The number of bytes is known only of this program.
+	// One goroutine of each kind comes first. The limit in bytes suits only this program.
 	w, err := minidump.NewWriter(v.PID, minidump.Options{StopTimeout: 10 * time.Second, Limit: 80_000})
 	if err != nil {
 		t.Fatal(err)

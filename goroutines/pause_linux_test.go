@@ -10,7 +10,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// BenchmarkPause measures what the goroutines add to the time that a process stands still, and to the whole dump.
+// BenchmarkPause measures what the goroutines add to the time that a process is stopped, and to the whole dump.
 func BenchmarkPause(b *testing.B) {
 	for _, c := range []struct {
 		name, program string

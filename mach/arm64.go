@@ -7,8 +7,8 @@ const (
 	ARM_NEON_STATE64      = 17
 )
 
-// ARMThreadState64 is arm_thread_state64_t of osfmk/mach/arm/_structs.h, 272 bytes. In a program of arm64e FP, LR, SP
-// and PC may be signed: see [ARMThreadState64.Strip].
+// ARMThreadState64 is arm_thread_state64_t of osfmk/mach/arm/_structs.h, 272 bytes. In an arm64e program FP, LR, SP and PC may be
+// signed: see [ARMThreadState64.Strip].
 type ARMThreadState64 struct {
 	X     [29]uint64
 	FP    uint64
@@ -22,8 +22,8 @@ type ARMThreadState64 struct {
 // ARM_THREAD_STATE64_FLAGS_NO_PTRAUTH in Flags: no register is signed (osfmk/mach/arm/_structs.h).
 const ARM_THREAD_STATE64_FLAGS_NO_PTRAUTH = 0x1
 
-// userAddress has the bits of an address in the memory of an arm64 program; the ones above are a signature or a tag.
-// XNU gives programs 47 bits (MACH_VM_MAX_ADDRESS of osfmk/mach/arm/vm_param.h).
+// userAddress masks the bits of an address in the memory of an arm64 program; the bits above are a signature or a tag. On XNU
+// such addresses have 47 bits (MACH_VM_MAX_ADDRESS of osfmk/mach/arm/vm_param.h).
 const userAddress = 1<<47 - 1
 
 // Strip removes pointer authentication codes from FP, LR, SP and PC.

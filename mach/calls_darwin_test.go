@@ -21,7 +21,7 @@ var secret = []byte("what another task reads from this one")
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(asChild) {
-	case "sleep": // prints where its secret is, and a dot now and then
+	case "sleep": // prints the address of its secret, and a dot now and then
 		os.Stdout.WriteString(strconv.FormatUint(uint64(uintptr(unsafe.Pointer(&secret[0]))), 10) + "\n")
 		go func() {
 			for {
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// child starts the test program as another one, and returns its first line of output and the rest.
+// child starts the test program again, and returns its first line of output and the rest.
 func child(t *testing.T, what string) (*exec.Cmd, string, *bufio.Reader) {
 	t.Helper()
 	exe, err := os.Executable()
@@ -77,7 +77,7 @@ func refs(t *testing.T, p Port, right PortRight) uint32 {
 	return n
 }
 
-// TestTraps: each trap by its instruction, and what it did as libSystem tells it.
+// TestTraps makes each trap, and checks its effect through libSystem.
 func TestTraps(t *testing.T) {
 	if again := TaskSelf(); again != TaskSelf() || !again.Valid() || !HostSelf().Valid() || HostSelf() == TaskSelf() {
 		t.Errorf("task %#x, host %#x", TaskSelf(), HostSelf())
@@ -171,7 +171,7 @@ func TestVM(t *testing.T) {
 	}
 }
 
-// TestThreads: of a list nothing stays, neither the rights nor its memory.
+// TestThreads checks that nothing of a list remains, neither the rights nor its memory.
 func TestThreads(t *testing.T) {
 	first, kr := TaskThreads(TaskSelf())
 	ok(t, "task_threads", kr)
@@ -304,7 +304,7 @@ func TestProc(t *testing.T) {
 	}
 }
 
-// spin keeps a thread in Go code, whose registers say so.
+// spin keeps a thread in Go code, as its registers show.
 var spinning atomic.Int32
 
 //go:noinline
@@ -327,7 +327,7 @@ func pcOf(t *testing.T, thread Port) (pc, sp uint64) {
 	return s.RIP, s.RSP
 }
 
-// TestSuspend stops a thread that counts, and looks at where it is.
+// TestSuspend suspends a thread that counts, and reads its program counter.
 func TestSuspend(t *testing.T) {
 	var stop atomic.Bool
 	port := make(chan Port)
@@ -376,7 +376,7 @@ func TestSuspend(t *testing.T) {
 	} else {
 		var f X86FloatState64
 		ok(t, "x86_FLOAT_STATE64", f.Read(thread))
-		if f.FXSave[0] != 0x7f || f.FXSave[1] != 3 { // the x87 control word that a program starts with
+		if f.FXSave[0] != 0x7f || f.FXSave[1] != 3 { // the x87 control word at the start of a program
 			t.Errorf("control word %x", f.FXSave[:2])
 		}
 	}
@@ -458,7 +458,7 @@ func TestOtherTask(t *testing.T) {
 			lines <- true
 		}
 	}()
-	quiet := false // what was in the pipe is read first
+	quiet := false // the previous content of the pipe is read first
 	for !quiet {
 		select {
 		case <-lines:
@@ -480,7 +480,7 @@ func TestOtherTask(t *testing.T) {
 	}
 }
 
-// TestMessages sends a right to itself, by a port and by a service of the bootstrap server.
+// TestMessages sends a right to this task itself, by a port and by a service of the bootstrap server.
 func TestMessages(t *testing.T) {
 	name := "minidump.mach.test." + strconv.Itoa(os.Getpid())
 	if _, kr := BootstrapLookUp(name); kr != BOOTSTRAP_UNKNOWN_SERVICE {
@@ -537,8 +537,8 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// raiseForTest is the child of TestExceptions: it says that it is there, waits until its exception port is set, and
-// reads from an address without memory.
+// raiseForTest is the child of TestExceptions: it reports that it runs, waits until its exception port is set, and reads from an
+// address without memory.
 func raiseForTest() {
 	os.Stdout.WriteString("ready\n")
 	for {
@@ -557,7 +557,7 @@ func raiseForTest() {
 	os.Exit(int(p[0x88]))
 }
 
-// TestExceptions is the handler of another task's exceptions, and sees the fault before the task does.
+// TestExceptions handles another task's exceptions, and receives the fault before the task does.
 func TestExceptions(t *testing.T) {
 	for _, behavior := range []ExceptionBehavior{EXCEPTION_DEFAULT, EXCEPTION_STATE_IDENTITY,
 		EXCEPTION_IDENTITY_PROTECTED} {
@@ -614,7 +614,7 @@ func TestExceptions(t *testing.T) {
 		}
 		var reply [ExceptionReplySize]byte
 		ok(t, "reply", Send(e.Reply(reply[:], KERN_FAILURE),
-			1000)) // so the program's own handler gets a signal, and it recovers
+			1000)) // so the program's own handler receives a signal, and it recovers
 		if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 21 {
 			t.Errorf("%v", err)
 		}

@@ -6,8 +6,7 @@ import (
 	"minidump/mach"
 )
 
-// What EXC_CRASH says when a program has ended by a bad access: signal 11, for the exception EXC_BAD_ACCESS with code
-// 1.
+// Decodes the code of EXC_CRASH of a program that ended by a bad access: signal 11, for the exception EXC_BAD_ACCESS with code 1.
 func ExampleDecodeCrash() {
 	c, ok := mach.DecodeCrash(0xb100001)
 	fmt.Println(c.Type, c.Code, c.Signal, ok)

@@ -44,7 +44,7 @@ type ExceptionMask uint32
 // Mask returns the set of t alone.
 func (t ExceptionType) Mask() ExceptionMask { return 1 << t }
 
-// An ExceptionBehavior says what an exception message holds: exception_behavior_t of osfmk/mach/exception_types.h.
+// An ExceptionBehavior states what an exception message contains: exception_behavior_t of osfmk/mach/exception_types.h.
 type ExceptionBehavior uint32
 
 const (
@@ -52,7 +52,7 @@ const (
 	EXCEPTION_STATE                    ExceptionBehavior = 2 // the thread's state
 	EXCEPTION_STATE_IDENTITY           ExceptionBehavior = 3 // both
 	EXCEPTION_IDENTITY_PROTECTED       ExceptionBehavior = 4 // a thread id and a token of the task
-	EXCEPTION_STATE_IDENTITY_PROTECTED ExceptionBehavior = 5 // those, and the thread's state
+	EXCEPTION_STATE_IDENTITY_PROTECTED ExceptionBehavior = 5 // token and thread id, and the thread's state
 	MACH_EXCEPTION_CODES               ExceptionBehavior = 0x80000000
 )
 
@@ -63,16 +63,16 @@ const (
 	ARM_THREAD_STATE_NONE = 5
 )
 
-// Crash is what the code of an EXC_CRASH exception says of the exception that led to it.
+// Crash is what the code of an EXC_CRASH exception states about the original exception.
 type Crash struct {
-	Type   ExceptionType // 0 if the process ended by a signal that no exception had caused, such as abort's
+	Type   ExceptionType // 0 if the process was ended by a signal without an exception, such as that of abort
 	Code   uint32        // the code of that exception, of which XNU keeps 20 bits
 	Signal int           // the signal in Darwin's numbers
 }
 
 // DecodeCrash decodes the code of an EXC_CRASH exception: signal << 24 | exception << 20 | code (bsd/kern/kern_exit.c,
-// proc_prepareexit). ok is false if the exception in it is one that ends no process that way, so that code is not of
-// this form.
+// proc_prepareexit). ok is false if the exception in it is one that does not end a process in this way, so that code does not
+// have this form.
 func DecodeCrash(code uint64) (c Crash, ok bool) {
 	c = Crash{Type: ExceptionType(code >> 20 & 0xf), Code: uint32(code & 0xfffff), Signal: int(code >> 24 & 0xff)}
 	switch c.Type {
@@ -82,13 +82,13 @@ func DecodeCrash(code uint64) (c Crash, ok bool) {
 	return c, true
 }
 
-// Resource is what the code of an EXC_RESOURCE exception says: osfmk/kern/exc_resource.h.
+// Resource is the decoded code of an EXC_RESOURCE exception: osfmk/kern/exc_resource.h.
 type Resource struct {
 	Type   ResourceType
 	Flavor uint8
 }
 
-// A ResourceType is the kind of a resource whose limit a process has hit.
+// A ResourceType is the kind of a resource whose limit a process has reached.
 type ResourceType uint8
 
 // Kinds of resources: osfmk/kern/exc_resource.h.
@@ -113,8 +113,8 @@ func (t ResourceType) String() string {
 	return resourceNames[t]
 }
 
-// FLAVOR_CPU_MONITOR_FATAL is the one flavor of RESOURCE_TYPE_CPU that ends the process. The other exceptions of
-// EXC_RESOURCE are warnings, unless the process has asked for more (osfmk/kern/exc_resource.h).
+// FLAVOR_CPU_MONITOR_FATAL is the only flavor of RESOURCE_TYPE_CPU that ends the process. The other EXC_RESOURCE exceptions are
+// warnings, unless the process has requested otherwise (osfmk/kern/exc_resource.h).
 const FLAVOR_CPU_MONITOR_FATAL = 2
 
 // DecodeResource decodes the code of an EXC_RESOURCE exception.
@@ -127,11 +127,11 @@ func (r Resource) Fatal() bool {
 	return r.Type == RESOURCE_TYPE_CPU && r.Flavor == FLAVOR_CPU_MONITOR_FATAL
 }
 
-// Guard is what the code of an EXC_GUARD exception says: osfmk/kern/exc_guard.h.
+// Guard is the decoded code of an EXC_GUARD exception: osfmk/kern/exc_guard.h.
 type Guard struct {
 	Type   GuardType
 	Flavor uint32 // what was done to it
-	Target uint32 // which: a port, a descriptor, a process
+	Target uint32 // the guarded thing: a port, a descriptor, a process
 }
 
 // A GuardType is the kind of a guarded thing.

@@ -20,7 +20,7 @@ func TestExceptionNames(t *testing.T) {
 	}
 }
 
-// TestDecode has codes as XNU puts them together.
+// TestDecode decodes codes as composed by XNU.
 func TestDecode(t *testing.T) {
 	for _, c := range []struct {
 		code uint64

@@ -12,8 +12,8 @@ import (
 	"minidump/internal/victims"
 )
 
-// TestTrapInstructions looks at the machine code of a trap, because where the tests run it may be replaced: the loader
-// for arm64 programs puts a breakpoint in its place.
+// TestTrapInstructions checks the machine code of a trap, because where the tests run it may be replaced: the loader for arm64
+// programs puts a breakpoint there.
 func TestTrapInstructions(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil || runtime.GOOS == "darwin" {
 		t.Skip("it builds programs for macOS with the go command, elsewhere")
@@ -45,7 +45,7 @@ func TestTrapInstructions(t *testing.T) {
 	}
 }
 
-// function returns the machine code of a function of a Mach-O file: up to the next symbol.
+// function returns the machine code of a function in a Mach-O file: up to the next symbol.
 func function(t *testing.T, path, name string) []byte {
 	t.Helper()
 	f, err := macho.Open(path)

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// TestLayouts compares sizes and offsets with those that a C compiler has for the declarations in XNU's headers.
+// TestLayouts compares sizes and offsets with those of a C compiler for the declarations in XNU's headers.
 func TestLayouts(t *testing.T) {
 	var (
 		region  VMRegionSubmapInfo64
@@ -124,13 +124,13 @@ func TestAccessors(t *testing.T) {
 	}
 }
 
-// TestReleaseThreads counts what is given back.
+// TestReleaseThreads counts the released rights.
 func TestReleaseThreads(t *testing.T) {
 	held := map[Port]int{0x707: 1, 0x803: 2, 0x903: 1}
 	freed := 0
 	releaseThreads([]Port{0x707, 0x803, MACH_PORT_NULL, 0x803, MACH_PORT_DEAD, 0x903}, func(p Port) KernReturn {
 		held[p]--
-		return KERN_INVALID_RIGHT // an error must not keep the rest
+		return KERN_INVALID_RIGHT // an error must not prevent the release of the others
 	}, func() { freed++ })
 	for p, n := range held {
 		if n != 0 {

@@ -1,7 +1,7 @@
 package mach
 
-// The functions of libSystem that this package calls: their names for the linker, and variables with the addresses of
-// the jumps to them (libsystem_darwin.s). Package syscall and golang.org/x/sys call libSystem in the same way.
+// The functions of libSystem that this package calls: their names for the linker, and variables with the addresses of jumps to
+// them (libsystem_darwin.s). Package syscall and golang.org/x/sys call libSystem in the same way.
 
 import (
 	"syscall"
@@ -67,7 +67,7 @@ var (
 	libc_thread_suspend_addr                    uintptr
 )
 
-// call6 and call9 call a function of libSystem on the thread's own stack, without telling the scheduler.
+// call6 and call9 call a function of libSystem on the thread's own stack, without notifying the scheduler.
 //
 //go:linkname call6 syscall.rawSyscall6
 func call6(fn, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err syscall.Errno)
@@ -75,7 +75,7 @@ func call6(fn, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err syscall.Errn
 //go:linkname call9 syscall.rawSyscall9
 func call9(fn, a1, a2, a3, a4, a5, a6, a7, a8, a9 uintptr) (r1, r2 uintptr, err syscall.Errno)
 
-// wait9 is call9 for a call that may take long: the scheduler uses the processor for other goroutines in the meantime.
+// wait9 is call9 for a call that may take long: the scheduler can use the processor for other goroutines in the meantime.
 //
 //go:linkname wait9 syscall.syscall9
 func wait9(fn, a1, a2, a3, a4, a5, a6, a7, a8, a9 uintptr) (r1, r2 uintptr, err syscall.Errno)

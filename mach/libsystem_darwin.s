@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// Jumps to functions of libSystem, as their addresses are known to the linker alone.
+// Jumps to functions of libSystem: only the linker knows the addresses of the functions.
 
 TEXT libc_bootstrap_check_in_jump<>(SB), NOSPLIT, $0-0
 	JMP	libc_bootstrap_check_in(SB)

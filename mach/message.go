@@ -2,7 +2,7 @@ package mach
 
 import "encoding/binary"
 
-// Both architectures of XNU that are supported store integers with the least significant byte first.
+// All supported architectures of XNU are little-endian.
 var order = binary.LittleEndian
 
 // Dispositions of a port right in a message: osfmk/mach/message.h.
@@ -23,7 +23,7 @@ const (
 	MACH_SEND_TIMEOUT = 0x10
 	MACH_RCV_TIMEOUT  = 0x100
 
-	// MACH_RCV_TRAILER_AUDIT asks for a trailer with the audit token of the sender.
+	// MACH_RCV_TRAILER_AUDIT requests a trailer with the audit token of the sender.
 	MACH_RCV_TRAILER_AUDIT = 3 << 24
 )
 
@@ -57,26 +57,26 @@ const (
 	MACH_NOTIFY_DEAD_NAME  = 0o110
 )
 
-// ndr is NDR_record of osfmk/mach/ndr.h, which every message of MIG holds: integers little-endian, ASCII, IEEE floats.
+// ndr is NDR_record of osfmk/mach/ndr.h, which every MIG message contains: little-endian integers, ASCII, IEEE floats.
 var ndr = [8]byte{4: 1}
 
 // A Header is mach_msg_header_t, 24 bytes.
 type Header struct {
 	Bits    uint32
-	Size    uint32 // of the message, header included, trailer not
-	Remote  Port   // sent: the destination; received: where a reply goes
-	Local   Port   // sent: where the reply is to come; received: the port it came to
+	Size    uint32 // of the message, including the header but not the trailer
+	Remote  Port   // sent: the destination; received: the port for a reply
+	Local   Port   // sent: the port for the reply; received: the port of the receiver
 	Voucher Port
 	ID      int32
 }
 
-// Complex reports whether the message holds descriptors of ports or memory.
+// Complex reports whether the message has descriptors of ports or memory.
 func (h *Header) Complex() bool { return h.Bits&MACH_MSGH_BITS_COMPLEX != 0 }
 
-// Bits returns the bits of a header that say what becomes of its ports: remote and local are MACH_MSG_TYPE_*, or 0.
+// Bits returns the bits of a header that state the disposition of its ports: remote and local are MACH_MSG_TYPE_*, or 0.
 func Bits(remote, local uint32) uint32 { return remote | local<<8 }
 
-// GetHeader decodes the header at the start of msg. ok is false if msg is too short for what the header says.
+// GetHeader decodes the header at the start of msg. ok is false if msg is shorter than the header states.
 func GetHeader(msg []byte) (h Header, ok bool) {
 	if len(msg) < HeaderSize {
 		return Header{}, false
@@ -88,7 +88,7 @@ func GetHeader(msg []byte) (h Header, ok bool) {
 	return h, h.Size >= HeaderSize && uint64(h.Size) <= uint64(len(msg))
 }
 
-// Put writes h at the start of msg, which has room for it.
+// Put writes h to the start of msg, which must be large enough.
 func (h *Header) Put(msg []byte) {
 	_ = msg[HeaderSize-1]
 	order.PutUint32(msg, h.Bits)
@@ -99,15 +99,15 @@ func (h *Header) Put(msg []byte) {
 	order.PutUint32(msg[20:], uint32(h.ID))
 }
 
-// Sender returns the audit token of the process that has sent msg, from the trailer that a Receive with
-// MACH_RCV_TRAILER_AUDIT has put after it. The kernel states it. ok is false if there is no such trailer.
+// Sender returns the audit token of the process that sent msg, from the trailer after msg that a Receive with
+// MACH_RCV_TRAILER_AUDIT has requested. The kernel writes the token. ok is false if there is no such trailer.
 func Sender(msg []byte) (t AuditToken, ok bool) {
 	h, ok := GetHeader(msg)
 	if !ok {
 		return t, false
 	}
-	// mach_msg_audit_trailer_t of osfmk/mach/message.h: type, size, sequence number, 8 bytes for the sender's user and
-	// group, the token at 20. The message is padded to 4 bytes.
+	// mach_msg_audit_trailer_t of osfmk/mach/message.h: type, size, sequence number, 8 bytes for the sender's user and group, the
+	// token at 20. The message is padded to a multiple of 4 bytes.
 	const at, size = 20, 52
 	b := msg[min((uint64(h.Size)+3)&^3, uint64(len(msg))):]
 	if len(b) < size || order.Uint32(b) != 0 || order.Uint32(b[4:]) < size {
@@ -119,8 +119,7 @@ func Sender(msg []byte) (t AuditToken, ok bool) {
 	return t, true
 }
 
-// PutPortDescriptor writes a mach_msg_port_descriptor_t at the start of b: the right that name has, sent by
-// disposition.
+// PutPortDescriptor writes a mach_msg_port_descriptor_t to the start of b. It sends the right name with the disposition.
 func PutPortDescriptor(b []byte, name Port, disposition uint8) {
 	_ = b[PortDescriptorSize-1]
 	order.PutUint32(b, uint32(name))
@@ -129,8 +128,7 @@ func PutPortDescriptor(b []byte, name Port, disposition uint8) {
 	b[10], b[11] = disposition, MACH_MSG_PORT_DESCRIPTOR
 }
 
-// GetPortDescriptor decodes a mach_msg_port_descriptor_t at the start of b. ok is false if it is another descriptor, or
-// none.
+// GetPortDescriptor decodes a mach_msg_port_descriptor_t at the start of b. ok is false if there is none.
 func GetPortDescriptor(b []byte) (name Port, disposition uint8, ok bool) {
 	if len(b) < PortDescriptorSize || b[11] != MACH_MSG_PORT_DESCRIPTOR {
 		return 0, 0, false
@@ -138,12 +136,12 @@ func GetPortDescriptor(b []byte) (name Port, disposition uint8, ok bool) {
 	return Port(order.Uint32(b)), b[10], true
 }
 
-// An Exception is a request of the subsystem mach_exc: a thread has met an exception, and waits for the reply.
+// An Exception is a request of the subsystem mach_exc: a thread has raised an exception, and waits for the reply.
 type Exception struct {
 	Header    Header
 	Thread    Port   // 0 if the behavior names no ports
 	Task      Port   // a task port; for the protected behaviors a token, see [TaskIdentityTokenGetTaskPort]
-	Protected bool   // Task is a token, and the thread is known by ThreadID alone
+	Protected bool   // Task is a token, and only ThreadID identifies the thread
 	ThreadID  uint64 // as in [ThreadIdentifierInfo], if Protected
 	Type      ExceptionType
 	CodeCount int // 1 or 2
@@ -153,8 +151,8 @@ type Exception struct {
 	State     []byte // registers, part of the message
 }
 
-// ParseException decodes a message of mach_exc. ok is false if it is another message, or not as long as it says.
-// Layouts: osfmk/mach/mach_exc.defs, as MIG compiles it for 64-bit programs.
+// ParseException decodes a message of mach_exc. ok is false if msg is another message, or its length is wrong. Layouts:
+// osfmk/mach/mach_exc.defs, as compiled by MIG for 64-bit programs.
 func ParseException(msg []byte) (e Exception, ok bool) {
 	if e.Header, ok = GetHeader(msg); !ok {
 		return Exception{}, false
@@ -212,22 +210,22 @@ func ParseException(msg []byte) (e Exception, ok bool) {
 	return e, r.ok
 }
 
-// maxState is THREAD_STATE_MAX of osfmk/mach/arm/thread_state.h, in words: the longest state that a message holds.
+// maxState is THREAD_STATE_MAX of osfmk/mach/arm/thread_state.h, in words: the size of the largest state in a message.
 const maxState = 1296
 
-// ExceptionReplySize is the number of bytes that a reply to an [Exception] can take.
+// ExceptionReplySize is the maximum size of a reply to an [Exception] in bytes.
 const ExceptionReplySize = HeaderSize + 8 + 4 + 4 + 4 + 4*maxState
 
-// Reply writes the reply to e into msg, of ExceptionReplySize bytes, and returns the part of msg that is to be sent.
-// result is KERN_SUCCESS if the thread goes on, with registers as they are; MACH_RCV_PORT_DIED after EXC_CRASH, which
-// has the system's own reporter called besides; and KERN_FAILURE if somebody else is to handle it.
+// Reply writes the reply to e into msg, of ExceptionReplySize bytes, and returns the part of msg to send. result is KERN_SUCCESS
+// if the thread continues with its registers unchanged, MACH_RCV_PORT_DIED after EXC_CRASH to make the kernel call the system's
+// own reporter too, and KERN_FAILURE if another handler must handle the exception.
 func (e *Exception) Reply(msg []byte, result KernReturn) []byte {
 	n := HeaderSize + 8 + 4
 	copy(msg[HeaderSize:], ndr[:])
 	order.PutUint32(msg[HeaderSize+8:], uint32(result))
 	switch e.Header.ID {
 	case MACH_EXCEPTION_RAISE_STATE, MACH_EXCEPTION_RAISE_STATE_IDENTITY, MACH_EXCEPTION_RAISE_STATE_IDENTITY_PROTECTED:
-		if result == KERN_SUCCESS { // an error is a mig_reply_error_t, which ends after the result
+		if result == KERN_SUCCESS { // otherwise it is a mig_reply_error_t, which ends after the result
 			order.PutUint32(msg[n:], uint32(e.Flavor))
 			order.PutUint32(msg[n+4:], uint32(len(e.State)/4))
 			n += 8 + copy(msg[n+8:], e.State)
@@ -240,7 +238,7 @@ func (e *Exception) Reply(msg []byte, result KernReturn) []byte {
 	return msg[:n]
 }
 
-// A reader takes a message apart. After the first thing that is not there, all that it returns is zero, and ok is
+// A reader reads the fields of a message in order. After the first field beyond the end, everything it returns is zero, and ok is
 // false.
 type reader struct {
 	b  []byte

@@ -2,8 +2,8 @@ package mach
 
 import "unsafe"
 
-// Send sends the message msg, whose header says how long it is and where it goes. It waits for room in the port's queue
-// for at most timeout milliseconds; 0 does not wait.
+// Send sends the message msg, whose header states its length and destination. It waits for space in the port's queue for at most
+// timeout milliseconds; 0 means no wait.
 func Send(msg []byte, timeout uint32) KernReturn {
 	h, ok := GetHeader(msg)
 	if !ok {
@@ -12,12 +12,12 @@ func Send(msg []byte, timeout uint32) KernReturn {
 	return message(msg, MACH_SEND_MSG|MACH_SEND_TIMEOUT, h.Size, 0, 0, timeout)
 }
 
-// Forever is a timeout that never ends.
+// Forever is a timeout that never expires.
 const Forever = ^uint32(0)
 
-// Receive waits for a message to port, a receive right or a port set, for at most timeout milliseconds;
-// MACH_RCV_TIMED_OUT says that none came. msg needs room for a trailer too, of MaxTrailerSize bytes. options adds to
-// MACH_RCV_MSG. Rights and memory in the message are the receiver's then. The scheduler is told of the wait.
+// Receive waits for a message to port, a receive right or a port set, for at most timeout milliseconds. MACH_RCV_TIMED_OUT means
+// that none arrived. msg needs space for a trailer too, of MaxTrailerSize bytes. options are added to MACH_RCV_MSG. The receiver
+// owns the rights and memory in the message. Receive notifies the Go scheduler of the wait.
 func Receive(port Port, msg []byte, options, timeout uint32) KernReturn {
 	if timeout != Forever {
 		options |= MACH_RCV_TIMEOUT
@@ -37,27 +37,28 @@ func message(msg []byte, options, send, receive uint32, port Port, timeout uint3
 	return KernReturn(r)
 }
 
-// Destroy gives back the rights and the memory that a received message has brought, of whatever form it is: all that a
-// receiver does with a message that it did not expect.
+// Destroy releases the rights and the memory in a received message of any form. It is all that a receiver need do with an
+// unexpected message.
 func Destroy(msg []byte) {
 	if _, ok := GetHeader(msg); ok {
 		call6(libc_mach_msg_destroy_addr, uintptr(unsafe.Pointer(&msg[0])), 0, 0, 0, 0, 0)
 	}
 }
 
-// TaskSetExceptionPorts has exceptions of the types in mask sent to port, which may be MACH_PORT_NULL: to nobody but
-// the next in line, the system's reporter. flavor is the kind of the registers that a behavior with a state sends,
-// THREAD_STATE_NONE for the others.
+// TaskSetExceptionPorts makes port receive exceptions of the types in mask. If port is MACH_PORT_NULL, only the next handler, the
+// system's reporter, receives them. flavor is the kind of registers that a behavior with a state sends, THREAD_STATE_NONE for the
+// others.
 func TaskSetExceptionPorts(task Port, mask ExceptionMask, port Port, behavior ExceptionBehavior, flavor int) KernReturn {
 	r, _, _ := call6(libc_task_set_exception_ports_addr, uintptr(task), uintptr(mask), uintptr(port), uintptr(behavior),
 		uintptr(flavor), 0)
 	return KernReturn(r)
 }
 
-// maxExceptionPorts is how many entries MIG's client code may write: task_get_exception_ports in osfmk/mach/task.defs.
+// maxExceptionPorts is the largest number of entries that MIG's client code writes: task_get_exception_ports in
+// osfmk/mach/task.defs.
 const maxExceptionPorts = 32
 
-// ExceptionPorts are handlers of a task's exceptions, each a right of the caller's. They must be released.
+// ExceptionPorts are handlers of a task's exceptions, each a right that the caller owns. They must be released.
 type ExceptionPorts struct {
 	N         uint32
 	Masks     [maxExceptionPorts]ExceptionMask
@@ -66,7 +67,7 @@ type ExceptionPorts struct {
 	Flavors   [maxExceptionPorts]int32
 }
 
-// Read fills e with the handlers of the exceptions in mask. What e had before must have been released.
+// Read fills e with the handlers of the exceptions in mask. The previous content of e must have been released.
 func (e *ExceptionPorts) Read(task Port, mask ExceptionMask) KernReturn {
 	*e = ExceptionPorts{N: maxExceptionPorts}
 	r, _, _ := call9(libc_task_get_exception_ports_addr, uintptr(task), uintptr(mask), uintptr(unsafe.Pointer(&e.Masks)),
@@ -95,9 +96,9 @@ func (e *ExceptionPorts) Release() {
 	e.N = 0
 }
 
-// BootstrapCheckIn takes the receive right of the service name, which nobody else may have, from the bootstrap server.
-// launchd has taken that call out of use for names that no property list declares (BOOTSTRAP_NOT_PRIVILEGED), except in
-// a debugged or unsandboxed program.
+// BootstrapCheckIn returns the receive right of the service name, which only one process may have, from the bootstrap server.
+// launchd no longer allows this for names that no property list declares (BOOTSTRAP_NOT_PRIVILEGED), except in a debugged or
+// unsandboxed program.
 func BootstrapCheckIn(name string) (Port, KernReturn) {
 	return bootstrap(libc_bootstrap_check_in_addr, name)
 }

@@ -111,7 +111,7 @@ func TestHeader(t *testing.T) {
 	}
 }
 
-// FuzzParseException: a message is parsed or refused, and its reply stays in its room.
+// FuzzParseException checks that a message is parsed or rejected, and that its reply fits in the buffer.
 func FuzzParseException(f *testing.F) {
 	f.Add(unhex(raise))
 	f.Add(unhex(`12110000 40000000 03070000 07090000 00000000 66090000 00000000 01000000 06000000 01000000 0100000000000000 06000000 02000000 11111111 22222222`))

@@ -3,13 +3,13 @@ package mach
 // A Port is the name of a port right in the task that uses it: mach_port_t.
 type Port uint32
 
-// Names that are no port: osfmk/mach/port.h.
+// Names that are not a port: osfmk/mach/port.h.
 const (
 	MACH_PORT_NULL Port = 0
 	MACH_PORT_DEAD Port = 0xffffffff
 )
 
-// Valid reports whether p is the name of a right, live or dead when it was made.
+// Valid reports whether p can be the name of a right; the right may be dead by now.
 func (p Port) Valid() bool { return p != MACH_PORT_NULL && p != MACH_PORT_DEAD }
 
 // A PortRight is a kind of right: mach_port_right_t of osfmk/mach/port.h.
@@ -31,7 +31,7 @@ const (
 	TASK_BOOTSTRAP_PORT = 4
 )
 
-// releaseThreads gives back what task_threads gave: a send right for each thread, and the memory of their list.
+// releaseThreads releases what task_threads returned: a send right for each thread, and the memory of the list.
 func releaseThreads(list []Port, deallocate func(Port) KernReturn, free func()) {
 	for _, p := range list {
 		if p.Valid() {

@@ -26,7 +26,7 @@ const (
 	PROX_FDTYPE_NEXUS     = 11
 )
 
-// MAXPATHLEN is the room for a path in structures of XNU, its NUL included: bsd/sys/param.h.
+// MAXPATHLEN is the size of a path in structures of XNU, its NUL included: bsd/sys/param.h.
 const MAXPATHLEN = 1024
 
 // ProcBSDInfo is proc_bsdinfo of bsd/sys/proc_info.h, 136 bytes.
@@ -55,13 +55,13 @@ type ProcBSDInfo struct {
 	StartUSec uint64
 }
 
-// SZOMB in Status says that the process has ended: bsd/sys/proc.h. XStatus is then what wait would return.
+// SZOMB in Status means that the process has ended: bsd/sys/proc.h. XStatus is then the status that wait would return.
 const SZOMB = 5
 
-// Comm returns the first 16 bytes of the name of the program's file. It is part of i.
+// Comm returns the first 16 bytes of the file name of the program. The result is a slice of i.
 func (i *ProcBSDInfo) Comm() []byte { return untilNUL(i.comm[:]) }
 
-// Name returns the name that the process has registered, up to 32 bytes, which may be empty. It is part of i.
+// Name returns the name that the process has registered, up to 32 bytes, which may be empty. The result is a slice of i.
 func (i *ProcBSDInfo) Name() []byte { return untilNUL(i.name[:]) }
 
 // ProcTaskInfo is proc_taskinfo of bsd/sys/proc_info.h, 96 bytes.
@@ -114,7 +114,7 @@ type VnodeFDInfoWithPath struct {
 	path       [MAXPATHLEN]byte
 }
 
-// Path returns the end of the path of the file, of at most MAXPATHLEN - 1 bytes. It is part of i.
+// Path returns the last MAXPATHLEN - 1 bytes, at most, of the path of the file. The result is a slice of i.
 func (i *VnodeFDInfoWithPath) Path() []byte { return untilNUL(i.path[:]) }
 
 // SocketFDInfo is socket_fdinfo of bsd/sys/proc_info.h, 792 bytes.
@@ -131,7 +131,7 @@ type SocketFDInfo struct {
 	_           [16]byte
 	VFlag       uint8 // INI_IPV4, INI_IPV6
 	_           [7]byte
-	Foreign     [16]byte // an address of IPv6, or 12 zero bytes and one of IPv4
+	Foreign     [16]byte // an IPv6 address, or 12 zero bytes and an IPv4 address
 	Local       [16]byte
 	_           [464]byte
 }
@@ -161,7 +161,7 @@ type HostBasicInfo struct {
 	maxMem         pair
 }
 
-// HOST_BASIC_INFO is the flavor of host_info that HostBasicInfo has: osfmk/mach/host_info.h.
+// HOST_BASIC_INFO is the flavor of host_info for HostBasicInfo: osfmk/mach/host_info.h.
 const HOST_BASIC_INFO = 1
 
 // MaxMem returns the size of the machine's memory in bytes.

@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// ErrProc is the error of the functions of libproc: there is no such process or descriptor, or the caller may not see
-// it. libproc reports a failure by the result 0, with which package syscall does not return errno.
+// ErrProc is the error of the functions of libproc: there is no such process or descriptor, or the caller lacks permission.
+// libproc returns 0 on failure, and package syscall does not return errno for that.
 var ErrProc = errors.New("no such process or descriptor, or no permission")
 
 // pidinfo calls proc_pidinfo, which returns the number of bytes that it wrote; 0 is an error.
@@ -32,7 +32,7 @@ func written(r uintptr) (int, error) {
 	return 0, ErrProc
 }
 
-// all reports a structure of which n bytes were filled and not size.
+// all returns an error unless n, the number of bytes filled, is size.
 func all(n int, err error, size uintptr) error {
 	if err == nil && uintptr(n) < size {
 		return ErrProc
@@ -47,8 +47,8 @@ func (i *ProcBSDInfo) Read(pid int) error {
 	return all(n, err, size)
 }
 
-// ReadEnded fills i for process pid, also if it has ended and its parent has not asked for its status yet (argument 1 of
-// proc_pidinfo in bsd/kern/proc_info.c).
+// ReadEnded fills i for process pid, even if it has ended and its parent has not waited for it yet (argument 1 of proc_pidinfo in
+// bsd/kern/proc_info.c).
 func (i *ProcBSDInfo) ReadEnded(pid int) error {
 	const size = unsafe.Sizeof(*i)
 	n, err := pidinfoArg(pid, PROC_PIDTBSDINFO, 1, unsafe.Pointer(i), size)
@@ -62,8 +62,7 @@ func (i *ProcTaskInfo) Read(pid int) error {
 	return all(n, err, size)
 }
 
-// ProcListFDs fills list with the open descriptors of process pid and returns how many there are, which is at most
-// len(list).
+// ProcListFDs fills list with the open descriptors of process pid and returns their number, which is at most len(list).
 func ProcListFDs(pid int, list []ProcFDInfo) (int, error) {
 	if len(list) == 0 {
 		return 0, nil
@@ -75,8 +74,7 @@ func ProcListFDs(pid int, list []ProcFDInfo) (int, error) {
 	return min(n/int(unsafe.Sizeof(list[0])), len(list)), nil
 }
 
-// Read fills i for descriptor fd of process pid, which must be of type
-// PROX_FDTYPE_VNODE.
+// Read fills i for descriptor fd of process pid, which must be of type PROX_FDTYPE_VNODE.
 func (i *VnodeFDInfoWithPath) Read(pid, fd int) error {
 	const size = unsafe.Sizeof(*i)
 	n, err := pidfdinfo(pid, fd, PROC_PIDFDVNODEPATHINFO, unsafe.Pointer(i), size)
@@ -114,8 +112,7 @@ func SysctlByName(name string, value []byte) (int, error) {
 	return sysctlResult(r, n, value, err)
 }
 
-// Sysctl reads the value of the name that its numbers make, of at most 12 (CTL_MAXNAME), into value and returns its
-// length.
+// Sysctl reads the value of the name, given as at most 12 numbers (CTL_MAXNAME), into value and returns its length.
 func Sysctl(name []int32, value []byte) (int, error) {
 	if len(name) == 0 || len(value) == 0 {
 		return 0, syscall.EINVAL

@@ -19,7 +19,7 @@ const (
 	SM_LARGE_PAGE      = 8
 )
 
-// What a region is used for, as its owner said: osfmk/mach/vm_statistics.h.
+// What a region is used for, as stated by its owner: osfmk/mach/vm_statistics.h.
 const (
 	VM_MEMORY_STACK = 30
 	VM_MEMORY_GUARD = 31
@@ -40,7 +40,7 @@ type VMRegionSubmapInfo64 struct {
 	PagesDirtied          uint32
 	RefCount              uint32
 	ShadowDepth           uint16
-	ExternalPager         uint8 // 1: a file or another pager fills it
+	ExternalPager         uint8 // 1: a file or another pager provides its pages
 	ShareMode             uint8 // SM_*
 	IsSubmap              int32 // 1: the region is a map of its own, one level deeper
 	Behavior              int32
@@ -51,5 +51,5 @@ type VMRegionSubmapInfo64 struct {
 	objectIDFull          pair
 }
 
-// Offset returns where in its object the region begins, in bytes.
+// Offset returns the offset in its object at which the region starts, in bytes.
 func (i *VMRegionSubmapInfo64) Offset() uint64 { return i.offset.value() }

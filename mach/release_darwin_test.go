@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TestDestroy gives back the rights of a message that nobody looks at.
+// TestDestroy releases the rights of a message that nothing reads.
 func TestDestroy(t *testing.T) {
 	port, kr := PortAllocate(MACH_PORT_RIGHT_RECEIVE)
 	ok(t, "mach_port_allocate", kr)

@@ -2,7 +2,7 @@ package mach
 
 import "testing"
 
-// TestSender takes the sender from trailers of the form that XNU appends, and of others.
+// TestSender reads the sender from trailers of the form that XNU appends, and of others.
 func TestSender(t *testing.T) {
 	const size = HeaderSize + 5 // which is padded
 	m := make([]byte, size+3+52)

@@ -23,12 +23,12 @@ type TimeValue struct {
 // Micros returns t in microseconds.
 func (t TimeValue) Micros() int64 { return int64(t.Seconds)*1e6 + int64(t.Microseconds) }
 
-// pair is an integer of 64 bits that its header packs to a boundary of 4 bytes.
+// pair is a 64-bit integer that its header aligns to 4 bytes.
 type pair [2]uint32
 
 func (p pair) value() uint64 { return uint64(p[0]) | uint64(p[1])<<32 }
 
-// TaskDyldInfo says where dyld keeps the list of a task's images: task_dyld_info, 20 bytes, packed.
+// TaskDyldInfo states where dyld keeps the list of a task's images: task_dyld_info, 20 bytes, packed.
 type TaskDyldInfo struct {
 	addr, size pair
 	Format     int32 // TASK_DYLD_ALL_IMAGE_INFO_64
@@ -51,14 +51,14 @@ type MachTaskBasicInfo struct {
 	SuspendCount    int32
 }
 
-// TaskThreadTimesInfo is task_thread_times_info, 16 bytes: the times of the threads that live.
+// TaskThreadTimesInfo is task_thread_times_info, 16 bytes: the times of the live threads.
 type TaskThreadTimesInfo struct {
 	UserTime   TimeValue
 	SystemTime TimeValue
 }
 
-// An AuditToken identifies a process to others: audit_token_t of bsd/bsm/audit.h, 32 bytes.
+// An AuditToken identifies a process to other processes: audit_token_t of bsd/bsm/audit.h, 32 bytes.
 type AuditToken [8]uint32
 
-// PID returns the process of the token: its sixth number, as audit_token_to_pid of libbsm takes it.
+// PID returns the process of the token: its sixth number, as in audit_token_to_pid of libbsm.
 func (t *AuditToken) PID() int { return int(int32(t[5])) }

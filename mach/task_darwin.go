@@ -2,7 +2,7 @@ package mach
 
 import "unsafe"
 
-// Threads is a list of a task's threads, each a right of the caller's. It must be released.
+// Threads is a list of a task's threads, each a right that the caller owns. It must be released.
 type Threads struct {
 	addr uintptr
 	n    uint32
@@ -21,7 +21,7 @@ func (t *Threads) Ports() []Port {
 	if t.n == 0 {
 		return nil
 	}
-	// The kernel has mapped the list: no memory of Go's.
+	// The kernel has mapped the list: it is not in Go's memory.
 	return unsafe.Slice(*(**Port)(unsafe.Pointer(&t.addr)), t.n)
 }
 
@@ -36,15 +36,16 @@ func (t *Threads) Release() {
 	*t = Threads{}
 }
 
-// TaskSuspend stops all threads of a task, once more than before. If the caller ends before it resumes the task, the
-// kernel does so for it (osfmk/kern/task.c, task_suspend: the suspension lasts as long as a right that the caller's
-// task got with it).
+// TaskSuspend increments the suspend count of a task, which stops all its threads. If the caller ends before it resumes the task,
+// the kernel resumes it (osfmk/kern/task.c, task_suspend: the suspension lasts as long as the right that the calling task
+// received with it).
 func TaskSuspend(task Port) KernReturn { return call1(libc_task_suspend_addr, task) }
 
 // TaskResume undoes one TaskSuspend.
 func TaskResume(task Port) KernReturn { return call1(libc_task_resume_addr, task) }
 
-// ThreadSuspend stops a thread, once more than before. The kernel does not resume it when the caller ends.
+// ThreadSuspend increments the suspend count of a thread, which stops it. The kernel does not resume the thread when the caller
+// ends.
 func ThreadSuspend(thread Port) KernReturn { return call1(libc_thread_suspend_addr, thread) }
 
 // ThreadResume undoes one ThreadSuspend.
@@ -55,8 +56,8 @@ func call1(fn uintptr, port Port) KernReturn {
 	return KernReturn(r)
 }
 
-// flavor calls a function of the form f(port, flavor, out, count), in which count is the room in words and then what
-// was written. At least words must come.
+// flavor calls a function of the form f(port, flavor, out, count), where count is the size of out in words on entry, and the
+// number of words written on return. That number must be at least words.
 func flavor(fn uintptr, port Port, flavor int, out unsafe.Pointer, room, words uint32) KernReturn {
 	r, _, _ := call6(fn, uintptr(port), uintptr(flavor), uintptr(out), uintptr(unsafe.Pointer(&room)), 0, 0)
 	if kr := KernReturn(r); kr != KERN_SUCCESS {
@@ -157,8 +158,8 @@ func (s *ARMExceptionState64) Read(thread Port) KernReturn {
 		uint32(unsafe.Sizeof(*s)/4), 4)
 }
 
-// VMReadOverwrite reads memory of a task at addr into p and returns how many bytes it read: all of p, or none if a page
-// of them can't be read.
+// VMReadOverwrite reads memory of a task at addr into p and returns the number of bytes read: all of p, or none if one of the
+// pages can't be read.
 func VMReadOverwrite(task Port, addr uint64, p []byte) (int, KernReturn) {
 	if len(p) == 0 {
 		return 0, KERN_SUCCESS
@@ -173,9 +174,9 @@ func VMReadOverwrite(task Port, addr uint64, p []byte) (int, KernReturn) {
 	return int(min(n, uint64(len(p)))), KERN_SUCCESS
 }
 
-// VMRegionRecurse finds the first region of a task that ends above addr. It fills info, and returns the region's start
-// and its size in bytes. depth is how many maps within maps it may descend into; the depth at which it found the region
-// comes back. After the last region it returns KERN_INVALID_ADDRESS.
+// VMRegionRecurse finds the first region of a task that ends above addr. It fills info, and returns the region's start and its
+// size in bytes. depth is how many levels of nested maps it may descend; at is the depth of the region found. After the last
+// region it returns KERN_INVALID_ADDRESS.
 func VMRegionRecurse(task Port, addr uint64, depth uint32, info *VMRegionSubmapInfo64) (start, size uint64, at uint32,
 	kr KernReturn) {
 	start, at = addr, depth
@@ -194,8 +195,8 @@ func TaskGetSpecialPort(task Port, which int) (Port, KernReturn) {
 	return p, KernReturn(r)
 }
 
-// TaskIdentityTokenGetTaskPort returns the task port for the token of an exception message of a protected behavior, a
-// right that the caller must deallocate. XNU hands out such tokens in macOS 15 and iOS 18 and later.
+// TaskIdentityTokenGetTaskPort returns the task port for the token of an exception message of a protected behavior, a right that
+// the caller must deallocate. XNU sends such tokens since macOS 15 and iOS 18.
 func TaskIdentityTokenGetTaskPort(token Port) (Port, KernReturn) {
 	const taskFlavorControl = 0 // TASK_FLAVOR_CONTROL of osfmk/mach/task_special_ports.h
 	var p Port
@@ -204,7 +205,7 @@ func TaskIdentityTokenGetTaskPort(token Port) (Port, KernReturn) {
 	return p, KernReturn(r)
 }
 
-// PortGetRefs returns how often the calling task holds a right to p.
+// PortGetRefs returns the number of references to p that the calling task holds.
 func PortGetRefs(p Port, right PortRight) (uint32, KernReturn) {
 	var n uint32
 	r, _, _ := call6(libc_mach_port_get_refs_addr, uintptr(TaskSelf()), uintptr(p), uintptr(right),

@@ -30,8 +30,8 @@ type ThreadBasicInfo struct {
 
 // ThreadIdentifierInfo is thread_identifier_info, 24 bytes.
 type ThreadIdentifierInfo struct {
-	ThreadID      uint64 // unique in the system since it started
-	ThreadHandle  uint64 // the address of the thread's own area, which the thread pointer holds; 0 before it is set
+	ThreadID      uint64 // unique since the system started
+	ThreadHandle  uint64 // the address of the thread's own area, as in the thread pointer; 0 before it is set
 	DispatchQAddr uint64
 }
 
@@ -50,10 +50,10 @@ type ThreadExtendedInfo struct {
 	name        [64]byte
 }
 
-// Name returns the name that the thread was given by pthread_setname_np, which may be empty. It is part of i.
+// Name returns the name of the thread set by pthread_setname_np, which may be empty. The result is a slice of i.
 func (i *ThreadExtendedInfo) Name() []byte { return untilNUL(i.name[:]) }
 
-// untilNUL returns what is before the first NUL of b, or all of it.
+// untilNUL returns the part of b before its first NUL, or all of it.
 func untilNUL(b []byte) []byte {
 	for n, c := range b {
 		if c == 0 {

@@ -1,6 +1,6 @@
 package mach
 
-// Numbers of Mach traps, which the kernel takes as negative ones: osfmk/mach/syscall_sw.h.
+// Numbers of Mach traps, which the kernel expects as negative numbers: osfmk/mach/syscall_sw.h.
 const (
 	trapVMAllocate      = 10
 	trapVMDeallocate    = 12

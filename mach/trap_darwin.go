@@ -10,13 +10,13 @@ import (
 //go:noescape
 func trap(n, a1, a2, a3, a4, a5, a6 uintptr) uintptr
 
-// The kernel counts each time that it hands out the task's own port, so it is asked for once.
+// The kernel adds a reference each time that it returns the task's own port, so the port is requested once.
 var taskSelf, hostSelf atomic.Uint32
 
-// TaskSelf returns the port of the calling task. It is not to be deallocated.
+// TaskSelf returns the port of the calling task. It must not be deallocated.
 func TaskSelf() Port { return once(&taskSelf, trapTaskSelf) }
 
-// HostSelf returns the port of the host. It is not to be deallocated.
+// HostSelf returns the port of the host. It must not be deallocated.
 func HostSelf() Port { return once(&hostSelf, trapHostSelf) }
 
 func once(port *atomic.Uint32, number uintptr) Port {
@@ -33,13 +33,13 @@ func once(port *atomic.Uint32, number uintptr) Port {
 // ThreadSelf returns the port of the calling thread, a right that the caller must deallocate.
 func ThreadSelf() Port { return Port(trap(trapThreadSelf, 0, 0, 0, 0, 0, 0)) }
 
-// ReplyPort makes a port with a receive right, for replies. The caller gives it back by [PortModRefs] with -1.
+// ReplyPort creates a port with a receive right, for replies. The caller must release it with [PortModRefs] and -1.
 func ReplyPort() Port { return Port(trap(trapReplyPort, 0, 0, 0, 0, 0, 0)) }
 
-// TaskForPID returns the task port of process pid, a right that the caller must deallocate. KERN_FAILURE says that
-// there is no such process, or that the caller may not have it: it must be root or have the same user, and the
-// entitlement com.apple.security.cs.debugger unless the target has get-task-allow; System Integrity Protection keeps
-// Apple's own programs from everyone. On iOS it always fails.
+// TaskForPID returns the task port of process pid, a right that the caller must deallocate. KERN_FAILURE means that there is no
+// such process, or that the caller lacks permission: it must be root or have the same user, and have the entitlement
+// com.apple.security.cs.debugger unless the target has get-task-allow. System Integrity Protection denies everyone access to
+// Apple's own programs. On iOS it always fails.
 func TaskForPID(pid int) (Port, KernReturn) {
 	var p Port
 	r := trap(trapTaskForPID, uintptr(TaskSelf()), uintptr(pid), uintptr(unsafe.Pointer(&p)), 0, 0, 0)
@@ -73,25 +73,25 @@ func VMProtect(addr, size uint64, protection int32) KernReturn {
 	return KernReturn(trap(trapVMProtect, uintptr(TaskSelf()), uintptr(addr), uintptr(size), 0, uintptr(protection), 0))
 }
 
-// PortAllocate makes a right in the calling task: MACH_PORT_RIGHT_RECEIVE, for a new port, or MACH_PORT_RIGHT_PORT_SET.
+// PortAllocate creates a right in the calling task: MACH_PORT_RIGHT_RECEIVE, for a new port, or MACH_PORT_RIGHT_PORT_SET.
 func PortAllocate(right PortRight) (Port, KernReturn) {
 	var p Port
 	r := trap(trapPortAllocate, uintptr(TaskSelf()), uintptr(right), uintptr(unsafe.Pointer(&p)), 0, 0, 0)
 	return p, KernReturn(r)
 }
 
-// PortDeallocate gives back one send, send-once or dead-name right of the calling task.
+// PortDeallocate releases one send, send-once or dead-name right of the calling task.
 func PortDeallocate(p Port) KernReturn {
 	return KernReturn(trap(trapPortDeallocate, uintptr(TaskSelf()), uintptr(p), 0, 0, 0, 0))
 }
 
-// PortModRefs changes by delta how often the calling task holds a right to p. A receive right at 0 destroys the port.
+// PortModRefs adds delta to the number of references to p that the calling task holds. At 0, a receive right destroys the port.
 func PortModRefs(p Port, right PortRight, delta int32) KernReturn {
 	return KernReturn(trap(trapPortModRefs, uintptr(TaskSelf()), uintptr(p), uintptr(right), uintptr(delta), 0, 0))
 }
 
-// PortInsertRight makes a right to port, of which the calling task has the receive right, under the name name.
-// disposition is MACH_MSG_TYPE_*; a send right (MACH_MSG_TYPE_MAKE_SEND) has the same name as the receive right.
+// PortInsertRight creates a right to port, of which the calling task has the receive right, under the name name. disposition is
+// MACH_MSG_TYPE_*; a send right (MACH_MSG_TYPE_MAKE_SEND) has the same name as the receive right.
 func PortInsertRight(name, port Port, disposition uint32) KernReturn {
 	return KernReturn(trap(trapPortInsertRight, uintptr(TaskSelf()), uintptr(name), uintptr(port), uintptr(disposition),
 		0, 0))

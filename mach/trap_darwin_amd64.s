@@ -2,8 +2,8 @@
 
 // func trap(n, a1, a2, a3, a4, a5, a6 uintptr) uintptr
 //
-// The class of Mach traps, 1, is in the upper byte of the number (osfmk/mach/i386/syscall_sw.h). The fourth argument is in
-// R10, as SYSCALL overwrites RCX.
+// The class of Mach traps, 1, is in the upper byte of the number (osfmk/mach/i386/syscall_sw.h). The fourth argument is in R10,
+// because SYSCALL overwrites RCX.
 TEXT ·trap(SB), NOSPLIT, $0-64
 	MOVQ	n+0(FP), AX
 	ADDQ	$0x1000000, AX

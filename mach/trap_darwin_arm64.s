@@ -2,7 +2,7 @@
 
 // func trap(n, a1, a2, a3, a4, a5, a6 uintptr) uintptr
 //
-// A negative number in X16 is a Mach trap's (osfmk/mach/arm/syscall_sw.h).
+// A negative number in X16 is that of a Mach trap (osfmk/mach/arm/syscall_sw.h).
 TEXT ·trap(SB), NOSPLIT, $0-64
 	MOVD	n+0(FP), R16
 	NEG	R16, R16

@@ -2,6 +2,6 @@
 
 // func writeAddress() uint64
 TEXT ·writeAddress(SB), NOSPLIT, $0-8
-	MOVQ	$libc_write(SB), AX // the linker takes it from where dyld puts it
+	MOVQ	$libc_write(SB), AX // linked as a load of the address that dyld has stored
 	MOVQ	AX, ret+0(FP)
 	RET

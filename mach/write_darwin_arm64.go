@@ -1,7 +1,7 @@
 package mach
 
-// callState returns the program counter of a thread, and the register of a function's first argument, which a system
-// call leaves as it was until it returns.
+// callState returns the program counter of a thread, and the register of a function's first argument, which a system call does
+// not change until it returns.
 func callState(thread Port) (pc, first uint64, kr KernReturn) {
 	var s ARMThreadState64
 	kr = s.Read(thread)

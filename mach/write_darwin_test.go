@@ -13,7 +13,7 @@ func TestInWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	fd := int32(w.Fd()) // which makes it wait in the system call
+	fd := int32(w.Fd()) // which makes write block in the system call
 	done := make(chan error)
 	go func() {
 		_, err := w.Write(make([]byte, 1<<20))

@@ -17,7 +17,7 @@ type X86ThreadState64 struct {
 // X86FloatState64 is x86_float_state64_t of osfmk/mach/i386/_structs.h, 524 bytes.
 type X86FloatState64 struct {
 	_      [2]int32
-	FXSave [512]byte // as the FXSAVE instruction writes it, of which XNU fills the first 416 bytes
+	FXSave [512]byte // as written by FXSAVE; XNU fills the first 416 bytes
 	_      int32
 }
 

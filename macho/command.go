@@ -32,11 +32,11 @@ const (
 // Command is a load command (struct load_command).
 type Command struct {
 	Cmd  uint32
-	Data []byte // the whole command with its 8 bytes of head, a subslice
+	Data []byte // the whole command including its head of 8 bytes, a subslice
 }
 
-// NextCommand reads the first load command of b and returns it with the rest of b. It returns false at the end and when the
-// size in the command is less than 8 or exceeds b.
+// NextCommand reads the first load command of b and returns it with the rest of b. It returns false at the end, and if the size
+// in the command is less than 8 or exceeds b.
 func NextCommand(b []byte, o binary.ByteOrder) (c Command, rest []byte, ok bool) {
 	if len(b) < commandHead {
 		return Command{}, nil, false
@@ -48,7 +48,7 @@ func NextCommand(b []byte, o binary.ByteOrder) (c Command, rest []byte, ok bool)
 	return Command{o.Uint32(b), b[:size:size]}, b[size:], true
 }
 
-// lcStr returns where the text of a union lc_str lies in the command, whose offset stands at off, up to its NUL. head is the
+// lcStr returns the offset in the command and the length, without its NUL, of the text of the union lc_str at off. head is the
 // size of the structure that the text follows.
 func (c *Command) lcStr(o binary.ByteOrder, off, head int) (at, size uint32) {
 	if len(c.Data) < head {
@@ -71,7 +71,7 @@ func cString(b []byte) []byte {
 	return b
 }
 
-// Name is a name of up to 16 bytes, padded with NULs: that of a segment or section.
+// Name is the name of a segment or section: up to 16 bytes, padded with NULs.
 type Name [16]byte
 
 // Is reports whether the name is s.
@@ -91,17 +91,17 @@ type Segment struct {
 	Flags         uint32
 
 	sections uint32 // offset of its sections in the load commands
-	nsects   uint32 // sections for which the command has room
+	nsects   uint32 // number of sections that fit in the command
 }
 
-// holds reports whether size bytes at the link-time address addr lie in the segment.
+// holds reports whether the segment contains the size bytes at the link-time address addr.
 func (s *Segment) holds(addr, size uint64) bool {
 	off := addr - s.Addr
 	return addr >= s.Addr && off <= s.Size && size <= s.Size-off
 }
 
-// owns reports whether a section lies in the segment: in its memory, or of a segment that is not loaded, such as __DWARF of a
-// Go program, in its part of the file.
+// owns reports whether a section lies in the segment: in its memory, or for a segment that is not loaded, such as __DWARF of a Go
+// program, in its part of the file.
 func (s *Segment) owns(x *Section) bool {
 	if s.Size == 0 {
 		off := uint64(x.Off) - s.Off
@@ -119,8 +119,8 @@ type Section struct {
 	Flags         uint32
 }
 
-// segment reads a segment command, which begins at offset at of the load commands. It returns false if c is none or too
-// short. size is the size that the command states, which may exceed the bytes at hand.
+// segment reads a segment command, which starts at offset at of the load commands. It returns false if c is not a segment command
+// or is too short. size is the size that the command states, which may exceed c.Data.
 func (h *Header) segment(c *Command, at, size uint32) (s Segment, ok bool) {
 	b, o := c.Data, h.Order
 	switch {
@@ -136,7 +136,7 @@ func (h *Header) segment(c *Command, at, size uint32) (s Segment, ok bool) {
 	default:
 		return Segment{}, false
 	}
-	// The sections are of the structure that the command's number states, which must be that of the header.
+	// The command's number determines the structure of the sections, which must be that of the header.
 	if h.Is64 != (c.Cmd == LC_SEGMENT_64) {
 		s.nsects = 0
 	}

@@ -2,9 +2,8 @@ package macho
 
 import "encoding/binary"
 
-// CrashInfo is crashreporter_annotations_t of CrashReporterClient.h: what a library left in its section __crash_info for
-// the system's crash reports. Fields that its version does not have are 0. Texts are addresses of NUL-terminated strings in
-// the task.
+// CrashInfo is crashreporter_annotations_t of CrashReporterClient.h: the content of a library's section __crash_info, for the
+// system's crash reports. Fields that its version lacks are 0. Texts are addresses of NUL-terminated strings in the task.
 type CrashInfo struct {
 	Version         uint64 // 4, 5, or 7 since macOS 26
 	Message         uint64
@@ -21,13 +20,12 @@ const (
 	crashInfoSize4 = 56
 	crashInfoSize5 = 64
 
-	// MaxCrashInfo is the size of the largest known version, 7. ParseCrashInfo needs no more bytes.
+	// MaxCrashInfo is the size of the largest known version, 7. ParseCrashInfo uses no more bytes.
 	MaxCrashInfo = 328
 )
 
-// ParseCrashInfo reads the contents of a section __crash_info as far as they go: newer versions are longer, and keep the
-// fields of the older ones. It returns false if b is shorter than version 4, the first with this layout, or its version is
-// less.
+// ParseCrashInfo reads the contents of a section __crash_info as far as known: newer versions are longer, and keep the fields of
+// the older ones. It returns false if b is shorter than version 4, the first with this layout, or its version is lower.
 func ParseCrashInfo(b []byte, o binary.ByteOrder) (CrashInfo, bool) {
 	if len(b) < crashInfoSize4 {
 		return CrashInfo{}, false
@@ -45,10 +43,10 @@ func ParseCrashInfo(b []byte, o binary.ByteOrder) (CrashInfo, bool) {
 	return c, true
 }
 
-// crashInfoSegments are where linkers put __crash_info. dyld has it in the second.
+// crashInfoSegments are the segments in which linkers put __crash_info. That of dyld is in the second.
 var crashInfoSegments = [...]string{"__DATA", "__DATA_DIRTY"}
 
-// CrashInfoSection returns the section __crash_info of the image out of cmds, the load commands that Scan has read.
+// CrashInfoSection returns the section __crash_info of the image from cmds, the load commands that Scan has read.
 func (im *Image) CrashInfoSection(cmds []byte) (Section, bool) {
 	for _, segment := range crashInfoSegments {
 		if s, ok := im.Section(cmds, segment, "__crash_info"); ok {

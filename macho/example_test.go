@@ -8,8 +8,8 @@ import (
 	"minidump/macho"
 )
 
-// A program reads the identity of a library in the memory of another task. Here the memory is made up: a header and two
-// load commands at address 0x7000000.
+// Reads the identity of a library in the memory of another task. The memory is built here: a header and two load commands at
+// address 0x7000000.
 func ExampleReader() {
 	var mem bytes.Buffer
 	for _, v := range []any{

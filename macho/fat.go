@@ -14,12 +14,12 @@ const (
 	FatArchSize   = 20 // struct fat_arch
 	FatArchSize64 = 32 // struct fat_arch_64
 
-	// MaxFatArchs bounds the slices of a fat file. A Java class file has the same magic, and a version of 45 or more where
-	// the count stands.
+	// MaxFatArchs bounds the slices of a fat file. A Java class file has the same magic, followed by a version of 45 or more in
+	// place of the count.
 	MaxFatArchs = 32
 )
 
-// FatHeader is the header of a file that holds one image for each of several CPUs.
+// FatHeader is the header of a file with one image for each of several CPUs.
 type FatHeader struct {
 	Is64  bool   // FAT_MAGIC_64: offsets and sizes of 64 bits
 	Narch uint32 // 1 to MaxFatArchs
@@ -60,10 +60,10 @@ func (h FatHeader) archSize() int {
 	return FatArchSize
 }
 
-// TableSize returns how many bytes of slice descriptions follow the header.
+// TableSize returns the size in bytes of the slice descriptions that follow the header.
 func (h FatHeader) TableSize() int { return int(h.Narch) * h.archSize() }
 
-// Arch reads slice i out of the bytes that follow the header. It returns false if there is none.
+// Arch reads slice i from the bytes that follow the header. It returns false if there is none.
 func (h FatHeader) Arch(table []byte, i int) (FatArch, bool) {
 	size := h.archSize()
 	if i < 0 || i >= int(h.Narch) || i >= len(table)/size {

@@ -24,7 +24,7 @@ func TestFatHostile(t *testing.T) {
 	if r.OpenFile(&Bytes{B: fat}, 0) || r.OpenFile(&Bytes{B: fat[:20]}, 0) {
 		t.Error("a slice outside the file")
 	}
-	// A slice that holds another image than it states.
+	// A slice with an image for another CPU than it states.
 	o := kinds[0].order
 	fat = append([]byte{0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0, 3, 0, 0, 0, 28, 0, 0, 1, 0, 0, 0, 0, 0}, synth(true, o)...)
 	if !r.OpenFile(&Bytes{B: fat}, 0) || r.OpenFile(&Bytes{B: fat}, CPU_TYPE_X86) || r.OpenFile(&Bytes{B: fat}, CPU_TYPE_ARM64) {

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// TestGoPrograms reads what the Go linker makes, thin and in a fat file of both as lipo makes it.
+// TestGoPrograms reads programs of the Go linker, thin and in a fat file of both as lipo creates it.
 func TestGoPrograms(t *testing.T) {
 	var slices [][]byte
 	for _, goarch := range []string{"arm64", "amd64"} {
@@ -46,12 +46,12 @@ func TestGoPrograms(t *testing.T) {
 	checkFat(t, fat)
 }
 
-// TestWheels reads real libraries: Python wheels for macOS, of arm64, x86_64 and both, which .ci/run downloads, or whoever
-// runs
+// TestWheels reads real libraries: Python wheels for macOS, of arm64, x86_64 and both, which .ci/run downloads. To download them
+// by hand, run
 //
 //	pip download --no-deps --only-binary=:all: --python-version 3.12 --platform macosx_11_0_arm64 pillow==11.0.0
 //
-// and so on in the folder below.
+// and so on in the folder used below.
 func TestWheels(t *testing.T) {
 	cache, err := os.UserHomeDir()
 	if err != nil {
@@ -150,7 +150,7 @@ func checkFat(t *testing.T, b []byte) {
 	})
 }
 
-// checkFile compares an image with debug/macho and reads it as loaded in memory. off is where it lies in its file.
+// checkFile compares an image with debug/macho and reads it as loaded in memory. off is its offset in its file.
 func checkFile(t *testing.T, b []byte, off uint64) (*Image, []byte) {
 	t.Helper()
 	std, err := stdmacho.NewFile(bytes.NewReader(b))
@@ -180,7 +180,7 @@ func checkFile(t *testing.T, b []byte, off uint64) (*Image, []byte) {
 	return im, cmds
 }
 
-// checkCommands compares load commands and what Image has of them.
+// checkCommands compares load commands with their content in Image.
 func checkCommands(t *testing.T, std *stdmacho.File, im *Image, cmds []byte) {
 	t.Helper()
 	var uuid []byte
@@ -241,7 +241,7 @@ func checkSections(t *testing.T, std *stdmacho.File, im *Image, cmds []byte) {
 	}
 }
 
-// checkLoaded lays the segments out as dyld does, with a slide, and reads the image from that memory.
+// checkLoaded arranges the segments as dyld does, with a slide, and reads the image from that memory.
 func checkLoaded(t *testing.T, b []byte, im *Image) {
 	t.Helper()
 	const slide = 0x5540000

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// counted is a Source that counts reads: the work on a hostile image must be bounded.
+// counted is a Source that counts reads: the work for a hostile image must be bounded.
 type counted struct {
 	Bytes
 	reads int

@@ -18,8 +18,8 @@ const (
 	MH_DSYM     = 10
 )
 
-// MH_DYLIB_IN_CACHE is set in Flags of an image that lies in the dyld shared cache (<mach-o/loader.h>). Its segments are not
-// adjacent to the header.
+// MH_DYLIB_IN_CACHE is set in Flags of an image in the dyld shared cache (<mach-o/loader.h>). Its segments are not adjacent to
+// the header.
 const MH_DYLIB_IN_CACHE = 0x80000000
 
 // CPU types and a mask for CPU subtypes (<mach/machine.h>).
@@ -38,14 +38,14 @@ const (
 	HeaderSize32 = 28 // struct mach_header
 	HeaderSize64 = 32 // struct mach_header_64
 
-	// MaxCommands bounds the load commands of an image in bytes. Those of large programs take some 20 KiB.
+	// MaxCommands bounds the load commands of an image in bytes. Those of large programs have some 20 KiB.
 	MaxCommands = 1 << 20
 )
 
 // Header is the header of an image (struct mach_header, struct mach_header_64).
 type Header struct {
 	Is64       bool
-	Order      binary.ByteOrder // of the image, whatever that of this machine is
+	Order      binary.ByteOrder // of the image, not of this machine
 	CPU        uint32           // cputype
 	SubCPU     uint32           // cpusubtype, with the capability bits in its highest byte
 	FileType   uint32           // MH_EXECUTE and so on
@@ -54,8 +54,8 @@ type Header struct {
 	Flags      uint32
 }
 
-// ParseHeader reads a Mach-O header. HeaderSize64 bytes are enough for every image. It returns false if b is too short or
-// has another magic; fat files are for ParseFatHeader.
+// ParseHeader reads a Mach-O header. HeaderSize64 bytes are enough for every image. It returns false if b is too short or has
+// another magic; for fat files use ParseFatHeader.
 func ParseHeader(b []byte) (Header, bool) {
 	if len(b) < HeaderSize32 {
 		return Header{}, false
@@ -90,13 +90,13 @@ func (h *Header) Size() int {
 	return HeaderSize32
 }
 
-// CommandsSize returns how many bytes of load commands follow the header: at most MaxCommands.
+// CommandsSize returns the size in bytes of the load commands, which follow the header: at most MaxCommands.
 func (h *Header) CommandsSize() int { return int(min(h.Sizeofcmds, MaxCommands)) }
 
-// InSharedCache reports whether the image lies in the dyld shared cache.
+// InSharedCache reports whether the image is in the dyld shared cache.
 func (h *Header) InSharedCache() bool { return h.Flags&MH_DYLIB_IN_CACHE != 0 }
 
-// mask covers the addresses of the image. Sums of addresses are cut to it, as they are in the task itself.
+// mask is the largest address of the image. Sums of addresses are masked with it, as they would wrap in the task itself.
 func (h *Header) mask() uint64 {
 	if h.Is64 {
 		return ^uint64(0)

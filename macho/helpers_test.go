@@ -29,7 +29,7 @@ type appender interface {
 	binary.AppendByteOrder
 }
 
-// missing skips the test, and fails it in CI, where everything must be there.
+// missing skips the test, or fails it in CI, where nothing may be missing.
 func missing(t testing.TB, why string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -91,7 +91,7 @@ func synth(is64 bool, o appender, cmds ...[]byte) []byte {
 	return append(append(b, make([]byte, reserved)...), all...)
 }
 
-// command builds a load command of 32-bit words and a text, which it pads.
+// command builds a load command from 32-bit words and a text, which it pads.
 func command(o appender, cmd uint32, words []uint32, text string) []byte {
 	for len(text)%8 != 0 {
 		text += "\x00"
@@ -145,7 +145,7 @@ func synthSegment(is64 bool, o appender, name string, addr, size, off uint64, se
 	return append(head, b...)
 }
 
-// scan reads header and load commands out of b.
+// scan reads header and load commands from b.
 func scan(t *testing.T, b []byte) (*Image, []byte) {
 	t.Helper()
 	h, ok := ParseHeader(b)

@@ -24,7 +24,7 @@ const (
 var platformNames = [...]string{"unknown", "macOS", "iOS", "tvOS", "watchOS", "bridgeOS", "Mac Catalyst", "iOS simulator",
 	"tvOS simulator", "watchOS simulator", "DriverKit", "visionOS", "visionOS simulator"}
 
-// String returns the name of the platform, such as "macOS", "unknown" for 0, and its number where it has no name here.
+// String returns the name of the platform, such as "macOS", "unknown" for 0, and the number of a platform without a name here.
 func (p Platform) String() string {
 	if int64(p) < int64(len(platformNames)) {
 		return platformNames[p]
@@ -44,14 +44,14 @@ func (v Version) String() string {
 	return strconv.Itoa(int(x)) + "." + strconv.Itoa(int(y)) + "." + strconv.Itoa(int(z))
 }
 
-// MaxSegments is how many segments of an image are kept. Linkers make some five; libraries of the shared cache have up to
-// ten.
+// MaxSegments is the number of segments of an image that are recorded. Linkers create some five; libraries of the shared cache
+// have up to ten.
 const MaxSegments = 32
 
-// Text is where a text lies in the load commands of an image. Len 0 stands for an absent text.
+// Text is the place of a text in the load commands of an image. If Len is 0 there is no text.
 type Text struct{ Off, Len uint32 }
 
-// In returns the text out of cmds, the load commands, nil if they end before it.
+// In returns the text from cmds, the load commands, nil if they end before the text does.
 func (t Text) In(cmds []byte) []byte {
 	if uint64(t.Off)+uint64(t.Len) > uint64(len(cmds)) || t.Len == 0 {
 		return nil
@@ -59,7 +59,7 @@ func (t Text) In(cmds []byte) []byte {
 	return cmds[t.Off : t.Off+t.Len : t.Off+t.Len]
 }
 
-// Image is what the load commands state of an image. It holds no pointers except Header.Order.
+// Image is an image as described by its load commands. It contains no pointers except Header.Order.
 type Image struct {
 	Header Header
 
@@ -69,7 +69,7 @@ type Image struct {
 	Segments    [MaxSegments]Segment // in the order of the load commands
 	NumSegments int
 
-	// Slide is what was added to the link-time addresses when the image was loaded, wrapping; 0 until SetAddr.
+	// Slide is the difference between runtime and link-time addresses, wrapping; 0 until SetAddr.
 	Slide uint64
 
 	InstallName    Text // LC_ID_DYLIB
@@ -81,19 +81,19 @@ type Image struct {
 	Dylinker   Text // path in LC_LOAD_DYLINKER or LC_ID_DYLINKER
 	IsDylinker bool // LC_ID_DYLINKER: this image is the dynamic linker
 
-	Platform      Platform // LC_BUILD_VERSION or LC_VERSION_MIN_*; the first, if there is more than one
+	Platform      Platform // LC_BUILD_VERSION or LC_VERSION_MIN_*; the first if there are several
 	MinOS, SDK    Version
 	SourceVersion uint64 // LC_SOURCE_VERSION: A.B.C.D.E in 24, 10, 10, 10 and 10 bits
 
 	Entry    uint64 // LC_MAIN: offset of main from the start of __TEXT, bytes
 	HasEntry bool
 
-	Commands int // load commands read
+	Commands int // number of load commands read
 }
 
-// Scan fills im in from the load commands, the bytes that follow the header. It stops at the first command that is
-// malformed, after Ncmds commands, and where cmds ends. If a command stands there twice the first counts. Addresses are
-// those at link time until SetAddr. It does not allocate.
+// Scan fills im in from the load commands, which follow the header. It ends at the first malformed command, after Ncmds commands,
+// or at the end of cmds. If a command occurs twice the first counts. Addresses are those at link time until SetAddr. It does not
+// allocate.
 func (im *Image) Scan(h *Header, cmds []byte) {
 	*im = Image{Header: *h}
 	cmds = cmds[:min(len(cmds), h.CommandsSize())]
@@ -109,10 +109,10 @@ func (im *Image) Scan(h *Header, cmds []byte) {
 	}
 }
 
-// more reports whether the header states another load command.
+// more reports whether, according to the header, there is another load command.
 func (im *Image) more() bool { return im.Commands < int(min(im.Header.Ncmds, MaxCommands/commandHead)) }
 
-// add reads a load command at offset at of the commands. size is what the command states; c may hold less of it.
+// add reads a load command at offset at of the commands. size is the size that the command states; c may have less of it.
 func (im *Image) add(c *Command, at, size uint32) {
 	im.Commands++
 	o := im.Header.Order
@@ -151,8 +151,7 @@ func (im *Image) add(c *Command, at, size uint32) {
 	}
 }
 
-// addPlatform reads LC_BUILD_VERSION and the commands that stood for it before: struct build_version_command, struct
-// version_min_command.
+// addPlatform reads LC_BUILD_VERSION and its predecessors: struct build_version_command, struct version_min_command.
 func (im *Image) addPlatform(c *Command) {
 	o, at := im.Header.Order, 8
 	var p Platform
@@ -178,7 +177,7 @@ func (im *Image) addPlatform(c *Command) {
 	}
 }
 
-// text returns where the text of a command, whose offset stands at 8, lies in the load commands.
+// text returns the place in the load commands of a command's text, whose offset is at 8.
 func (c *Command) text(h *Header, at uint32, head int) Text {
 	off, size := c.lcStr(h.Order, 8, head)
 	return Text{at + off, size}
@@ -194,10 +193,10 @@ func (im *Image) Segment(name string) *Segment {
 	return nil
 }
 
-// SetAddr states that the header of the image lies at the runtime address addr, and sets Slide. It returns false and leaves
-// Slide as it is if the image has no segment __TEXT, which is the one that the header lies in.
+// SetAddr sets Slide, given the runtime address addr of the image's header. It returns false and does not change Slide if the
+// image has no segment __TEXT, the one that contains the header.
 //
-// One slide goes for all segments, also in the shared cache, whose images dyld moves together.
+// All segments have the same slide, also in the shared cache, whose images dyld moves together.
 func (im *Image) SetAddr(addr uint64) bool {
 	text := im.Segment("__TEXT")
 	if text == nil {
@@ -210,8 +209,8 @@ func (im *Image) SetAddr(addr uint64) bool {
 // Runtime returns the runtime address of the link-time address addr.
 func (im *Image) Runtime(addr uint64) uint64 { return (addr + im.Slide) & im.Header.mask() }
 
-// Find returns the segment that the runtime address addr lies in, nil if there is none. It skips __PAGEZERO and everything
-// else that allows no access.
+// Find returns the segment that contains the runtime address addr, nil if there is none. It skips segments that allow no access,
+// such as __PAGEZERO.
 func (im *Image) Find(addr uint64) *Segment {
 	addr = (addr - im.Slide) & im.Header.mask()
 	for i := range im.NumSegments {
@@ -222,9 +221,9 @@ func (im *Image) Find(addr uint64) *Segment {
 	return nil
 }
 
-// Section returns the first section of that name in a segment of that name, out of cmds, the load commands that Scan has
-// read. It returns false if there is none, or it does not lie in its segment. Segments without memory (Size 0) are in the
-// file only, and the addresses of their sections mean nothing.
+// Section returns the first section of that name in a segment of that name, from cmds, the load commands that Scan has read. It
+// returns false if there is none, or it does not lie in its segment. Segments without memory (Size 0) are in the file only, and
+// the addresses of their sections are meaningless.
 func (im *Image) Section(cmds []byte, segment, section string) (Section, bool) {
 	size := im.Header.sectionSize()
 	for i := range im.NumSegments {

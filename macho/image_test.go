@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// TestScanKinds reads an image with every load command this package knows, of all word sizes and byte orders.
+// TestScanKinds reads an image with every load command that this package supports, of all word sizes and byte orders.
 func TestScanKinds(t *testing.T) {
 	const secName = "__unwind_info_16" // fills its field, no NUL
 	for _, k := range kinds {
@@ -60,7 +60,7 @@ func TestScanKinds(t *testing.T) {
 	}
 }
 
-// TestSlide moves an image, also below its link-time address and to the end of the address space.
+// TestSlide moves an image, including below its link-time address and to the end of the address space.
 func TestSlide(t *testing.T) {
 	for _, k := range kinds {
 		im, _ := scan(t, synth(k.is64, k.order,
@@ -100,7 +100,7 @@ func TestHostile(t *testing.T) {
 			t.Errorf("a command of %d bytes, read: %+v", size, r.Image)
 		}
 	}
-	// Texts that begin outside their command, commands too short for their type.
+	// Texts that start outside their command, and commands too short for their type.
 	for _, cmd := range [][]byte{
 		command(o, LC_ID_DYLIB, []uint32{0xffffffff, 0, 0, 0}, "name\x00"),
 		command(o, LC_ID_DYLIB, []uint32{7, 0, 0, 0}, "name\x00"),
@@ -116,7 +116,7 @@ func TestHostile(t *testing.T) {
 			t.Errorf("%x: %+v", cmd, im)
 		}
 	}
-	// No more commands than the header states, in number and in bytes.
+	// Only as many commands are read as the header states, in number and in bytes.
 	uuid := command(o, LC_UUID, nil, "0123456789abcdef")
 	b := synth(true, o, command(o, 99, nil, ""), uuid)
 	h, _ := ParseHeader(b)
@@ -133,14 +133,14 @@ func TestHostile(t *testing.T) {
 	if h.CommandsSize() != MaxCommands {
 		t.Errorf("%d bytes of commands", h.CommandsSize())
 	}
-	// A text that was in commands that are gone.
+	// A text that was in commands which are no longer available.
 	if s := (Text{8, 0xffffffff}).In(b); s != nil {
 		t.Errorf("%d bytes of text", len(s))
 	}
 }
 
-// TestHostileSegments holds that a segment of the other word size has no sections, that sections outside their segment are
-// not found, and that the number of segments is bounded.
+// TestHostileSegments checks that a segment of the other word size has no sections, that sections outside their segment are not
+// found, and that the number of segments is bounded.
 func TestHostileSegments(t *testing.T) {
 	o := kinds[0].order
 	im, cmds := scan(t, synth(true, o, synthSegment(false, o, "__TEXT", 0x1000, 0x1000, 0, synthSection{"__text", 0x1000, 8, 0}, synthSection{"__text", 0x1000, 8, 0})))
@@ -160,7 +160,7 @@ func TestHostileSegments(t *testing.T) {
 	if im, _ := scan(t, synth(true, o, many...)); im.NumSegments != MaxSegments || im.Commands != len(many) {
 		t.Errorf("%d segments kept of %d", im.NumSegments, im.Commands)
 	}
-	// nsects of more sections than the command has bytes.
+	// nsects states more sections than fit in the command.
 	b := synth(true, o, synthSegment(true, o, "__DATA", 0x1000, 0x1000, 0, synthSection{"__s", 0x1000, 8, 0}),
 		synthSegment(true, o, "__t\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 0x1000, 0x1000, 0, synthSection{"__t", 0x1000, 8, 0}))
 	o.PutUint32(b[HeaderSize64+64:], 0xffffffff)

@@ -1,14 +1,14 @@
 package macho
 
-// Source is what a Reader reads from: a file, or the memory of a task. Sources of package elf are such too.
+// Source is what a Reader reads: a file, or the memory of a task. Sources of package elf implement it too.
 type Source interface {
-	// ReadAt reads at most len(p) bytes at off, an offset in the file or a runtime address, and returns how many it has
-	// read; fewer, or 0, at the end and on any failure.
+	// ReadAt reads at most len(p) bytes at off, an offset in the file or a runtime address, and returns the number of bytes read:
+	// fewer than len(p), or 0, at the end and on any failure.
 	ReadAt(p []byte, off uint64) int
 }
 
-// Bytes is a Source over bytes at hand, which lie at Addr. Pass a pointer: the conversion of anything else to an interface
-// allocates.
+// Bytes is a Source for bytes in this process, which represent the memory at Addr. Pass a pointer: converting the struct itself
+// to an interface allocates.
 type Bytes struct {
 	B    []byte
 	Addr uint64 // 0 for a file
@@ -23,17 +23,17 @@ func (s *Bytes) ReadAt(p []byte, off uint64) int {
 }
 
 const (
-	// MinScratch is the least scratch memory of a Reader in bytes.
+	// MinScratch is the minimum size of the scratch memory of a Reader in bytes.
 	MinScratch = 4096
 	// MaxText bounds the length of an install name and of the path of the dynamic linker in bytes (MAXPATHLEN).
 	MaxText = 1024
-	// maxSections bounds the sections of one segment that are looked at. A section number has 8 bits (struct nlist).
+	// maxSections bounds the sections of one segment that are read. A section number has 8 bits (struct nlist).
 	maxSections = 255
 )
 
-// Reader looks at one image through a Source. It never allocates after NewReader.
+// Reader reads one image through a Source. It never allocates after NewReader.
 //
-// Open an image, then ask. What a method returns as bytes lies in the scratch memory and is valid until the next call.
+// First open an image. Bytes that a method returns are in the scratch memory and valid until the next call.
 type Reader struct {
 	Image Image // of the open image
 
@@ -47,7 +47,7 @@ type Reader struct {
 	n     int    // bytes of buf that are filled
 }
 
-// NewReader returns a Reader with that scratch memory, or with its own if scratch is shorter than MinScratch. More scratch
+// NewReader returns a Reader with that scratch memory, or with its own if scratch is shorter than MinScratch. More scratch memory
 // means fewer reads.
 func NewReader(scratch []byte) *Reader {
 	if len(scratch) < MinScratch {
@@ -58,15 +58,15 @@ func NewReader(scratch []byte) *Reader {
 	return r
 }
 
-// Init makes r what NewReader returns, for a Reader that is part of something larger. It allocates nothing, and panics if
+// Init initializes r as NewReader does, for a Reader that is part of something larger. It allocates nothing, and panics if
 // scratch is shorter than MinScratch.
 func (r *Reader) Init(scratch []byte) {
 	_ = scratch[MinScratch-1]
 	r.buf, r.n = scratch, 0
 }
 
-// OpenMemory reads the image in the memory of a task whose header lies at the address addr. The Source is read at
-// addresses. It returns false if there is no header; load commands that can be read only in part are no failure.
+// OpenMemory reads the image in the memory of a task whose header is at the address addr. Offsets in the Source are addresses. It
+// returns false if there is no header; load commands that can be read only in part are no failure.
 func (r *Reader) OpenMemory(src Source, addr uint64) bool {
 	if !r.open(src, addr) {
 		return false
@@ -76,9 +76,9 @@ func (r *Reader) OpenMemory(src Source, addr uint64) bool {
 	return true
 }
 
-// OpenFile reads a thin file, or the slice of a fat file for a CPU (CPU_TYPE_ARM64 and so on; 0 is the first slice). Of
-// several slices for one CPU it takes the first. It returns false if the file has no image for that CPU. Load commands that
-// can be read only in part are no failure.
+// OpenFile reads a thin file, or the slice of a fat file for a CPU (CPU_TYPE_ARM64 and so on; 0 is the first slice). If several
+// slices are for that CPU it reads the first. It returns false if the file has no image for that CPU. Load commands that can be
+// read only in part are no failure.
 func (r *Reader) OpenFile(src Source, cpu uint32) bool {
 	r.n = 0
 	h, ok := ParseFatHeader(r.read(src, 0, FatHeaderSize))
@@ -98,7 +98,7 @@ func (r *Reader) OpenFile(src Source, cpu uint32) bool {
 	return false
 }
 
-// Close forgets the Source.
+// Close drops the reference to the Source.
 func (r *Reader) Close() { r.src = nil }
 
 // open reads header and load commands of the image at off.
@@ -125,7 +125,7 @@ func (r *Reader) open(src Source, off uint64) bool {
 		if size < commandHead || uint64(size) > left-at {
 			break
 		}
-		// Of a command that exceeds the scratch memory, its start is enough.
+		// Of a command larger than the scratch memory, the start is enough.
 		b := r.read(src, r.commands+at, int(min(uint64(size), uint64(len(r.buf)))))
 		if b == nil {
 			break
@@ -136,8 +136,8 @@ func (r *Reader) open(src Source, off uint64) bool {
 	return true
 }
 
-// read returns size bytes at off, nil if the source does not have them or the scratch memory has no room for them. They
-// are valid until the next call.
+// read returns size bytes at off, nil if the source does not have them or they don't fit in the scratch memory. They are valid
+// until the next call.
 func (r *Reader) read(src Source, off uint64, size int) []byte {
 	if b := r.have(off, size); b != nil || size > len(r.buf) {
 		return b
@@ -146,7 +146,7 @@ func (r *Reader) read(src Source, off uint64, size int) []byte {
 	return r.have(off, size)
 }
 
-// have returns size bytes at off if they are in the scratch memory.
+// have returns the size bytes at off if they are in the scratch memory.
 func (r *Reader) have(off uint64, size int) []byte {
 	if rel := off - r.bufAt; off >= r.bufAt && rel <= uint64(r.n) && uint64(size) <= uint64(r.n)-rel {
 		return r.buf[rel : rel+uint64(size)]
@@ -162,15 +162,15 @@ func (r *Reader) text(t Text) []byte {
 	return r.read(r.src, r.commands+uint64(t.Off), int(min(t.Len, MaxText)))
 }
 
-// InstallName returns the path that a library states as its own (LC_ID_DYLIB), nil if there is none.
+// InstallName returns the path that a library states for itself (LC_ID_DYLIB), nil if there is none.
 func (r *Reader) InstallName() []byte { return r.text(r.Image.InstallName) }
 
 // Dylinker returns the path of the dynamic linker (LC_LOAD_DYLINKER), or of the image itself if it is the dynamic linker
 // (LC_ID_DYLINKER); nil if there is none.
 func (r *Reader) Dylinker() []byte { return r.text(r.Image.Dylinker) }
 
-// Section returns the first section of that name in a segment of that name. It returns false if there is none, or it does
-// not lie in its segment, or the Source is memory and the segment is not loaded. Its address is that at link time.
+// Section returns the first section of that name in a segment of that name. It returns false if there is none, if it does not lie
+// in its segment, or if the Source is memory and the segment is not loaded. Its address is that at link time.
 func (r *Reader) Section(segment, section string) (Section, bool) {
 	if r.src == nil {
 		return Section{}, false
@@ -194,7 +194,7 @@ func (r *Reader) Section(segment, section string) (Section, bool) {
 	return Section{}, false
 }
 
-// Place returns where the contents of a section begin in the Source: the runtime address in memory, the offset in a file.
+// Place returns where the contents of a section start in the Source: the runtime address in memory, the offset in a file.
 func (r *Reader) Place(s *Section) uint64 {
 	if r.memory {
 		return r.Image.Runtime(s.Addr)
@@ -202,8 +202,8 @@ func (r *Reader) Place(s *Section) uint64 {
 	return r.base + uint64(s.Off)
 }
 
-// Read reads the contents of a section into p and returns how many bytes it got: at most len(p), and no more than the
-// section has.
+// Read reads the contents of a section into p and returns the number of bytes read: at most len(p), and not beyond the end of the
+// section.
 func (r *Reader) Read(p []byte, s *Section) int {
 	if r.src == nil {
 		return 0
@@ -212,7 +212,7 @@ func (r *Reader) Read(p []byte, s *Section) int {
 	return max(0, min(r.src.ReadAt(p, r.Place(s)), len(p)))
 }
 
-// CrashInfoSection returns the section __crash_info of the image, of __DATA or __DATA_DIRTY.
+// CrashInfoSection returns the section __crash_info of the image, from __DATA or __DATA_DIRTY.
 func (r *Reader) CrashInfoSection() (Section, bool) {
 	for _, segment := range crashInfoSegments {
 		if s, ok := r.Section(segment, "__crash_info"); ok {

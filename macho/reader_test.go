@@ -17,8 +17,8 @@ func (m task) ReadAt(p []byte, off uint64) int {
 	return 0
 }
 
-// TestSharedCache reads an image whose segments lie far from its header, as in the dyld shared cache: __DATA_DIRTY above it,
-// __LINKEDIT below. Only the pieces that are needed are there.
+// TestSharedCache reads an image whose segments are far from its header, as in the dyld shared cache: __DATA_DIRTY above it,
+// __LINKEDIT below. The memory has only the necessary pieces.
 func TestSharedCache(t *testing.T) {
 	for _, k := range kinds {
 		o := k.order
@@ -106,7 +106,7 @@ func TestCrashInfo(t *testing.T) {
 	}
 }
 
-// TestLargeCommands reads load commands that exceed the scratch memory, one of them alone.
+// TestLargeCommands reads load commands that exceed the scratch memory, one of them by itself.
 func TestLargeCommands(t *testing.T) {
 	o := kinds[0].order
 	var sections []synthSection
@@ -126,7 +126,7 @@ func TestLargeCommands(t *testing.T) {
 	}
 }
 
-// TestUnreadable opens what can be read only in part.
+// TestUnreadable opens images that can be read only in part.
 func TestUnreadable(t *testing.T) {
 	o := kinds[0].order
 	b := synth(true, o, synthSegment(true, o, "__TEXT", 0x1000, 0x1000, 0), command(o, LC_UUID, nil, "0123456789abcdef"))

@@ -13,20 +13,20 @@ const (
 const (
 	// DebugEntrySize is the size of IMAGE_DEBUG_DIRECTORY in bytes.
 	DebugEntrySize = 28
-	// MaxDebugEntries bounds the debug directory. Microsoft's linker makes at most some 6 entries.
+	// MaxDebugEntries bounds the debug directory. Microsoft's linker writes at most some 6 entries.
 	MaxDebugEntries = 64
 )
 
 // DebugEntry is IMAGE_DEBUG_DIRECTORY.
 type DebugEntry struct {
 	TimeDateStamp    uint32
-	Type             uint32 // IMAGE_DEBUG_TYPE_CODEVIEW and its like
+	Type             uint32 // IMAGE_DEBUG_TYPE_CODEVIEW and so on
 	SizeOfData       uint32 // bytes
 	AddressOfRawData uint32 // an RVA; 0: the data is not loaded
 	PointerToRawData uint32 // offset in the file
 }
 
-// Parse fills e in from the first DebugEntrySize bytes of b. It reports whether b is that long.
+// Parse fills e in from the first DebugEntrySize bytes of b. It returns false if b is shorter.
 func (e *DebugEntry) Parse(b []byte) bool {
 	if len(b) < DebugEntrySize {
 		*e = DebugEntry{}
@@ -39,7 +39,7 @@ func (e *DebugEntry) Parse(b []byte) bool {
 	return true
 }
 
-// DebugEntry reads the i-th entry of the debug directory into e. It reports whether there is one.
+// DebugEntry reads the i-th entry of the debug directory into e. It returns false if there is none.
 func (r *Reader) DebugEntry(i int, e *DebugEntry) bool {
 	d := r.Header.Directories[IMAGE_DIRECTORY_ENTRY_DEBUG]
 	if i < 0 || i >= MaxDebugEntries || uint32(i) >= d.Size/DebugEntrySize {
@@ -49,8 +49,8 @@ func (r *Reader) DebugEntry(i int, e *DebugEntry) bool {
 	return e.Parse(r.entry(uint64(d.RVA)+uint64(i)*DebugEntrySize, DebugEntrySize))
 }
 
-// DebugData returns what e refers to, as far as the scratch memory holds it; nil if it can't be read, as in memory
-// where it is not loaded.
+// DebugData returns the data that e refers to, as far as it fits in the scratch memory. It returns nil if the data can't be read,
+// for example in memory if it is not loaded.
 func (r *Reader) DebugData(e *DebugEntry) []byte {
 	size := int(min(e.SizeOfData, 1<<30))
 	if r.layout == Loaded {
@@ -72,20 +72,20 @@ const (
 	NB10 = 0x3031424e // CodeView of PDB 2.0, before Visual Studio .NET
 )
 
-// CodeView is a CodeView record: it names the file with the debug information of an image, and what identifies it.
+// CodeView is a CodeView record: the name of the file with the debug information of an image, and what identifies that file.
 //
-// Microsoft's linker and LLVM's write RSDS. GNU ld for mingw does so with --build-id, with an empty name, and with
-// --pdb; the GUID is then the first 16 bytes of the hash over the image, and the age is 1.
+// Microsoft's linker and LLVM's write RSDS. GNU ld for mingw writes it with --build-id, with an empty name, and with --pdb. The
+// GUID is then the first 16 bytes of the hash of the image, and the age is 1.
 type CodeView struct {
 	Signature uint32   // RSDS or NB10
-	GUID      [16]byte // RSDS: as it lies in the image, its first three fields in little-endian order
+	GUID      [16]byte // RSDS: as in the image, with its first three fields in little-endian order
 	TimeStamp uint32   // NB10: seconds since 1970
-	Age       uint32   // how often the PDB file was written to
+	Age       uint32   // how many times the PDB file was written
 	Name      []byte   // path of the PDB file on the machine that linked the image, in UTF-8 or its code page; a subslice
 }
 
-// Parse fills c in from a record. It reports whether b has a whole one of a known kind; the name may be cut short, and
-// ends at its NUL or at the end of b.
+// Parse fills c in from a record. It returns false if b does not have a whole record of a known kind. The name may be cut short:
+// it ends at its NUL or at the end of b.
 func (c *CodeView) Parse(b []byte) bool {
 	*c = CodeView{}
 	if len(b) < 4 {
@@ -118,8 +118,8 @@ func codeViewHead(signature uint32) int {
 	return 0
 }
 
-// AppendDebugID appends the debug id to dst, under which Breakpad's tools look for symbols: the GUID as 32 digits in
-// capitals, or the time stamp as 8, then the age without leading zeros, all in hexadecimal.
+// AppendDebugID appends the debug id to dst, under which Breakpad's tools look for symbols: the GUID as 32 capital digits, or the
+// time stamp as 8, then the age without leading zeros, all in hexadecimal.
 func (c *CodeView) AppendDebugID(dst []byte) []byte {
 	if c.Signature == NB10 {
 		dst = appendHex(dst, uint64(c.TimeStamp), 8, capitals)
@@ -135,8 +135,8 @@ func (c *CodeView) AppendDebugID(dst []byte) []byte {
 	return appendHex(dst, uint64(c.Age), 1, lower)
 }
 
-// CodeView finds the CodeView record of the open image and fills c in from it. record is the record with the NUL of its
-// name, as a module of a minidump has it. Both refer to the scratch memory. record is nil if the image has none.
+// CodeView finds the CodeView record of the open image and fills c in from it. record is the record including the NUL of its
+// name, in the form used by a module of a minidump. Both refer to the scratch memory. record is nil if the image has none.
 func (r *Reader) CodeView(c *CodeView) (record []byte) {
 	var e DebugEntry
 	for i := 0; r.DebugEntry(i, &e); i++ {

@@ -1,18 +1,17 @@
-// Package pe reads PE images, the programs and libraries of Windows, as they lie in the memory of a process or in a
-// file: headers, sections, the debug directory with its CodeView record, the version resource, and exported names.
+// Package pe reads PE images, the programs and libraries of Windows, in the memory of a process or in a file: headers, sections,
+// the debug directory with its CodeView record, the version resource, and exported names.
 //
-// It differs from debug/pe in four ways, each because a crash dump writer needs it:
+// It differs from debug/pe in four ways, each required by a crash dump writer:
 //
-//   - It allocates nothing after [NewReader], except in the methods that return a Go string and in the iterators. A
-//     [Reader] works in scratch memory of its caller and returns subslices of it.
-//   - It reads loaded images as well as files. In memory every part lies at its RVA; in a file the section table says
-//     where it lies.
-//   - It reads what identifies a module to a debugger: the CodeView record, the time stamp and size, the version.
-//     (debug/pe reads none of the three.)
-//   - Input is hostile by assumption. Every size, count, offset and chain is bounded, arithmetic can't wrap into a
-//     wrong slice, nothing panics, and the work is bounded whatever the bytes say.
+//   - It allocates nothing after [NewReader], except in the methods that return a Go string and in the iterators. A [Reader] uses
+//     scratch memory of its caller and returns subslices of it.
+//   - It reads loaded images as well as files. In memory every part is at its RVA; in a file the section table states its offset.
+//   - It reads what identifies a module to a debugger: the CodeView record, the time stamp and size, the version. (debug/pe reads
+//     none of the three.)
+//   - Input is assumed to be hostile. Every size, count, offset and chain is bounded, arithmetic can't wrap into a wrong slice,
+//     nothing panics, and the work is bounded for any input.
 //
-// Images of every machine work on every host. Nothing here makes a system call.
+// Images of every machine are supported on every host. The package makes no system call.
 //
 // An RVA (relative virtual address) is an offset from the address at which the image starts in memory.
 //

@@ -15,7 +15,7 @@ func (s fileSource) ReadAt(p []byte, off uint64) int {
 	return n
 }
 
-// What symbol servers and debuggers know a library by.
+// Prints the ids by which symbol servers and debuggers identify a library.
 func Example() {
 	f, err := os.Open("testdata/hello.exe")
 	if err != nil {

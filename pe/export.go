@@ -3,25 +3,24 @@ package pe
 import "iter"
 
 const (
-	// MaxExports bounds the functions and the names that an image exports: an ordinal is a number of 16 bits.
+	// MaxExports bounds the functions and the names that an image exports: an ordinal is a 16-bit number.
 	MaxExports = 65536
-	// MaxExportName bounds the length of an exported name in bytes, with its NUL. Names of C++ templates have some
-	// thousands.
+	// MaxExportName bounds the length of an exported name in bytes, with its NUL. Names of C++ templates can have some thousands.
 	MaxExportName = 4096
 
 	exportDirectorySize = 40 // IMAGE_EXPORT_DIRECTORY
 )
 
-// Exports is what IMAGE_EXPORT_DIRECTORY says.
+// Exports is the content of IMAGE_EXPORT_DIRECTORY.
 type Exports struct {
-	NameRVA       uint32 // of the name that the library was linked under
+	NameRVA       uint32 // of the name of the library at link time
 	OrdinalBase   uint32
 	NumFunctions  uint32 // at most MaxExports
 	NumNames      uint32 // at most MaxExports
 	functions     uint32 // RVA of an array of RVAs
 	names         uint32 // RVA of an array of RVAs of names, in order
 	ordinals      uint32 // RVA of an array of uint16: indices of functions
-	start, length uint32 // of all export data: a function inside it is a forwarder
+	start, length uint32 // of all export data: a function whose RVA lies in it is a forwarder
 }
 
 // Export is one exported function or variable.
@@ -32,7 +31,7 @@ type Export struct {
 	Forwarded bool   // RVA is that of the name of another library's export, such as "NTDLL.RtlAllocateHeap"
 }
 
-// Exports reads the export directory of the open image into x. It reports whether there is one.
+// Exports reads the export directory of the open image into x. It returns false if there is none.
 func (r *Reader) Exports(x *Exports) bool {
 	*x = Exports{}
 	d := r.Header.Directories[IMAGE_DIRECTORY_ENTRY_EXPORT]
@@ -51,8 +50,8 @@ func (r *Reader) Exports(x *Exports) bool {
 	return true
 }
 
-// ExportedAs returns the name that a library was linked under, such as "kernel32.dll", whatever its file is called. It
-// is nil if the image has no export directory.
+// ExportedAs returns the name of a library at link time, such as "kernel32.dll", whatever the name of its file is. It returns nil
+// if the image has no export directory.
 func (r *Reader) ExportedAs() []byte {
 	var x Exports
 	if !r.Exports(&x) {
@@ -61,12 +60,12 @@ func (r *Reader) ExportedAs() []byte {
 	return r.cStringAt(x.NameRVA, MaxExportName)
 }
 
-// cStringAt returns the text at rva up to its NUL, or as far as it can be read.
+// cStringAt returns the text at rva up to its NUL, or up to most bytes or the end of the readable data.
 func (r *Reader) cStringAt(rva uint32, most int) []byte {
 	if rva == 0 {
 		return nil
 	}
-	// Names are short and lie side by side: what was read for the last one often holds the next.
+	// Names are short and adjacent: the buffer often contains the next name already.
 	s, ok := cString(r.bytes(uint64(rva), min(64, most)))
 	if !ok && len(s) > 0 {
 		s, _ = cString(r.bytes(uint64(rva), most))
@@ -83,8 +82,7 @@ func (r *Reader) exportName(x *Exports, i uint32) []byte {
 	return r.cStringAt(le.Uint32(b), MaxExportName)
 }
 
-// Export reads what the i-th name stands for into e; names are in order of their bytes. It reports whether there is
-// one.
+// Export reads the export of the i-th name into e; names are sorted by their bytes. It returns false if there is none.
 func (r *Reader) Export(x *Exports, i int, e *Export) bool {
 	*e = Export{}
 	if i < 0 || uint64(i) >= uint64(x.NumNames) {
@@ -104,7 +102,7 @@ func (r *Reader) Export(x *Exports, i int, e *Export) bool {
 	return e.Name != nil
 }
 
-// exportRVA returns the RVA of the function with that index; 0: none.
+// exportRVA returns the RVA of the function with that index; 0 if there is none.
 func (r *Reader) exportRVA(x *Exports, index uint32) uint32 {
 	b := r.entry(uint64(x.functions)+4*uint64(index), 4)
 	if b == nil {
@@ -113,7 +111,7 @@ func (r *Reader) exportRVA(x *Exports, index uint32) uint32 {
 	return le.Uint32(b)
 }
 
-// FindExport reads what name stands for into e. It reports whether the image exports it.
+// FindExport reads the export named name into e. It returns false if the image does not export it.
 func (r *Reader) FindExport(x *Exports, name string, e *Export) bool {
 	for lo, hi := 0, int(x.NumNames); lo < hi; {
 		mid := int(uint(lo+hi) / 2)
@@ -130,8 +128,8 @@ func (r *Reader) FindExport(x *Exports, name string, e *Export) bool {
 	return false
 }
 
-// NearestExport reads into e what is exported at rva, or at the highest RVA before it; Name is nil if that has an ordinal
-// alone. It reports whether there is such a thing. Where the function at rva is not exported, e is another one.
+// NearestExport reads the export at rva, or the one at the highest RVA below rva, into e; Name is nil if that export has only an
+// ordinal. It returns false if there is none. If the function at rva is not exported, e is another function.
 func (r *Reader) NearestExport(x *Exports, rva uint32, e *Export) bool {
 	*e = Export{}
 	index := uint32(0)
@@ -161,7 +159,7 @@ func (r *Reader) NearestExport(x *Exports, rva uint32, e *Export) bool {
 // holds reports whether rva lies in the export data.
 func (x *Exports) holds(rva uint32) bool { return rva >= x.start && rva-x.start < x.length }
 
-// All returns the exported names in order.
+// All returns the exported names, sorted.
 func (x *Exports) All(r *Reader) iter.Seq[Export] {
 	return func(yield func(Export) bool) {
 		var e Export

@@ -16,7 +16,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// missing skips the test, or fails it in CI, where all tools and files must be there.
+// missing skips the test, or fails it in CI, where all tools and files must be present.
 func missing(t testing.TB, why string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -43,7 +43,7 @@ func run(t testing.TB, cmd *exec.Cmd) string {
 	return string(out)
 }
 
-// found is what the package reads of an image.
+// found is what the package reads from an image.
 type found struct {
 	record, debugID, codeID, name string
 	fixed                         []byte
@@ -94,8 +94,8 @@ func look(t *testing.T, b []byte, layout Layout) (f found) {
 	return f
 }
 
-// checkFile compares what this package reads of a file with debug/pe, and with what it reads of the image that the
-// loader makes of it.
+// checkFile compares what this package reads from a file with debug/pe, and with what it reads from the image that the loader
+// makes from the file.
 func checkFile(t *testing.T, b []byte) found {
 	t.Helper()
 	std, err := stdpe.NewFile(bytes.NewReader(b))
@@ -147,7 +147,7 @@ func same(a, b *found) bool {
 		strings.Join(a.texts, "\n") == strings.Join(b.texts, "\n") && a.exportedAs == b.exportedAs && a.exports == b.exports
 }
 
-// Programs of the Go linker have no debug directory.
+// TestGoFiles reads programs of the Go linker, which have no debug directory.
 func TestGoFiles(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds three programs")
@@ -182,7 +182,7 @@ func TestGoFiles(t *testing.T) {
 	}
 }
 
-// The build id of GNU ld, compared with what objdump reads.
+// TestMingwFiles compares the build id of GNU ld with the output of objdump.
 func TestMingwFiles(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles")
@@ -225,7 +225,7 @@ func TestMingwFiles(t *testing.T) {
 	}
 }
 
-// The libraries of Wine, with version resources and thousands of exports.
+// TestWineFiles reads the libraries of Wine, which have version resources and thousands of exports.
 func TestWineFiles(t *testing.T) {
 	var files []string
 	for _, dir := range []string{"/usr/lib/x86_64-linux-gnu/wine/x86_64-windows", "/usr/lib/i386-linux-gnu/wine/i386-windows", "/usr/lib/aarch64-linux-gnu/wine/aarch64-windows"} {
@@ -265,10 +265,10 @@ func TestWineFiles(t *testing.T) {
 	}
 }
 
-// Extension modules out of wheels of PyPI, made by Microsoft's linker for three machines. The files in
-// ~/.cache/minidump-ci/wheels are fetched by the gate.
+// TestWheels reads extension modules from wheels of PyPI, created by Microsoft's linker for three machines. The gate downloads
+// the files in ~/.cache/minidump-ci/wheels.
 func TestWheels(t *testing.T) {
-	home, err := os.UserHomeDir() // not the cache folder, which is another one for a program of another system
+	home, err := os.UserHomeDir() // not the cache folder, which is different for a program of another system
 	if err != nil {
 		missing(t, err.Error())
 	}

@@ -50,7 +50,7 @@ const (
 // Sizes of structures in bytes, and bounds.
 const (
 	DOSHeaderSize = 64 // IMAGE_DOS_HEADER
-	// MaxNTHeaders is how many bytes Header.Parse looks at: IMAGE_NT_HEADERS64 with all its directories.
+	// MaxNTHeaders is the largest number of bytes that Header.Parse reads: IMAGE_NT_HEADERS64 with all its directories.
 	MaxNTHeaders = 4 + fileHeaderSize + optionalSize64 + IMAGE_NUMBEROF_DIRECTORY_ENTRIES*directorySize
 	// MaxHeaderOffset bounds e_lfanew, as RtlImageNtHeaderEx of Windows does.
 	MaxHeaderOffset = 256 << 20
@@ -61,25 +61,25 @@ const (
 	directorySize  = 8 // IMAGE_DATA_DIRECTORY
 )
 
-// Directory is IMAGE_DATA_DIRECTORY: where a part of the image lies. A Directory with Size 0 is absent.
+// Directory is IMAGE_DATA_DIRECTORY: the place of a part of the image. A Directory with Size 0 is absent.
 type Directory struct {
 	RVA  uint32 // except of IMAGE_DIRECTORY_ENTRY_SECURITY, where it is an offset in the file
 	Size uint32 // bytes
 }
 
-// Header holds the fields of IMAGE_NT_HEADERS32 or IMAGE_NT_HEADERS64 that a reader of images needs.
+// Header has the fields of IMAGE_NT_HEADERS32 or IMAGE_NT_HEADERS64 that a reader of images needs.
 type Header struct {
-	Machine              uint16 // IMAGE_FILE_MACHINE_AMD64 and its like
+	Machine              uint16 // IMAGE_FILE_MACHINE_AMD64 and so on
 	NumberOfSections     uint16
-	TimeDateStamp        uint32 // seconds since 1970, or with a reproducible build a hash
+	TimeDateStamp        uint32 // seconds since 1970, or a hash in a reproducible build
 	PointerToSymbolTable uint32 // offset in the file of the COFF symbols; 0: none
 	NumberOfSymbols      uint32
 	SizeOfOptionalHeader uint16 // bytes
-	Characteristics      uint16 // IMAGE_FILE_DLL and its like
+	Characteristics      uint16 // IMAGE_FILE_DLL and so on
 
 	Magic               uint16 // IMAGE_NT_OPTIONAL_HDR32_MAGIC or IMAGE_NT_OPTIONAL_HDR64_MAGIC
 	AddressOfEntryPoint uint32 // an RVA; 0: none
-	ImageBase           uint64 // preferred address; in memory the loader has written the real one here
+	ImageBase           uint64 // preferred address; in memory the loader has replaced it with the actual one
 	SectionAlignment    uint32 // bytes, in memory
 	FileAlignment       uint32 // bytes, in the file
 	SizeOfImage         uint32 // bytes, in memory
@@ -90,8 +90,8 @@ type Header struct {
 	Directories         [IMAGE_NUMBEROF_DIRECTORY_ENTRIES]Directory
 }
 
-// NTHeaderOffset returns e_lfanew, the offset of the NT headers, from the first DOSHeaderSize bytes of an image. ok is
-// false if b is shorter, has no "MZ", or the offset lies inside the first 4 bytes or past MaxHeaderOffset.
+// NTHeaderOffset returns e_lfanew, the offset of the NT headers, from the first DOSHeaderSize bytes of an image. ok is false if b
+// is shorter or has no "MZ", or if the offset is below 4 or at least MaxHeaderOffset.
 func NTHeaderOffset(b []byte) (off uint32, ok bool) {
 	if len(b) < DOSHeaderSize || le.Uint16(b) != IMAGE_DOS_SIGNATURE {
 		return 0, false
@@ -100,9 +100,8 @@ func NTHeaderOffset(b []byte) (off uint32, ok bool) {
 	return off, off >= 4 && off < MaxHeaderOffset
 }
 
-// Parse fills h in from the NT headers, which start with "PE\0\0". It reports whether b has a whole header of a known
-// magic; if not, h is zero. Directories past the end of b, past SizeOfOptionalHeader or past NumberOfRvaAndSizes are
-// absent.
+// Parse fills h in from the NT headers, which start with "PE\0\0". It returns false, with h zero, if b does not have a whole
+// header with a known magic. Directories beyond the end of b, SizeOfOptionalHeader or NumberOfRvaAndSizes are absent.
 func (h *Header) Parse(b []byte) bool {
 	*h = Header{}
 	const opt = 4 + fileHeaderSize
@@ -145,17 +144,17 @@ func (h *Header) Parse(b []byte) bool {
 	return true
 }
 
-// Is64 reports whether the image is PE32+, so that its addresses have 64 bits.
+// Is64 reports whether the image is PE32+ and so has 64-bit addresses.
 func (h *Header) Is64() bool { return h.Magic == IMAGE_NT_OPTIONAL_HDR64_MAGIC }
 
-// AppendCodeID appends the code id of the image to dst, under which symbol servers keep it: TimeDateStamp as eight
-// digits in capitals, then SizeOfImage without leading zeros, both in hexadecimal, such as "5EC5DB2E1d000".
+// AppendCodeID appends the code id of the image to dst, under which symbol servers store it: TimeDateStamp as eight capital
+// digits, then SizeOfImage without leading zeros, both in hexadecimal, such as "5EC5DB2E1d000".
 func (h *Header) AppendCodeID(dst []byte) []byte {
 	dst = appendHex(dst, uint64(h.TimeDateStamp), 8, capitals)
 	return appendHex(dst, uint64(h.SizeOfImage), 1, lower)
 }
 
-// The digits that appendHex writes.
+// The digits for appendHex.
 const (
 	lower    = "0123456789abcdef"
 	capitals = "0123456789ABCDEF"

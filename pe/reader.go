@@ -1,45 +1,45 @@
 package pe
 
-// Layout says how an image lies in a Source.
+// Layout states how an image is laid out in a Source.
 type Layout uint8
 
 const (
-	// File is an image as a linker wrote it: the parts lie where the section table says.
+	// File is an image as written by a linker: the section table states the offsets of its parts.
 	File Layout = iota
-	// Loaded is an image in the memory of a process: offset 0 is its base address, and every part lies at its RVA.
+	// Loaded is an image in the memory of a process: offset 0 is its base address, and every part is at its RVA.
 	Loaded
 )
 
-// MinScratch is the least scratch memory of a Reader in bytes. A quarter of the scratch memory bounds what is read in one
-// piece: a CodeView record, a version resource or an exported name is cut to that size.
+// MinScratch is the minimum size of the scratch memory of a Reader in bytes. A quarter of the scratch memory is the largest piece
+// that can be read: a longer CodeView record, version resource or exported name is cut to that size.
 const MinScratch = 8192
 
-// ownScratch is what NewReader takes where the caller has none.
+// ownScratch is the size of the scratch memory that NewReader allocates if the caller has none.
 const ownScratch = 64 << 10
 
-// Reader looks at one image after another. It owns scratch memory and never allocates after NewReader.
+// Reader reads one image after another. It owns scratch memory and never allocates after NewReader.
 //
-// Open an image, then ask. What a method returns as bytes lies in the scratch memory and is valid until the next call
-// of a method. A Reader is not for concurrent use.
+// First open an image. Bytes that a method returns are in the scratch memory and valid until the next call of a method. A Reader
+// is not for concurrent use.
 type Reader struct {
 	Header Header // of the open image
 
 	src      Source
 	layout   Layout
 	sections uint64 // offset of the section table in the source
-	end      uint64 // no part of the image lies past this offset
+	end      uint64 // no part of the image is beyond this offset
 	cache    cache
-	piece    piece // the one that place found last
+	piece    piece // the piece that place found last
 }
 
-// piece is a run of the image that lies in the source in one piece.
+// piece is a part of the image that is contiguous in the source.
 type piece struct {
 	rva, size uint32 // size 0: none
 	off       uint64 // in the source
 }
 
-// NewReader returns a Reader with that scratch memory, or with 64 KiB of its own if scratch is shorter than MinScratch.
-// More scratch means fewer reads.
+// NewReader returns a Reader with that scratch memory, or with 64 KiB of its own if scratch is shorter than MinScratch. More
+// scratch memory means fewer reads.
 func NewReader(scratch []byte) *Reader {
 	if len(scratch) < MinScratch {
 		scratch = make([]byte, ownScratch)
@@ -49,16 +49,16 @@ func NewReader(scratch []byte) *Reader {
 	return r
 }
 
-// Init makes of r what NewReader returns, for a Reader that is part of something larger. It allocates nothing, and
-// panics if scratch is shorter than MinScratch.
+// Init initializes r as NewReader does, for a Reader that is part of something larger. It allocates nothing, and panics if
+// scratch is shorter than MinScratch.
 func (r *Reader) Init(scratch []byte) {
 	_ = scratch[MinScratch-1]
 	r.cache.init(scratch)
 	r.Close()
 }
 
-// Open reads the headers of the image in src. It reports whether there is one; if not, r has no open image, and every
-// method reports that nothing is there.
+// Open reads the headers of the image in src. It returns false if there is none: r then has no open image, and all methods behave
+// as if it were empty.
 func (r *Reader) Open(src Source, layout Layout) bool {
 	r.Close()
 	r.src, r.layout, r.end = src, layout, ^uint64(0)
@@ -76,14 +76,14 @@ func (r *Reader) open() bool {
 	}
 	r.sections = uint64(nt) + 4 + fileHeaderSize + uint64(r.Header.SizeOfOptionalHeader)
 	if r.layout == Loaded {
-		// What lies past the image in memory is another's.
+		// In memory, the data beyond the image belongs to something else.
 		r.end = uint64(r.Header.SizeOfImage)
 		return r.sections <= r.end
 	}
 	return true
 }
 
-// Close forgets the open image and its Source.
+// Close drops the references to the open image and its Source.
 func (r *Reader) Close() {
 	r.Header = Header{}
 	r.src, r.sections, r.end = nothing, 0, 0
@@ -94,14 +94,14 @@ func (r *Reader) Close() {
 // nothing is the Source of a Reader without an open image.
 var nothing Source = new(Bytes)
 
-// Offset returns where the byte at rva lies in the source. ok is false if it lies nowhere: past the image, or in a part
-// of it that has no bytes in the file.
+// Offset returns the offset in the source of the byte at rva. ok is false if the byte is not there: beyond the image, or in a
+// part of the image that has no bytes in the file.
 func (r *Reader) Offset(rva uint32) (off uint64, ok bool) {
 	off, left := r.place(rva)
 	return off, left > 0
 }
 
-// place returns where the byte at rva lies in the source, and how many bytes lie there in one piece; 0: none.
+// place returns the offset in the source of the byte at rva, and the number of contiguous bytes there; 0: none.
 func (r *Reader) place(rva uint32) (off, left uint64) {
 	if r.layout == Loaded {
 		if uint64(rva) >= r.end {
@@ -131,8 +131,8 @@ func (r *Reader) place(rva uint32) (off, left uint64) {
 	return 0, 0
 }
 
-// ReadAt reads at most len(p) bytes of the image at rva and returns how many it has read. It reads no further than the
-// section that rva lies in goes in the file, and in memory no further than the image.
+// ReadAt reads at most len(p) bytes of the image at rva and returns the number of bytes read. In a file it does not read beyond
+// the end of the section with rva, in memory not beyond the end of the image.
 func (r *Reader) ReadAt(p []byte, rva uint32) int {
 	off, left := r.place(rva)
 	if left == 0 || len(p) == 0 {
@@ -142,7 +142,7 @@ func (r *Reader) ReadAt(p []byte, rva uint32) int {
 	return max(0, min(r.src.ReadAt(p, off), len(p)))
 }
 
-// entry returns size bytes at rva, or nil.
+// entry returns the size bytes at rva, or nil.
 func (r *Reader) entry(rva uint64, size int) []byte {
 	off, left := r.placed(rva)
 	if uint64(size) > left {
@@ -151,7 +151,7 @@ func (r *Reader) entry(rva uint64, size int) []byte {
 	return r.cache.at(r.src, off, size, off+left)
 }
 
-// bytes returns the bytes at rva that are there, at most size.
+// bytes returns the available bytes at rva, at most size.
 func (r *Reader) bytes(rva uint64, size int) []byte {
 	off, left := r.placed(rva)
 	if left == 0 || size <= 0 {
@@ -160,7 +160,7 @@ func (r *Reader) bytes(rva uint64, size int) []byte {
 	return r.cache.upTo(r.src, off, int(min(uint64(size), left)), off+left)
 }
 
-// placed is place for an RVA that was computed and may have more than 32 bits.
+// placed is place for a computed RVA, which may have more than 32 bits.
 func (r *Reader) placed(rva uint64) (off, left uint64) {
 	if rva > 0xffffffff {
 		return 0, 0

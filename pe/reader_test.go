@@ -67,11 +67,11 @@ func TestHeaderCut(t *testing.T) {
 				t.Fatalf("a header of %d bytes was taken", n)
 			}
 		}
-		// Directories that were not read are absent.
+		// Directories beyond the end are absent.
 		if !h.Parse(nt[:fixed+8*IMAGE_DIRECTORY_ENTRY_DEBUG+4]) || h.Directories[IMAGE_DIRECTORY_ENTRY_DEBUG].Size != 0 || h.Directories[IMAGE_DIRECTORY_ENTRY_EXPORT].Size == 0 {
 			t.Errorf("directories of a short header: %v", h.Directories)
 		}
-		// So are those that the header does not count.
+		// Directories beyond the count in the header are absent.
 		le.PutUint32(nt[fixed-4:], 1)
 		if !h.Parse(nt) || h.Directories[IMAGE_DIRECTORY_ENTRY_RESOURCE].Size != 0 {
 			t.Errorf("directories past NumberOfRvaAndSizes: %v", h.Directories)
@@ -99,7 +99,7 @@ func TestHeaderCut(t *testing.T) {
 		if r.Open(&Bytes{b}, File) || r.NumSections() != 0 || r.Header != (Header{}) {
 			t.Errorf("a bad image was taken: %x", b[:64])
 		}
-		// A Reader without an image answers, and has nothing.
+		// The methods of a Reader without an image return nothing.
 		var (
 			c CodeView
 			v Version
@@ -210,8 +210,8 @@ func TestCodeView(t *testing.T) {
 	}
 }
 
-// A record longer than the scratch memory loses the end of its name only, and one that is not loaded is not found in
-// memory.
+// TestCodeViewFar checks that a record longer than the scratch memory loses only the end of its name, and that a record that is
+// not loaded is not found in memory.
 func TestCodeViewFar(t *testing.T) {
 	long := rsds(1, strings.Repeat("n", 3000))
 	s := &synth{wide: true, body: map[uint32][]byte{
@@ -263,7 +263,7 @@ func TestVersion(t *testing.T) {
 	})
 }
 
-// The fixed part stands first, so that a resource of which only the start was read has it.
+// TestVersionCut checks that the start of a resource is enough for the fixed part, which comes first.
 func TestVersionCut(t *testing.T) {
 	b := versionResource()
 	for n := range len(b) {
@@ -283,7 +283,7 @@ func TestVersionCut(t *testing.T) {
 			t.Errorf("%q was taken", bad)
 		}
 	}
-	// Without a VS_FIXEDFILEINFO the texts are still there.
+	// Without a VS_FIXEDFILEINFO the texts are still read.
 	if !v.Parse(versionBlock("VS_VERSION_INFO", false, nil, 0, versionBlock("StringFileInfo", true, nil, 0,
 		versionBlock("000004b0", true, nil, 0, versionBlock("A", true, utf16z("b"), 2))))) || v.Fixed != nil || v.String("A").String() != "b" {
 		t.Errorf("texts alone: %+v", v)
@@ -333,7 +333,7 @@ func TestExports(t *testing.T) {
 	})
 }
 
-// Reading what a dump needs of a module allocates nothing.
+// TestNoAllocs checks that reading what a dump needs about a module allocates nothing.
 func TestNoAllocs(t *testing.T) {
 	file := whole(true).bytes()
 	src := &Bytes{loaded(file)}
@@ -356,7 +356,7 @@ func TestNoAllocs(t *testing.T) {
 	}
 }
 
-// A module costs few reads: each is a system call, and under Wine a round trip to its server.
+// TestReads checks that reading a module makes few reads: each is a system call, and under Wine a round trip to its server.
 func TestReads(t *testing.T) {
 	src := &counted{b: loaded(whole(true).bytes())}
 	r := NewReader(make([]byte, 16<<10))
@@ -372,7 +372,7 @@ func TestReads(t *testing.T) {
 	}
 }
 
-// A source that says it read more than it was asked for, or less than nothing, is not believed.
+// liar is a Source that returns a count larger than requested, or a negative one.
 type liar struct{ n int }
 
 func (l *liar) ReadAt(p []byte, _ uint64) int { return l.n }

@@ -15,8 +15,7 @@ const (
 	resourceIsDirectory   = 1 << 31
 )
 
-// Resource returns where the resource of that type with the lowest name and language lies. ok is false if there is
-// none.
+// Resource returns the place of the resource of that type with the lowest name and language. ok is false if there is none.
 //
 // Resources are a tree of three levels: type, name, language.
 func (r *Reader) Resource(typ uint32) (d Directory, ok bool) {
@@ -39,16 +38,16 @@ func (r *Reader) Resource(typ uint32) (d Directory, ok bool) {
 	return d, d.Size != 0
 }
 
-// resourceEntry looks into the resource directory at offset dir of the resources: for the entry with that id, or for
-// its first one. It returns the offset of what the entry refers to, and whether that is a directory again; 0 if there
-// is no such entry.
+// resourceEntry searches the resource directory at offset dir of the resources for the entry with that id or, unless byID is set,
+// for the first entry. It returns the offset that the entry refers to, and whether a directory is there; 0 if there is no such
+// entry.
 func (r *Reader) resourceEntry(base, dir, id uint32, byID bool) (at uint32, isDir bool) {
 	start := uint64(base) + uint64(dir)
 	h := r.entry(start, resourceDirectorySize)
 	if h == nil {
 		return 0, false
 	}
-	named, ids := int(le.Uint16(h[12:])), int(le.Uint16(h[14:])) // entries with a name stand first
+	named, ids := int(le.Uint16(h[12:])), int(le.Uint16(h[14:])) // named entries precede the others
 	first, n := 0, min(named+ids, maxResourceEntries)
 	if byID {
 		first = named

@@ -14,24 +14,24 @@ const (
 const (
 	// SectionSize is the size of IMAGE_SECTION_HEADER in bytes.
 	SectionSize = 40
-	// MaxSections bounds the section table. Windows' loader takes at most 96 (PE Format, "COFF File Header"); mingw's
-	// debug information makes some 20.
+	// MaxSections bounds the section table. Windows' loader accepts at most 96 (PE Format, "COFF File Header"); mingw's debug
+	// information adds some 20.
 	MaxSections = 1024
 )
 
 // Section is IMAGE_SECTION_HEADER.
 type Section struct {
-	// ShortName is the name as it stands in the table, filled up with NULs: 8 bytes. A longer name is "/" and an offset
-	// in the string table of the file: see Reader.SectionName.
+	// ShortName is the name as in the table: 8 bytes, padded with NULs. A longer name is "/" and an offset in the string table of
+	// the file: see Reader.SectionName.
 	ShortName        [8]byte
 	VirtualSize      uint32 // bytes, in memory
 	VirtualAddress   uint32 // an RVA
 	SizeOfRawData    uint32 // bytes, in the file
-	PointerToRawData uint32 // offset in the file; 0: nothing of it lies there
-	Characteristics  uint32 // IMAGE_SCN_MEM_EXECUTE and its like
+	PointerToRawData uint32 // offset in the file; 0: nothing of it is there
+	Characteristics  uint32 // IMAGE_SCN_MEM_EXECUTE and so on
 }
 
-// Parse fills s in from the first SectionSize bytes of b. It reports whether b is that long.
+// Parse fills s in from the first SectionSize bytes of b. It returns false if b is shorter.
 func (s *Section) Parse(b []byte) bool {
 	if len(b) < SectionSize {
 		*s = Section{}
@@ -44,7 +44,7 @@ func (s *Section) Parse(b []byte) bool {
 	return true
 }
 
-// Size returns how many bytes the section takes in memory. Old linkers leave VirtualSize 0, and the loader then takes
+// Size returns the size of the section in memory, in bytes. Old linkers leave VirtualSize 0, and the loader then uses
 // SizeOfRawData.
 func (s *Section) Size() uint32 {
 	if s.VirtualSize == 0 {
@@ -53,11 +53,11 @@ func (s *Section) Size() uint32 {
 	return s.VirtualSize
 }
 
-// raw returns where the contents of the section start in the file. The loader rounds the pointer down to a disk
-// sector of 512 bytes, whatever FileAlignment says.
+// raw returns the offset in the file of the section's contents. The loader rounds the pointer down to a disk sector of 512 bytes,
+// regardless of FileAlignment.
 func (s *Section) raw() uint64 { return uint64(s.PointerToRawData &^ 511) }
 
-// longName returns the offset in the string table that a name "/123" has.
+// longName returns the offset in the string table for a name of the form "/123".
 func (s *Section) longName() (off uint32, ok bool) {
 	if s.ShortName[0] != '/' {
 		return 0, false
@@ -75,10 +75,10 @@ func (s *Section) longName() (off uint32, ok bool) {
 	return off, ok
 }
 
-// NumSections returns how many sections the open image has: at most MaxSections.
+// NumSections returns the number of sections of the open image: at most MaxSections.
 func (r *Reader) NumSections() int { return min(int(r.Header.NumberOfSections), MaxSections) }
 
-// Section reads the i-th entry of the section table into s. It reports whether there is one.
+// Section reads the i-th entry of the section table into s. It returns false if there is none.
 func (r *Reader) Section(i int, s *Section) bool {
 	if i < 0 || i >= r.NumSections() {
 		*s = Section{}
@@ -87,9 +87,9 @@ func (r *Reader) Section(i int, s *Section) bool {
 	return s.Parse(r.cache.at(r.src, r.sections+uint64(i)*SectionSize, SectionSize, r.end))
 }
 
-// SectionName returns the name of s, as a subslice of s or of the Reader's scratch memory. Names of more than 8 bytes,
-// which only files have, come from the string table after the COFF symbols; where that can't be read the name is the
-// one in the section table, such as "/4".
+// SectionName returns the name of s, as a subslice of s or of the Reader's scratch memory. Names of more than 8 bytes, which
+// exist only in files, are in the string table after the COFF symbols; if that can't be read the name is the one in the section
+// table, such as "/4".
 func (r *Reader) SectionName(s *Section) []byte {
 	if off, ok := s.longName(); ok && r.layout == File && r.Header.PointerToSymbolTable != 0 {
 		// PE Format, "COFF String Table": it follows the symbols, 18 bytes each.
@@ -105,7 +105,7 @@ func (r *Reader) SectionName(s *Section) []byte {
 // MaxSectionName bounds the length of a section's name in bytes, with its NUL.
 const MaxSectionName = 256
 
-// FindSection reads the first section with that name into s. It reports whether there is one.
+// FindSection reads the first section with that name into s. It returns false if there is none.
 func (r *Reader) FindSection(name string, s *Section) bool {
 	for i := range r.NumSections() {
 		if !r.Section(i, s) {

@@ -1,15 +1,14 @@
 package pe
 
-// Source is an image that a Reader reads from: the memory of another process from the image's base address on, or a
-// file.
+// Source is an image for a Reader: the memory of another process from the image's base address on, or a file.
 type Source interface {
-	// ReadAt reads at most len(p) bytes at off and returns how many it has read; fewer, or 0, at the end and on any
-	// failure.
+	// ReadAt reads at most len(p) bytes at off and returns the number of bytes read: fewer than len(p), or 0, at the end and on
+	// any failure.
 	ReadAt(p []byte, off uint64) int
 }
 
-// Bytes is a Source over bytes at hand: a mapped file, or an image of the calling process. Pass a pointer, as the
-// conversion of anything else to an interface allocates.
+// Bytes is a Source for bytes in this process: a mapped file, or an image of the calling process. Pass a pointer: converting the
+// struct itself to an interface allocates.
 type Bytes struct{ B []byte }
 
 // ReadAt implements Source.
@@ -20,8 +19,8 @@ func (s *Bytes) ReadAt(p []byte, off uint64) int {
 	return copy(p, s.B[off:])
 }
 
-// cache keeps a few pieces of a Source, so that neighbouring entries are read at once and tables that are walked side by
-// side stay.
+// cache buffers a few pieces of a Source, so that adjacent entries are read at once, and tables that are read in parallel stay
+// buffered.
 type cache struct {
 	windows [numWindows]window
 	uses    uint64
@@ -34,7 +33,7 @@ type window struct {
 	buf  []byte
 	off  uint64 // of buf[0] in the source
 	n    int    // bytes of buf that are filled
-	used uint64 // when it was last asked for
+	used uint64 // time of the last use
 }
 
 // init divides scratch among the windows.
@@ -52,8 +51,8 @@ func (c *cache) forget() {
 	}
 }
 
-// at returns size bytes at off, or nil if the source does not have them or a window can't hold them. They are valid
-// until the next call. A read goes no further than end, an offset past which the source must not be asked.
+// at returns size bytes at off, or nil if the source does not have them or they don't fit in a window. They are valid until the
+// next call. It never reads the source beyond the offset end.
 func (c *cache) at(src Source, off uint64, size int, end uint64) []byte {
 	if b := c.upTo(src, off, size, end); len(b) == size {
 		return b
@@ -61,7 +60,7 @@ func (c *cache) at(src Source, off uint64, size int, end uint64) []byte {
 	return nil
 }
 
-// upTo is at, except that it returns what is there of the size bytes.
+// upTo is at, except that it returns as many of the size bytes as are available.
 func (c *cache) upTo(src Source, off uint64, size int, end uint64) []byte {
 	c.uses++
 	oldest := &c.windows[0]
@@ -81,7 +80,7 @@ func (c *cache) upTo(src Source, off uint64, size int, end uint64) []byte {
 	return oldest.have(off, min(size, oldest.n))
 }
 
-// have returns size bytes at off if they are in the window.
+// have returns the size bytes at off if they are in the window.
 func (w *window) have(off uint64, size int) []byte {
 	if size <= 0 || off < w.off {
 		return nil
@@ -92,7 +91,7 @@ func (w *window) have(off uint64, size int) []byte {
 	return nil
 }
 
-// fill reads what lies at off into buf. It does not trust the count that the source returns.
+// fill reads from off into buf. It does not trust the count that the source returns.
 func (w *window) fill(src Source, off, end uint64) {
 	w.off, w.n = off, 0
 	if off < end {

@@ -5,7 +5,7 @@ import (
 	"unicode/utf16"
 )
 
-// synth is a small image with one section that holds every part that the package reads.
+// synth is a small image with one section that contains every part that the package reads.
 type synth struct {
 	wide      bool // PE32+
 	dirs      [IMAGE_NUMBEROF_DIRECTORY_ENTRIES]Directory
@@ -13,7 +13,7 @@ type synth struct {
 	longNames bool              // the section's name is in the string table
 }
 
-// Where the parts of a synth lie.
+// RVAs and file offsets of the parts of a synth.
 const (
 	synthNT     = 0x80
 	sectionRVA  = 0x2000
@@ -74,7 +74,7 @@ func (s *synth) bytes() []byte {
 	return f
 }
 
-// loaded returns what the loader makes of a file: headers and sections at their RVAs.
+// loaded returns the image that the loader makes from a file: headers and sections at their RVAs.
 func loaded(file []byte) []byte {
 	var h Header
 	nt, ok := NTHeaderOffset(file)
@@ -95,14 +95,14 @@ func loaded(file []byte) []byte {
 	return m
 }
 
-// rsds is a CodeView record of the GUID 00112233-4455-6677-8899-aabbccddeeff.
+// rsds returns a CodeView record with the GUID 00112233-4455-6677-8899-aabbccddeeff.
 func rsds(age uint32, name string) []byte {
 	b := []byte("RSDS\x33\x22\x11\x00\x55\x44\x77\x66\x88\x99\xaa\xbb\xcc\xdd\xee\xff")
 	b = le.AppendUint32(b, age)
 	return append(append(b, name...), 0)
 }
 
-// debugEntry is an IMAGE_DEBUG_DIRECTORY that refers to size bytes at rva of a synth.
+// debugEntry returns an IMAGE_DEBUG_DIRECTORY that refers to size bytes at rva of a synth.
 func debugEntry(typ, rva, size uint32) []byte {
 	b := make([]byte, DebugEntrySize)
 	le.PutUint32(b[12:], typ)
@@ -119,7 +119,7 @@ func utf16z(s string) (b []byte) {
 	return append(b, 0, 0)
 }
 
-// versionBlock is one block of a version resource, with its padding.
+// versionBlock returns one block of a version resource, with its padding.
 func versionBlock(key string, text bool, value []byte, valueLength int, children ...[]byte) []byte {
 	b := make([]byte, 6)
 	b = append(b, utf16z(key)...)
@@ -143,7 +143,7 @@ func pad4(b []byte) []byte {
 	return b
 }
 
-// versionResource has two languages, and a text whose length is in bytes where it should be in units.
+// versionResource returns a version resource with two languages, and a text whose length is in bytes instead of units.
 func versionResource() []byte {
 	fixed := make([]byte, FixedFileInfoSize)
 	le.PutUint32(fixed, VS_FFI_SIGNATURE)
@@ -162,7 +162,7 @@ func versionResource() []byte {
 			versionBlock("040704b0", true, nil, 0, str("FileVersion", "zweite", 7), str("Comments", "nur hier", 9))))
 }
 
-// resources is a tree that leads to a version resource, behind a type with another number; it lies at rva.
+// resources returns a resource tree at rva with a version resource, after a type with another number.
 func resources(rva uint32, version []byte) []byte {
 	b := make([]byte, 0x100)
 	dir := func(at int, ids ...uint32) {
@@ -180,7 +180,7 @@ func resources(rva uint32, version []byte) []byte {
 	return append(b, version...)
 }
 
-// exportData has three names for two functions and a forwarder, and one function without a name.
+// exportData returns export data with three names for two functions and a forwarder, and one function without a name.
 func exportData(rva uint32) []byte {
 	b := make([]byte, 0x100)
 	put := func(at int, v uint32) { le.PutUint32(b[at:], v) }
@@ -205,7 +205,7 @@ func exportData(rva uint32) []byte {
 	return b
 }
 
-// whole is a synth with all of it.
+// whole returns a synth with all parts.
 func whole(wide bool) *synth {
 	cv := rsds(3, `d:\bin\lib.pdb`)
 	res := resources(sectionRVA+0x400, versionResource())
@@ -221,7 +221,7 @@ func whole(wide bool) *synth {
 	return s
 }
 
-// counted is a Source that counts reads: the work on a hostile image must be bounded.
+// counted is a Source that counts reads: the work for a hostile image must be bounded.
 type counted struct {
 	b     []byte
 	reads int

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// Text is a text in UTF-16, two bytes a unit in little-endian order, as it lies in an image.
+// Text is a text in UTF-16, two bytes a unit in little-endian order, as in an image.
 type Text []byte
 
 // AppendUTF8 appends t to dst. A surrogate without its partner becomes U+FFFD, and an odd last byte is dropped.
@@ -51,8 +51,7 @@ func lowerASCII(c byte) byte {
 	return c
 }
 
-// beforeNUL returns the units of b before the first that is 0, and how many bytes they take with it. ok is false if
-// none is 0.
+// beforeNUL returns the units of b before the first 0, and their size in bytes including the 0. ok is false if there is no 0.
 func beforeNUL(b []byte) (t Text, size int, ok bool) {
 	for i := 0; i+1 < len(b); i += 2 {
 		if b[i] == 0 && b[i+1] == 0 {

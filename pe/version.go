@@ -8,20 +8,20 @@ const FixedFileInfoSize = 52
 // VS_FFI_SIGNATURE is the first word of VS_FIXEDFILEINFO (verrsrc.h).
 const VS_FFI_SIGNATURE = 0xfeef04bd
 
-// MaxVersion bounds a version resource in bytes: its length is a number of 16 bits.
+// MaxVersion bounds a version resource in bytes: its length is a 16-bit number.
 const MaxVersion = 65535
 
 // Version is the version resource of an image (VS_VERSIONINFO). Its texts refer to the scratch memory of the Reader.
 type Version struct {
-	// Fixed is VS_FIXEDFILEINFO as it lies in the resource, FixedFileInfoSize bytes that a module of a minidump has
-	// unchanged; nil if the resource has none.
+	// Fixed is VS_FIXEDFILEINFO as in the resource, FixedFileInfoSize bytes that a module of a minidump contains unchanged; nil
+	// if the resource has none.
 	Fixed []byte
 
 	children []byte // StringFileInfo and VarFileInfo blocks
 }
 
-// Version reads the version resource of the open image into v. It reports whether there is one with a VS_FIXEDFILEINFO
-// or texts. What the scratch memory does not hold is missing from the texts.
+// Version reads the version resource of the open image into v. It returns false if there is none with a VS_FIXEDFILEINFO or
+// texts. Texts that don't fit in the scratch memory are missing.
 func (r *Reader) Version(v *Version) bool {
 	d, ok := r.Resource(RT_VERSION)
 	if !ok {
@@ -31,8 +31,8 @@ func (r *Reader) Version(v *Version) bool {
 	return v.Parse(r.bytes(uint64(d.RVA), int(min(d.Size, MaxVersion))))
 }
 
-// Parse fills v in from a version resource, which may be cut short. It reports whether b is one with a VS_FIXEDFILEINFO
-// or texts.
+// Parse fills v in from a version resource, which may be cut short. It returns false if b has neither a VS_FIXEDFILEINFO nor
+// texts.
 func (v *Version) Parse(b []byte) bool {
 	*v = Version{}
 	var root block
@@ -49,10 +49,10 @@ func (v *Version) Parse(b []byte) bool {
 // FileVersion returns the four numbers of the file's version; all 0 without Fixed.
 func (v *Version) FileVersion() [4]uint16 { return v.numbers(8) }
 
-// ProductVersion returns the four numbers of the version of the product that the file belongs to; all 0 without Fixed.
+// ProductVersion returns the four numbers of the version of the product that the file is part of; all 0 without Fixed.
 func (v *Version) ProductVersion() [4]uint16 { return v.numbers(16) }
 
-// numbers returns the dwFileVersionMS and LS, or their like, at off of VS_FIXEDFILEINFO.
+// numbers returns the pair of fields at off of VS_FIXEDFILEINFO, such as dwFileVersionMS and LS, as four numbers.
 func (v *Version) numbers(off int) (n [4]uint16) {
 	if len(v.Fixed) < FixedFileInfoSize {
 		return n
@@ -68,7 +68,7 @@ type VersionString struct {
 	Value Text
 }
 
-// Strings returns the texts in the order in which they stand, of every language.
+// Strings returns the texts of every language in their order in the resource.
 func (v *Version) Strings() iter.Seq[VersionString] {
 	return func(yield func(VersionString) bool) {
 		var info, table, s block
@@ -87,8 +87,8 @@ func (v *Version) Strings() iter.Seq[VersionString] {
 	}
 }
 
-// String returns the text with that key, in the first language that has it, regardless of the key's case. It is nil if
-// there is none.
+// String returns the text with that key, in the first language that has it. Case is ignored in the key. It returns nil if there
+// is none.
 func (v *Version) String(key string) Text {
 	for s := range v.Strings() {
 		if s.Key.Is(key) {
@@ -98,7 +98,7 @@ func (v *Version) String(key string) Text {
 	return nil
 }
 
-// block is the head that every part of a version resource has (verrsrc.h, VS_VERSIONINFO and its like):
+// block is the head of every part of a version resource (VS_VERSIONINFO and so on of verrsrc.h):
 //
 //	0 uint16   wLength       bytes of the block, without the padding that follows
 //	2 uint16   wValueLength  length of the value
@@ -108,13 +108,13 @@ func (v *Version) String(key string) Text {
 // The value and the children follow, each at a multiple of 4 bytes from the start of the resource.
 type block struct {
 	key      Text
-	value    []byte // wValueLength bytes, as far as they are there
-	children []byte // what follows the value
+	value    []byte // wValueLength bytes, as far as available
+	children []byte // the bytes after the value
 	tail     []byte // value and children
 }
 
-// parse reads the block at the start of b, and returns how many bytes it takes with its padding. ok is false if there
-// is none. A block that is longer than b is cut to it.
+// parse reads the block at the start of b, and returns its size in bytes including padding. ok is false if there is none. A block
+// that is longer than b is cut.
 func (k *block) parse(b []byte) (size int, ok bool) {
 	*k = block{}
 	if len(b) < 6 {
@@ -138,7 +138,7 @@ func (k *block) parse(b []byte) (size int, ok bool) {
 	return size, true
 }
 
-// next parses the first block of *rest and takes it off.
+// next parses the first block of *rest and removes it from *rest.
 func (k *block) next(rest *[]byte) bool {
 	size, ok := k.parse(*rest)
 	if ok {
@@ -147,8 +147,8 @@ func (k *block) next(rest *[]byte) bool {
 	return ok
 }
 
-// text returns the value of a String block, to its NUL or to the end of the block. Resource compilers disagree whether
-// its wValueLength counts bytes or units, so it is not looked at.
+// text returns the value of a String block, up to its NUL or the end of the block. It ignores wValueLength, because resource
+// compilers disagree on whether it counts bytes or units.
 func (k *block) text() Text {
 	t, _, _ := beforeNUL(k.tail)
 	return t

@@ -26,7 +26,7 @@ type file interface {
 // shfTLS is SHF_TLS of elf.h: a section of which each thread has a copy.
 const shfTLS = 0x400
 
-// elfIdentity returns the build id that the module list has.
+// elfIdentity returns the build id from the module list.
 func (m *Module) elfIdentity() ([]byte, string, error) {
 	if len(m.id) == 0 {
 		return nil, "", ErrNoBuildID
@@ -77,7 +77,8 @@ func (m *Module) elfNote(name string, typ uint32) (uint64, []byte, error) {
 	return addr, slices.Clone(desc), nil
 }
 
-// elfSection looks for section headers in memory, where the vDSO and programs of Go have them, and then in the file.
+// elfSection finds a section by the section headers in memory, which the vDSO and Go programs have, or else in the
+// file.
 func (m *Module) elfSection(name string) (Section, error) {
 	r, err := m.openELF()
 	if err != nil {
@@ -116,7 +117,7 @@ func (p *Process) openFile(m *Module) (file, error) {
 	return p.sys.open(m)
 }
 
-// placeSection returns where a section lies. r has the image in memory.
+// placeSection returns the addresses and offsets of a section. r reads the image in memory.
 func (m *Module) placeSection(r *elf.Reader, h *elf.Section) (Section, error) {
 	s := Section{Size: h.Size}
 	if h.Type != elf.SHT_NOBITS {

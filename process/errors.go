@@ -6,8 +6,8 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// Errors of this package, for errors.Is. The first three are those of package minidump too. If the system reported an error, it
-// is wrapped too.
+// Errors of this package, for errors.Is. The first three are also those of package minidump. If the system reported an error,
+// it is wrapped too.
 var (
 	// ErrNoProcess: the process does not exist or has ended.
 	ErrNoProcess = snapshot.ErrNoProcess
@@ -35,7 +35,7 @@ var (
 	ErrClosed = errors.New("process is closed")
 )
 
-// because returns an error that is kind, with a reason. The reason is wrapped too if it is an error.
+// because returns an error that wraps kind, with a reason. The reason is wrapped too if it is an error.
 func because(kind error, reason any) error {
 	err, ok := reason.(error)
 	if !ok {

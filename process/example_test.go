@@ -10,7 +10,7 @@ import (
 	"minidump/process"
 )
 
-// A program reads a text of a process, here of itself.
+// Read a text from a process, here from this program itself.
 func Example() {
 	text := []byte("kept for others\x00")
 

@@ -13,7 +13,7 @@ import (
 	"unsafe"
 )
 
-// With targetVariable set the test program is the process that others read.
+// targetVariable is the environment variable that makes the test program the process that tests read.
 const targetVariable = "PROCESS_TEST_TARGET"
 
 const secretText = "a text that the other process keeps"
@@ -77,13 +77,13 @@ func startOther(t testing.TB) *other {
 	return o
 }
 
-// end has the process end, and waits for that.
+// end ends the process, and waits for that.
 func (o *other) end() {
 	o.in.Close()
 	o.cmd.Wait()
 }
 
-// opened opens a process for the time of a test.
+// opened opens a process, and closes it when the test ends.
 func opened(t testing.TB, pid int) *Process {
 	t.Helper()
 	p, err := Open(pid)
@@ -98,7 +98,7 @@ func opened(t testing.TB, pid int) *Process {
 	return p
 }
 
-// found is FindModule.
+// found returns the module of FindModule, and fails the test if there is none.
 func found(t testing.TB, p *Process, name string) *Module {
 	t.Helper()
 	m, err := p.FindModule(name)

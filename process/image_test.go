@@ -11,7 +11,7 @@ import (
 	"minidump/pe"
 )
 
-// fakeProcess is a process that has an image at an address, and nothing else.
+// fakeProcess is a process whose only memory is an image.
 type fakeProcess struct {
 	base          uint64
 	image, onDisk []byte
@@ -31,7 +31,7 @@ func (f *fakeProcess) read(addr uint64, b []byte) (int, error) {
 func (f *fakeProcess) modules(p *Process) ([]Module, error) { return nil, nil }
 func (f *fakeProcess) close() error                         { return nil }
 
-// fakeFile is a file of bytes at hand.
+// fakeFile is a file with its contents in memory.
 type fakeFile struct{ elf.Bytes }
 
 func (*fakeFile) Close() {}
@@ -104,7 +104,7 @@ func TestPE(t *testing.T) {
 	}
 }
 
-// TestFind checks in which order names are looked for.
+// TestFind checks the order in which paths, names and SONAMEs are compared.
 func TestFind(t *testing.T) {
 	list := []Module{{Path: "/bin/a", Name: "a", soname: "b"}, {Path: "/lib/b", Name: "b", soname: "c.so.1"}, {Path: "b", Name: "d"}, {Path: "/x/D", Name: "D"}}
 	for name, want := range map[string]int{"/bin/a": 0, "a": 0, "b": 2, "c.so.1": 1, "d": 2, "/lib/b": 1, "": -1, "bin/a": -1} {
@@ -118,7 +118,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// FuzzModule looks for everything in an image that is any bytes, and its file other ones.
+// FuzzModule looks for everything in a module whose image and file are arbitrary bytes.
 func FuzzModule(f *testing.F) {
 	if exe, err := os.Executable(); err == nil {
 		if file, err := os.Open(exe); err == nil {

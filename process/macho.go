@@ -30,7 +30,8 @@ func (m *Module) machoIdentity() ([]byte, string, error) {
 	return id, strings.ToUpper(hex.EncodeToString(id)) + "0", nil
 }
 
-// sectionType is the mask SECTION_TYPE of <mach-o/loader.h> (S_ there). Sections of the other types take no place in the file.
+// sectionType is the mask SECTION_TYPE of <mach-o/loader.h> (S_ there). Sections of the other types here occupy no space in
+// the file.
 const (
 	sectionType         = 0xff
 	zeroFill            = 0x1
@@ -58,7 +59,7 @@ func (m *Module) machoSection(name string) (Section, error) {
 	switch h.Flags & sectionType {
 	case zeroFill, gbZeroFill, threadLocalZeroFill:
 	default:
-		if !r.Image.Header.InSharedCache() { // the offset of one there is that in a file of the cache
+		if !r.Image.Header.InSharedCache() { // in the shared cache, offsets are into a file of the cache
 			s.Offset, s.FileSize = uint64(h.Off), h.Size
 		}
 	}

@@ -4,22 +4,23 @@ import (
 	"minidump/internal/errtext"
 )
 
-// Section is a part of a module that has a name.
+// Section is a named part of a module.
 type Section struct {
 	Name    string
-	Address uint64 // in the process; 0 if it is not loaded, as debug information
+	Address uint64 // in the process; 0 if the section is not loaded, such as debug information
 	Size    uint64 // bytes, in memory
-	// Offset is where its contents lie in the file, and FileSize how many bytes they have there. FileSize is 0 if there are none,
-	// or it is not known where they are. On macOS Offset counts from the start of the image, which in a fat file is a slice.
+	// Offset and FileSize are the offset and the size in bytes of the section's contents in the file. FileSize is 0 if the file
+	// has no contents of it, or their offset is not known. On macOS Offset is relative to the start of the image, which in a fat
+	// file is a slice.
 	Offset   uint64
 	FileSize uint64
 }
 
-// scratchSize is how many bytes a reader of an image has to work in. It bounds what is read in one piece: a quarter of it for a
-// record of a PE image, a half for an ELF note.
+// scratchSize is the size in bytes of the buffer of an image reader. It limits what can be read in one piece: a record of a PE
+// image to a quarter of it, an ELF note to a half.
 const scratchSize = 64 << 10
 
-// memory is the memory of a process from an address on, as packages elf and pe read it, and with base 0 package macho.
+// memory is the memory of a process from base on, for packages elf and pe, and with base 0 for package macho.
 type memory struct {
 	p    *Process
 	base uint64
@@ -35,9 +36,9 @@ func (m *memory) ReadAt(b []byte, off uint64) int {
 	return n
 }
 
-// BuildID returns what identifies the build of the module: the GNU build id of an ELF image, of any length, or else what Breakpad
-// takes for one, 16 bytes made of its code; the LC_UUID of a Mach-O image, 16 bytes; of a PE image the GUID as it lies in the
-// CodeView record and the age, 20 bytes, or time stamp and age of old linkers, 8 bytes. The error is ErrNoBuildID if there is none.
+// BuildID returns what identifies the build of the module. ELF: the GNU build id, of any length, or without one Breakpad's
+// replacement, 16 bytes computed from the code. Mach-O: the LC_UUID, 16 bytes. PE: the GUID as stored in the CodeView record and
+// the age, 20 bytes, or time stamp and age of old linkers, 8 bytes. The error is ErrNoBuildID if there is none.
 func (m *Module) BuildID() ([]byte, error) {
 	id, _, err := m.identity()
 	if err != nil {
@@ -46,8 +47,8 @@ func (m *Module) BuildID() ([]byte, error) {
 	return id, nil
 }
 
-// DebugID returns what BuildID returns in the form by which Breakpad's tools look for symbols: a GUID of 32 capital hexadecimal
-// digits, for which the first 16 bytes of a longer build id stand, and the age, which is 0 except in a PE image.
+// DebugID returns the identity in the form with which Breakpad's tools look up symbols: a GUID of 32 capital hexadecimal
+// digits, made of the first 16 bytes of a longer build id, and the age, which is 0 except for a PE image.
 func (m *Module) DebugID() (string, error) {
 	_, text, err := m.identity()
 	if err != nil {
@@ -67,7 +68,8 @@ func (m *Module) identity() (id []byte, text string, err error) {
 	return m.elfIdentity()
 }
 
-// SoName returns the SONAME (DT_SONAME) of an ELF image, from its memory. The error is ErrNoSoName if it has none, as programs.
+// SoName returns the SONAME (DT_SONAME) of an ELF image, from its memory. The error is ErrNoSoName if it has none, like most
+// programs.
 func (m *Module) SoName() (string, error) {
 	if m.format != elfFormat {
 		return "", m.failed(because(ErrNoSoName, "it is no ELF image"), "the SONAME")
@@ -79,8 +81,8 @@ func (m *Module) SoName() (string, error) {
 	return name, nil
 }
 
-// Section returns the first section of that name: ".text" of an ELF or PE image, "__DATA,__data" of a Mach-O image. Names of more than
-// 8 bytes are not in the memory of a PE image. The error is ErrNoSection with the reason.
+// Section returns the first section of that name: ".text" of an ELF or PE image, "__DATA,__data" of a Mach-O image. A PE image in
+// memory has no names longer than 8 bytes. The error is ErrNoSection with the reason.
 func (m *Module) Section(name string) (s Section, err error) {
 	switch m.format {
 	case elfFormat:
@@ -99,8 +101,8 @@ func (m *Module) Section(name string) (s Section, err error) {
 	return s, nil
 }
 
-// Note returns the descriptor of the first ELF note of that name, such as "GNU", and type in the segments of notes, and its address in
-// the process. The error is ErrNoNote if there is none, or its descriptor is empty or larger than 32 KiB.
+// Note returns the descriptor, and its address in the process, of the first ELF note of a name, such as "GNU", and type in the note
+// segments. The error is ErrNoNote if there is none, or if its descriptor is empty or larger than 32 KiB.
 func (m *Module) Note(name string, typ uint32) (addr uint64, desc []byte, err error) {
 	err = because(ErrNoNote, "it is no ELF image")
 	if m.format == elfFormat {
@@ -112,12 +114,12 @@ func (m *Module) Note(name string, typ uint32) (addr uint64, desc []byte, err er
 	return addr, desc, nil
 }
 
-// failed makes the error of looking for something in the module.
+// failed returns the error of a failed search in the module.
 func (m *Module) failed(err error, what string) error {
 	return errtext.Wrap(err, "process: find ", what, " of ", m.Path, " in pid ", m.p.pid)
 }
 
-// gone returns why the header of the module can't be read, if it was found unreadable.
+// gone returns why the header of the module is not an image: the error of reading it, or errUnloaded.
 func (m *Module) gone() error {
 	var b [1]byte
 	if _, err := m.p.read(m.Base, b[:]); err != nil {

@@ -10,24 +10,24 @@ import (
 
 // Module is the program, a library or another image that a process has loaded.
 type Module struct {
-	// Path is that of the file, as the system shows it: on Linux the file that is mapped, which for a library inside an APK is
-	// the APK, and "[vdso]" for the vDSO; on Windows as the loader knows it; on macOS as dyld does.
+	// Path is the path of the file as the system reports it: on Linux of the mapped file, which for a library inside an APK is
+	// the APK, or "[vdso]" for the vDSO; on Windows the loader's, on macOS dyld's.
 	Path string
-	// Name is the last part of Path; of a library inside an APK its own name, and "linux-gate.so" for the vDSO.
+	// Name is the last part of Path; for a library inside an APK its own name, for the vDSO "linux-gate.so".
 	Name string
 	Base uint64 // address of the first byte of the image, which is its header
-	// Size is how many bytes from Base on belong to the image. On macOS these are its segment __TEXT: other segments may lie far
-	// away.
+	// Size is how many bytes from Base on belong to the image. On macOS they are only the segment __TEXT: other segments may be
+	// far away.
 	Size uint64
 
 	p      *Process
 	format format
 
 	// ELF only.
-	id      []byte         // build id, or what stands for it
-	soname  string         // as the module list has it
+	id      []byte         // build id, or its replacement
+	soname  string         // from the module list
 	first   procfs.Mapping // its first mapping
-	archive bool           // it is mapped from inside an archive
+	archive bool           // it is mapped from an archive
 	page    uint64         // size of a page in bytes
 	order   binary.ByteOrder
 }
@@ -36,13 +36,13 @@ type Module struct {
 type format uint8
 
 const (
-	noFormat format = iota // no image: code of a file that is mapped once more, for example
+	noFormat format = iota // not an image: code of a file that is mapped a second time, for example
 	elfFormat
 	peFormat
 	machoFormat
 )
 
-// Modules lists the modules of the process. The program is the first.
+// Modules returns the modules of the process. The program is the first.
 func (p *Process) Modules() ([]Module, error) {
 	if p.sys == nil {
 		return nil, errtext.Wrap(ErrClosed, "process: list the modules of pid ", p.pid)
@@ -67,7 +67,7 @@ func (p *Process) FindModule(name string) (*Module, error) {
 	return nil, errtext.Wrap(ErrNoModule, "process: find ", name, " in pid ", p.pid)
 }
 
-// find returns the module that name stands for, nil if there is none.
+// find returns the module that name stands for, or nil if there is none.
 func find(list []Module, name string) *Module {
 	if name == "" {
 		return nil
@@ -90,7 +90,7 @@ func find(list []Module, name string) *Module {
 	return nil
 }
 
-// lastPart returns what follows the last of the separators in a path.
+// lastPart returns the part of a path after its last separator.
 func lastPart(path, separators string) string {
 	return path[strings.LastIndexAny(path, separators)+1:]
 }

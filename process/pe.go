@@ -15,7 +15,7 @@ func (m *Module) openPE() (*pe.Reader, error) {
 	return r, nil
 }
 
-// peIdentity returns what the CodeView record has.
+// peIdentity returns the identity in the CodeView record.
 func (m *Module) peIdentity() ([]byte, string, error) {
 	r, err := m.openPE()
 	if err != nil {

@@ -12,7 +12,7 @@ type Process struct {
 	sys system // nil: closed
 }
 
-// system is how an operating system shows a process.
+// system is an operating system's access to a process.
 type system interface {
 	// read reads memory at addr into b until the first byte that can't be read. The error says why that is.
 	read(addr uint64, b []byte) (int, error)
@@ -23,11 +23,11 @@ type system interface {
 	close() error
 }
 
-// Open opens the process pid for reading. On Linux the id of one of its threads stands for the process too. The process may be the
-// calling one. The error is, for errors.Is, ErrNoProcess, ErrPermission or ErrUnsupported, and what the system reported.
+// Open opens the process pid for reading. On Linux pid may be the id of any of its threads. The process may be the calling one.
+// The error wraps ErrNoProcess, ErrPermission or ErrUnsupported, and the system's error.
 func Open(pid int) (*Process, error) {
 	var s system
-	err := ErrNoProcess // 0 and less stand for groups of processes elsewhere
+	err := ErrNoProcess // elsewhere 0 and negative numbers are process groups
 	if pid > 0 {
 		s, err = openSystem(pid)
 	}
@@ -40,7 +40,7 @@ func Open(pid int) (*Process, error) {
 // PID returns the number that Open was called with.
 func (p *Process) PID() int { return p.pid }
 
-// Close releases what Open has taken. A second call does nothing.
+// Close releases the resources of the Process. A second call does nothing.
 func (p *Process) Close() error {
 	if p.sys == nil {
 		return nil
@@ -53,8 +53,8 @@ func (p *Process) Close() error {
 	return nil
 }
 
-// Read reads memory from the address addr on into b and returns how many bytes it got: all of b, or those before the first that
-// can't be read. Then there is an error too, which is ErrUnreadable, or ErrNoProcess or ErrPermission if the process has ended or
+// Read reads memory from the address addr on into b and returns how many bytes it has read: all of b, or those before the first
+// that can't be read. In the latter case the error is ErrUnreadable, or ErrNoProcess or ErrPermission if the process has ended or
 // has executed a program that may not be read.
 func (p *Process) Read(addr uint64, b []byte) (int, error) {
 	n, err := p.read(addr, b)
@@ -64,7 +64,7 @@ func (p *Process) Read(addr uint64, b []byte) (int, error) {
 	return n, nil
 }
 
-// read is Read without the text of what was attempted.
+// read is Read, except that its errors don't say what was attempted.
 func (p *Process) read(addr uint64, b []byte) (int, error) {
 	if p.sys == nil {
 		return 0, ErrClosed
@@ -83,12 +83,12 @@ func (p *Process) read(addr uint64, b []byte) (int, error) {
 	return n, err
 }
 
-// piece is how many bytes String reads at once at most. It divides the size of a page of every system: a text may end at the end
-// of what can be read.
+// piece is the maximum number of bytes that String reads at once. It divides every system's page size, because a text may end
+// right before unreadable memory.
 const piece = 4096
 
-// String reads the text that starts at the address addr and ends before the first NUL. It has at most most bytes, else the error is
-// ErrTooLong. With an error comes what was read of the text.
+// String reads the text that starts at the address addr and ends before the first NUL. If the text is longer than most bytes, the
+// error is ErrTooLong. With an error String returns what it has read of the text.
 func (p *Process) String(addr uint64, most int) (string, error) {
 	var text []byte
 	var buf [piece]byte

@@ -20,7 +20,7 @@ func supported(t testing.TB) {
 	}
 }
 
-// codeSections has the names of the section of code.
+// codeSections are the names of the section with the code, where it is not .text.
 var codeSections = map[string]string{"windows": ".text", "darwin": "__TEXT,__text"}
 
 func codeSection() string {
@@ -30,7 +30,7 @@ func codeSection() string {
 	return ".text"
 }
 
-// TestOther reads another process: a text, its program by path and by name, and the section that its code lies in.
+// TestOther reads another process: a text, its program by path and by name, and the section with its code.
 func TestOther(t *testing.T) {
 	supported(t)
 	o := startOther(t)
@@ -96,7 +96,7 @@ func checkContents(t *testing.T, p *Process, path string, s *Section) {
 	}
 }
 
-// TestIdentity asks the modules of this process for their build ids, and the system's libraries, which have one.
+// TestIdentity checks the build ids of the modules of this process, including the system's libraries.
 func TestIdentity(t *testing.T) {
 	supported(t)
 	p := opened(t, os.Getpid())
@@ -132,7 +132,7 @@ func TestUnreadable(t *testing.T) {
 	b := make([]byte, 16)
 	for _, addr := range []uint64{0, 16, ^uint64(0), ^uint64(0) - 7, 1 << 63, 0xffff_f000} {
 		n, err := p.Read(addr, b)
-		if n == len(b) && addr == 0xffff_f000 { // mapped in a process of 64 bits, perhaps
+		if n == len(b) && addr == 0xffff_f000 { // in a 64-bit process it may be mapped
 			continue
 		}
 		if n != 0 || !errors.Is(err, ErrUnreadable) {

@@ -2,5 +2,5 @@
 
 package process
 
-// replace has this process execute a program, where that exists.
+// replace does nothing: this system has no execve.
 func replace(string) {}

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// replace has this process execute a program with one argument.
+// replace replaces this process with a program, given as a command line.
 func replace(command string) {
 	args := strings.Fields(command)
 	syscall.Exec(args[0], args, os.Environ())

@@ -7,7 +7,7 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// ignoreCase is whether names of modules that differ in capitals only are the same.
+// ignoreCase is whether case is ignored in names of modules.
 const ignoreCase = false
 
 // task is a Mach task.
@@ -17,7 +17,7 @@ func openSystem(pid int) (system, error) {
 	t := new(task)
 	if _, err := t.Init(pid); err != nil {
 		if inner := errors.Unwrap(err); inner != nil {
-			err = inner // without its text, which is about a dump
+			err = inner // without the text of Init, which is about a dump
 		}
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (t *task) modules(p *Process) ([]Module, error) {
 		from := s.Modules.At(i)
 		path := s.Bytes.Get(from.Path)
 		if len(path) == 0 {
-			path = s.Bytes.Get(from.Name) // as the image itself states it
+			path = s.Bytes.Get(from.Name) // the path in the image itself
 		}
 		list[i] = Module{Path: string(path), Base: from.Base, Size: from.End - from.Base, p: p, format: machoFormat}
 		list[i].Name = lastPart(list[i].Path, "/")

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestSections compares what the program of another process says of its sections with its file.
+// TestSections compares the sections of the program of another process with its file.
 func TestSections(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ignoreCase is whether names of modules that differ in capitals only are the same.
+// ignoreCase is whether case is ignored in names of modules.
 const ignoreCase = false
 
-// linuxProcess is a process of Linux.
+// linuxProcess is a process on Linux.
 type linuxProcess struct{ *linux.Looking }
 
 func openSystem(pid int) (system, error) {
@@ -60,7 +60,7 @@ func (l linuxProcess) module(m *Module, s *snapshot.Snapshot, from *snapshot.Mod
 		at := s.Mappings.At(int(from.MapIndex))
 		m.first = procfs.Mapping{Start: at.Start, End: at.End, Offset: at.Offset, Inode: at.Inode, Major: uint32(at.Dev >> 32),
 			Minor: uint32(at.Dev), Name: append([]byte(nil), s.Bytes.Get(at.Name)...)}
-		// That of a dump may be lower: the address that symbols count from.
+		// The base in a dump may be lower: the address to which symbols are relative.
 		m.Base = max(from.Base, at.Start)
 	}
 	m.Size = from.End - m.Base
@@ -80,7 +80,7 @@ func (l linuxProcess) module(m *Module, s *snapshot.Snapshot, from *snapshot.Mod
 	m.page, m.order = s.Target.PageSize, s.Target.Order
 }
 
-// openedFile is the file of a module, or the part of it that an archive has.
+// openedFile is the file of a module, or the part of an archive that contains it.
 type openedFile struct {
 	*linux.ModuleFile
 	off uint64

@@ -19,7 +19,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// checkELF compares what a module says of its sections and notes with its file.
+// checkELF compares the sections and notes of a module with its file.
 func checkELF(t *testing.T, p *Process, m *Module, path string) {
 	t.Helper()
 	f, err := stdelf.Open(path)
@@ -36,7 +36,7 @@ func checkELF(t *testing.T, p *Process, m *Module, path string) {
 	loaded := 0
 	for _, want := range f.Sections[1:] {
 		if f.Section(want.Name) != want {
-			continue // another one of that name comes first
+			continue // another section of that name comes first
 		}
 		s, err := m.Section(want.Name)
 		if err != nil {
@@ -80,7 +80,7 @@ func checkNote(t *testing.T, p *Process, m *Module, f *stdelf.File) {
 	}
 	addr, desc, err := m.Note("GNU", 3)
 	if errors.Is(err, ErrNoNote) && f.Section(".note.go.buildid") != nil {
-		return // Go's linker puts that note outside of the segment of notes
+		return // Go's linker puts that note outside the note segments
 	}
 	there := make([]byte, len(want))
 	_, readErr := p.Read(addr, there)
@@ -89,7 +89,7 @@ func checkNote(t *testing.T, p *Process, m *Module, f *stdelf.File) {
 	}
 }
 
-// TestPrograms looks into programs in C and Go, and their libraries.
+// TestPrograms checks C and Go programs and their libraries.
 func TestPrograms(t *testing.T) {
 	for name, start := range map[string]func(*testing.T) *victims.Proc{
 		"C":  func(t *testing.T) *victims.Proc { return victims.Start(t, victims.C(t, "victim.c"), "idle", "2") },
@@ -151,7 +151,7 @@ func TestSoName(t *testing.T) {
 	}
 }
 
-// TestVDSO looks into the image that has no file.
+// TestVDSO checks the vDSO, which has no file.
 func TestVDSO(t *testing.T) {
 	p := opened(t, os.Getpid())
 	m, err := p.FindModule("linux-gate.so")
@@ -166,7 +166,7 @@ func TestVDSO(t *testing.T) {
 	}
 }
 
-// TestOtherFile checks that a file which is not the one in memory is not believed.
+// TestOtherFile checks that a file that is not the one in memory is not used.
 func TestOtherFile(t *testing.T) {
 	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "1")
 	p := opened(t, v.PID)
@@ -197,7 +197,7 @@ func TestOtherFile(t *testing.T) {
 	if _, err := moved.Section(".symtab"); !errors.Is(err, ErrNoSection) || !errors.Is(err, unix.ESTALE) {
 		t.Errorf("replaced: %v", err)
 	}
-	// The file without a name is still there for who may open map_files.
+	// Callers that may open map_files can still open the file without a name.
 	if s, err := m.Section(".symtab"); err != nil && os.Getuid() == 0 && !errors.Is(err, ErrNoSection) {
 		t.Errorf("map_files: %+v, %v", s, err)
 	}
@@ -210,7 +210,7 @@ func TestPartly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What is unmapped may be mapped by the Go runtime next, so the rest stays.
+	// The Go runtime may reuse unmapped addresses, so the other pages stay mapped.
 	if _, _, errno := unix.Syscall(unix.SYS_MUNMAP, uintptr(address(&pages[2*page])), uintptr(page), 0); errno != 0 {
 		t.Fatal(errno)
 	}
@@ -263,7 +263,7 @@ func TestFirstThreadEnded(t *testing.T) {
 	checkELF(t, p, m, v.Cmd.Path)
 }
 
-// TestZombie opens a process that has ended and waits for its parent.
+// TestZombie opens a process that has ended and has not been reaped.
 func TestZombie(t *testing.T) {
 	o := startOther(t)
 	p := opened(t, o.pid)
@@ -288,7 +288,7 @@ func TestPermission(t *testing.T) {
 	o := startOther(t)
 	errs := make(chan error)
 	go func() {
-		runtime.LockOSThread() // it ends with the goroutine, and with it its user
+		runtime.LockOSThread() // the thread, with its user id, ends with the goroutine
 		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, ^uintptr(0), 65534, ^uintptr(0)); errno != 0 {
 			errs <- errno
 			return
@@ -306,7 +306,7 @@ func TestPermission(t *testing.T) {
 	}
 }
 
-// TestArchive looks into a library that is mapped from inside an archive.
+// TestArchive checks a library that is mapped from inside an archive.
 func TestArchive(t *testing.T) {
 	compiler, err := exec.LookPath("gcc")
 	if err != nil || runtime.GOARCH != "amd64" {

@@ -33,13 +33,14 @@ const (
 	AT_MINSIGSTKSZ   = 51
 )
 
-// Auxv is what the kernel told a program at its start. Addresses are the program's. Have says which values were there.
+// Auxv is the auxiliary vector, which the kernel passes to a program at its start. Addresses are the program's. Have records
+// which entries were present.
 type Auxv struct {
 	Phdr         uint64 // address of the program headers
-	Phent        uint64 // size of one
-	Phnum        uint64 // how many
+	Phent        uint64 // size of each, in bytes
+	Phnum        uint64 // number of program headers
 	PageSize     uint64 // bytes
-	Base         uint64 // where the dynamic loader is mapped; 0 for a static program
+	Base         uint64 // base address of the dynamic loader; 0 for a static program
 	Entry        uint64 // entry point of the program itself
 	SysinfoEhdr  uint64 // address of the vDSO
 	Execfn       uint64 // address of the path that was executed
@@ -58,19 +59,19 @@ type Auxv struct {
 	Secure       uint64 // not 0: the program was executed with privileges that its caller lacks
 	MinSigStkSz  uint64
 
-	Have     uint64 // bit AT_x is set when that entry was there
-	Complete bool   // AT_NULL was seen: the vector was not cut off
+	Have     uint64 // bit AT_x is set if that entry was present
+	Complete bool   // AT_NULL was found: the vector was not cut short
 }
 
-// Has reports whether the entry at (AT_PHDR and so on) was there.
+// Has reports whether the entry at (AT_PHDR and so on) was present.
 func (a *Auxv) Has(at uint) bool { return at < 64 && a.Have&(1<<at) != 0 }
 
-// maxAuxvEntries bounds what is looked at; the kernel's own table has room for some 50 (AT_VECTOR_SIZE).
+// maxAuxvEntries bounds the number of entries read; the kernel's own table has room for some 50 (AT_VECTOR_SIZE).
 const maxAuxvEntries = 512
 
-// ParseAuxv reads an auxiliary vector: pairs of words of wordSize bytes (4 or 8, that of the program, not of the reader)
-// in the order o, up to AT_NULL. Of a type that stands there twice, the first counts. Whatever else wordSize is, the
-// result is empty. The whole pairs of a vector that was cut off are used, and Complete is false.
+// ParseAuxv reads an auxiliary vector: pairs of words of wordSize bytes (4 or 8, that of the program, not of the reader) in the
+// order o, up to AT_NULL. If a type occurs twice, the first entry counts. For any other wordSize the result is empty. If the
+// vector was cut short, its complete pairs are used and Complete is false.
 func ParseAuxv(b []byte, wordSize int, o binary.ByteOrder) Auxv {
 	var a Auxv
 	if wordSize != 4 && wordSize != 8 {

@@ -29,9 +29,9 @@ var auxvWords = []uint64{
 	AT_EUID, 2, AT_GID, 3, AT_EGID, 4, AT_SECURE, 1, AT_RANDOM, 0x7ffe1119, AT_HWCAP2, 2, AT_EXECFN, 0x7ffe1fe0,
 	AT_PLATFORM, 0x7ffe1129, AT_BASE_PLATFORM, 0x7ffe1139, AT_HWCAP3, 5, AT_HWCAP4, 6,
 	1000, 1, // unknown
-	AT_PHDR, 0xbad, // again
+	AT_PHDR, 0xbad, // a duplicate
 	AT_NULL, 0,
-	AT_ENTRY, 0xbad, // behind the end
+	AT_ENTRY, 0xbad, // after the end
 }
 
 var auxvWant = Auxv{
@@ -50,7 +50,7 @@ func TestParseAuxv(t *testing.T) {
 			if got := ParseAuxv(b, wordSize, o); got != auxvWant {
 				t.Errorf("%d bytes, %v:\n got %+v\nwant %+v", wordSize, o, got, auxvWant)
 			}
-			// Cut off anywhere: the whole pairs before the cut, and no claim to be complete.
+			// Cut at any length: the complete pairs before the cut, and Complete is false.
 			for cut := range auxvBytes(wordSize, o, AT_PHDR, 1, AT_ENTRY, 2, AT_NULL, 0) {
 				text := auxvBytes(wordSize, o, AT_PHDR, 1, AT_ENTRY, 2, AT_NULL, 0)[:cut]
 				want := Auxv{}
@@ -77,7 +77,7 @@ func TestParseAuxv(t *testing.T) {
 	}
 }
 
-// A vector without an end is not read forever.
+// TestAuxvBounded checks that a vector without an end is not read forever.
 func TestAuxvBounded(t *testing.T) {
 	words := make([]uint64, 4*maxAuxvEntries)
 	for i := range words {

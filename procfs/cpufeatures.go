@@ -1,7 +1,8 @@
 package procfs
 
-// The words of /proc/cpuinfo by bit number. Words of x86 are those of the kernel's cpufeatures.h, which differ from the
-// names in the processor manuals ("pni" is SSE3); of the others, AT_HWCAP of asm/hwcap.h in the order of hwcap_str.
+// The words of /proc/cpuinfo by bit number. For x86 they are those of the kernel's cpufeatures.h, which differ from the names in
+// the processor manuals ("pni" is SSE3). For the others they are the names of the AT_HWCAP bits of asm/hwcap.h, in the order of
+// hwcap_str.
 
 // x86EDX is CPUID leaf 1, EDX.
 var x86EDX = [32]string{
@@ -51,7 +52,7 @@ var arm64Hwcap2 = [...]string{
 	"lrcpc3",
 }
 
-// mipsHwcap: bit 0, release 6, is in the isa line.
+// mipsHwcap has no name for bit 0, release 6, which is in the isa line.
 var mipsHwcap = [...]string{
 	1: "msa", 3: "mips16", 4: "mdmx", 5: "mips3d", 6: "smartmips", 7: "dsp", 8: "dsp2", 9: "dsp3", 10: "mips16e2",
 	11: "loongson-mmi", 12: "loongson-ext", 13: "loongson-ext2",

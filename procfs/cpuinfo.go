@@ -5,23 +5,23 @@ import (
 	"runtime"
 )
 
-// CPUInfo is what /proc/cpuinfo shows of the machine. The text is different on every architecture (show_cpuinfo or c_show
-// in the kernel's arch directories); a field that an architecture does not have is 0 or nil. Where CPUs differ (big and
-// little cores) the identity is that of the first one listed.
+// CPUInfo is what /proc/cpuinfo states about the machine. The text is different on every architecture (show_cpuinfo or c_show in
+// the kernel's arch directories); a field that an architecture lacks is 0 or nil. If CPUs differ (big and little cores), the
+// identity is that of the first one listed.
 //
 // Slices point into the parsed bytes.
 type CPUInfo struct {
 	Count     int      // CPUs that are online
-	Vendor    [12]byte // x86: as CPUID gives it; s390x: "IBM/S390"; padded with zeros
-	ModelName []byte   // as people know it: "AMD EPYC", "ARMv7 Processor rev 4 (v7l)", "MIPS 24Kc V7.4 ...", "POWER9 ..."
+	Vendor    [12]byte // x86: as CPUID returns it; s390x: "IBM/S390"; padded with zeros
+	ModelName []byte   // the common name: "AMD EPYC", "ARMv7 Processor rev 4 (v7l)", "MIPS 24Kc V7.4 ...", "POWER9 ..."
 
-	// x86. HaveX86 says that family, model and stepping were all there (some kernels print "unknown").
+	// x86. HaveX86 reports whether family, model and stepping were all present (some kernels print "unknown").
 	Family   uint32
 	Model    uint32
 	Stepping uint32
 	HaveX86  bool
 
-	// ARM and ARM64: the parts of the main id register (MIDR). HaveMIDR says that implementer and part were there.
+	// ARM and ARM64: the parts of the main id register (MIDR). HaveMIDR reports whether implementer and part were present.
 	Implementer  uint32 // 8 bits; 0x41 is Arm
 	Variant      uint32 // 4 bits
 	Part         uint32 // 12 bits
@@ -42,7 +42,7 @@ type CPUInfo struct {
 	S390Ident   uint32
 	S390Machine uint32
 
-	// Features are bits made from the words of the text.
+	// Features are bits derived from the words of the text.
 	//
 	//	386, amd64          CPUID leaf 1: EDX in the low 32 bits, ECX in the high
 	//	arm, arm64          AT_HWCAP
@@ -52,26 +52,26 @@ type CPUInfo struct {
 	//	ppc64*              none: the text has no list
 	Features uint64
 
-	// Features2 goes with it: x86, CPUID leaf 0x80000001 with EDX low and ECX high (without the bits in EDX that repeat
-	// leaf 1); arm and arm64, AT_HWCAP2.
+	// Features2 has further bits: x86, CPUID leaf 0x80000001 with EDX low and ECX high (without the bits in EDX that repeat leaf
+	// 1); arm and arm64, AT_HWCAP2.
 	Features2 uint64
 }
 
-// MIDR puts the main id register of ARM together as the CPU has it, except the architecture field (bits 16 to 19),
-// which is 0xf in every CPU that the text describes this way.
+// MIDR returns the main id register of ARM as the CPU has it. The text does not contain the architecture field (bits 16 to 19);
+// it is 0xf in every CPU that the text describes this way.
 func (c *CPUInfo) MIDR() uint32 {
 	return c.Implementer&0xff<<24 | c.Variant&0xf<<20 | 0xf<<16 | c.Part&0xfff<<4 | c.Revision&0xf
 }
 
-// ParseCPUInfo reads the text of /proc/cpuinfo on a machine of this program's architecture. It is for a reader that has the
-// time: some ten thousand short comparisons, and an allocation.
+// ParseCPUInfo reads the text of /proc/cpuinfo on a machine of this program's architecture. It is not for the hot path: it makes
+// some ten thousand short comparisons, and allocates.
 func ParseCPUInfo(b []byte) CPUInfo {
-	// cpuLines is inlined: all other cases are left out, and what they call and the names of the features are not linked.
+	// cpuLines is inlined: the code and the feature names of the other architectures are not linked.
 	kind, line := cpuLines(runtime.GOARCH)
 	return parseCPUInfo(b, kind, line)
 }
 
-// cpuLines says how lines are read on machines of an architecture, a GOARCH.
+// cpuLines returns how to parse the lines on machines of the architecture arch, a GOARCH.
 func cpuLines(arch string) (cpuKind, func(p *cpuParser, key, v []byte)) {
 	switch arch {
 	case "386", "amd64":
@@ -103,7 +103,7 @@ func parseCPUInfo(b []byte, kind cpuKind, line func(p *cpuParser, key, v []byte)
 		if colon < 0 {
 			continue
 		}
-		// Kernels put tabs, blanks or nothing on either side of the colon.
+		// Kernels write tabs, blanks or nothing on either side of the colon.
 		key, v := trimBlanks(text[:colon]), trimBlanks(text[colon+1:])
 		if string(key) == "processor" {
 			p.processor(v)
@@ -119,7 +119,7 @@ func parseCPUInfo(b []byte, kind cpuKind, line func(p *cpuParser, key, v []byte)
 	}
 	if p.kind == cpuARM {
 		if c.Count == 0 && c.ModelName != nil {
-			c.Count = 1 // an old kernel for one CPU, which numbers none
+			c.Count = 1 // an old kernel for one CPU, which it does not number
 		}
 		if v := platformVersion(c.ModelName); v != 0 {
 			c.Architecture = v
@@ -128,7 +128,7 @@ func parseCPUInfo(b []byte, kind cpuKind, line func(p *cpuParser, key, v []byte)
 	return p.info
 }
 
-// cpuKind distinguishes the two whose lines have the same names and mean different things.
+// cpuKind distinguishes the two architectures whose lines have the same names but different meanings.
 type cpuKind uint8
 
 const (
@@ -137,7 +137,7 @@ const (
 	cpuARM64
 )
 
-// cpuParser keeps which keys were seen: of each the first counts.
+// cpuParser records which keys were seen: the first line of each counts.
 type cpuParser struct {
 	info         CPUInfo
 	kind         cpuKind
@@ -165,15 +165,15 @@ const (
 	seenS390
 )
 
-// first reports whether this is the first time that key comes.
+// first reports whether key occurs for the first time, and records it.
 func (p *cpuParser) first(key uint32) bool {
 	was := p.seen & key
 	p.seen |= key
 	return was == 0
 }
 
-// processor counts the lines "processor : N". A single ARM CPU of an old kernel has no such line but "Processor : NAME"
-// (with a capital), which arm deals with.
+// processor counts the lines "processor : N". An old kernel with a single ARM CPU writes "Processor : NAME" (with a capital)
+// instead, which arm parses.
 func (p *cpuParser) processor(v []byte) {
 	if _, next := decimalAt(v, 0); next > 0 && next == len(v) {
 		if p.info.Count < maxCPU {
@@ -198,7 +198,7 @@ func (p *cpuParser) vendor(v []byte) {
 	}
 }
 
-// number puts the number of the whole value into dst, if it is one and the key is new.
+// number stores v in dst, if all of v is a number and the key is new.
 func (p *cpuParser) number(key uint32, v []byte, dst *uint32) {
 	n, ok := cpuNumber(v)
 	if ok && n <= 1<<32-1 && p.first(key) {
@@ -212,7 +212,7 @@ func (p *cpuParser) number64(key uint32, v []byte, dst *uint64) {
 	}
 }
 
-// cpuNumber reads a value that is wholly a number, hexadecimal behind 0x, else decimal.
+// cpuNumber parses a value that is entirely a number: hexadecimal after 0x, else decimal.
 func cpuNumber(v []byte) (n uint64, ok bool) {
 	if hasPrefix(v, "0x") || hasPrefix(v, "0X") {
 		n, next := hexAt(v, 2)
@@ -222,7 +222,7 @@ func cpuNumber(v []byte) (n uint64, ok bool) {
 	return n, next == len(v) && next > 0
 }
 
-// x86: show_cpuinfo in arch/x86/kernel/cpu/proc.c.
+// x86 parses a line of show_cpuinfo in arch/x86/kernel/cpu/proc.c.
 func (p *cpuParser) x86(key, v []byte) {
 	switch string(key) {
 	case "vendor_id":
@@ -243,7 +243,7 @@ func (p *cpuParser) x86(key, v []byte) {
 	}
 }
 
-// arm: c_show in arch/arm/kernel/setup.c and arch/arm64/kernel/cpuinfo.c.
+// arm parses a line of c_show in arch/arm/kernel/setup.c and arch/arm64/kernel/cpuinfo.c.
 func (p *cpuParser) arm(key, v []byte) {
 	switch string(key) {
 	case "model name", "Processor":
@@ -279,8 +279,8 @@ func (p *cpuParser) arm(key, v []byte) {
 	}
 }
 
-// platformVersion finds N of "(vNl)" in the name of an ARM CPU: kernels for ARMv6 say so there, while "CPU architecture"
-// says 7 for an ARMv6 CPU with the memory management of ARMv7.
+// platformVersion returns N of "(vNl)" in the name of an ARM CPU. Kernels for ARMv6 state the version there, while "CPU
+// architecture" is 7 for an ARMv6 CPU with the memory management of ARMv7.
 func platformVersion(name []byte) uint32 {
 	i := bytes.LastIndexByte(name, '(')
 	if i < 0 || !hasPrefix(name[i:], "(v") {
@@ -293,7 +293,7 @@ func platformVersion(name []byte) uint32 {
 	return uint32(n)
 }
 
-// mips: show_cpuinfo in arch/mips/kernel/proc.c.
+// mips parses a line of show_cpuinfo in arch/mips/kernel/proc.c.
 func (p *cpuParser) mips(key, v []byte) {
 	switch string(key) {
 	case "cpu model":
@@ -312,7 +312,7 @@ func (p *cpuParser) mips(key, v []byte) {
 	}
 }
 
-// ppc: show_cpuinfo in arch/powerpc/kernel/setup-common.c.
+// ppc parses a line of show_cpuinfo in arch/powerpc/kernel/setup-common.c.
 func (p *cpuParser) ppc(key, v []byte) {
 	switch string(key) {
 	case "cpu":
@@ -335,7 +335,7 @@ func (p *cpuParser) ppc(key, v []byte) {
 	}
 }
 
-// riscv: c_show in arch/riscv/kernel/cpu.c.
+// riscv parses a line of c_show in arch/riscv/kernel/cpu.c.
 func (p *cpuParser) riscv(key, v []byte) {
 	switch string(key) {
 	case "uarch":
@@ -364,7 +364,7 @@ func (p *cpuParser) riscv(key, v []byte) {
 	}
 }
 
-// s390: show_cpu_summary in arch/s390/kernel/processor.c.
+// s390 parses a line of show_cpu_summary in arch/s390/kernel/processor.c.
 func (p *cpuParser) s390(key, v []byte) {
 	switch string(key) {
 	case "vendor_id":
@@ -405,7 +405,7 @@ func s390Field(v []byte, name string) uint32 {
 	return 0
 }
 
-// loong: show_cpuinfo in arch/loongarch/kernel/proc.c.
+// loong parses a line of show_cpuinfo in arch/loongarch/kernel/proc.c.
 func (p *cpuParser) loong(key, v []byte) {
 	switch string(key) {
 	case "Model Name":
@@ -419,7 +419,7 @@ func (p *cpuParser) loong(key, v []byte) {
 	}
 }
 
-// featureBits sets the bit of each word of v that is in names, which lists them by bit number ("" for none).
+// featureBits returns the bits of the words of v; names lists the words by bit number ("" for none).
 //
 //go:noinline
 func featureBits(v []byte, names []string) (bits uint64) {
@@ -449,8 +449,8 @@ func hasWord(v []byte, word string) bool {
 // maxCPU bounds the numbers in a CPU list; Linux is built for at most 8192 CPUs.
 const maxCPU = 1 << 16
 
-// ParseCPUList counts the CPUs of a list such as "0-3,5" (/sys/devices/system/cpu/present and possible, in the kernel's
-// bitmap list format). It is not ok when the text is malformed, empty, not ascending, or has a number of 65,536 or more.
+// ParseCPUList counts the CPUs of a list such as "0-3,5" (/sys/devices/system/cpu/present and possible, in the kernel's bitmap
+// list format). It is not ok if the text is malformed, empty, not ascending, or has a number of 65,536 or more.
 func ParseCPUList(b []byte) (count int, ok bool) {
 	for len(b) > 0 && b[len(b)-1] == '\n' {
 		b = b[:len(b)-1]

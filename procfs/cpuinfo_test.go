@@ -35,7 +35,7 @@ const (
 		"Model Name\t\t: Loongson-3A5000\nCPU Revision\t\t: 0x10\nFeatures\t\t: cpucfg lam ual fpu lsx lasx crc32\n"
 )
 
-// parseCPUInfoOf is ParseCPUInfo for a machine of any architecture, a GOARCH.
+// parseCPUInfoOf is ParseCPUInfo for a machine of any architecture arch, a GOARCH.
 func parseCPUInfoOf(b []byte, arch string) CPUInfo {
 	kind, line := cpuLines(arch)
 	return parseCPUInfo(b, kind, line)

@@ -9,7 +9,8 @@ import (
 	"minidump/internal/sys"
 )
 
-// The data of a sparse memfd, also beyond 4 GiB, and that reading it through the file of the mapping takes no memory.
+// TestData finds the data of a sparse memfd, also beyond 4 GiB, and checks that reading it through the file of the mapping uses
+// no memory.
 func TestData(t *testing.T) {
 	pid, areas := startMemory(t)
 	if areas["memfd"] == 0 {

@@ -11,11 +11,11 @@ import (
 	"minidump/internal/sys"
 )
 
-// ErrNoProcess is what Open's error wraps when there is no process (or thread) of that number.
+// ErrNoProcess is wrapped by the error of Open if there is no process or thread with that number.
 var ErrNoProcess error = syscall.ESRCH
 
-// Dir is the /proc/PID directory of one process, held open: what is read through it belongs to that process or fails with
-// ENOENT or ESRCH, also when the number has been given to a new process since. It is not safe for concurrent use.
+// Dir is the /proc/PID directory of one process, held open: reads through it either return data of that process or fail with
+// ENOENT or ESRCH, even if the number has been reused for a new process. It is not safe for concurrent use.
 type Dir struct {
 	fd      int
 	taskFd  int // task/, or -1
@@ -23,14 +23,14 @@ type Dir struct {
 
 	how  unix.OpenHow   // for openat2
 	stat unix.Statx_t   // for NumTasks
-	path [pathSize]byte // where relative paths are built
+	path [pathSize]byte // for building relative paths
 }
 
-// pathSize holds the longest path that the kernel takes (PATH_MAX, its NUL included).
+// pathSize is the length of the longest path that the kernel accepts (PATH_MAX, its NUL included).
 const pathSize = 4096
 
-// Open opens /proc/PID and its task directory. pid may also be the number of a thread other than the first: the kernel
-// does not list such directories but opens them, and Status.Tgid then differs from pid.
+// Open opens /proc/PID and its task directory. pid may also be the number of a thread other than the first: the kernel does not
+// list such directories but opens them. Status.Tgid then differs from pid.
 func Open(pid int) (*Dir, error) {
 	d := new(Dir)
 	if err := d.Open(pid); err != nil {
@@ -39,7 +39,7 @@ func Open(pid int) (*Dir, error) {
 	return d, nil
 }
 
-// Open makes of d what the function Open returns, for a Dir that is part of something larger. d must not be open.
+// Open is the function Open for a Dir that is part of something larger. d must not be open.
 func (d *Dir) Open(pid int) error {
 	if pid <= 0 {
 		return &fs.PathError{Op: "open", Path: procPath(pid), Err: ErrNoProcess}
@@ -49,7 +49,7 @@ func (d *Dir) Open(pid int) error {
 	d.path[n] = 0
 	fd, errno := sys.OpenBytes(sys.AT_FDCWD, d.path[:n+1], unix.O_RDONLY|unix.O_DIRECTORY)
 	if errno == unix.ENOENT {
-		// Without /proc, every process would seem to be gone.
+		// Without /proc, every process would seem to have ended.
 		probe, probeErrno := sys.Open(sys.AT_FDCWD, "/proc/self\x00", unix.O_PATH)
 		if probeErrno != 0 {
 			return &fs.PathError{Op: "/proc is not mounted: open", Path: procPath(pid), Err: errno}
@@ -68,15 +68,15 @@ func (d *Dir) Open(pid int) error {
 	return nil
 }
 
-// number writes v into the path that is being built, at index n, and returns the index after it.
+// number appends v to the path being built, at index n, and returns the index after it.
 func (d *Dir) number(n, base int, v uint64) int { return len(strconv.AppendUint(d.path[:n], v, base)) }
 
 func procPath(pid int) string { return "/proc/" + strconv.Itoa(pid) }
 
-// Follow makes files of the process be read as those of its thread tid from now on. A process whose first thread has ended
-// while others live has no maps, mem, exe, auxv, environ, fd or map_files of its own: /proc/TID still has them. Of files
-// that tell of one thread (stat, status) those of tid are read then; the threads are still listed and found by Tasks and
-// TaskFile. It fails with ENOENT when tid is no thread of the process.
+// Follow makes d read files of the process as those of its thread tid from now on. A process whose first thread has ended while
+// others live has no maps, mem, exe, auxv, environ, fd or map_files of its own: /proc/TID still has them. Files about a single
+// thread (stat, status) are then those of tid; Tasks and TaskFile still list and find all threads. Follow returns ENOENT if tid
+// is no thread of the process.
 func (d *Dir) Follow(tid int32) sys.Errno {
 	if d.taskFd < 0 {
 		return d.taskErr
@@ -91,7 +91,7 @@ func (d *Dir) Follow(tid int32) sys.Errno {
 	if errno != 0 {
 		return errno
 	}
-	// The number is that of a thread of this process, now that it is held: else it may have gone to another since.
+	// With fd open, check that the number is still that of a thread of this process: it may have been reused before.
 	probe, errno := sys.OpenBytes(d.taskFd, d.path[len("../../"):n+1], unix.O_PATH)
 	if errno != 0 {
 		sys.Close(fd)
@@ -103,7 +103,7 @@ func (d *Dir) Follow(tid int32) sys.Errno {
 	return 0
 }
 
-// Close closes what Open opened. Closing again does nothing.
+// Close closes everything that Open opened. Closing again does nothing.
 func (d *Dir) Close() error {
 	var errno sys.Errno
 	if d.taskFd >= 0 {
@@ -122,17 +122,17 @@ func (d *Dir) Close() error {
 	return nil
 }
 
-// Fd is the descriptor of the directory itself; -1 after Close.
+// Fd returns the descriptor of the directory itself; -1 after Close.
 func (d *Dir) Fd() int { return d.fd }
 
-// OpenFile opens the file name (NUL-terminated, such as "maps\x00") of the process, with O_CLOEXEC added to flags. The
-// caller closes fd by sys.Close.
+// OpenFile opens the file name (NUL-terminated, such as "maps\x00") of the process, with O_CLOEXEC added to flags. The caller
+// must close fd with sys.Close.
 func (d *Dir) OpenFile(name string, flags int) (fd int, errno sys.Errno) {
 	return sys.Open(d.fd, name, flags)
 }
 
-// ReadFile reads the file name (NUL-terminated) until its end or until buf is full. more says that the end was not seen:
-// buf may be too small, and what was read may end inside a line.
+// ReadFile reads the file name (NUL-terminated) until its end or until buf is full. more reports that the end was not reached:
+// buf may be too small, and the data may end inside a line.
 func (d *Dir) ReadFile(name string, buf []byte) (n int, more bool, errno sys.Errno) {
 	fd, errno := d.OpenFile(name, unix.O_RDONLY)
 	if errno != 0 {
@@ -154,9 +154,9 @@ func ReadPath(path string, buf []byte) (n int, more bool, errno sys.Errno) {
 	return n, more, errno
 }
 
-// ReadFd reads from the position of fd until the end of the file or until buf is full (more is then true, and ReadFd can
-// go on into another buffer). A read of a file of /proc returns about a page at most. n counts what was
-// read before an error too.
+// ReadFd reads from the file offset of fd until the end of the file or until buf is full. In the latter case more is true, and
+// another ReadFd continues into another buffer. A read of a file in /proc returns at most about a page. n includes the bytes read
+// before an error.
 func ReadFd(fd int, buf []byte) (n int, more bool, errno sys.Errno) {
 	for n < len(buf) {
 		k, errno := sys.Read(fd, buf[n:])
@@ -171,9 +171,9 @@ func ReadFd(fd int, buf []byte) (n int, more bool, errno sys.Errno) {
 	return n, true, 0
 }
 
-// Tasks lists the threads of the process (the numeric entries of task/) into out, in the kernel's order, which is that of
-// birth. scratch takes the kernel's records: 24 bytes a thread, and at least 512 in all. When out is full, more is
-// true; a new call starts over. A thread born or ended during the call may be missing or listed.
+// Tasks lists the threads of the process (the numeric entries of task/) in out, in the kernel's order, which is that of creation.
+// scratch receives the kernel's records: 24 bytes a thread, and at least 512 in all. If out is full, more is true; a new call
+// starts over. A thread created or ended during the call may or may not be listed.
 func (d *Dir) Tasks(scratch []byte, out []int32) (n int, more bool, errno sys.Errno) {
 	if d.taskFd < 0 {
 		return 0, false, d.taskErr
@@ -184,8 +184,8 @@ func (d *Dir) Tasks(scratch []byte, out []int32) (n int, more bool, errno sys.Er
 	return listNumbers(d.taskFd, scratch, out)
 }
 
-// NumTasks returns the number of threads of the process without listing them: the link count of task/ (proc_task_getattr in
-// the kernel's fs/proc/base.c adds it to the 2 of every directory).
+// NumTasks returns the number of threads of the process without listing them. It is the link count of task/ minus the 2 of every
+// directory (proc_task_getattr in the kernel's fs/proc/base.c).
 func (d *Dir) NumTasks() (n int, errno sys.Errno) {
 	if d.taskFd < 0 {
 		return 0, d.taskErr
@@ -194,7 +194,7 @@ func (d *Dir) NumTasks() (n int, errno sys.Errno) {
 	return int(d.stat.Nlink) - 2, errno
 }
 
-// listNumbers lists the entries of a directory whose names are numbers, from its position on.
+// listNumbers lists the entries of a directory whose names are numbers, from the current offset on.
 func listNumbers(fd int, scratch []byte, out []int32) (n int, more bool, errno sys.Errno) {
 	for {
 		size, errno := sys.Getdents64(fd, scratch)
@@ -223,9 +223,8 @@ func listNumbers(fd int, scratch []byte, out []int32) (n int, more bool, errno s
 	}
 }
 
-// nextDirent takes one struct linux_dirent64 (linux/dirent.h: d_ino u64, d_off s64, d_reclen u16, d_type u8, d_name)
-// off the front of b. rest is nil when the record is malformed. The byte order is that of this machine: the record
-// comes from its kernel.
+// nextDirent splits one struct linux_dirent64 (linux/dirent.h: d_ino u64, d_off s64, d_reclen u16, d_type u8, d_name) from the
+// start of b. rest is nil if the record is malformed. The byte order is that of this machine, whose kernel wrote the record.
 func nextDirent(b []byte) (name, rest []byte) {
 	const nameAt = 19
 	if len(b) < nameAt {
@@ -260,9 +259,9 @@ func (d *Dir) OpenTaskFile(tid int32, name string, flags int) (fd int, errno sys
 	return sys.OpenBytes(d.taskFd, d.path[:n], flags)
 }
 
-// TaskFile reads the file name (NUL-terminated, such as "stat\x00") of the thread tid by exactly three system calls: open,
-// read, close. The kernel returns a file that is one record (comm, stat, status, syscall, wchan, schedstat) in one read when
-// buf is large enough; for a file of many records (maps, smaps) use OpenTaskFile and ReadFd.
+// TaskFile reads the file name (NUL-terminated, such as "stat\x00") of the thread tid with exactly three system calls: open,
+// read, close. For a file that is one record (comm, stat, status, syscall, wchan, schedstat), the kernel returns all of it in one
+// read if buf is large enough. For a file of many records (maps, smaps) use OpenTaskFile and ReadFd.
 func (d *Dir) TaskFile(tid int32, name string, buf []byte) (n int, errno sys.Errno) {
 	fd, errno := d.OpenTaskFile(tid, name, unix.O_RDONLY)
 	if errno != 0 {
@@ -273,8 +272,8 @@ func (d *Dir) TaskFile(tid int32, name string, buf []byte) (n int, errno sys.Err
 	return min(n, len(buf)), errno
 }
 
-// TaskName reads the name of the thread tid without the newline that the kernel adds: up to 15 bytes (64 for kernel
-// threads) of any kind, a newline too. It makes exactly three system calls.
+// TaskName reads the name of the thread tid without the newline that the kernel adds. The name has up to 15 bytes (64 for kernel
+// threads) of any value, including newlines. It makes exactly three system calls.
 func (d *Dir) TaskName(tid int32, buf []byte) (n int, errno sys.Errno) {
 	n, errno = d.TaskFile(tid, "comm\x00", buf)
 	if errno == 0 && n > 0 && buf[n-1] == '\n' {

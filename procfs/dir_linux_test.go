@@ -43,13 +43,13 @@ func TestOpenWithoutProc(t *testing.T) {
 	}
 }
 
-// sysCall is the system call itself.
+// sysCall makes the real system call.
 func sysCall(n, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, sys.Errno) {
 	r, _, e := syscall.RawSyscall6(n, a1, a2, a3, a4, a5, a6)
 	return r, e
 }
 
-// fail returns a gate that gives errno for one system call, after counting all of them.
+// fail returns a gate that counts all system calls, and returns errno for one of them.
 func fail(nr uintptr, errno sys.Errno, count *int) sys.Gate {
 	return func(n, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, sys.Errno) {
 		if count != nil {
@@ -91,7 +91,7 @@ func TestReadFile(t *testing.T) {
 	}
 }
 
-// More lines than one read of the kernel gives, in a buffer of any size: all must come.
+// TestReadManyMaps reads more lines than one read of the kernel returns, with buffers of any size: no line may be missing.
 func TestReadManyMaps(t *testing.T) {
 	page := os.Getpagesize()
 	const count = 600
@@ -124,7 +124,7 @@ func TestReadManyMaps(t *testing.T) {
 		t.Errorf("found %d of %d, skipped %d, rest %q", found, count, r.Skipped, r.Rest)
 	}
 
-	// In pieces, as an arena that grows takes it.
+	// In pieces, as a growing arena is filled.
 	fd, errno := d.OpenFile("maps\x00", unix.O_RDONLY)
 	if errno != 0 {
 		t.Fatal(errno)
@@ -195,7 +195,7 @@ func TestTasks(t *testing.T) {
 	if _, errno := d.TaskFile(v.tids[0], strings.Repeat("x", 5000)+"\x00", buf); errno != unix.EINVAL {
 		t.Errorf("a long name: %v", errno)
 	}
-	// A directory of a thread opens too, and tells whose it is.
+	// The directory of a thread opens too, and states its process.
 	thread := open(t, int(v.tids[0]))
 	n, _, errno = thread.ReadFile("status\x00", buf)
 	if st := ParseStatus(buf[:n]); errno != 0 || st.Tgid != int32(v.pid) || st.Pid != v.tids[0] {
@@ -203,7 +203,7 @@ func TestTasks(t *testing.T) {
 	}
 }
 
-// What is read through a Dir after the process is gone must fail, and must never be another process.
+// TestProcessGone checks that reads through a Dir fail after the process is gone, and never read another process.
 func TestProcessGone(t *testing.T) {
 	v := start(t, "x")
 	d := open(t, v.pid)
@@ -250,7 +250,7 @@ func TestZombie(t *testing.T) {
 	var s Stat
 	out := make([]int32, 64)
 	tasks := 0
-	// Its first thread becomes a zombie before the last of the others is gone.
+	// Its first thread becomes a zombie before the last of the others has exited.
 	for end := time.Now().Add(10 * time.Second); (s.State != 'Z' || tasks != 1) && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		n, _, errno := d.ReadFile("stat\x00", buf)
 		var ok bool
@@ -287,7 +287,7 @@ func TestClose(t *testing.T) {
 	if _, _, errno := d.Tasks(make([]byte, 512), make([]int32, 4)); errno != unix.EBADF {
 		t.Errorf("after Close: %v", errno)
 	}
-	// -1 must not be taken for the current directory, nor an absolute path be opened.
+	// -1 must not be treated as the current directory, and an absolute path must not be opened.
 	if _, errno := d.OpenFile("stat\x00", unix.O_RDONLY); errno != unix.EBADF {
 		t.Errorf("after Close: %v", errno)
 	}
@@ -478,7 +478,7 @@ func TestFDs(t *testing.T) {
 	}
 }
 
-// A directory record that lies about its size must not be followed.
+// TestHostileDirents reads directory records with a false size.
 func TestHostileDirents(t *testing.T) {
 	record := func(size uint16, name string) []byte {
 		b := make([]byte, 24)
@@ -676,7 +676,7 @@ func TestNumTasks(t *testing.T) {
 	defer d.Close()
 	stop := make(chan bool)
 	defer close(stop)
-	for range 5 { // threads of their own
+	for range 5 { // threads of the test itself
 		go func() {
 			runtime.LockOSThread()
 			<-stop

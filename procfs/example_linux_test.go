@@ -10,7 +10,7 @@ import (
 	"minidump/procfs"
 )
 
-// The mapping of an address, out of the memory map of a process.
+// Finds the mapping of an address in the memory map of a process.
 func Example() {
 	dir, err := procfs.Open(os.Getpid())
 	if err != nil {
@@ -34,7 +34,7 @@ func Example() {
 	// Output: readable: true of a file: false
 }
 
-// Which pages of a range are there: only the one that has been written.
+// Finds the available pages of a range: only the one that has been written.
 func ExamplePages() {
 	page := os.Getpagesize()
 	memory, err := unix.Mmap(-1, 0, 16*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
@@ -71,7 +71,7 @@ func ExamplePages() {
 	// Output: pages 5 to 6
 }
 
-// Whether a read of a mapped file ends by itself, or waits for a server.
+// Reports whether a read of a mapped file completes by itself or waits for a server.
 func ExampleBackingOf() {
 	text := []byte("30 22 0:40 / /mnt/nas rw shared:1 - nfs4 server:/export rw\n" +
 		"22 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n")

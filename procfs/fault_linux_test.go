@@ -10,7 +10,8 @@ import (
 	"minidump/internal/sys"
 )
 
-// Every system call of every reader fails once: the reader returns that error and leaves no descriptor open.
+// TestEachCallFails lets every system call of every reader fail once: the reader returns that error and leaves no descriptor
+// open.
 func TestEachCallFails(t *testing.T) {
 	v := start(t, "x")
 	d := open(t, v.pid)
@@ -28,7 +29,7 @@ func TestEachCallFails(t *testing.T) {
 		}
 		return errno
 	}
-	withOtherWays := []string{"OpenMapped", "ReadMounts", "Pages"} // to go on
+	withOtherWays := []string{"OpenMapped", "ReadMounts", "Pages"} // which have alternatives
 	tests := []struct {
 		name string
 		f    func() sys.Errno
@@ -60,7 +61,7 @@ func TestEachCallFails(t *testing.T) {
 		}
 		before := countFDs(t)
 		for _, injected := range []sys.Errno{unix.ESRCH, unix.EACCES, unix.EMFILE} {
-			// The call number k fails, for all k.
+			// Call number k fails, for all k.
 			for k := 0; ; k++ {
 				calls, hit := 0, uintptr(0)
 				gate := func(n, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, sys.Errno) {
@@ -93,7 +94,7 @@ func TestEachCallFails(t *testing.T) {
 	}
 }
 
-// A process of someone else: its directory opens, what is private gives EACCES or EPERM.
+// TestNoPermission reads a process of another user: its directory opens, private files return EACCES or EPERM.
 func TestNoPermission(t *testing.T) {
 	if os.Getuid() == 0 {
 		t.Skip("root may read everything")

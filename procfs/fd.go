@@ -1,7 +1,7 @@
 package procfs
 
-// FileTypeName names the type of a file from its st_mode (S_IFMT in linux/stat.h). Files of anonymous inodes (eventfd,
-// epoll, io_uring and so on) have no type bits at all; "" is a type that no kernel has.
+// FileTypeName returns the name of a file type, given the st_mode (S_IFMT in linux/stat.h). Files of anonymous inodes (eventfd,
+// epoll, io_uring and so on) have no type bits. It returns "" for an unknown type.
 func FileTypeName(mode uint32) string {
 	switch mode & 0o170000 {
 	case 0o100000:

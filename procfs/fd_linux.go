@@ -6,7 +6,7 @@ import (
 	"minidump/internal/sys"
 )
 
-// FDs lists the open descriptors of the process into out, in ascending order; scratch and more are as for Tasks.
+// FDs lists the open descriptors of the process in out, in ascending order; scratch and more are as for Tasks.
 func (d *Dir) FDs(scratch []byte, out []int32) (n int, more bool, errno sys.Errno) {
 	fd, errno := d.OpenFile("fd\x00", unix.O_RDONLY|unix.O_DIRECTORY)
 	if errno != 0 {
@@ -17,9 +17,9 @@ func (d *Dir) FDs(scratch []byte, out []int32) (n int, more bool, errno sys.Errn
 	return n, more, errno
 }
 
-// FDLink reads what descriptor fd of the process is: a path, or a text like "pipe:[123]". n == len(buf) means that it
-// may have been cut: the kernel cuts without a word. A buffer of 4096 bytes takes all of them; of a path too
-// long for a page the result is ENAMETOOLONG instead.
+// FDLink reads the link of descriptor fd of the process: a path, or a text like "pipe:[123]". n == len(buf) means that the text
+// may be cut: the kernel does not report that. 4096 bytes are always enough; for a path longer than a page the result is
+// ENAMETOOLONG instead.
 func (d *Dir) FDLink(fd int32, buf []byte) (n int, errno sys.Errno) {
 	if fd < 0 || len(buf) == 0 {
 		return 0, unix.EINVAL
@@ -28,8 +28,8 @@ func (d *Dir) FDLink(fd int32, buf []byte) (n int, errno sys.Errno) {
 	return min(n, len(buf)), errno
 }
 
-// FDStat fills st (mask STATX_BASIC_STATS) for what descriptor fd of the process refers to. It asks no file server: the
-// attributes are those that the kernel has at hand.
+// FDStat fills st (mask STATX_BASIC_STATS) for the file of descriptor fd of the process. It contacts no file server: the
+// attributes are those that the kernel has cached.
 func (d *Dir) FDStat(fd int32, st *unix.Statx_t) sys.Errno {
 	if fd < 0 {
 		return unix.EINVAL
@@ -38,7 +38,7 @@ func (d *Dir) FDStat(fd int32, st *unix.Statx_t) sys.Errno {
 		unix.STATX_BASIC_STATS, st)
 }
 
-// fdPath builds "fd/N" with its NUL in the Dir's own memory.
+// fdPath builds "fd/N" with its NUL in d.path.
 func (d *Dir) fdPath(fd int32) []byte {
 	n := copy(d.path[:], "fd/")
 	n = d.number(n, 10, uint64(fd))

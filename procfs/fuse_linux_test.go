@@ -19,8 +19,8 @@ import (
 	"minidump/internal/victims"
 )
 
-// fuseEnv makes the test binary mount file systems of several kinds below the folder that is its value, in a mount namespace
-// of its own, and map a file of each.
+// fuseEnv makes the test binary mount file systems of several kinds below the folder in its value, in a mount namespace of its
+// own, and map a file of each.
 const fuseEnv = "PROCFS_TEST_FUSE"
 
 // fuseVictim prints "area NAME ADDRESS" for each file that it has mapped. None of them is ever read.
@@ -42,7 +42,7 @@ func fuseVictim(dir string) {
 			if b, err = unix.Mmap(fd, 0, 4*int(pageSize), unix.PROT_READ, unix.MAP_PRIVATE); err == nil {
 				fmt.Printf("area %s %d\n", name, addressOf(b))
 			}
-			unix.Close(fd) // while the server can answer the FUSE_FLUSH of it, for which the end of this process would wait
+			unix.Close(fd) // now, while the server can answer its FUSE_FLUSH: at the end of this process the close would wait for that
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, name, err)
@@ -52,7 +52,7 @@ func fuseVictim(dir string) {
 
 	if dev, err := unix.Open("/dev/fuse", unix.O_RDWR, 0); err == nil {
 		mount("fuse", "nobody", "fuse.silent", fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", dev))
-		go silentServer(dev) // not before: a read would fail
+		go silentServer(dev) // only now: a read would fail
 		mapFile("fuse", "fuse/file")
 	}
 	os.WriteFile(path("lower/other"), content, 0o600)
@@ -95,7 +95,7 @@ func fuseVictim(dir string) {
 	bufio.NewReader(os.Stdin).ReadByte()
 }
 
-// silentServer serves a folder with one file "file" (linux/fuse.h, protocol 7.31), and never answers a read.
+// silentServer serves a folder with one file, "file" (linux/fuse.h, protocol 7.31), and never answers a read.
 func silentServer(dev int) {
 	order := binary.NativeEndian
 	request, answer := make([]byte, 1<<20), make([]byte, 1024)
@@ -125,7 +125,7 @@ func silentServer(dev int) {
 			if errno = int(unix.ENOENT); string(request[40:n-1]) == "file" {
 				out, errno = answer[16:][:128], 0
 				order.PutUint64(out[0:], 2)
-				order.PutUint64(out[16:], 3600) // how long that is valid, in seconds
+				order.PutUint64(out[16:], 3600) // validity, in seconds
 				order.PutUint64(out[24:], 3600)
 				attributes(out[40:], 2)
 			}
@@ -204,8 +204,8 @@ func startFuse(t *testing.T) (pid int, areas map[string]uint64) {
 	return 0, nil
 }
 
-// Files of all kinds of file systems, mapped by a process in another mount namespace: the device in maps leads to the right
-// answer, no server is asked, and no page of them is there.
+// TestBacking maps files of all kinds of file systems in another mount namespace: the device in maps leads to the right result,
+// no server is contacted, and none of the pages is available.
 func TestBacking(t *testing.T) {
 	victims.SkipEmulated(t, "the kernels there have neither overlay nor fuse")
 	pid, areas := startFuse(t)
@@ -253,7 +253,7 @@ func TestBacking(t *testing.T) {
 		}
 		got, kind := BackingOf(text, m.Major, m.Minor)
 		t.Logf("%-14s %x:%x %s %s", name, m.Major, m.Minor, got, kind)
-		if name == "disk" { // whatever this machine has
+		if name == "disk" { // depends on this machine
 			continue
 		}
 		w, ok := want[name]

@@ -16,14 +16,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// childEnv makes the test binary run as the victim of a test: it names its threads, says their numbers, and waits
-// until its standard input is closed.
+// childEnv makes the test binary run as the victim of a test: it names its threads, prints their numbers, and waits until its
+// standard input is closed.
 const childEnv = "PROCFS_TEST_CHILD"
 
-// pivotEnv makes it first go into a mount namespace of its own whose root is this directory, and run /inside/victim there.
+// pivotEnv makes it first enter a mount namespace of its own whose root is this directory, and run /inside/victim there.
 const pivotEnv = "PROCFS_TEST_PIVOT"
 
-// pivot does what a container runtime does. It returns only when something fails.
+// pivot changes the root as a container runtime does. It returns only if something fails.
 func pivot(root string) error {
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
@@ -42,7 +42,7 @@ func pivot(root string) error {
 	if err == nil {
 		err = unix.Unmount(".", unix.MNT_DETACH)
 	} else if err == unix.EINVAL {
-		// The root of a virtual machine without a disk can't be changed, only covered.
+		// The root of a virtual machine without a disk can't be changed, only mounted over.
 		if err = unix.Mount(".", "/", "", unix.MS_MOVE, ""); err == nil {
 			err = unix.Chroot(".")
 		}
@@ -114,8 +114,8 @@ func start(t *testing.T, names ...string) *victim {
 	return startAs(t, self(t), "", "", names...)
 }
 
-// startAs runs the copy exe of the test binary in the root directory chroot, or /inside/victim below root in a mount
-// namespace of its own; "" is no such change.
+// startAs runs exe, a copy of the test binary, in the root directory chroot, or /inside/victim below root in a mount namespace of
+// its own; "" means no such change.
 func startAs(t *testing.T, exe, chroot, root string, names ...string) *victim {
 	t.Helper()
 	cmd := exec.Command(exe)

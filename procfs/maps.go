@@ -17,25 +17,25 @@ type Mapping struct {
 	Start  uint64 // first address
 	End    uint64 // address after the last; always above Start
 	Offset uint64 // in the mapped file, in bytes
-	Inode  uint64 // 0 when no file is mapped
-	Major  uint32 // of the device that holds the file
+	Inode  uint64 // 0 if no file is mapped
+	Major  uint32 // of the device with the file
 	Minor  uint32
 	Perm   Perm
 
-	// Name is the text after the columns exactly as it stands in the line: "" for anonymous memory, a path (with
-	// " (deleted)" after it when the file has no name any more, and newlines escaped, see UnescapeName), or a word in
-	// brackets. It points into the parsed bytes.
+	// Name is the text after the columns, exactly as in the line: "" for anonymous memory, a path, or a word in brackets. A path
+	// has " (deleted)" after it if the file no longer has a name, and its newlines are escaped, see UnescapeName. Name points
+	// into the parsed bytes.
 	Name []byte
 }
 
-// Size is the length of the mapping in bytes.
+// Size returns the length of the mapping in bytes.
 func (m *Mapping) Size() uint64 { return m.End - m.Start }
 
 // Contains reports whether addr lies in the mapping.
 func (m *Mapping) Contains(addr uint64) bool { return addr >= m.Start && addr < m.End }
 
-// ParseMapsLine reads one line, with or without its newline. It is not ok when a column is missing or malformed, the
-// range is empty or reversed, or a newline stands inside; all of m is then zero.
+// ParseMapsLine reads one line, with or without its newline. It is not ok if a column is missing or malformed, the range is empty
+// or reversed, or the line contains another newline; all of m is then zero.
 func ParseMapsLine(line []byte) (m Mapping, ok bool) {
 	if n := len(line); n > 0 && line[n-1] == '\n' {
 		line = line[:n-1]
@@ -50,27 +50,26 @@ func ParseMapsLine(line []byte) (m Mapping, ok bool) {
 	return m, true
 }
 
-// NextMapping returns the mapping of the first line of b that can be parsed and the bytes after that line. Only whole
-// lines are looked at: where the text was cut off (a buffer that was too small), ok is false and rest is the
-// part of a line at the end, to be completed by what comes next. Lines that can't be parsed are left out; use
-// MapsReader to have them counted.
+// NextMapping returns the mapping of the first line of b that can be parsed, and the bytes after that line. It only parses
+// complete lines: if none is left, ok is false and rest is the incomplete line at the end, to be completed with the text that
+// follows. It skips lines that can't be parsed; MapsReader counts them.
 func NextMapping(b []byte) (m Mapping, rest []byte, ok bool) {
 	r := MapsReader{Rest: b}
 	ok = r.Next(&m)
 	return m, r.Rest, ok
 }
 
-// MapsReader goes through the text of a maps file, line by line, and counts what it could not use.
+// MapsReader reads the text of a maps file line by line, and counts the lines that can't be parsed.
 type MapsReader struct {
-	Rest    []byte // what has not been read yet; a part of a line at the end stays in it
+	Rest    []byte // the unread text; an incomplete line at the end stays in it
 	Skipped int    // lines that could not be parsed
 }
 
-// Next fills m with the next mapping; false when no whole line is left (m is then undefined).
+// Next fills m with the next mapping; false if no complete line is left (m is then undefined).
 func (r *MapsReader) Next(m *Mapping) bool {
 	b := r.Rest
 	for {
-		// The columns are read before the end of the line is looked for: a newline ends every column too.
+		// The columns are parsed before the end of the line is found: a newline ends every column too.
 		at := parseColumns(b, m)
 		from := max(at, 0)
 		end := bytes.IndexByte(b[from:], '\n')
@@ -92,8 +91,8 @@ func (r *MapsReader) Next(m *Mapping) bool {
 	}
 }
 
-// parseColumns reads "START-END PERM OFFSET MAJOR:MINOR INODE" and the blanks after it into m, and returns the index
-// of the name (the end of the line when there is none), or -1. It never looks beyond the first newline.
+// parseColumns reads "START-END PERM OFFSET MAJOR:MINOR INODE" and the blanks after it into m, and returns the index of the name
+// (the end of the line if there is none), or -1. It never reads beyond the first newline.
 func parseColumns(b []byte, m *Mapping) int {
 	start, i := hexAt(b, 0)
 	if i == 0 || i >= len(b) || b[i] != '-' {
@@ -170,13 +169,13 @@ func parsePerm(b []byte) (p Perm, ok bool) {
 	return p, true
 }
 
-// UnescapeName copies name to dst with the kernel's escape undone, and returns the length; it stops where dst is full.
-// dst may be name itself.
+// UnescapeName copies name to dst with the kernel's escaping undone, and returns the length; it ends when dst is full. dst may be
+// name itself.
 //
-// The kernel escapes one byte in the names of maps, the newline, as `\012` (seq_path with "\n" as the set of bytes to
-// escape, in fs/proc/task_mmu.c; mangle_path in fs/seq_file.c writes a backslash and three octal digits). It does not
-// escape the backslash, so a file name that really holds the four characters `\012` can't be told apart; other
-// backslashes stand for themselves. Names from QueryMapping are not escaped at all.
+// The kernel escapes only newlines in the names of maps, as `\012` (seq_path with "\n" as the set of bytes to escape, in
+// fs/proc/task_mmu.c; mangle_path in fs/seq_file.c writes a backslash and three octal digits). It does not escape backslashes, so
+// a file name that really contains the four characters `\012` can't be distinguished. Other backslashes are literal. Names from
+// QueryMapping are not escaped at all.
 func UnescapeName(dst, name []byte) int {
 	n := 0
 	for i := 0; i < len(name) && n < len(dst); n++ {
@@ -191,14 +190,14 @@ func UnescapeName(dst, name []byte) int {
 	return n
 }
 
-// deletedSuffix is what d_path adds to the path of a file without a name (fs/d_path.c).
+// deletedSuffix is the text that d_path appends to the path of a file without a name (fs/d_path.c).
 const deletedSuffix = " (deleted)"
 
-// Deleted reports whether the name ends in " (deleted)": the file has no name any more. A file whose own name ends so
-// looks the same; its inode number at that path tells.
+// Deleted reports whether the name ends in " (deleted)": the file no longer has a name. A file whose real name ends like this
+// looks the same; compare the inode number at that path to be sure.
 func (m *Mapping) Deleted() bool { return hasSuffix(m.Name, deletedSuffix) && m.Name[0] == '/' }
 
-// TrimDeleted returns the name without one " (deleted)" at its end.
+// TrimDeleted returns the name without one " (deleted)" suffix.
 func (m *Mapping) TrimDeleted() []byte {
 	if m.Deleted() {
 		return m.Name[:len(m.Name)-len(deletedSuffix)]
@@ -206,27 +205,27 @@ func (m *Mapping) TrimDeleted() []byte {
 	return m.Name
 }
 
-// IsPath reports whether the name is a path: it starts with a slash. That includes what has a path but no file of its own
-// on a disk, see SysV, IsMemfd, IsAshmem and IsDevZero.
+// IsPath reports whether the name is a path: it starts with a slash. That includes memory that has a path but no file on a disk,
+// see SysV, IsMemfd, IsAshmem and IsDevZero.
 func (m *Mapping) IsPath() bool { return len(m.Name) > 0 && m.Name[0] == '/' }
 
-// IsVDSO reports whether this is the code that the kernel puts into every process.
+// IsVDSO reports whether this is the vDSO, the code that the kernel maps into every process.
 func (m *Mapping) IsVDSO() bool { return string(m.Name) == "[vdso]" }
 
-// IsVsyscall reports whether this is the fixed page of old x86 programs. The kernel shows it in every process (its gate
-// area) although it belongs to none, and it can't be read through process_vm_readv.
+// IsVsyscall reports whether this is the fixed page for old x86 programs. The kernel lists it in every process (its gate area)
+// although it belongs to none, and it can't be read by process_vm_readv.
 func (m *Mapping) IsVsyscall() bool { return string(m.Name) == "[vsyscall]" }
 
 // IsHeap reports whether this is the area of brk(2).
 func (m *Mapping) IsHeap() bool { return string(m.Name) == "[heap]" }
 
-// IsStack reports whether this is the main thread's stack, "[stack]", or one of a thread, "[stack:TID]" (only Linux 3.4 to
-// 4.4 name those; Android's C library names them "[anon:stack_and_tls:TID]", for which see StackTID).
+// IsStack reports whether this is the main thread's stack, "[stack]", or that of another thread, "[stack:TID]". Only Linux 3.4 to
+// 4.4 name the latter; Android's C library names them "[anon:stack_and_tls:TID]", for which see StackTID.
 func (m *Mapping) IsStack() bool {
 	return string(m.Name) == "[stack]" || hasPrefix(m.Name, "[stack:") && m.StackTID() != 0
 }
 
-// StackTID returns the thread whose stack a mapping named "[stack:TID]" or "[anon:stack_and_tls:TID]" is, else 0.
+// StackTID returns the thread id in "[stack:TID]" or "[anon:stack_and_tls:TID]", 0 for any other mapping.
 func (m *Mapping) StackTID() int32 {
 	i := 0
 	switch {
@@ -244,7 +243,7 @@ func (m *Mapping) StackTID() int32 {
 	return int32(v)
 }
 
-// AnonName returns NAME of "[anon:NAME]" and "[anon_shmem:NAME]", the names that a program gives to its anonymous memory
+// AnonName returns NAME of "[anon:NAME]" and "[anon_shmem:NAME]", the names that a program sets for its anonymous memory
 // (PR_SET_VMA_ANON_NAME, Linux 5.17 and Android); nil for any other mapping.
 func (m *Mapping) AnonName() []byte {
 	b := m.Name
@@ -260,8 +259,8 @@ func (m *Mapping) AnonName() []byte {
 	return nil
 }
 
-// SysV returns the key of a System V shared memory segment, which is mapped as "/SYSVxxxxxxxx" with eight hexadecimal
-// digits (newseg in the kernel's ipc/shm.c), and the inode is its identifier.
+// SysV returns the key of a System V shared memory segment. The kernel names its mappings "/SYSVxxxxxxxx" with eight hexadecimal
+// digits (newseg in the kernel's ipc/shm.c), and the inode is the segment's identifier.
 func (m *Mapping) SysV() (key uint32, ok bool) {
 	b := m.TrimDeleted()
 	if len(b) != len("/SYSV")+8 || !hasPrefix(b, "/SYSV") {

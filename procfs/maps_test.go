@@ -21,7 +21,7 @@ func TestParseMapsLine(t *testing.T) {
 			Mapping{Start: 0x7f0000001000, End: 0x7f0000002000, Offset: 0x123456789abc, Inode: 1<<64 - 1, Major: 0x103,
 				Minor: 0xfffff, Perm: PermRead | PermWrite | PermExecute | PermShared, Name: []byte("/a b  c ")},
 		},
-		{ // A 32-bit kernel: eight digits, other padding.
+		{ // A 32-bit kernel: eight digits, different padding.
 			"00008000-00009000 ---p 00000000 00:00 0 \n",
 			Mapping{Start: 0x8000, End: 0x9000},
 		},
@@ -100,7 +100,7 @@ func TestHostileMapsLines(t *testing.T) {
 	if _, ok := ParseMapsLine([]byte("1000-2000 r--p 0 0:0 0 /a\n/b")); ok {
 		t.Error("a line with a newline inside was taken")
 	}
-	// Bad lines are left out and counted; those around them are read.
+	// Bad lines are skipped and counted; the lines around them are read.
 	text := ""
 	for i, line := range badLines {
 		text += line + "\n" + fmt.Sprintf("%x000-%x001 r--p 0 0:0 0 n%d\n", i+1, i+1, i)
@@ -118,7 +118,7 @@ func TestHostileMapsLines(t *testing.T) {
 	}
 }
 
-// A text that ends inside a line must not give a mapping with half a name.
+// TestMapsCutOff checks that a text that ends inside a line does not result in a mapping with half a name.
 func TestMapsCutOff(t *testing.T) {
 	const text = "1000-2000 r--p 00000000 00:00 0 /one\n2000-3000 r--p 00000000 00:00 0 /two\n"
 	first := strings.IndexByte(text, '\n') + 1
@@ -236,7 +236,7 @@ func TestMappingKinds(t *testing.T) {
 	}
 }
 
-// mapsText makes a maps file of n lines as a program with many libraries has it.
+// mapsText returns a maps file of n lines, like that of a program with many libraries.
 func mapsText(n int) []byte {
 	var b bytes.Buffer
 	perms := []string{"r--p", "r-xp", "r--p", "rw-p", "---p"}
@@ -303,7 +303,7 @@ func FuzzMaps(f *testing.F) {
 			if m.End <= m.Start || bytes.IndexByte(m.Name, '\n') >= 0 || m.Perm > 15 {
 				t.Fatalf("mapping %+v", m)
 			}
-			// The line written again must read the same.
+			// The line formatted again must parse to the same mapping.
 			line := fmt.Appendf(nil, "%x-%x %s %x %x:%x %d %s", m.Start, m.End, permText(m.Perm), m.Offset, m.Major, m.Minor, m.Inode, m.Name)
 			again, ok := ParseMapsLine(line)
 			if !ok || !sameMapping(again, m) {

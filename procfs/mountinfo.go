@@ -3,17 +3,17 @@ package procfs
 import "bytes"
 
 // Mount is one line of /proc/PID/mountinfo (proc(5); show_mountinfo in the kernel's fs/proc_namespace.c). In the four texts
-// blanks, tabs, newlines and backslashes are escaped, as a backslash and three octal digits.
+// blanks, tabs, newlines and backslashes are escaped as a backslash and three octal digits.
 type Mount struct {
 	Major, Minor uint32 // the device, as in a line of maps
-	Point        []byte // where it is mounted
+	Point        []byte // the mount point
 	Type         []byte // of the file system: "ext4", "fuse.sshfs"
-	Source       []byte // what the file system was made of: a device, a server, or any word
+	Source       []byte // the source of the file system: a device, a server, or any word
 	Options      []byte // of the file system
 }
 
-// NextMount returns the mount of the first line of b that can be parsed, and the bytes after that line. The texts point
-// into b. A last line without a newline is not looked at: the text was cut off in it.
+// NextMount returns the mount of the first line of b that can be parsed, and the bytes after that line. The texts point into b.
+// It ignores a last line without a newline, because the text may have been cut short.
 func NextMount(b []byte) (m Mount, rest []byte, ok bool) {
 	for {
 		end := bytes.IndexByte(b, '\n')
@@ -48,7 +48,7 @@ func (m *Mount) parse(line []byte) bool {
 	if j == i+1 || j != len(device) || minor > 1<<32-1 {
 		return false
 	}
-	for { // the optional fields end with a "-"
+	for { // the optional fields end with "-"
 		field, rest, ok := nextField(line)
 		if !ok {
 			return false
@@ -67,7 +67,7 @@ func (m *Mount) parse(line []byte) bool {
 	return true
 }
 
-// nextField cuts b at its first blank; not ok when there is none, and field is then all of b.
+// nextField cuts b at its first blank; if there is none it is not ok, and field is all of b.
 func nextField(b []byte) (field, rest []byte, ok bool) {
 	if i := bytes.IndexByte(b, ' '); i >= 0 {
 		return b[:i:i], b[i+1:], true
@@ -75,17 +75,17 @@ func nextField(b []byte) (field, rest []byte, ok bool) {
 	return b, nil, false
 }
 
-// Backing is who has to answer when a page of a file is read that is not in memory.
+// Backing states what provides a page of a file that is not in memory when the page is read.
 type Backing uint8
 
 const (
 	BackingUnknown Backing = iota // nothing is known about the device or its kind of file system
-	BackingServer                 // another program or machine, which may take for ever
+	BackingServer                 // another program or machine, which may take forever
 	BackingStacked                // other file systems, of which none is known to be a BackingServer
-	BackingLocal                  // the kernel itself, from memory or a disk
+	BackingLocal                  // the kernel itself, from memory or disk
 )
 
-// Answers reports whether a read of such a file ends by itself: nothing but the kernel is waited for.
+// Answers reports whether a read of such a file completes by itself, waiting for nothing but the kernel.
 func (b Backing) Answers() bool { return b == BackingLocal || b == BackingStacked }
 
 // String returns a short English name.
@@ -101,8 +101,8 @@ func (b Backing) String() string {
 	return "unknown"
 }
 
-// BackingOfType classifies a type of file system by its name in mountinfo. Types whose files are no plain data (devtmpfs,
-// proc, sysfs: a mapping of such a file can be a device) and types that nobody has looked at are BackingUnknown.
+// BackingOfType classifies a type of file system by its name in mountinfo. Types whose files are not plain data (devtmpfs, proc,
+// sysfs: a mapping of such a file can be a device) and unexamined types are BackingUnknown.
 func BackingOfType(name []byte) Backing {
 	switch string(name) {
 	case "ext2", "ext3", "ext4", "xfs", "btrfs", "bcachefs", "zfs", "f2fs", "jfs", "reiserfs", "nilfs2", "minix", "ufs", // disks
@@ -122,7 +122,7 @@ func BackingOfType(name []byte) Backing {
 	return BackingUnknown
 }
 
-// backing classifies the file system of m without looking at other mounts. A local type can lie on something that is not: a
+// backing classifies the file system of m without regard to other mounts. A local type can lie on something that is not local: a
 // network block device, or an erofs whose data a program delivers (fsid=, Documentation/filesystems/erofs.rst).
 func (m *Mount) backing() Backing {
 	b := BackingOfType(m.Type)
@@ -144,18 +144,18 @@ func (m *Mount) backing() Backing {
 	return b
 }
 
-// BackingOf looks up the device major:minor, as it stands in a line of maps, in the text of mountinfo files, and returns who
-// answers for its files and the type of file system (pointing into text; nil if it is not there).
+// BackingOf looks up the device major:minor, as in a line of maps, in the text of mountinfo files. It returns what provides the
+// pages of its files, and the type of file system (pointing into text; nil if the device is missing).
 //
-// A device number belongs to one file system as long as a file of it is mapped, whatever the mount namespace: so text may
-// be that of the process followed by that of the reader, and must have been read after the maps. A text that is cut off
-// makes devices unknown, nothing worse. btrfs has the same number in both (statx has that of the subvolume). overlayfs has
-// its own in both since about Linux 6.8, before that maps has the number of the layer.
+// A device number belongs to one file system as long as a file of it is mapped, whatever the mount namespace. So text may be the
+// mountinfo of the process followed by that of the reader. It must have been read after the maps. If it is cut short, the missing
+// devices are BackingUnknown, nothing worse. btrfs has the same number in maps and mountinfo (statx has that of the subvolume).
+// overlayfs has its own in both since about Linux 6.8; before that maps has the number of the layer.
 //
-// Memory that is mapped from no file of a mounted file system (memfd_create, shared anonymous memory, System V
-// segments) is on a device that is in no mountinfo, see MemoryDevices.
+// Memory that is mapped from no file of a mounted file system (memfd_create, shared anonymous memory, System V segments) is on a
+// device that is missing from mountinfo, see MemoryDevices.
 //
-// A stacked file system is a BackingServer if text shows that one of its layers is on one.
+// A stacked file system is a BackingServer if text states that one of its layers is on one.
 func BackingOf(text []byte, major, minor uint32) (Backing, []byte) {
 	for b := text; ; {
 		m, rest, ok := NextMount(b)
@@ -174,14 +174,14 @@ func BackingOf(text []byte, major, minor uint32) (Backing, []byte) {
 	}
 }
 
-// layer is a folder that a stacked file system is made of, and the mount that it has been found to be on.
+// layer is a folder that a stacked file system consists of, and the mount that contains it, as far as found.
 type layer struct {
 	path    []byte
-	length  int // of the mount's Point; 0: none found
+	length  int // of the mount's Point; 0: none found yet
 	backing Backing
 }
 
-// layersAsk reports whether a layer of m lies on a file system that is a BackingServer.
+// layersAsk reports whether a layer of m is on a file system that is a BackingServer.
 func layersAsk(text []byte, m *Mount) bool {
 	var layers [32]layer // looked up together, so that text is read once for all of them
 	n := 0
@@ -191,7 +191,7 @@ func layersAsk(text []byte, m *Mount) bool {
 	}
 	for {
 		path := rest.next()
-		if len(path) > 0 && path[0] == '/' { // another one is relative to a folder that nobody knows any more
+		if len(path) > 0 && path[0] == '/' { // a relative path starts in a folder that is no longer known
 			layers[n] = layer{path: path}
 			n++
 		}
@@ -207,7 +207,8 @@ func layersAsk(text []byte, m *Mount) bool {
 	}
 }
 
-// onServer finds the mount that each path is on: the one with the longest Point, of several the last.
+// onServer finds the mount of each path: the one with the longest Point, and the last of several. It reports whether any is a
+// BackingServer.
 func onServer(text []byte, layers []layer) bool {
 	if len(layers) == 0 {
 		return false
@@ -232,7 +233,7 @@ func onServer(text []byte, layers []layer) bool {
 	return false
 }
 
-// below reports whether path is dir or in it.
+// below reports whether path is dir or in dir.
 func below(path, dir []byte) bool {
 	if len(dir) == 1 {
 		return true
@@ -240,10 +241,10 @@ func below(path, dir []byte) bool {
 	return len(path) >= len(dir) && string(path[:len(dir)]) == string(dir) && (len(path) == len(dir) || path[len(dir)] == '/')
 }
 
-// layerPaths goes through the folders in the options of an overlayfs: lowerdir=A:B:C, lowerdir+=A, datadir+=A, upperdir=A.
+// layerPaths iterates over the folders in the options of an overlayfs: lowerdir=A:B:C, lowerdir+=A, datadir+=A, upperdir=A.
 type layerPaths struct {
 	options []byte
-	list    []byte // the rest of the option that is being read
+	list    []byte // the rest of the current option
 }
 
 // next returns the next path; nil at the end.
@@ -256,7 +257,7 @@ func (l *layerPaths) next() []byte {
 			}
 			path := l.list[:end]
 			l.list = l.list[min(end+1, len(l.list)):]
-			if len(path) > 0 { // two colons stand between layers and data-only layers
+			if len(path) > 0 { // two colons separate layers and data-only layers
 				return path
 			}
 		}

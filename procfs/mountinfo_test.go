@@ -48,12 +48,12 @@ func TestBackingOf(t *testing.T) {
 			t.Errorf("%v answers: %v", b, b.Answers())
 		}
 	}
-	// More layers than are looked up at once: the last of them counts too.
+	// More layers than are looked up at once: the last layer counts too.
 	many := "1 1 0:1 / /o rw - overlay o rw,lowerdir=" + strings.Repeat("/a:", 100) + "/mnt/nas/x\n" + mountText
 	if b, _ := BackingOf([]byte(many), 0, 1); b != BackingServer {
 		t.Errorf("101 layers: %v", b)
 	}
-	// A text that was cut off: what is in the last, incomplete line is not known.
+	// A text that was cut short: the last, incomplete line is unknown.
 	cut := mountText[:strings.Index(mountText, " - tmpfs")]
 	if b, _ := BackingOf([]byte(cut), 0, 46); b != BackingUnknown {
 		t.Errorf("cut off: %v", b)

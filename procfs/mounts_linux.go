@@ -9,10 +9,9 @@ import (
 // Device is the number of a device, as in a line of maps.
 type Device struct{ Major, Minor uint32 }
 
-// ReadMounts reads the mountinfo file of the process into buf, and behind it that of the reader if that is another mount
-// namespace, which has the layers that a container is made of. It asks no file server. more reports that buf was too small:
-// devices may be missing in it, which are then BackingUnknown. st must be in heap memory. An error that comes after
-// some text was read is not reported.
+// ReadMounts reads the mountinfo file of the process into buf, followed by the reader's own if that is in another mount
+// namespace, which has the layers of a container. It contacts no file server. more reports that buf was too small: missing
+// devices are BackingUnknown. st must be in heap memory. An error after some text was read is not reported.
 func (d *Dir) ReadMounts(buf []byte, st *unix.Statx_t) (n int, more bool, errno sys.Errno) {
 	n, more, errno = d.ReadFile("mountinfo\x00", buf)
 	if more || errno == 0 && d.sameMountNamespace(st) {
@@ -28,10 +27,10 @@ func (d *Dir) ReadMounts(buf []byte, st *unix.Statx_t) (n int, more bool, errno 
 	return n + k, more, errno
 }
 
-// MemoryDevices fills out with the devices of memory that is mapped from no file of a mounted file system: memfd_create,
-// shared anonymous memory and System V segments, each also in huge pages. They stand in no mountinfo, and their data
-// is in memory or swap: BackingLocal. st must be in heap memory. It takes a few system calls, and creates and drops one
-// empty file for each size of huge pages that the kernel has.
+// MemoryDevices fills out with the devices of memory that is mapped from no file of a mounted file system: memfd_create, shared
+// anonymous memory and System V segments, each also in huge pages. These devices are in no mountinfo, and their data is in memory
+// or swap: BackingLocal. st must be in heap memory. MemoryDevices makes a few system calls, and creates and drops one empty file
+// for each size of huge pages that the kernel supports.
 func MemoryDevices(out []Device, st *unix.Statx_t) (n int, errno sys.Errno) {
 	for i := -1; i < len(hugePageShifts) && n < len(out); i++ {
 		flags := uintptr(unix.MFD_CLOEXEC)
@@ -59,6 +58,5 @@ func MemoryDevices(out []Device, st *unix.Statx_t) (n int, errno sys.Errno) {
 // mfdHugeShift is MFD_HUGE_SHIFT (HUGETLB_FLAG_ENCODE_SHIFT in asm-generic/hugetlb_encode.h).
 const mfdHugeShift = 26
 
-// hugePageShifts are the sizes of huge pages that memfd_create can be asked for (MFD_HUGE_* in linux/memfd.h), as the
-// logarithm to base 2.
+// hugePageShifts are the sizes of huge pages that memfd_create accepts (MFD_HUGE_* in linux/memfd.h), as logarithms to base 2.
 var hugePageShifts = [...]uint8{14, 16, 19, 20, 21, 23, 24, 25, 28, 29, 30, 31, 34}

@@ -1,6 +1,6 @@
 package procfs
 
-// hexValue holds the value of each hexadecimal digit, 0xff for any other byte.
+// hexValue has the value of each hexadecimal digit, 0xff for any other byte.
 var hexValue = func() (t [256]byte) {
 	for i := range t {
 		t[i] = 0xff
@@ -15,8 +15,8 @@ var hexValue = func() (t [256]byte) {
 	return t
 }()
 
-// hexAt reads the hexadecimal number at b[i:] and returns the index after it. That index is i when there is no digit or
-// there are more than 16, leading zeros counted.
+// hexAt reads the hexadecimal number at b[i:] and returns the index after it. That index is i if there is no digit or there are
+// more than 16, including leading zeros.
 func hexAt(b []byte, i int) (v uint64, next int) {
 	j := i
 	for ; j < len(b); j++ {
@@ -32,7 +32,7 @@ func hexAt(b []byte, i int) (v uint64, next int) {
 	return v, j
 }
 
-// decimalAt is hexAt for decimal digits. It is called from everywhere, so it is not inlined.
+// decimalAt is hexAt for decimal digits. It is not inlined because it has many callers.
 //
 //go:noinline
 func decimalAt(b []byte, i int) (v uint64, next int) {
@@ -75,7 +75,7 @@ func skipBlanks(b []byte, i int) int {
 	return i
 }
 
-// trimBlanks cuts spaces, tabs and carriage returns off both ends.
+// trimBlanks removes spaces, tabs and carriage returns from both ends.
 func trimBlanks(b []byte) []byte {
 	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t' || b[0] == '\r') {
 		b = b[1:]
@@ -95,7 +95,7 @@ func int32At(b []byte, i int) int32 {
 	return int32(v)
 }
 
-// hasPrefix and hasSuffix compare bytes with a constant without converting either.
+// hasPrefix and hasSuffix compare bytes with a constant without a conversion.
 func hasPrefix(b []byte, s string) bool { return len(b) >= len(s) && string(b[:len(s)]) == s }
 
 func hasSuffix(b []byte, s string) bool { return len(b) >= len(s) && string(b[len(b)-len(s):]) == s }

@@ -2,9 +2,9 @@ package procfs
 
 import "bytes"
 
-// ParseOSRelease looks up key in the text of /etc/os-release or /etc/lsb-release: shell assignments, one a line
-// (os-release(5)). The value, with quotes and escapes undone, is put into dst, cut where dst is full. As in a shell, the last
-// assignment counts. Comments, "export" and malformed lines are passed over.
+// ParseOSRelease looks up key in the text of /etc/os-release or /etc/lsb-release: shell assignments, one per line
+// (os-release(5)). It puts the value, with quotes and escapes undone, into dst, cut if dst is full. As in a shell, the last
+// assignment counts. Comments, "export" and malformed lines are skipped.
 func ParseOSRelease(b []byte, key string, dst []byte) (value []byte, ok bool) {
 	for len(b) > 0 {
 		var line []byte
@@ -19,8 +19,8 @@ func ParseOSRelease(b []byte, key string, dst []byte) (value []byte, ok bool) {
 	return value, ok
 }
 
-// unquote undoes the quoting of one shell word. Inside double quotes a backslash escapes $ ` " \ and nothing else; inside
-// single quotes it stands for itself; outside of quotes it escapes any byte, and a blank ends the word.
+// unquote undoes the quoting of one shell word. Inside double quotes a backslash escapes only $ ` " \. Inside single quotes it is
+// literal. Outside of quotes it escapes any byte, and a blank ends the word.
 func unquote(dst, v []byte) int {
 	n := 0
 	var quote byte
@@ -48,9 +48,9 @@ func unquote(dst, v []byte) int {
 // escapable reports whether a backslash escapes c inside double quotes.
 func escapable(c byte) bool { return c == '$' || c == '`' || c == '"' || c == '\\' }
 
-// ParseBuildProp looks up key ("ro.build.version.release" and so on) in the text of Android's build.prop: KEY=VALUE
-// lines, comments after #. The value runs to the end of the line; blanks at both ends are cut. A read-only property
-// keeps its first value, so the first line counts. nil: not there.
+// ParseBuildProp looks up key ("ro.build.version.release" and so on) in the text of Android's build.prop: KEY=VALUE lines,
+// comments after #. The value extends to the end of the line, without blanks at both ends. A read-only property keeps its first
+// value, so the first line counts. It returns nil if the key is missing.
 func ParseBuildProp(b []byte, key string) []byte {
 	for len(b) > 0 {
 		var line []byte
@@ -66,8 +66,8 @@ func ParseBuildProp(b []byte, key string) []byte {
 	return nil
 }
 
-// ParseKernelVersion reads the first three numbers of a kernel release as uname(2) and /proc/sys/kernel/osrelease give
-// it: 6, 18 and 44 for "6.18.44-fc-v657". A number that is missing, or does not fit, is 0.
+// ParseKernelVersion reads the first three numbers of a kernel release as returned by uname(2) and /proc/sys/kernel/osrelease: 6,
+// 18 and 44 for "6.18.44-fc-v657". A number that is missing or does not fit is 0.
 func ParseKernelVersion(b []byte) (major, minor, build uint32) {
 	var v [3]uint32
 	i := 0

@@ -10,8 +10,8 @@ import (
 	"minidump/internal/sys"
 )
 
-// PAGEMAP_SCAN lists the pages of an open pagemap file by category (linux/fs.h, Linux 6.7). The number is
-// _IOWR('f', 16, struct pm_scan_arg), which is the same on every architecture that Go has.
+// PAGEMAP_SCAN lists the pages of an open pagemap file by category (linux/fs.h, Linux 6.7). The number is _IOWR('f', 16, struct
+// pm_scan_arg), which is the same on every architecture that Go supports.
 const PAGEMAP_SCAN = 0xc0606610
 
 // PageKind is a set of page categories (PAGE_IS_* in linux/fs.h).
@@ -23,7 +23,7 @@ const (
 	PAGE_IS_SWAPPED PageKind = 1 << 4 // in swap, or being moved by the kernel
 	PAGE_IS_PFNZERO PageKind = 1 << 5 // the kernel's page of zeros; only PAGEMAP_SCAN reports it
 	PAGE_IS_HUGE    PageKind = 1 << 6 // part of a huge page; only PAGEMAP_SCAN reports it
-	PAGE_IS_GUARD   PageKind = 1 << 8 // a guard of madvise(MADV_GUARD_INSTALL), Linux 6.13; Pages leaves these out
+	PAGE_IS_GUARD   PageKind = 1 << 8 // a guard of madvise(MADV_GUARD_INSTALL), Linux 6.13; Pages excludes these
 )
 
 // Bits of an entry of a pagemap file (Documentation/admin-guide/mm/pagemap.rst).
@@ -34,8 +34,7 @@ const (
 	pagemapGuard   = 1 << 58 // Linux 6.15; 0 before
 )
 
-// PageRun is a range of pages of one kind that are there: present or swapped. It mirrors struct page_region of
-// linux/fs.h.
+// PageRun is a range of pages of one kind that are available: present or swapped. It mirrors struct page_region of linux/fs.h.
 type PageRun struct {
 	Start, End uint64
 	Kind       PageKind
@@ -47,7 +46,7 @@ type pmScanArg struct {
 	flags             uint64
 	start             uint64
 	end               uint64
-	walkEnd           uint64 // set by the kernel: where it stopped
+	walkEnd           uint64 // set by the kernel: where the scan ended
 	vec               uint64
 	vecLen            uint64
 	maxPages          uint64
@@ -57,30 +56,29 @@ type pmScanArg struct {
 	returnMask        uint64
 }
 
-// How Pages asks the kernel, from the best way to the oldest.
+// How Pages queries the kernel, from the newest way to the oldest.
 const (
-	scanWithoutGuards uint8 = iota // PAGEMAP_SCAN of Linux 6.15, which knows PAGE_IS_GUARD
+	scanWithoutGuards uint8 = iota // PAGEMAP_SCAN of Linux 6.15, which supports PAGE_IS_GUARD
 	scanPlain                      // PAGEMAP_SCAN of Linux 6.7
 	readEntries                    // reads of the pagemap file
 )
 
-// Pages reports which pages of a process are there, without touching one. A page that is neither present nor swapped holds
-// nothing that this process has ever seen: to read it makes the kernel allocate it, or waits for whoever is to fill it (a
+// Pages reports which pages of a process are available, without touching any. A page that is neither present nor swapped contains
+// no data that this process has ever seen: reading it makes the kernel allocate it, or waits for whatever must fill it (a
 // userfaultfd, a file server).
 //
-// Pages asks by PAGEMAP_SCAN, and by reads of the pagemap file where the kernel lacks that; which of the two is found out
-// once in the life of a Pages, also across Close and OpenPages. It allocates nothing. It must not lie on a goroutine
-// stack (make it by new, or as a part of something in the heap), nor may Runs and Scratch. It is not safe for concurrent
-// use.
+// Pages uses PAGEMAP_SCAN, or reads of the pagemap file if the kernel lacks it. It detects which of the two to use once, and
+// keeps the result across Close and OpenPages. It allocates nothing. Neither a Pages (make it by new, or as a part of something
+// in the heap) nor its Runs and Scratch may lie on a goroutine stack. It is not safe for concurrent use.
 //
-// Three things it cannot know:
-//   - Memory of a file or shared memory may have data that is not mapped in: look into the file (SEEK_DATA).
-//   - A shared mapping has no swapped pages of its own. PAGE_IS_SWAPPED without PAGE_IS_FILE there is a marker that
-//     userfaultfd left in the page table, of a page that may not exist (UFFDIO_WRITEPROTECT, UFFDIO_POISON).
-//   - A page that is there now may be gone a moment later, unless every process that shares the memory is stopped.
+// Three limits:
+//   - Memory of a file or shared memory may have data that is not mapped in: search the file (SEEK_DATA).
+//   - A shared mapping has no swapped pages of its own. PAGE_IS_SWAPPED without PAGE_IS_FILE there is a marker that userfaultfd
+//     left in the page table, of a page that may not exist (UFFDIO_WRITEPROTECT, UFFDIO_POISON).
+//   - A page that is available now may be gone a moment later, unless every process that shares the memory is stopped.
 type Pages struct {
-	Runs    []PageRun // for the answers that Next keeps; at least one
-	Scratch []byte    // for entries of the pagemap file, at least 8 bytes; unused where PAGEMAP_SCAN serves
+	Runs    []PageRun // for the results that Next keeps; at least one
+	Scratch []byte    // for entries of the pagemap file, at least 8 bytes; unused with PAGEMAP_SCAN
 	Kinds   PageKind  // what Next distinguishes, see Scan
 
 	fd   int
@@ -88,19 +86,19 @@ type Pages struct {
 	how  uint8
 	arg  pmScanArg
 
-	// The window of Next: what is there in [lo, hi) stands in Runs[:n].
+	// The window of Next: the available pages in [lo, hi) are in Runs[:n].
 	lo, hi uint64
 	n      int
-	ahead  int // how many pages a scan may find beyond the range that was asked for
+	ahead  int // how many pages a scan may find beyond the requested range
 	served int // how many calls of Next this window has answered
 }
 
-// Bounds of how far Next scans ahead, in pages. The kernel needs some 20 ns for a page.
+// Bounds of how far Next scans ahead, in pages. The kernel takes some 20 ns per page.
 const (
 	minAhead   = 64
 	firstAhead = 512
 	maxAhead   = 1 << 16
-	paysFrom   = 8 // answers out of one window
+	paysFrom   = 8 // answers from one window
 )
 
 // OpenPages opens the pagemap file of the process in p, whose buffers the caller has set. ENOENT: the kernel has none (no
@@ -115,7 +113,7 @@ func (d *Dir) OpenPages(p *Pages) sys.Errno {
 	return 0
 }
 
-// Close closes what OpenPages opened. Closing again does nothing.
+// Close closes the file that OpenPages opened. Closing again does nothing.
 func (p *Pages) Close() {
 	if p.open {
 		sys.Close(p.fd)
@@ -124,20 +122,20 @@ func (p *Pages) Close() {
 	p.Forget()
 }
 
-// IsOpen reports whether Scan and Next can be asked.
+// IsOpen reports whether Scan and Next can be called.
 func (p *Pages) IsOpen() bool { return p.open }
 
-// Forget drops what Next has scanned ahead. It is for when the process has run since.
+// Forget drops the results that Next has scanned ahead. Call it if the process has run since.
 func (p *Pages) Forget() { p.lo, p.hi, p.n, p.served = 0, 0, 0, 0 }
 
-// Scan fills runs, in ascending order, with the pages in [start, end) that are there, and returns how many runs these are.
-// The first and the last are cut to the range. next is the address up to which it has looked: end, or less where runs was
-// full or the limit was reached; call again from there.
+// Scan fills runs, in ascending order, with the available pages in [start, end), and returns the number of runs. The first and
+// the last are cut to the range. next is the address where it ended: end, or less if runs was full or the limit was reached; call
+// again from there.
 //
-// kinds selects what runs distinguish (PAGE_IS_FILE, PAGE_IS_SWAPPED and so on); neighbouring pages that differ in nothing
-// of that are one run, except at the seam of two calls. limit bounds the time of a call: PAGEMAP_SCAN ends after that many
-// pages which are there (it skips holes at no cost), the older way after that many pages of any kind. 0 or less is no
-// limit. EFAULT: the range is not all user memory. A process that has ended has no pages, or the result is ESRCH.
+// kinds selects the categories that runs distinguish (PAGE_IS_FILE, PAGE_IS_SWAPPED and so on). Adjacent pages that do not differ
+// in these are one run, except at the boundary of two calls. limit bounds the time of a call: PAGEMAP_SCAN ends after that many
+// available pages (it skips holes at no cost), the older way after that many pages of any kind. 0 or less is no limit. EFAULT:
+// the range is not entirely user memory. For a process that has ended there are no pages, or the result is ESRCH.
 func (p *Pages) Scan(start, end uint64, kinds PageKind, limit int, runs []PageRun) (n int, next uint64, errno sys.Errno) {
 	switch {
 	case !p.open:
@@ -170,7 +168,7 @@ func (p *Pages) Scan(start, end uint64, kinds PageKind, limit int, runs []PageRu
 	return n, next, 0
 }
 
-// scan asks by PAGEMAP_SCAN, and goes over to an older way for good where the kernel does not know that.
+// scan uses PAGEMAP_SCAN, and permanently switches to an older way if the kernel does not support it.
 func (p *Pages) scan(from, to uint64, kinds PageKind, limit int, runs []PageRun) (n int, next uint64, errno sys.Errno) {
 	for {
 		p.arg = pmScanArg{
@@ -191,7 +189,7 @@ func (p *Pages) scan(from, to uint64, kinds PageKind, limit int, runs []PageRun)
 		case 0:
 			next = p.arg.walkEnd
 			if n < 0 || n > len(runs) || next > to || next <= from {
-				return 0, from, unix.EIO // not what linux/fs.h says: no caller may loop on it
+				return 0, from, unix.EIO // not as in linux/fs.h: no caller may loop on it
 			}
 			return n, next, 0
 		case unix.EINTR:
@@ -200,7 +198,7 @@ func (p *Pages) scan(from, to uint64, kinds PageKind, limit int, runs []PageRun)
 				return 0, from, errno
 			}
 			p.how = scanPlain
-		case unix.ENOTTY, unix.ENOSYS, unix.EPERM, unix.EACCES: // an old kernel, or a filter that knows only old ones
+		case unix.ENOTTY, unix.ENOSYS, unix.EPERM, unix.EACCES: // an old kernel, or a filter that does not know the call
 			p.how = readEntries
 			return p.readEntries(from, to, kinds, limit, runs)
 		default:
@@ -250,7 +248,7 @@ func (p *Pages) readEntries(from, to uint64, kinds PageKind, limit int, runs []P
 	return n, stop, 0
 }
 
-// entryKind translates an entry of a pagemap file; 0 is a page that is not there.
+// entryKind translates an entry of a pagemap file; it returns 0 for a page that is not available.
 func entryKind(e uint64) (k PageKind) {
 	switch {
 	case e&pagemapGuard != 0:
@@ -268,13 +266,13 @@ func entryKind(e uint64) (k PageKind) {
 	return k
 }
 
-// Next fills run with the first pages in [start, end) that are there, cut to that range; false when there are none. The
-// rest of a range is found by a further call from run.End on.
+// Next fills run with the first available pages in [start, end), cut to that range; false if there are none. To find the rest of
+// a range, call it again from run.End on.
 //
-// It is for many ranges, best in ascending order: a call to the kernel also looks beyond end, as far as ahead at most, and
-// following calls are answered from that. How far it looks depends on how well that has paid, so it is right for a
-// thousand small stacks in a row and for a few ranges between large heaps. ahead is an address, such as the end of the
-// last range; 0 is no further than end. Until Forget or Close the answers are those of the first look.
+// It is for many ranges, best in ascending order: a call to the kernel also scans beyond end, at most up to ahead, and later
+// calls use those results. How far it scans depends on how useful that has been, so it suits both a thousand small stacks in a
+// row and a few ranges between large heaps. ahead is an address, such as the end of the last range; 0 means not beyond end. Until
+// Forget or Close the results are those of the first scan.
 func (p *Pages) Next(start, end, ahead uint64, run *PageRun) (ok bool, errno sys.Errno) {
 	for start < end {
 		if start < p.lo || start >= p.hi {

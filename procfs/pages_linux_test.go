@@ -21,16 +21,16 @@ import (
 	"minidump/internal/victims"
 )
 
-// memoryEnv makes the test binary run as a victim with areas of all kinds of memory; its value is a file of 16 pages.
+// memoryEnv makes the test binary run as a victim with areas of all kinds of memory; its value is the path of a file of 16 pages.
 const memoryEnv = "PROCFS_TEST_MEMORY"
 
 var pageSize = uint64(syscall.Getpagesize())
 
-// areaPages is how long an area is, in pages, unless there is a reason for another length.
+// areaPages is the length of an area in pages, unless it needs another length.
 const areaPages = 64
 
-// memoryVictim makes areas, prints "area NAME ADDRESS" for each that this kernel can have, and waits. Which pages it
-// touches is written in TestPages.
+// memoryVictim creates areas, prints "area NAME ADDRESS" for each that this kernel supports, and waits. TestPages lists the pages
+// that it touches.
 func memoryVictim(file string) {
 	runtime.LockOSThread()
 	page := int(pageSize)
@@ -76,7 +76,7 @@ func memoryVictim(file string) {
 
 	const huge = 2 << 20
 	if b = area("huge", -1, 4*huge, private); b != nil {
-		unix.Madvise(b, unix.MADV_HUGEPAGE) // not every kernel has them
+		unix.Madvise(b, unix.MADV_HUGEPAGE) // not every kernel supports them
 		for i := range b {
 			b[i] = 1
 		}
@@ -106,7 +106,7 @@ func memoryVictim(file string) {
 
 func addressOf(b []byte) uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) }
 
-// unserved gives the faults of b to a userfaultfd that nobody reads, and fills one page by it.
+// unserved registers b with a userfaultfd that nobody reads, and fills one page through it.
 func unserved(b, filled []byte) bool {
 	const ( // linux/userfaultfd.h
 		uffdAPI          = 0xaa
@@ -114,7 +114,7 @@ func unserved(b, filled []byte) bool {
 		uffdioRegister   = 0xc020aa00
 		uffdioZeropage   = 0xc020aa04
 		registerMissing  = 1
-		userModeOnly     = 1 // UFFD_USER_MODE_ONLY: what a user without privileges gets
+		userModeOnly     = 1 // UFFD_USER_MODE_ONLY: what an unprivileged user may use
 		oldKernelNoFlags = 0
 	)
 	for _, flags := range []uintptr{oldKernelNoFlags, userModeOnly} {
@@ -139,7 +139,7 @@ func unserved(b, filled []byte) bool {
 	return false
 }
 
-// startMemory starts memoryVictim and stops it, so that nothing changes any more. The areas are addresses by name.
+// startMemory starts memoryVictim and stops it, so that nothing changes any more. areas has the addresses by name.
 func startMemory(t testing.TB) (pid int, areas map[string]uint64) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "mapped")
@@ -226,7 +226,7 @@ func openPages(t testing.TB, pid int, p *Pages) {
 	t.Cleanup(p.Close)
 }
 
-// withoutIoctl is a kernel before 6.7, withoutGuards one before 6.15.
+// withoutIoctl simulates a kernel before 6.7, withoutGuards one before 6.15.
 func withoutIoctl(n, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, sys.Errno) {
 	if n == unix.SYS_IOCTL && a2 == PAGEMAP_SCAN {
 		return ^uintptr(0), unix.ENOTTY
@@ -249,7 +249,7 @@ var pageWays = []struct {
 	how  uint8
 }{{"scan", sysCall, scanWithoutGuards}, {"Linux 6.7", withoutGuards, scanPlain}, {"Linux 2.6", withoutIoctl, readEntries}}
 
-// scanAll asks for a whole range by as many calls as it takes.
+// scanAll scans a whole range with as many calls as needed.
 func scanAll(t testing.TB, p *Pages, start, end uint64, kinds PageKind, limit, room int) (runs []PageRun) {
 	t.Helper()
 	buf := make([]PageRun, room)
@@ -273,7 +273,7 @@ func scanAll(t testing.TB, p *Pages, start, end uint64, kinds PageKind, limit, r
 	return runs
 }
 
-// hasScan reports whether this kernel has PAGEMAP_SCAN, which Linux 6.7 brought.
+// hasScan reports whether this kernel has PAGEMAP_SCAN (since Linux 6.7).
 func hasScan(t testing.TB) bool {
 	t.Helper()
 	p := &Pages{Scratch: make([]byte, 64), Runs: make([]PageRun, 8)}
@@ -294,7 +294,7 @@ func hasScan(t testing.TB) bool {
 	return p.how != readEntries
 }
 
-// Every kind of memory, by each way to ask the kernel.
+// TestPages scans every kind of memory by each way to query the kernel.
 func TestPages(t *testing.T) {
 	pid, areas := startMemory(t)
 	const all = PAGE_IS_PRESENT | PAGE_IS_SWAPPED | PAGE_IS_FILE
@@ -304,7 +304,7 @@ func TestPages(t *testing.T) {
 			defer sys.Install(way.gate, nil)()
 			p := &Pages{Scratch: make([]byte, 4096), Runs: make([]PageRun, 16)}
 			openPages(t, pid, p)
-			// pages lists what is there of an area, in pages from its start: {first, end, kind}.
+			// pages lists the available pages of an area, counted from its start: {first, end, kind}.
 			pages := func(name string, length int) (list [][3]uint64) {
 				at := areas[name]
 				for _, r := range scanAll(t, p, at, at+uint64(length)*pageSize, all, 0, 64) {
@@ -322,7 +322,7 @@ func TestPages(t *testing.T) {
 			}
 			anonymous := [][3]uint64{{3, 4, uint64(here)}, {8, 10, uint64(here)}, {12, 13, uint64(here)}}
 			if way.how == scanPlain && areas["guard"] != 0 {
-				// A kernel that knows guards but can't leave them out is none that exists.
+				// No kernel supports guards but can't exclude them.
 				anonymous = append(anonymous, [3]uint64{20, 22, uint64(PAGE_IS_SWAPPED)})
 			}
 			check("anonymous", areaPages, anonymous...)
@@ -330,7 +330,7 @@ func TestPages(t *testing.T) {
 			check("memfd", 256<<20/int(pageSize), [3]uint64{5, 6, uint64(file)})
 			check("userfault", areaPages, [3]uint64{4, 5, uint64(here)})
 			check("fresh", 16)
-			// The page of the file that was written is anonymous now; the kernel may have mapped any of the others.
+			// The written page of the file is anonymous now; the kernel may have mapped any of the others.
 			for _, p := range pages("file", 16) {
 				for i := p[0]; i < p[1]; i++ {
 					if kind := PageKind(p[2]); (i == 5) != (kind == here) || i != 5 && kind != file {
@@ -373,14 +373,14 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// All mappings of the victim, and those of a program of this machine's own word size: all ways agree, with any size of
-// buffers and any limit; so do Next and Scan.
+// TestPagesAgree scans all mappings of the victim and of a program of this machine's own word size: all ways agree, with any size
+// of buffers and any limit, and so do Next and Scan.
 func TestPagesAgree(t *testing.T) {
 	victims.SkipEmulated(t, "it takes a minute there, and TestPages has each kind of page")
 	pids := map[string]int{}
 	victim, areas := startMemory(t)
 	pids["victim"] = victim
-	if sleep, err := exec.LookPath("sleep"); err == nil { // of 64 bits on a 64-bit machine, whatever this test is
+	if sleep, err := exec.LookPath("sleep"); err == nil { // 64-bit on a 64-bit machine, whatever this test is
 		cmd := exec.Command(sleep, "600")
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -474,7 +474,7 @@ func TestPagesAgree(t *testing.T) {
 	}
 }
 
-// Ranges that are no whole pages, odd ones, and errors.
+// TestPagesRanges scans ranges that are not whole pages, unusual ones, and invalid ones.
 func TestPagesRanges(t *testing.T) {
 	pid, areas := startMemory(t)
 	at := areas["anonymous"]
@@ -510,7 +510,7 @@ func TestPagesRanges(t *testing.T) {
 		if _, _, errno := p.Scan(at, at+1, 0, 0, nil); errno != unix.EINVAL {
 			t.Errorf("%s without room: %v", way.name, errno)
 		}
-		// What is no user memory: an error, or nothing; never a hang.
+		// Memory that is not user memory: an error, or no pages; never a hang.
 		for _, r := range [][2]uint64{{^uint64(0) - pageSize, ^uint64(0)}, {0xffffffffff600000, 0xffffffffff601000}} {
 			if n, next, errno := p.Scan(r[0], r[1], 0, 0, runs); n != 0 || errno == 0 && next != r[1] {
 				t.Errorf("%s %x: %d runs, next %#x, %v", way.name, r, n, next, errno)
@@ -536,7 +536,7 @@ func TestPagesRanges(t *testing.T) {
 	}
 }
 
-// A kernel that does not do what linux/fs.h says ends in an error, not in a loop or beyond a buffer.
+// TestPagesHostileKernel checks that a kernel that violates linux/fs.h causes an error, not a loop or a write beyond a buffer.
 func TestPagesHostileKernel(t *testing.T) {
 	for name, answer := range map[string]func(*pmScanArg) (uintptr, sys.Errno){
 		"too many":      func(a *pmScanArg) (uintptr, sys.Errno) { a.walkEnd = a.end; return uintptr(a.vecLen) + 1, 0 },
@@ -564,7 +564,7 @@ func TestPagesHostileKernel(t *testing.T) {
 	if !hasScan(t) {
 		return
 	}
-	// A seccomp filter that knows no PAGEMAP_SCAN, and an interrupted call.
+	// A seccomp filter that does not know PAGEMAP_SCAN, and an interrupted call.
 	for _, errno := range []sys.Errno{unix.EPERM, unix.EACCES, unix.ENOSYS, unix.EINTR} {
 		p := &Pages{Scratch: make([]byte, 64), Runs: make([]PageRun, 8)}
 		openPages(t, os.Getpid(), p)
@@ -586,7 +586,7 @@ func TestPagesHostileKernel(t *testing.T) {
 	}
 }
 
-// The ranges of 1,000 stacks cost few calls; so do ranges between large heaps.
+// TestPagesCalls checks that the ranges of 1,000 stacks cost few calls, and so do ranges between large heaps.
 func TestPagesCalls(t *testing.T) {
 	pid, areas := startMemory(t)
 	p := &Pages{Scratch: make([]byte, 4096), Runs: make([]PageRun, 512)}
@@ -618,13 +618,13 @@ func TestPagesCalls(t *testing.T) {
 	if calls != first {
 		t.Errorf("%d calls for 1000 ranges", calls)
 	}
-	// Ranges in a heap that is all there, far from each other: what is looked at in vain gets less.
+	// Ranges in a fully present heap, far from each other: the scan ahead shrinks because it is not used.
 	at, calls, pages = areas["huge"], 0, 0
 	const heap, ranges = 8 << 20, 16
 	for i := range uint64(ranges) {
 		start := at + i*heap/ranges
 		p.Forget()
-		p.hi = 1 // as after a window that has answered nothing
+		p.hi = 1 // as after a window that has answered no call
 		if ok, errno := p.Next(start, start+pageSize, at+heap, &r); !ok || errno != 0 {
 			t.Fatal(i, ok, errno)
 		}

@@ -6,9 +6,9 @@ import (
 	"minidump/internal/sys"
 )
 
-// OpenMapFile opens for reading the very file that is mapped at [start, end), also when it has no name any more or its
-// path now leads elsewhere. The range must be exactly that of a line of maps. EPERM: the caller lacks
-// CAP_CHECKPOINT_RESTORE and CAP_SYS_ADMIN. ENOENT: no file is mapped there.
+// OpenMapFile opens for reading the very file that is mapped at [start, end), even if it no longer has a name or its path now
+// names another file. The range must be exactly that of a line of maps. EPERM: the caller lacks CAP_CHECKPOINT_RESTORE and
+// CAP_SYS_ADMIN. ENOENT: no file is mapped there.
 func (d *Dir) OpenMapFile(start, end uint64) (fd int, errno sys.Errno) {
 	n := copy(d.path[:], "map_files/")
 	n = d.number(n, 16, start)
@@ -18,15 +18,15 @@ func (d *Dir) OpenMapFile(start, end uint64) (fd int, errno sys.Errno) {
 	return sys.OpenBytes(d.fd, d.path[:n+1], unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
 }
 
-// OpenMapped opens for reading the file that m maps, and fills st (in heap memory) for it. m must be a mapping of this
-// process, with Name as in its line of maps. It tries, in this order:
+// OpenMapped opens for reading the file that m maps, and fills st (in heap memory) for it. m must be a mapping of this process,
+// with Name as in its line of maps. It tries, in this order:
 //
-//   - map_files, which can't go wrong but needs a capability;
+//   - map_files, which is always the right file but requires a capability;
 //   - the path below the root directory of the process, in its mount namespace (OpenRoot);
-//   - the path below the reader's root directory, only when both are in one mount namespace: the kernel writes the paths
-//     of maps as the reader would see them, so that is what they mean for a process that has only changed its root.
+//   - the path below the reader's root directory, only if both are in one mount namespace: the kernel writes the paths of maps
+//     from the reader's point of view, which matters for a process that has only changed its root.
 //
-// A file found by its path counts only if it is the mapped one (SameFile), else the result is ESTALE.
+// A file found by its path counts only if it is the mapped one (SameFile), otherwise the result is ESTALE.
 func (d *Dir) OpenMapped(m *Mapping, st *unix.Statx_t) (fd int, errno sys.Errno) {
 	if fd, errno = d.OpenMapFile(m.Start, m.End); errno == 0 {
 		errno = sys.Statx(fd, "\x00", unix.AT_EMPTY_PATH|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS, st)
@@ -53,7 +53,7 @@ func (d *Dir) OpenMapped(m *Mapping, st *unix.Statx_t) (fd int, errno sys.Errno)
 	return fd, errno
 }
 
-// sameMountNamespace reports whether the process and the reader see the same mounts; st is overwritten.
+// sameMountNamespace reports whether the process and the reader have the same mounts; it overwrites st.
 func (d *Dir) sameMountNamespace(st *unix.Statx_t) bool {
 	if sys.Statx(d.fd, "ns/mnt\x00", 0, unix.STATX_INO, st) != 0 {
 		return false
@@ -62,14 +62,13 @@ func (d *Dir) sameMountNamespace(st *unix.Statx_t) bool {
 	return sys.Statx(sys.AT_FDCWD, "/proc/self/ns/mnt\x00", 0, unix.STATX_INO, st) == 0 && st.Ino == ino
 }
 
-// OpenRoot opens for reading the regular file that the process itself would find at path (absolute, without a NUL), and
-// fills st (in heap memory, mask STATX_BASIC_STATS) for it. The path is looked up below /proc/PID/root, so the mount
-// namespace and root directory are those of the process; neither a symbolic link nor ".." leads out. For what is in
-// a line of maps use OpenMapped.
+// OpenRoot opens for reading the regular file that the process itself would find at path (absolute, without a NUL), and fills st
+// (in heap memory, mask STATX_BASIC_STATS) for it. It looks up the path below /proc/PID/root, so the mount namespace and root
+// directory are those of the process; neither a symbolic link nor ".." leads out. For the names in maps use OpenMapped.
 //
-// On kernels without openat2 (before 5.6, or forbidden by a seccomp filter) a symbolic link in the path is not
-// followed: the result is ELOOP: the paths that the kernel writes into maps have none. EINVAL: not an absolute path, or not a
-// regular file (a FIFO or a device is never opened). EACCES, EPERM: the caller may not look below root.
+// On kernels without openat2 (before 5.6, or forbidden by a seccomp filter) OpenRoot follows no symbolic link in the path and
+// returns ELOOP; the paths that the kernel writes into maps contain none. EINVAL: not an absolute path, or not a regular file (it
+// never opens a FIFO or a device). EACCES, EPERM: the caller may not look below root.
 func (d *Dir) OpenRoot(path []byte, st *unix.Statx_t) (fd int, errno sys.Errno) {
 	if len(path) == 0 || path[0] != '/' {
 		return -1, unix.EINVAL
@@ -85,14 +84,14 @@ func (d *Dir) OpenRoot(path []byte, st *unix.Statx_t) (fd int, errno sys.Errno) 
 	return d.openBelow(d.fd, "root\x00", copy(d.path[:], path), nil, st)
 }
 
-// openBelow opens the path d.path[:n] below the directory dir (relative to dirFd) as OpenRoot tells. If m is not nil, the
+// openBelow opens the path d.path[:n] below the directory dir (relative to dirFd) as OpenRoot describes. If m is not nil, the
 // file must be the one that m maps.
 func (d *Dir) openBelow(dirFd int, dir string, n int, m *Mapping, st *unix.Statx_t) (fd int, errno sys.Errno) {
 	root, errno := sys.Open(dirFd, dir, unix.O_PATH|unix.O_DIRECTORY)
 	if errno != 0 {
 		return -1, errno
 	}
-	// An O_PATH descriptor first: to open a file for reading can have effects, to look at it has none.
+	// An O_PATH descriptor first: opening a file for reading can have side effects, examining it has none.
 	d.path[n] = 0
 	d.how = unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
 	handle, errno := sys.Openat2(root, d.path[:n+1], &d.how)
@@ -153,8 +152,8 @@ func (d *Dir) walk(root, n int) (fd int, errno sys.Errno) {
 	return at, 0
 }
 
-// reopen opens for reading what the O_PATH descriptor handle stands for, if that is a regular file, and the one that m maps
-// unless m is nil.
+// reopen opens for reading the file of the O_PATH descriptor handle, if it is a regular file and, unless m is nil, the one that m
+// maps.
 func (d *Dir) reopen(handle int, m *Mapping, st *unix.Statx_t) (fd int, errno sys.Errno) {
 	errno = sys.Statx(handle, "\x00", unix.AT_EMPTY_PATH|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS, st)
 	if errno != 0 {
@@ -176,9 +175,9 @@ func (d *Dir) reopen(handle int, m *Mapping, st *unix.Statx_t) (fd int, errno sy
 	return sys.OpenBytes(sys.AT_FDCWD, d.path[:n+1], unix.O_RDONLY|unix.O_NOCTTY)
 }
 
-// SameFile reports whether st is the file that m maps: inode and device are equal. Two devices that both have major number 0
-// pass for equal, because on btrfs maps shows the number of the file system and statx that of the subvolume. On
-// overlayfs before Linux 6.8 or so maps shows the file of a layer, which is never equal.
+// SameFile reports whether st is the file that m maps: inode and device are equal. Two devices with major number 0 count as
+// equal, because on btrfs maps shows the number of the file system and statx that of the subvolume. On overlayfs before about
+// Linux 6.8 maps shows the file of a layer, which is never equal.
 func (m *Mapping) SameFile(st *unix.Statx_t) bool {
 	if m.Inode == 0 || m.Inode != st.Ino || m.Major != st.Dev_major {
 		return false

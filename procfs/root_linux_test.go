@@ -36,7 +36,7 @@ func findMapping(t *testing.T, d *Dir, prefix string) Mapping {
 	return m
 }
 
-// A program whose file was deleted: the name says so, and its bytes still come through map_files.
+// TestDeletedBinary runs a program whose file was deleted: the name says so, and map_files still returns its bytes.
 func TestDeletedBinary(t *testing.T) {
 	exe := filepath.Join(t.TempDir(), "victim")
 	copySelf(t, exe)
@@ -68,7 +68,7 @@ func TestDeletedBinary(t *testing.T) {
 	if _, errno := d.OpenMapFile(m.Start, m.End+1); errno != unix.ENOENT {
 		t.Errorf("a range that is none: %v", errno)
 	}
-	// A file put there since is another one.
+	// A file created at the path since then is another one.
 	if err := os.WriteFile(exe, []byte("other"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestDeletedBinary(t *testing.T) {
 	if got := readAll(t, fd); !bytes.Equal(got, want) {
 		t.Errorf("OpenMapped: %d bytes, want %d", len(got), len(want))
 	}
-	// Without the capability for map_files there is no way to it.
+	// Without the capability for map_files the file can't be opened.
 	defer sys.Install(withoutMapFiles, nil)()
 	if _, errno = d.OpenMapped(&m, st); errno != unix.ESTALE {
 		t.Errorf("OpenMapped by its path: %v", errno)
@@ -104,7 +104,7 @@ func withoutMapFiles(n, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, sys.Errno) {
 	return sysCall(n, a1, a2, a3, a4, a5, a6)
 }
 
-// The mapped file is found by its path in every kind of root directory.
+// TestOpenMapped finds the mapped file by its path in every kind of root directory.
 func TestOpenMapped(t *testing.T) {
 	root := t.TempDir()
 	copySelf(t, filepath.Join(root, "inside", "victim"))
@@ -114,7 +114,7 @@ func TestOpenMapped(t *testing.T) {
 		prefix            string
 	}{
 		{"same root", filepath.Join(root, "inside", "victim"), "", "", root},
-		{"chroot", "/inside/victim", root, "", root}, // maps shows the path as this reader sees it
+		{"chroot", "/inside/victim", root, "", root}, // maps shows the path from this reader's point of view
 		{"container", self(t), "", root, "/inside/victim"},
 	}
 	for _, test := range tests {
@@ -161,7 +161,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// A program in another root directory: its paths are looked up there, with openat2 and without.
+// TestOpenRoot looks up paths of a program in another root directory, with openat2 and without.
 func TestOpenRoot(t *testing.T) {
 	root := t.TempDir()
 	copySelf(t, filepath.Join(root, "inside", "victim"))
@@ -267,7 +267,7 @@ func TestOpenRoot(t *testing.T) {
 	}
 }
 
-// The kernel's ioctl and its text must tell the same.
+// TestQueryMapping checks that the kernel's ioctl and its text agree.
 func TestQueryMapping(t *testing.T) {
 	v := start(t, "x")
 	d := open(t, v.pid)
@@ -329,7 +329,8 @@ func TestQueryMapping(t *testing.T) {
 	}
 }
 
-// Names with newlines, blanks and other bytes: escaped in the text, plain from the ioctl, and openable.
+// TestNewlineInName maps files with newlines, blanks and other bytes in their names: escaped in the text, plain from the ioctl,
+// and openable.
 func TestNewlineInName(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a\nb \\ \xff (deleted)")
 	if err := os.WriteFile(path, make([]byte, os.Getpagesize()), 0o644); err != nil {
@@ -377,7 +378,7 @@ func TestNewlineInName(t *testing.T) {
 	}
 }
 
-// Kinds of memory as this kernel names them.
+// TestLiveKinds checks how this kernel names kinds of memory.
 func TestLiveKinds(t *testing.T) {
 	page := os.Getpagesize()
 	memfd, err := unix.MemfdCreate("a name", 0)

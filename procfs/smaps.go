@@ -8,12 +8,12 @@ type VMFlags uint8
 
 const (
 	VMDontDump   VMFlags = 1 << iota // "dd": MADV_DONTDUMP
-	VMIO                             // "io": memory of a device, whose reads can have effects
+	VMIO                             // "io": device memory, where reads can have side effects
 	VMPFNMap                         // "pf": likewise, or memory without a struct page
 	VMHugeTLB                        // "ht": huge pages of hugetlbfs
 	VMUserfault                      // "um", "uw" or "ui": a userfaultfd handles faults
 	VMMixedMap                       // "mm": VM_MIXEDMAP, memory without a struct page among ordinary pages
-	VMDontCopy                       // "dc": MADV_DONTFORK, or memory of a device
+	VMDontCopy                       // "dc": MADV_DONTFORK, or device memory
 	VMWipeOnFork                     // "wf": MADV_WIPEONFORK
 )
 
@@ -23,31 +23,31 @@ type FlaggedRange struct {
 	Flags      VMFlags
 }
 
-// SmapsReader takes the text of a smaps file, in pieces of any size, and keeps the mappings that have one of the flags in
-// Want. Lines may be cut anywhere between two pieces; a line longer than the reader's own buffer, which only the name of a
-// file can be, is dealt with too.
+// SmapsReader parses the text of a smaps file, in pieces of any size, and records the mappings that have one of the flags in
+// Want. Lines may be cut anywhere between two pieces. A line may be longer than the reader's own buffer, which only happens
+// because of a file name.
 type SmapsReader struct {
 	Want VMFlags
-	Out  []FlaggedRange // filled in the order of addresses
-	N    int            // how many of Out are filled
+	Out  []FlaggedRange // filled in ascending order of addresses
+	N    int            // number of entries filled in
 	More bool           // Out was full
 
 	// Until is the address below which every mapping has been seen.
 	Until uint64
 
 	m    Mapping
-	have bool // m is the mapping that the lines are about
+	have bool // m is the mapping that the lines describe
 	line [192]byte
-	n    int  // bytes of a line that has not ended
-	long bool // that line goes on behind what line holds
+	n    int  // bytes of an incomplete line
+	long bool // that line is longer than what line contains
 }
 
-// Reset prepares r for a text from its beginning. Want and Out stay.
+// Reset prepares r for a new text. It keeps Want and Out.
 func (r *SmapsReader) Reset() {
 	r.N, r.n, r.More, r.have, r.long, r.Until = 0, 0, false, false, false, 0
 }
 
-// Write takes the next piece of the text.
+// Write parses the next piece of the text.
 func (r *SmapsReader) Write(b []byte) {
 	for len(b) > 0 {
 		end := bytes.IndexByte(b, '\n')
@@ -72,8 +72,7 @@ func (r *SmapsReader) Write(b []byte) {
 	}
 }
 
-// take looks at one line. The start of a line is enough: the columns of a mapping come before its name, and a VmFlags line
-// is short.
+// take parses one line. The start of a line is enough: the columns of a mapping precede its name, and a VmFlags line is short.
 func (r *SmapsReader) take(line []byte) {
 	if hasPrefix(line, "VmFlags:") {
 		if r.have {
@@ -85,7 +84,7 @@ func (r *SmapsReader) take(line []byte) {
 	if len(line) == 0 || hexValue[line[0]] == 0xff {
 		return
 	}
-	// The columns of Mapping, or a word such as "AnonHugePages:", which parseColumns refuses for its missing "-".
+	// The columns of Mapping, or a word such as "AnonHugePages:", which parseColumns rejects because it has no "-".
 	if parseColumns(line, &r.m) >= 0 {
 		r.have = true
 	}
@@ -103,7 +102,7 @@ func (r *SmapsReader) flags(f VMFlags) {
 	r.N++
 }
 
-// vmFlags reads words of two letters. Those that it does not know are passed over.
+// vmFlags parses words of two letters. It skips unknown ones.
 func vmFlags(b []byte) (f VMFlags) {
 	for len(b) >= 2 {
 		if b[0] == ' ' {

@@ -9,7 +9,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// The flags of a real process: what it marked, and what a userfaultfd handles.
+// TestReadVMFlags reads the flags of a real process: marked memory, and memory handled by a userfaultfd.
 func TestReadVMFlags(t *testing.T) {
 	pid, areas := startMemory(t)
 	d := open(t, pid)
@@ -50,7 +50,7 @@ func TestReadVMFlags(t *testing.T) {
 	}
 }
 
-// BenchmarkReadVMFlags shows what the walk of the page tables costs.
+// BenchmarkReadVMFlags measures the walk of the page tables.
 func BenchmarkReadVMFlags(b *testing.B) {
 	for _, args := range [][]string{{"idle", "20"}, {"idle", "1000"}, {"big", "1", "2"}} {
 		b.Run(fmt.Sprint(args), func(b *testing.B) {

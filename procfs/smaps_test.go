@@ -80,7 +80,7 @@ func FuzzSmaps(f *testing.F) {
 				t.Errorf("range %x", r)
 			}
 		}
-		// Columns of more than the 192 bytes that a line keeps are no columns of a kernel.
+		// No kernel writes columns of more than the 192 bytes that are kept of a line.
 		for line := range strings.Lines(string(b)) {
 			if len(line) > 150 {
 				return

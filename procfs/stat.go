@@ -6,12 +6,12 @@ import (
 	"minidump/internal/sys"
 )
 
-// Stat is /proc/PID/stat or /proc/PID/task/TID/stat (proc(5); do_task_stat in the kernel's fs/proc/array.c). Times are in
-// clock ticks: AT_CLKTCK of the auxiliary vector gives how many there are in a second, 100 nearly everywhere.
-// Addresses are 0 (StartCode and EndCode 1) when the reader may not trace the process.
+// Stat is /proc/PID/stat or /proc/PID/task/TID/stat (proc(5); do_task_stat in the kernel's fs/proc/array.c). Times are in clock
+// ticks: AT_CLKTCK of the auxiliary vector is the number of ticks per second, 100 nearly everywhere. Addresses are 0 (StartCode
+// and EndCode 1) if the reader may not trace the process.
 type Stat struct {
 	PID        int32
-	Comm       []byte // points into the parsed bytes; may hold blanks, parentheses and newlines
+	Comm       []byte // points into the parsed bytes; may contain blanks, parentheses and newlines
 	State      byte   // R running, S sleeping, D disk sleep, T stopped, t traced, Z zombie, X dead, I idle, ...
 	PPID       int32
 	PGrp       int32
@@ -19,7 +19,7 @@ type Stat struct {
 	TTY        int32  // device number
 	Flags      uint64 // PF_* of the kernel
 	MinFaults  uint64 // page faults that needed no disk
-	MajFaults  uint64 // and that did
+	MajFaults  uint64 // page faults that needed disk
 	UTime      uint64 // ticks in user mode
 	STime      uint64 // ticks in the kernel
 	Priority   int64
@@ -31,7 +31,7 @@ type Stat struct {
 	StartCode  uint64
 	EndCode    uint64
 	StartStack uint64 // the stack pointer at the start of the program
-	KStkESP    uint64 // stack pointer: only of a thread that is ending or dumping core (Linux 4.9 and later), else 0
+	KStkESP    uint64 // stack pointer: only of a thread that is exiting or dumping core (Linux 4.9 and later), else 0
 	KStkEIP    uint64 // instruction pointer, likewise
 	WChan      uint64
 	Processor  int32 // CPU that it last ran on
@@ -44,12 +44,12 @@ type Stat struct {
 	ArgEnd     uint64
 	EnvStart   uint64
 	EnvEnd     uint64
-	ExitCode   int32 // as waitpid(2) gives it
+	ExitCode   int32 // as returned by waitpid(2)
 }
 
-// Parse fills s in from a stat file. The name of the process stands in parentheses and may hold anything, so it ends at the last
-// one. It is ok when everything up to RSS (field 24, which every kernel has) is there and well formed; what a
-// kernel does not give is 0.
+// Parse fills s in from a stat file. The name of the process is in parentheses and may contain anything, so it ends at the last
+// parenthesis. It is ok if everything up to RSS (field 24, which every kernel has) is present and well-formed; fields that a
+// kernel lacks are 0.
 func (s *Stat) Parse(b []byte) (ok bool) {
 	*s = Stat{}
 	pid, i := signedAt(b, 0)
@@ -62,8 +62,8 @@ func (s *Stat) Parse(b []byte) (ok bool) {
 	}
 	s.PID, s.Comm, s.State = int32(pid), name, b[0]
 	i = 1
-	// The numbers from field 4 on, by their number in proc(5). One is an unsigned 64-bit number or a signed one: the sign
-	// stays in the bits.
+	// The numbers from field 4 on, by their number in proc(5). Each is a signed or unsigned 64-bit number; the bits of a signed
+	// one are kept.
 	var f [53]uint64
 	field := 4
 	for ; field < len(f) && i < len(b) && b[i] == ' '; field++ {
@@ -93,8 +93,8 @@ func (s *Stat) Parse(b []byte) (ok bool) {
 	return field > 24
 }
 
-// ParseBootTime finds the line "btime N" of /proc/stat: the time of boot in seconds since 1970. Together with
-// Stat.StartTime it gives the time at which a process started, to about a second.
+// ParseBootTime finds the line "btime N" of /proc/stat: the time of boot in seconds since 1970. Together with Stat.StartTime it
+// determines when a process started, to about a second.
 func ParseBootTime(procStat []byte) (uint64, bool) {
 	for len(procStat) > 0 {
 		var line []byte
@@ -108,7 +108,7 @@ func ParseBootTime(procStat []byte) (uint64, bool) {
 	return 0, false
 }
 
-// nextLine splits b after its first line, whose newline is left out.
+// nextLine splits b after its first line, and removes the newline.
 func nextLine(b []byte) (line, rest []byte) {
 	if i := bytes.IndexByte(b, '\n'); i >= 0 {
 		return b[:i], b[i+1:]
@@ -117,7 +117,7 @@ func nextLine(b []byte) (line, rest []byte) {
 }
 
 // Statm is /proc/PID/statm (proc(5); proc_pid_statm in the kernel's fs/proc/array.c), in pages. Size and Data change with the
-// memory map: with every mapping that comes, goes, grows or shrinks, and with most changes of protection.
+// memory map: whenever a mapping is created, removed or resized, and with most changes of protection.
 type Statm struct {
 	Size     uint64 // of all mappings
 	Resident uint64
@@ -126,7 +126,7 @@ type Statm struct {
 	Data     uint64 // of private writable mappings and stacks
 }
 
-// ParseStatm reads a statm file. It is ok when all numbers are there.
+// ParseStatm reads a statm file. It is ok if all numbers are present.
 func ParseStatm(b []byte) (s Statm, ok bool) {
 	var f [6]uint64 // the fifth, libraries, has been 0 since Linux 2.6
 	i := 0

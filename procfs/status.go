@@ -2,13 +2,13 @@ package procfs
 
 import "bytes"
 
-// Status is what /proc/PID/status and /proc/PID/task/TID/status tell (proc_pid_status in the kernel's fs/proc/array.c).
-// A line that is missing (older kernels, other options) leaves its field at 0.
+// Status is the content of /proc/PID/status and /proc/PID/task/TID/status (proc_pid_status in the kernel's fs/proc/array.c). If a
+// line is missing (older kernels, other options) its field is 0.
 type Status struct {
 	Tgid        int32 // the process
 	Pid         int32 // the thread
 	PPid        int32
-	TracerPid   int32 // 0: no one traces it
+	TracerPid   int32 // 0: no tracer
 	NSpid       int32 // its number in its own (the innermost) pid namespace; Linux 4.1
 	Uid         uint32
 	EUid        uint32
@@ -28,8 +28,8 @@ type Status struct {
 	SigCgt      uint64 // caught
 }
 
-// ParseStatus reads a status file. Of a key that stands there twice, the first counts. The only line that the process
-// itself writes into is Name, where the kernel escapes newlines.
+// ParseStatus reads a status file. If a key occurs twice, the first counts. The only text under the control of the process is
+// Name, in which the kernel escapes newlines.
 func ParseStatus(b []byte) Status {
 	var s Status
 	var seen uint32
@@ -136,7 +136,7 @@ func (s *Status) set(key uint32, v []byte) {
 	case keyGid:
 		s.Gid, s.EGid = firstTwo(v)
 	case keyNSpid:
-		// From the namespace of the reader's /proc inwards.
+		// The pid namespaces from that of the reader's /proc inwards.
 		last := len(v)
 		for last > 0 && v[last-1] != '\t' && v[last-1] != ' ' {
 			last--
@@ -169,7 +169,7 @@ func (s *Status) set(key uint32, v []byte) {
 	}
 }
 
-// firstTwo reads the first two of the four numbers of Uid and Gid: real and effective.
+// firstTwo returns the first two of the four numbers of Uid and Gid: real and effective.
 func firstTwo(v []byte) (first, second uint32) {
 	a, i := decimalAt(v, 0)
 	b, _ := decimalAt(v, skipBlanks(v, i))
@@ -179,7 +179,7 @@ func firstTwo(v []byte) (first, second uint32) {
 	return uint32(a), uint32(b)
 }
 
-// kilobytes reads "123 kB".
+// kilobytes parses "123 kB".
 func kilobytes(v []byte) uint64 {
 	n, _ := decimalAt(v, 0)
 	if n > 1<<53 {
@@ -188,7 +188,7 @@ func kilobytes(v []byte) uint64 {
 	return n * 1024
 }
 
-// signalSet reads a set of signals, most significant digit first; of more than 16 digits (MIPS has 32) the last 16 count.
+// signalSet parses a set of signals, most significant digit first; of more than 16 digits (MIPS has 32) the last 16 count.
 func signalSet(v []byte) uint64 {
 	if len(v) > 16 {
 		v = v[len(v)-16:]
@@ -203,9 +203,8 @@ func signalSet(v []byte) uint64 {
 //	-1 SP PC                                     it waits, but not inside a system call (nr is -1)
 //	NR ARG ARG ARG ARG ARG ARG SP PC             it waits inside system call NR
 //
-// Numbers except NR are hexadecimal with 0x. It is not ok for anything else. The kernel shows the file to a reader that may
-// attach to the thread (PTRACE_MODE_ATTACH), also when another tracer already has; and only with
-// CONFIG_HAVE_ARCH_TRACEHOOK.
+// Numbers except NR are hexadecimal with 0x. It is not ok for anything else. The kernel allows a reader that may attach to the
+// thread (PTRACE_MODE_ATTACH) to read the file, even if another tracer is attached, but only with CONFIG_HAVE_ARCH_TRACEHOOK.
 func ParseSyscall(b []byte) (nr int64, sp, pc uint64, running bool, ok bool) {
 	b = trimBlanks(b)
 	if len(b) > 0 && b[len(b)-1] == '\n' {

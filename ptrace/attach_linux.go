@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// AttachAll attaches to the Listed threads of ths without telling them to stop: they become Attached and run on, so a caller
-// can make all of a session that may block before the pause begins:
+// AttachAll attaches to the Listed threads of ths without interrupting them: they become Attached and continue to run. So a
+// caller can finish everything in a session that may block before the pause begins:
 //
 //	t.AttachAll(threads)   // may wait for an execve of the target (see Reap), and for the Go scheduler
 //	t.Pin()
@@ -17,8 +17,8 @@ import (
 //	t.Detach(threads)
 //	t.Unpin()
 //
-// An Attached thread that is about to take a signal stops for its tracer. AttachAll lets such threads go on when it has
-// been held up itself; the caller must come to Interrupt or Detach soon.
+// An Attached thread that is about to receive a signal stops for its tracer. AttachAll resumes such threads if it has itself been
+// delayed. The caller must call Interrupt or Detach soon.
 func (t *Tracer) AttachAll(ths []Thread) {
 	last := Monotonic()
 	for i := range ths {
@@ -32,10 +32,10 @@ func (t *Tracer) AttachAll(ths []Thread) {
 	}
 }
 
-// heldUp is how long one attach may take, in nanoseconds, before AttachAll looks after the threads that it has.
+// heldUp is the time, in nanoseconds, after which AttachAll checks the threads attached so far for stops.
 const heldUp = 1_000_000
 
-// passSignals lets the Attached threads go on that have stopped for a signal.
+// passSignals resumes the Attached threads that have stopped for a signal, and delivers the signal.
 func (t *Tracer) passSignals(ths []Thread) {
 	for i := range ths {
 		th := &ths[i]
@@ -44,18 +44,18 @@ func (t *Tracer) passSignals(ths []Thread) {
 		}
 		code, status, e := t.wait(th.TID)
 		if e != 0 || code == 0 || code == cldExited || code == cldKilled || code == cldDumped {
-			continue // it runs, or has ended: Collect finds out
+			continue // running or ended: Collect finds out
 		}
 		signal, _, groupStop := stopKind(status)
 		request := unix.PTRACE_CONT
 		if groupStop {
-			request = unix.PTRACE_LISTEN // leaves the process stopped
+			request = unix.PTRACE_LISTEN // keeps the process stopped
 		}
 		sys.Ptrace(request, int(th.TID), 0, uintptr(signal))
 	}
 }
 
-// Interrupt tells the Attached threads of ths to stop; they become Seized. It never waits.
+// Interrupt interrupts the Attached threads of ths; they become Seized. It never waits.
 func (t *Tracer) Interrupt(ths []Thread) {
 	for i := range ths {
 		if ths[i].State == Attached {
@@ -67,10 +67,10 @@ func (t *Tracer) Interrupt(ths []Thread) {
 // pinnedWait is how long a pinned session waits for stops without the Go scheduler, in nanoseconds.
 const pinnedWait = 5_000_000
 
-// Pin keeps the calling goroutine on its processor until Unpin (see sys.Pin), so that a garbage collection of this program
-// does not lengthen the pause of the target. The collection waits instead, so Pin is for the few milliseconds of a pause.
-// What may take longer gives the processor up meanwhile: Seize, and the waits in Collect, Detach and Release for threads
-// that have not stopped within 5 ms.
+// Pin keeps the calling goroutine on its processor until Unpin (see sys.Pin), so that a garbage collection of this program does
+// not lengthen the pause of the target. The collection waits instead, so Pin is for the few milliseconds of a pause. Calls that
+// may take longer release the processor while they wait: Seize, and the waits in Collect, Detach and Release for threads that
+// have not stopped within 5 ms.
 //
 // Between Pin and Unpin the caller may use raw system calls only: no lock, channel or allocation.
 func (t *Tracer) Pin() {
@@ -91,7 +91,7 @@ func (t *Tracer) Unpin() {
 	}
 }
 
-// seizeCall makes the one request of a session that can block, without holding the processor.
+// seizeCall makes the only request of a session that can block, with the processor released.
 func (t *Tracer) seizeCall(tid int) sys.Errno {
 	if !t.pinned {
 		return sys.PtraceSeize(tid)
@@ -102,7 +102,7 @@ func (t *Tracer) seizeCall(tid int) sys.Errno {
 	return e
 }
 
-// sleep sleeps for ns nanoseconds, or less when a signal arrives.
+// sleep sleeps for ns nanoseconds, or less if a signal arrives.
 func (t *Tracer) sleep(ns int64) {
 	t.ts = unix.NsecToTimespec(ns)
 	long := ns > rawSleep

@@ -19,7 +19,7 @@ func listed(pid int) (ths []Thread) {
 	return ths
 }
 
-// The target runs on between AttachAll and Interrupt, and also when Detach comes instead.
+// TestAttachAll checks that the target runs between AttachAll and Interrupt, and also if Detach follows instead.
 func TestAttachAll(t *testing.T) {
 	v := startVictim(t, "beat")
 	onThread(func() {
@@ -32,7 +32,7 @@ func TestAttachAll(t *testing.T) {
 			}
 			was := v.Beats[0].Load()
 			eventually(t, "an attached target counts", func() bool {
-				tr.passSignals(ths) // its Go runtime may send it some
+				tr.passSignals(ths) // the victim's Go runtime may send it some
 				return v.Beats[0].Load() > was
 			})
 			if round%2 == 0 {
@@ -56,7 +56,8 @@ func TestAttachAll(t *testing.T) {
 	})
 }
 
-// Signals that come while threads are attached are taken without delay by passSignals, and none is lost or doubled.
+// TestAttachedSignals checks that passSignals delivers signals that arrive while threads are attached without delay, and that
+// none is lost or duplicated.
 func TestAttachedSignals(t *testing.T) {
 	v := startVictim(t, "beat")
 	onThread(func() {
@@ -73,7 +74,7 @@ func TestAttachedSignals(t *testing.T) {
 					return v.Signals[unix.SIGUSR1].Load() == sent
 				})
 			}
-			unix.Kill(v.pid, unix.SIGUSR1) // is handed over by Detach
+			unix.Kill(v.pid, unix.SIGUSR1) // is delivered by Detach
 			sent++
 			tr.Interrupt(ths)
 			if tr.Collect(ths, Monotonic()+int64(10*time.Second)) != 0 {
@@ -86,7 +87,7 @@ func TestAttachedSignals(t *testing.T) {
 	})
 }
 
-// A stopped process stays so while it is attached to, and afterwards.
+// TestAttachStopped checks that a stopped process stays stopped while it is attached to, and afterwards.
 func TestAttachStopped(t *testing.T) {
 	v := startVictim(t, "beat")
 	unix.Kill(v.pid, unix.SIGSTOP)
@@ -107,8 +108,8 @@ func TestAttachStopped(t *testing.T) {
 	v.runsOn(t)
 }
 
-// A target that executes itself again and again, with sessions that are pinned: none hangs, and the processor is given up
-// where one could.
+// TestPinnedExec traces a target that executes itself again and again, in pinned sessions: none hangs, and the processor is
+// released where a session could hang.
 func TestPinnedExec(t *testing.T) {
 	times := rounds(60)
 	v := startVictim(t, fmt.Sprint("exec ", times))
@@ -131,7 +132,7 @@ func TestPinnedExec(t *testing.T) {
 			t.Errorf("only %d of %d execve in %d sessions", v.Beats[0].Load(), times, sessions)
 			break
 		}
-		onThread(func() { // its end lets go of what is left over
+		onThread(func() { // its end detaches leftover threads
 			tr := New(v.pid)
 			ths := listed(v.pid)
 			tr.AttachAll(ths)
@@ -142,7 +143,7 @@ func TestPinnedExec(t *testing.T) {
 			tr.Detach(ths)
 			tr.Unpin()
 		})
-		time.Sleep(100 * time.Microsecond) // else the target gets nowhere
+		time.Sleep(100 * time.Microsecond) // else the target makes no progress
 	}
 	close(done)
 	<-reaped
@@ -153,7 +154,8 @@ func TestPinnedExec(t *testing.T) {
 	eventually(t, "not traced", func() bool { return status(v.pid, v.pid, "TracerPid") == "0" })
 }
 
-// A pinned Seize that blocks holds no processor: another goroutine goes on, with GOMAXPROCS=1 and a garbage collection.
+// TestPinnedSeizeGivesWay checks that a pinned Seize that blocks holds no processor: another goroutine runs, with GOMAXPROCS=1
+// and a garbage collection.
 func TestPinnedSeizeGivesWay(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	v := startVictim(t, "beat")
@@ -165,7 +167,7 @@ func TestPinnedSeizeGivesWay(t *testing.T) {
 		close(collected)
 	}()
 	defer sys.Install(nil, func(nr, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, sys.Errno) {
-		if nr == unix.SYS_PTRACE && a1 == unix.PTRACE_SEIZE { // unpinned here: a channel may be used
+		if nr == unix.SYS_PTRACE && a1 == unix.PTRACE_SEIZE { // unpinned here: using a channel is allowed
 			seizing <- true
 			select {
 			case <-collected:
@@ -193,8 +195,8 @@ func TestPinnedSeizeGivesWay(t *testing.T) {
 
 var garbage [][]byte
 
-// BenchmarkPauseUnderGC stops a process of 20 threads out of a program that does nothing but collect garbage, with one
-// processor, and reports the pause.
+// BenchmarkPauseUnderGC stops a process of 20 threads from a program that only collects garbage, with one processor, and reports
+// the pause.
 func BenchmarkPauseUnderGC(b *testing.B) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	v := startVictim(b, "idle 20")

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BenchmarkSession stops, reads and resumes a process of 1000 threads, and reports the parts in milliseconds.
+// BenchmarkSession stops, reads and resumes a process of 1000 threads, and reports each part in milliseconds.
 func BenchmarkSession(b *testing.B) {
 	benchSession(b, startVictim(b, "idle 1000").pid)
 }

@@ -6,12 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Detach lets every thread of ths go on that Seize has attached to, in whatever state it is, with the signal that it
-// was about to take. Threads of a stopped process stay stopped. A thread that can't be let go of (see the package
-// comment) is kept for Release and counted by Leftover. All states become Listed, except Gone, Denied and Failed.
+// Detach resumes and detaches every thread of ths that Seize has attached to, in whatever state it is, with the signal that it
+// was about to receive. Threads of a stopped process stay stopped. Threads that can't be detached (see the package comment) are
+// kept for Release and counted by Leftover. All states become Listed, except Gone, Denied and Failed.
 func (t *Tracer) Detach(ths []Thread) {
 	for i := range ths {
-		if ths[i].State == Attached { // a thread is let go of in a stop only
+		if ths[i].State == Attached { // threads can only be detached in a stop
 			t.Interrupt(ths)
 			t.Collect(ths, Monotonic()+killWait)
 			break
@@ -22,7 +22,7 @@ func (t *Tracer) Detach(ths []Thread) {
 		th := &ths[i]
 		switch th.State {
 		case Stopped:
-			// A stopped main thread may have become another thread by its execve.
+			// After an execve, the id of a stopped main thread may belong to another thread.
 			if th.TID != t.pid {
 				th.Errno = sys.Ptrace(unix.PTRACE_DETACH, int(th.TID), 0, uintptr(th.Signal))
 				if th.Errno == 0 {
@@ -42,7 +42,7 @@ func (t *Tracer) Detach(ths []Thread) {
 			}
 		}
 	}
-	// A thread that was stopped and now is not has been killed, and is dead in a moment.
+	// A thread that was stopped and no longer is has been killed, and is dead in a moment.
 	deadline := Monotonic() + killWait
 	for round := 0; late > 0 && t.giveWay(round, deadline); round++ {
 		late = 0
@@ -65,8 +65,8 @@ func (t *Tracer) Detach(ths []Thread) {
 	}
 }
 
-// letGo detaches from tid if it is in a stop, reaps it if it is dead, and reports whether it is traced no longer.
-// The signal is one that a consumed stop has reported.
+// letGo detaches from tid if it is in a stop, reaps it if it is dead, and reports whether it is no longer traced. signal is the
+// one that a consumed stop has reported.
 func (t *Tracer) letGo(tid, signal int32) bool {
 	for range 3 {
 		code, status, e := t.wait(tid)
@@ -92,12 +92,12 @@ func (t *Tracer) letGo(tid, signal int32) bool {
 	return false
 }
 
-// Leftover returns how many threads are still traced after Detach because they could not be stopped, and will hang
-// when they can, unless they are let go of (see the package comment).
+// Leftover returns how many threads are still traced after Detach because they could not be stopped. Unless they are detached
+// later (see the package comment), they will hang in the stop that is pending.
 func (t *Tracer) Leftover() int { return t.nleft + t.over }
 
-// Release tries to let go of the threads that Detach could not, until none is left or Monotonic() has reached
-// deadline; a deadline in the past makes it try once. It returns how many are left.
+// Release tries to detach the threads that Detach could not, until none is left or Monotonic() has reached deadline; if deadline
+// is in the past it tries once. It returns how many are left.
 func (t *Tracer) Release(deadline int64) (left int) {
 	for round := 0; ; round++ {
 		n := 0
@@ -132,7 +132,7 @@ func (t *Tracer) keep(tid int32) {
 	t.nleft++
 }
 
-// forget takes tid off the leftovers and reports whether it was there.
+// forget removes tid from the leftovers and reports whether it was one.
 func (t *Tracer) forget(tid int32) bool {
 	for i := range t.nleft {
 		if t.left[i] == tid {
@@ -144,18 +144,17 @@ func (t *Tracer) forget(tid int32) bool {
 	return false
 }
 
-// Reap frees a session that hangs in Seize. It is called from another OS thread of the tracing process, with the ids of the
-// threads that the process pid has now, and returns how many dead ones it has reaped.
+// Reap frees a session that hangs in Seize. Call it from another OS thread of the tracing process, with the ids of the threads
+// that the process pid has now. It returns how many dead threads it has reaped.
 //
-// A thread of the target that executes a program holds a lock (the kernel's cred_guard_mutex) which PTRACE_SEIZE waits
-// for, with no time limit and deaf to signals. Meanwhile the kernel kills the other threads of the target, and the
-// execve waits until they are gone. Those that are traced already are not gone before their tracer has waited for
-// them, and the tracer is waiting in Seize. Any thread of its process can do it instead. (If the process is killed, that
-// frees the target too.)
+// A thread of the target in execve holds a lock (the kernel's cred_guard_mutex) that PTRACE_SEIZE waits for, uninterruptibly and
+// without a time limit. Meanwhile the kernel kills the other threads of the target, and the execve waits until they are gone.
+// Those that are traced already are not gone until their tracer has waited for them, but the tracer is blocked in Seize. Any
+// other thread of the tracer's process can wait for them instead. (If the tracing process is killed, that frees the target too.)
 //
-// To call it when nothing hangs does no harm: it reaps only threads that are dead and traced by this process, and
-// never a main thread, which an execve needs not. It must be called when a stop takes longer than a stop should, and again
-// until that has ended.
+// Calling it when nothing hangs does no harm: it reaps only threads that are dead and traced by this process, and never a main
+// thread, which an execve does not wait for. Call it if a stop takes longer than it should, and repeatedly until the stop has
+// ended.
 func Reap(pid int, tids []int32) (n int) {
 	info := new([128]byte)
 	for _, tid := range tids {
@@ -163,8 +162,8 @@ func Reap(pid int, tids []int32) (n int) {
 		if tid == pid {
 			continue
 		}
-		// The kernel reports stops of tracees whether asked for or not, and to consume one would take its news from the
-		// Tracer, and perhaps a signal from the target: look first.
+		// The kernel reports stops of tracees even if they are not requested. Consuming a stop would hide it from the Tracer, and
+		// might lose a signal of the target: so look without consuming first.
 		const options = unix.WEXITED | unix.WNOHANG | unix.WALL
 		if sys.Waitid(tid, info, options|unix.WNOWAIT) != 0 {
 			continue

@@ -10,7 +10,7 @@ import (
 	"minidump/ptrace"
 )
 
-// A process is stopped, a thread's registers are read, and it goes on.
+// Stops a process, reads a thread's registers, and resumes the process.
 func Example() {
 	runtime.LockOSThread() // all requests must come from one OS thread
 	defer runtime.UnlockOSThread()

@@ -22,7 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The victims are this test binary run again, so that they are there in a virtual machine too.
+// The victims are this test binary, started again, so that they exist in a virtual machine too.
 const victimEnv = "PTRACE_TEST_VICTIM"
 
 func init() {
@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// rounds is how often a test repeats something: less on an emulated machine.
+// rounds is the number of repetitions of a test: fewer on an emulated machine.
 func rounds(n int) int {
 	if testing.Short() || runtime.GOARCH != "amd64" && runtime.GOARCH != "386" {
 		return max(n/20, 3)
@@ -47,7 +47,7 @@ func rounds(n int) int {
 	return n
 }
 
-// shared is memory that a victim and the test both see: a victim shows that it lives without a system call.
+// shared is memory that a victim and the test share: through it a victim shows that it lives without a system call.
 type shared struct {
 	Beats   [64]atomic.Uint64
 	Signals [65]atomic.Uint64
@@ -65,7 +65,7 @@ func mapShared(f *os.File) *shared {
 // sharedFile is the shared memory in a victim.
 var sharedFile = os.NewFile(3, "shared")
 
-// runVictim is what a victim does: it says "ready" (and more) on standard output and ends when its input does.
+// runVictim is the main function of a victim: it prints "ready" (and more) on standard output and exits at the end of its input.
 func runVictim(args []string) {
 	var mem *shared
 	if args[0] != "tracer" && args[0] != "watcher" {
@@ -103,7 +103,7 @@ func runVictim(args []string) {
 				}
 			}()
 		}
-	case "beat": // beat: one thread that counts at a calm rate; signals counted
+	case "beat": // beat: one thread that counts slowly; signals are counted
 		c := make(chan os.Signal, 100)
 		signal.Notify(c, unix.SIGUSR1, unix.SIGUSR2, unix.SIGHUP)
 		go func() {
@@ -117,7 +117,7 @@ func runVictim(args []string) {
 				time.Sleep(100 * time.Microsecond)
 			}
 		}()
-	case "churn": // churn: threads are born and die all the time
+	case "churn": // churn: threads are created and exit all the time
 		for i := range 4 {
 			go func() {
 				for {
@@ -131,7 +131,7 @@ func runVictim(args []string) {
 				}
 			}()
 		}
-	case "exec": // exec N: executes itself again and again, from another thread than the main one, N times
+	case "exec": // exec N: executes itself again and again, N times, from a thread other than the main one
 		n := number(1)
 		mem.Beats[0].Add(1)
 		fmt.Println("ready")
@@ -182,7 +182,7 @@ func runVictim(args []string) {
 			}
 		})
 		return
-	case "family": // family: a child by fork that ends with 5, one by vfork that ends with 7
+	case "family": // family: a child by fork that exits with 5, one by vfork that exits with 7
 		var ws [2]syscall.WaitStatus
 		child := forkAndExit()
 		mem.Beats[1].Store(uint64(child))
@@ -202,7 +202,7 @@ func runVictim(args []string) {
 	case "exit":
 		os.Exit(7)
 	case "vfork": // vfork: a thread waits in vfork until Stop is set
-		debug.SetGCPercent(-1) // a raw system call that waits would hold it up
+		debug.SetGCPercent(-1) // a blocking raw system call would delay a collection
 		go func() {
 			runtime.LockOSThread()
 			mem.Beats[1].Store(uint64(unix.Gettid()))
@@ -212,7 +212,7 @@ func runVictim(args []string) {
 				time.Sleep(100 * time.Microsecond)
 			}
 		}()
-	case "parent": // parent MODE…: starts that victim and counts what it hears of it
+	case "parent": // parent MODE…: starts that victim and counts what it is notified of
 		r, w, err := os.Pipe()
 		if err != nil {
 			panic(err)
@@ -259,13 +259,13 @@ func runVictim(args []string) {
 	io.Copy(io.Discard, os.Stdin)
 }
 
-// victim is a victim as the test sees it.
+// victim is a victim from the test's point of view.
 type victim struct {
 	*shared
 	pid   int // of the process to trace
 	cmd   *exec.Cmd
 	lines chan string
-	early []string // lines that nobody has asked for yet
+	early []string // lines that no call has requested yet
 	stdin io.WriteCloser
 }
 
@@ -309,7 +309,7 @@ func startProgram(t testing.TB, mode string, program string, args ...string) *vi
 	return startBy(t, (*exec.Cmd).Start, mode, program, args...)
 }
 
-// startBy is startProgram with another way to start it.
+// startBy is startProgram with a function that starts the command.
 func startBy(t testing.TB, start func(*exec.Cmd) error, mode string, program string, args ...string) *victim {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "shared"))
@@ -355,7 +355,7 @@ func startBy(t testing.TB, start func(*exec.Cmd) error, mode string, program str
 		go func() { done <- v.cmd.Wait() }()
 		select {
 		case <-done:
-		case <-time.After(time.Second): // a test that failed has left it traced
+		case <-time.After(time.Second): // a failed test has left it traced
 		}
 	})
 	v.line(t, "ready")
@@ -407,7 +407,7 @@ func eventually(t testing.TB, what string, f func() bool) {
 	}
 }
 
-// runsOn checks that the target is not traced and not in a trap, and that it counts.
+// runsOn checks that the target is neither traced nor in a trap, and that it counts.
 func (v *victim) runsOn(t testing.TB) {
 	t.Helper()
 	eventually(t, "target not traced, no thread in state t", func() bool {
@@ -425,13 +425,13 @@ func (v *victim) runsOn(t testing.TB) {
 	eventually(t, "target counts on", func() bool { return v.Beats[0].Load() > was })
 }
 
-// onThread runs f on an OS thread that ends after it, as the package comment advises for leftovers.
+// onThread runs f on an OS thread that ends after f, as the package comment recommends for leftovers.
 func onThread(f func()) {
 	done := make(chan bool)
 	go func() {
 		runtime.LockOSThread()
 		if unix.Gettid() == unix.Getpid() {
-			// The main thread does not end. While it is held here, f gets another one.
+			// The main thread does not end. While it is occupied here, f runs on another one.
 			onThread(f)
 			runtime.UnlockOSThread()
 			close(done)
@@ -443,7 +443,7 @@ func onThread(f func()) {
 	<-done
 }
 
-// onChildlessThread is onThread on one that has started none of the victims of the tests before, which may have one left.
+// onChildlessThread is onThread on a thread that started none of the earlier victims, one of which may be left.
 func onChildlessThread(f func()) {
 	onThread(func() {
 		if _, childless := NewWatch().Supported(); childless {
@@ -454,8 +454,7 @@ func onChildlessThread(f func()) {
 	})
 }
 
-// stopAll seizes and collects every thread of the process, and those that were born meanwhile, as the package comment
-// says.
+// stopAll seizes and collects every thread of the process, including those created meanwhile, as the package comment describes.
 func stopAll(t testing.TB, tr *Tracer, pid int, timeout time.Duration) (ths []Thread) {
 	t.Helper()
 	return stopAllBy(tr, tr.Seize, pid, timeout)

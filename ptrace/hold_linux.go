@@ -6,14 +6,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Hold is Seize for a thread that the calling OS thread traces already (see Watch): it is told to stop, unless it is in
-// a stop. The state becomes Seized, Stopped or Gone. A thread that was born with CLONE_UNTRACED is attached to first.
+// Hold is Seize for a thread that the calling OS thread traces already (see Watch): it interrupts the thread, unless the thread
+// is in a stop. The state becomes Seized, Stopped or Gone. Hold attaches to the thread first if it was created with
+// CLONE_UNTRACED.
 func (t *Tracer) Hold(th *Thread) {
 	*th = Thread{TID: th.TID}
 	code, status, e := t.wait(th.TID)
 	switch {
 	case e != 0:
-		// Not ours; see below.
+		// Not a tracee of this OS thread: PTRACE_INTERRUPT fails, and Seize attaches to it.
 	case code == cldExited || code == cldKilled || code == cldDumped:
 		th.State = Gone
 		return
@@ -29,9 +30,9 @@ func (t *Tracer) Hold(th *Thread) {
 	th.State = Seized
 }
 
-// LetRun ends what Hold began: the threads that stopped for it go on. One that stopped for another reason, because a
-// signal came or it was about to exit, stays so for its Watch to see; and one that had not stopped in time will
-// show that to the Watch.
+// LetRun undoes Hold: it resumes the threads that stopped because of it. A thread that stopped for another reason, for a signal
+// or because it was about to exit, stays in that stop for its Watch. A thread that did not stop in time reports its stop to the
+// Watch later.
 func (t *Tracer) LetRun(ths []Thread) {
 	for i := range ths {
 		th := &ths[i]

@@ -18,18 +18,18 @@ const (
 	cldStopped = 5
 )
 
-// State is how far a session has come with a thread.
+// State is the progress of a session with a thread.
 type State uint8
 
 const (
-	Listed   State = iota // known by its id, nothing done yet
-	Seized                // traced and told to stop
+	Listed   State = iota // only its id is known
+	Seized                // traced and interrupted
 	Stopped               // stopped: its registers can be read
-	Gone                  // it exited, or became another id by execve
+	Gone                  // it exited, or its id changed by execve
 	TimedOut              // it had not stopped when the deadline passed
-	Denied                // EPERM: no permission, or another tracer has it
+	Denied                // EPERM: no permission, or it has another tracer
 	Failed                // PTRACE_SEIZE failed for another reason, see Errno
-	Attached              // traced and not told to stop, see AttachAll
+	Attached              // traced but not interrupted, see AttachAll
 )
 
 var stateNames = [...]string{"listed", "seized", "stopped", "gone", "timed out", "denied", "failed", "attached"}
@@ -42,21 +42,21 @@ func (s State) String() string {
 	return "unknown"
 }
 
-// Thread is one thread of the target. A caller fills TID and leaves the rest to the Tracer.
+// Thread is one thread of the target. A caller sets TID; the Tracer sets the rest.
 type Thread struct {
 	TID       int32
-	Signal    int32     // the signal of a signal-delivery-stop, 0 without; Detach delivers it
-	Errno     sys.Errno // the last error with this thread; 0 is none
+	Signal    int32     // the signal of a signal-delivery-stop, else 0; Detach delivers it
+	Errno     sys.Errno // the last error of this thread, or 0
 	State     State
 	Event     uint8 // PTRACE_EVENT_STOP, or 0 in a signal-delivery-stop
 	GroupStop bool  // the process is stopped by a stop signal (state T) and will stay so
 }
 
-// MaxLeftover is how many threads that could not be let go of a Tracer keeps for Release.
+// MaxLeftover is the largest number of threads that a Tracer keeps for Release.
 const MaxLeftover = 4096
 
-// Tracer stops and reads the threads of one process. All calls must come from the OS thread of the first Seize.
-// It is one heap object that holds everything the kernel reads or writes.
+// Tracer stops and reads the threads of one process. All calls must come from the OS thread of the first Seize. It is a single
+// heap object that contains everything that the kernel reads or writes.
 type Tracer struct {
 	info     [128]byte // struct siginfo; first, so that it is aligned
 	ts       unix.Timespec
@@ -64,33 +64,32 @@ type Tracer struct {
 	word     uintptr
 	pid      int32
 	status   int32
-	old      bool  // waitid does not know __WALL (before Linux 4.7)
+	old      bool  // waitid does not support __WALL (before Linux 4.7)
 	pinned   bool  // see Pin
-	pinUntil int64 // Monotonic time from which waits give the processor up
+	pinUntil int64 // Monotonic time after which waits release the processor
 	path     [40]byte
 	stat     [256]byte
 
 	nleft int
-	over  int // leftovers for which there was no room
+	over  int // leftovers that did not fit
 	left  [MaxLeftover]int32
 }
 
-// New makes a Tracer for the process pid (the id of its main thread). It touches the process in no way.
+// New returns a Tracer for the process pid (the id of its main thread). It does not affect the process.
 func New(pid int) *Tracer {
 	t := new(Tracer)
 	t.Init(pid)
 	return t
 }
 
-// Init makes of t what New returns, for a Tracer that is part of something larger. Of threads that are left over it knows
-// nothing any more.
+// Init initializes t as New does, for a Tracer that is part of something larger. It discards the list of leftover threads.
 func (t *Tracer) Init(pid int) {
 	t.pid, t.old, t.nleft, t.over = int32(pid), false, 0, 0
 }
 
-// Seize attaches to th and tells it to stop, without waiting for that. The state becomes Seized, or Gone, Denied or
-// Failed. No ptrace option is set: above all not PTRACE_O_EXITKILL. While another thread of the target is in execve it
-// waits for that, in rare cases for ever: see Reap.
+// Seize attaches to th and interrupts it, without waiting for the stop. The state becomes Seized, or Gone, Denied or Failed. It
+// sets no ptrace option, in particular not PTRACE_O_EXITKILL. While another thread of the target is in execve, Seize waits for
+// that, in rare cases forever: see Reap.
 func (t *Tracer) Seize(th *Thread) {
 	if t.attach(th) {
 		t.interrupt(th)
@@ -107,10 +106,10 @@ func (t *Tracer) attach(th *Thread) (ok bool) {
 		th.State, th.Errno = Gone, e
 		return false
 	case e == unix.EPERM && t.forget(th.TID):
-		// Left over from an earlier session: it is ours already.
+		// Left over from an earlier session, and still traced by this OS thread.
 	case e == unix.EPERM:
 		th.State, th.Errno = Denied, e
-		// A dead thread that is still there (a main thread that has called pthread_exit) gives EPERM too.
+		// EPERM also means a dead thread that still exists (a main thread that has called pthread_exit).
 		if state, _, e := t.readStat(th.TID); state == 'Z' || state == 'X' || e == unix.ENOENT || e == unix.ESRCH {
 			th.State = Gone
 		}
@@ -123,26 +122,26 @@ func (t *Tracer) attach(th *Thread) (ok bool) {
 	return true
 }
 
-// interrupt tells an attached thread to stop.
+// interrupt interrupts an attached thread.
 func (t *Tracer) interrupt(th *Thread) {
 	th.State = Seized
-	// An error here means that the thread is dying; Collect finds out. A second try costs nothing.
+	// An error here means that the thread is dying, which Collect finds out. A second try costs nothing.
 	e := sys.Ptrace(unix.PTRACE_INTERRUPT, int(th.TID), 0, 0)
 	if e != 0 {
 		e = sys.Ptrace(unix.PTRACE_INTERRUPT, int(th.TID), 0, 0)
 	}
 	th.Errno = e
 	if e == unix.ESRCH && th.TID != t.pid {
-		// It may have become the main thread by an execve since it was attached to, and is traced under that id.
+		// After an execve since the attach, the thread may be the main thread now, and is traced under that id.
 		t.keep(t.pid)
 	}
 }
 
-// Collect waits until every Seized thread of ths has stopped or is gone, or until Monotonic() has reached deadline (a
-// deadline in the past makes it look once). It returns how many had not stopped; their state becomes TimedOut.
+// Collect waits until every Seized thread of ths has stopped or is gone, or until Monotonic() has reached deadline (if that is in
+// the past it checks once). It returns how many had not stopped; their state becomes TimedOut.
 //
-// It is best given all threads of the session, also those that are Stopped: when one of them executes a program, the
-// kernel kills the others, Stopped ones too, and the execve waits in state D until their tracer has reaped them.
+// Pass all threads of the session, also the Stopped ones: if one of them executes a program, the kernel kills the others, Stopped
+// ones too, and the execve waits in state D until their tracer has reaped them.
 func (t *Tracer) Collect(ths []Thread, deadline int64) (left int) {
 	first := 0
 	for round := 0; ; round++ {
@@ -153,8 +152,8 @@ func (t *Tracer) Collect(ths []Thread, deadline int64) (left int) {
 		left = 0
 		next := len(ths)
 		for i := first; i < len(ths); i++ {
-			// Threads stop about in the order in which they were told to. So while the first that has not may just
-			// need another moment, those behind it are not asked.
+			// Threads stop in about the order in which they were interrupted. So while the first running one may just need
+			// another moment, those after it are not checked.
 			if left > 0 && round < inOrder {
 				break
 			}
@@ -171,7 +170,7 @@ func (t *Tracer) Collect(ths []Thread, deadline int64) (left int) {
 			}
 		}
 		if next > first && next < len(ths) && round < inOrder {
-			round = -1 // something has moved on
+			round = -1 // a thread has stopped
 		}
 		first = next
 		if left == 0 {
@@ -193,8 +192,9 @@ func (t *Tracer) Collect(ths []Thread, deadline int64) (left int) {
 	return left
 }
 
-// recheck finds Stopped threads that are so no more because they were killed, or are another thread after its execve.
-// Those that have not stopped are told again to: after an execve, the main thread may be one that never was.
+// recheck finds Stopped threads that no longer are, because they were killed, or because their id belongs to another thread after
+// an execve. It interrupts those that have not stopped again: after an execve, the main thread may be one that was never
+// interrupted.
 func (t *Tracer) recheck(ths []Thread) {
 	for i := range ths {
 		th := &ths[i]
@@ -213,18 +213,18 @@ func (t *Tracer) recheck(ths []Thread) {
 				continue
 			}
 		}
-		th.State = Seized // which look makes Gone if it is
+		th.State = Seized // look changes that to Gone if the thread is gone
 	}
 }
 
-// look asks once whether a seized thread has stopped.
+// look checks once whether a seized thread has stopped.
 func (t *Tracer) look(th *Thread, round int) {
 	code, status, e := t.wait(th.TID)
 	switch {
 	case e == unix.ECHILD:
 		th.State, th.Errno = Gone, e
 	case e != 0:
-		th.Errno = e // nothing is known: ask again until the deadline
+		th.Errno = e // unknown: check again until the deadline
 	case code == 0:
 		if round >= yields && (th.TID == t.pid || round%8 == 0) {
 			t.unreported(th)
@@ -240,9 +240,9 @@ func (t *Tracer) look(th *Thread, round int) {
 	}
 }
 
-// unreported looks at a thread of which waitid says nothing although time has passed. A main thread that ends before the
-// others is never reported while they live. And a stop may have been reported to another thread of this process that
-// waits for the same child: a wait by any thread of a tracer sees, and takes away, the stops of its own children.
+// unreported checks a thread about which waitid reports nothing although time has passed. A main thread that ends before the
+// others is never reported while they live. And the stop may have been reported to another thread of this process that waits for
+// the same child: a wait by any thread of a tracer sees, and consumes, the stops of the process's own children.
 func (t *Tracer) unreported(th *Thread) {
 	state, _, e := t.readStat(th.TID)
 	switch {
@@ -258,36 +258,36 @@ func (t *Tracer) unreported(th *Thread) {
 	}
 }
 
-// askStop finds out what kind of stop a thread is in by its siginfo; not ok if it is in none.
+// askStop determines the kind of stop that a thread is in by its siginfo; not ok if it is in none.
 func (t *Tracer) askStop(tid int32) (signal int32, event uint8, groupStop, ok bool) {
 	switch e := t.SigInfo(tid, &t.info); e {
 	case 0:
-	case unix.EINVAL: // a group-stop that is listened to has no siginfo
+	case unix.EINVAL: // a group-stop under PTRACE_LISTEN has no siginfo
 		return 0, PTRACE_EVENT_STOP, true, true
 	default:
 		return 0, 0, false, false
 	}
 	signal, code := signalInfo(&t.info)
-	if code>>8 == PTRACE_EVENT_STOP { // then si_code is what a wait reports
+	if code>>8 == PTRACE_EVENT_STOP { // then si_code is the status that a wait reports
 		signal, event, groupStop = stopKind(code)
 		return signal, event, groupStop, true
 	}
 	return signal, 0, false, true
 }
 
-// How giveWay waits: first it only lets others run, since most stops take microseconds, then it sleeps.
+// How giveWay waits: first it only yields, since most stops take microseconds, then it sleeps.
 const (
 	yields   = 4
-	inOrder  = 12     // rounds without a stop after which all threads are asked
+	inOrder  = 12     // rounds without a stop after which all threads are checked
 	minSleep = 20_000 // ns
 	maxSleep = 1_000_000
-	rawSleep = 100_000 // up to here without telling the Go scheduler
+	rawSleep = 100_000 // shorter sleeps are not announced to the Go scheduler
 )
 
 // killWait is how long Detach waits for killed threads to die, in nanoseconds.
 const killWait = 5_000_000
 
-// giveWay lets the target run between two looks. It reports false when the deadline has passed.
+// giveWay lets the target run between two checks. It returns false if the deadline has passed.
 func (t *Tracer) giveWay(round int, deadline int64) bool {
 	rest := deadline - Monotonic()
 	if rest <= 0 {

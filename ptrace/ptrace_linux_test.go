@@ -20,7 +20,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// prstatusSize is sizeof(elf_gregset_t) per machine: what the kernel must return for NT_PRSTATUS.
+// prstatusSize is sizeof(elf_gregset_t) by machine: the size that the kernel must return for NT_PRSTATUS.
 var prstatusSize = map[string]int{
 	"386": 68, "amd64": 216, "arm": 72, "arm64": 272, "loong64": 360, "mips": 180, "mipsle": 180, "mips64": 360,
 	"mips64le": 360, "ppc64": 384, "ppc64le": 384, "riscv64": 256, "s390x": 216,
@@ -62,7 +62,7 @@ func TestStopReadDetach(t *testing.T) {
 	}
 }
 
-// TestOldKernel makes waitid refuse __WALL, as kernels before 4.7 do.
+// TestOldKernel makes waitid reject __WALL, as kernels before 4.7 do.
 func TestOldKernel(t *testing.T) {
 	restore := sys.Install(func(nr, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, sys.Errno) {
 		if nr == unix.SYS_WAITID && a4&unix.WALL != 0 {
@@ -79,7 +79,7 @@ func TestOldKernel(t *testing.T) {
 	t.Run("group stop", TestStoppedProcessStaysStopped)
 }
 
-// TestFaults makes each system call of a session fail once. Whatever happens, the target must run on.
+// TestFaults makes each system call of a session fail once. Whatever happens, the target must continue to run.
 func TestFaults(t *testing.T) {
 	v := startVictim(t, "parent beat")
 	errnos := map[uintptr][]sys.Errno{
@@ -122,7 +122,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestChurn traces a process whose threads are born and die all the time.
+// TestChurn traces a process whose threads are created and exit all the time.
 func TestChurn(t *testing.T) {
 	for _, mode := range []string{"churn", "parent churn"} {
 		v := startVictim(t, mode)
@@ -156,7 +156,7 @@ func TestChurn(t *testing.T) {
 	}
 }
 
-// describe logs what the threads of a victim do.
+// describe logs the state of a victim's threads.
 func describe(t *testing.T, v *victim) {
 	for _, tid := range tasks(v.pid) {
 		wchan, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/wchan", v.pid, tid))
@@ -209,14 +209,14 @@ func TestExec(t *testing.T) {
 				t.Errorf("%d leftovers", left)
 				return
 			}
-			time.Sleep(pause) // else the target gets nowhere on a slow machine
+			time.Sleep(pause) // else the target makes no progress on a slow machine
 		}
 	})
 	eventually(t, "not traced", func() bool { return status(v.pid, v.pid, "TracerPid") == "0" })
 }
 
-// TestKilledTarget kills the target while it is stopped: no thread of it may remain, and its exit status belongs to its
-// parent, be that another process or this one.
+// TestKilledTarget kills the target while it is stopped: no thread of it may remain, and its exit status belongs to its parent,
+// whether that is another process or this one.
 func TestKilledTarget(t *testing.T) {
 	for _, mode := range []string{"beat", "parent beat"} {
 		v := startVictim(t, mode)
@@ -247,7 +247,7 @@ func TestStates(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
-	// A process that another tracer holds.
+	// A process with another tracer.
 	v := startVictim(t, "parent beat")
 	cmd, _ := startTracer(t, "hold", v.pid, "signal")
 	th := Thread{TID: int32(v.pid)}
@@ -317,7 +317,7 @@ func TestRegisters(t *testing.T) {
 			return
 		}
 		if sys.MIPS && note == unix.NT_PRSTATUS {
-			return // another layout
+			return // a different layout
 		}
 		if n = min(n, m); !bytes.Equal(old[:n], set[:n]) {
 			t.Errorf("%s and the register set differ:\n%x\n%x", name, old[:n], set[:n])
@@ -346,7 +346,7 @@ func TestRegisters(t *testing.T) {
 	if e := tr.DebugRegisters(tid, regs); e != 0 || regs[7] != 0 {
 		t.Errorf("debug registers: %x, %v", *regs, e)
 	}
-	// A breakpoint at an address where nothing runs, armed as L0.
+	// A breakpoint at an address where nothing executes, enabled as L0.
 	size := unsafe.Sizeof(uintptr(0))
 	if e := sys.Ptrace(unix.PTRACE_POKEUSR, v.pid, base, 0x1234567); e != 0 {
 		t.Fatal(e)
@@ -367,7 +367,7 @@ func TestPeek(t *testing.T) {
 	tr := New(v.pid)
 	ths := stopAll(t, tr, v.pid, 5*time.Second)
 	defer tr.Detach(ths)
-	// The first mapping is readable in a program without guard pages there, and holds the ELF header.
+	// The first mapping is readable in a program without guard pages there, and contains the ELF header.
 	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", v.pid))
 	if err != nil {
 		t.Fatal(err)
@@ -456,7 +456,7 @@ func TestMonotonic(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := Monotonic()
-	// The start of the clock was read in two steps, between which a slow machine can do other things.
+	// The start of the clock was read in two steps, between which much time may pass on a slow machine.
 	if ns := ts.Nano(); ns < before-100e6 || ns > after+100e6 {
 		t.Errorf("clock_gettime %d, Monotonic %d to %d", ns, before, after)
 	}
@@ -465,8 +465,8 @@ func TestMonotonic(t *testing.T) {
 	}
 }
 
-// TestOwnChildThatIsWaitedFor traces a child of this very process while another goroutine waits for it: that wait takes
-// the news of the stop away.
+// TestOwnChildThatIsWaitedFor traces a child of this very process while another goroutine waits for it: that wait consumes the
+// report of the stop.
 func TestOwnChildThatIsWaitedFor(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

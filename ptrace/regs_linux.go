@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Regset reads the register set note (NT_PRSTATUS, NT_PRFPREG, NT_X86_XSTATE, …) of a Stopped thread into buf, and
-// returns how many bytes the kernel stored: fewer than len(buf) if the set is smaller. EINVAL means that this machine
-// has no such set, ENODEV that the thread has not used it.
+// Regset reads the register set note (NT_PRSTATUS, NT_PRFPREG, NT_X86_XSTATE, …) of a Stopped thread into buf, and returns how
+// many bytes the kernel stored: fewer than len(buf) if the set is smaller. EINVAL means that this machine has no such set, ENODEV
+// that the thread has not used it.
 func (t *Tracer) Regset(tid int32, note uint32, buf []byte) (n int, errno sys.Errno) {
 	t.iov.Base = unsafe.SliceData(buf)
 	t.iov.SetLen(len(buf))
@@ -28,9 +28,8 @@ func (t *Tracer) SigInfo(tid int32, buf *[128]byte) sys.Errno {
 	return sys.Ptrace(unix.PTRACE_GETSIGINFO, int(tid), 0, uintptr(unsafe.Pointer(buf)))
 }
 
-// Peek reads memory of a Stopped thread's process word by word (PTRACE_PEEKDATA). It is slow, and meant for when
-// process_vm_readv and /proc/PID/mem both fail. It returns the bytes read before the first word that failed, and why
-// that failed.
+// Peek reads memory of a Stopped thread's process word by word (PTRACE_PEEKDATA). It is slow, and meant for when process_vm_readv
+// and /proc/PID/mem both fail. It returns the number of bytes before the first word that failed, and the error.
 func (t *Tracer) Peek(tid int32, addr uint64, p []byte) (n int, errno sys.Errno) {
 	const size = uint64(unsafe.Sizeof(t.word))
 	for n < len(p) {
@@ -47,9 +46,9 @@ func (t *Tracer) Peek(tid int32, addr uint64, p []byte) (n int, errno sys.Errno)
 	return n, 0
 }
 
-// The requests from before PTRACE_GETREGSET (Linux 2.6.34). Their numbers mean other things on some machines, and they
-// store a struct of fixed size without asking how much room there is; so each machine that has them states the size in
-// bytes, 0 where it has none.
+// Requests that are older than PTRACE_GETREGSET (Linux 2.6.34). Their numbers mean other things on some machines, and they store
+// a struct of fixed size regardless of the buffer's size. So oldSizes returns the sizes for each machine, 0 if it lacks the
+// request.
 const (
 	ptraceGetRegs    = 12
 	ptraceGetFPRegs  = 14
@@ -88,15 +87,15 @@ func (t *Tracer) oldRegs(request, size int, tid int32, buf []byte) (int, sys.Err
 	return size, 0
 }
 
-// GetRegs reads the general registers of a Stopped thread with PTRACE_GETREGS, for when Regset fails. It returns the
-// bytes stored; ENOSYS where the machine has no such request, EINVAL if buf is too small (304 bytes always serve).
-// On mips the layout is 38 registers of 8 bytes, not that of NT_PRSTATUS.
+// GetRegs reads the general registers of a Stopped thread with PTRACE_GETREGS, for when Regset fails. It returns the number of
+// bytes stored. ENOSYS: the machine has no such request; EINVAL: buf is too small (304 bytes are always enough). On mips the
+// layout is 38 registers of 8 bytes, not that of NT_PRSTATUS.
 func (t *Tracer) GetRegs(tid int32, buf []byte) (n int, errno sys.Errno) {
 	size, _ := oldSizes()
 	return t.oldRegs(ptraceGetRegs, size, tid, buf)
 }
 
-// GetFPRegs is GetRegs for the floating point registers (PTRACE_GETFPREGS; 512 bytes always serve).
+// GetFPRegs is GetRegs for the floating-point registers (PTRACE_GETFPREGS; 512 bytes are always enough).
 func (t *Tracer) GetFPRegs(tid int32, buf []byte) (n int, errno sys.Errno) {
 	_, size := oldSizes()
 	return t.oldRegs(ptraceGetFPRegs, size, tid, buf)
@@ -111,7 +110,7 @@ func (t *Tracer) GetFPXRegs(tid int32, buf []byte) (n int, errno sys.Errno) {
 	return t.oldRegs(ptraceGetFPXRegs, size, tid, buf)
 }
 
-// debugRegisterBase is offsetof(struct user, u_debugreg) of sys/user.h, 0 where there are none.
+// debugRegisterBase returns offsetof(struct user, u_debugreg) of sys/user.h, 0 on machines without debug registers.
 func debugRegisterBase() uintptr {
 	switch runtime.GOARCH {
 	case "amd64":
@@ -136,8 +135,8 @@ func (t *Tracer) DebugRegister(tid int32, i int) (uint64, sys.Errno) {
 	return uint64(t.word), e
 }
 
-// DebugRegisters reads the x86 debug registers of a Stopped thread. DR4 and DR5 do not exist and are 0. If DR7 arms no
-// breakpoint, which is nearly always so, the addresses in DR0 to DR3 mean nothing: they are not asked for and are 0.
+// DebugRegisters reads the x86 debug registers of a Stopped thread. DR4 and DR5 do not exist and are 0. If DR7 enables no
+// breakpoint, which is nearly always the case, the addresses in DR0 to DR3 are meaningless: they are not read and are 0.
 func (t *Tracer) DebugRegisters(tid int32, out *[8]uint64) sys.Errno {
 	*out = [8]uint64{}
 	const armed = 0xff // L0, G0, … L3, G3

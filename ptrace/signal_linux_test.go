@@ -18,10 +18,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// runTracer is a victim of another kind: it traces a process until it is killed.
+// runTracer is another kind of victim: it traces a process until it is killed.
 //
 //	tracer loop PID   stops and resumes it all the time
-//	tracer hold PID   stops the main thread before it takes a SIGUSR1 that it sends, and keeps it so
+//	tracer hold PID   stops the main thread before it receives a SIGUSR1 from the tracer, and keeps it stopped
 //	tracer eat PID    likewise, but consumes the stop as a plain wait does
 func runTracer(mode string, pid int) {
 	runtime.LockOSThread()
@@ -56,12 +56,12 @@ func runTracer(mode string, pid int) {
 	}
 }
 
-// holdSignal stops the main thread of a process right before it takes a SIGUSR1.
+// holdSignal stops the main thread of a process right before it receives a SIGUSR1.
 func holdSignal(tr *Tracer, pid int32) []Thread {
 	sys.Ptrace(unix.PTRACE_SEIZE, int(pid), 0, 0)
 	unix.Tgkill(int(pid), int(pid), unix.SIGUSR1)
 	ths := []Thread{{TID: pid, State: Seized}}
-	// A look at a time: if Collect waited long, it would interrupt the thread.
+	// One check at a time: a long wait in Collect would interrupt the thread.
 	for end := Monotonic() + 10e9; tr.Collect(ths, 0) != 0 && Monotonic() < end; {
 		time.Sleep(time.Millisecond)
 		ths[0].State = Seized
@@ -95,7 +95,7 @@ func startTracer(t *testing.T, mode string, pid int, word string) (cmd *exec.Cmd
 
 func TestKilledTracerLosesNoSignal(t *testing.T) {
 	v := startVictim(t, "parent beat")
-	// In a signal-delivery-stop: the case that decides.
+	// In a signal-delivery-stop: the decisive case.
 	cmd, sig := startTracer(t, "hold", v.pid, "signal")
 	if sig != strconv.Itoa(int(unix.SIGUSR1)) {
 		t.Fatalf("stopped before signal %s", sig)
@@ -109,7 +109,7 @@ func TestKilledTracerLosesNoSignal(t *testing.T) {
 	eventually(t, "the signal arrives", func() bool { return v.Signals[unix.SIGUSR1].Load() == 1 })
 	v.runsOn(t)
 
-	// The counter-test: it is WNOWAIT that saves the signal.
+	// The opposite: without WNOWAIT the signal is lost.
 	cmd, _ = startTracer(t, "eat", v.pid, "signal")
 	cmd.Process.Kill()
 	cmd.Wait()
@@ -197,7 +197,7 @@ func TestSignalStop(t *testing.T) {
 	if e := tr.SigInfo(th.TID, info); e != 0 {
 		t.Fatal(e)
 	}
-	// si_pid of a signal by kill stands where that of waitid does.
+	// si_pid of a signal sent by kill has the same offset as that of waitid.
 	if signo, pid := native.Uint32(info[:]), native.Uint32(info[siPid:]); signo != uint32(unix.SIGUSR1) || int(pid) != os.Getpid() {
 		t.Errorf("signal %d from process %d", signo, pid)
 	}
@@ -279,7 +279,7 @@ func TestStoppedProcessStaysStopped(t *testing.T) {
 	v.runsOn(t)
 }
 
-// buildQueued builds a C program that sends itself real-time signals with values, and writes down in a handler what comes.
+// buildQueued builds a C program that sends itself real-time signals with values, and records in a handler which arrive.
 func buildQueued(t *testing.T) string {
 	t.Helper()
 	gcc, err := exec.LookPath("gcc")

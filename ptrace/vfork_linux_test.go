@@ -11,8 +11,8 @@ import (
 	"minidump/internal/victims"
 )
 
-// vforkAndWait makes a child and waits in the kernel, in state D, until the child ends, which it does when mem.Stop
-// is set. The child has a copy of the memory, so it can use the stack; only mem is the same.
+// vforkAndWait creates a child and waits in the kernel, in state D, until the child exits, which it does when mem.Stop is set.
+// The child has a copy of the memory, so it can use the stack; only mem is shared.
 //
 //go:nosplit
 //go:norace
@@ -34,7 +34,7 @@ func vforkAndWait(mem *shared) {
 	unix.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
 }
 
-// forkAndExit makes a child by fork, which ends at once with status 5.
+// forkAndExit creates a child by fork, which exits at once with status 5.
 //
 //go:nosplit
 //go:norace
@@ -117,7 +117,7 @@ func TestStuckThread(t *testing.T) {
 			if n := tr.Release(Monotonic() + 5e9); n != 0 {
 				t.Errorf("%d left", n)
 			}
-			awake(t, v) // the tracing thread lives
+			awake(t, v) // the tracing thread must live until then
 		})
 	})
 	t.Run("the next session", func(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stopKind takes apart the status of a stop: the signal number, and above it the ptrace event.
+// stopKind decodes the status of a stop: the signal number, and above it the ptrace event.
 func stopKind(status int32) (signal int32, event uint8, groupStop bool) {
 	signal, event = status&0x7f, uint8(status>>8)
 	if event == 0 {
@@ -24,13 +24,13 @@ func stopKind(status int32) (signal int32, event uint8, groupStop bool) {
 	return 0, event, groupStop
 }
 
-// wait asks what has happened to tid, without consuming it (see the package comment), and without waiting. A code of
-// 0 means that nothing has.
+// wait returns what has happened to tid, without consuming it (see the package comment) and without waiting. Code 0 means that
+// nothing has happened.
 func (t *Tracer) wait(tid int32) (code, status int32, errno sys.Errno) {
 	options := unix.WSTOPPED | unix.WEXITED | unix.WNOHANG | unix.WNOWAIT
 	if !t.old {
 		errno = sys.Waitid(int(tid), &t.info, options|unix.WALL)
-		if errno == unix.ECHILD { // asked twice: a thread that is taken for gone would be left stopped for good
+		if errno == unix.ECHILD { // repeated: a thread wrongly considered gone would stay stopped forever
 			errno = sys.Waitid(int(tid), &t.info, options|unix.WALL)
 		}
 		if errno != unix.EINVAL {
@@ -38,7 +38,7 @@ func (t *Tracer) wait(tid int32) (code, status int32, errno sys.Errno) {
 		}
 		t.old = true
 	}
-	// Before Linux 4.7 waitid sees no thread but the main one. wait4 does, but consumes what it reports.
+	// Before Linux 4.7 waitid only supports the main thread. wait4 supports all, but consumes what it reports.
 	if tid == t.pid {
 		return t.childInfo(sys.Waitid(int(tid), &t.info, options))
 	}
@@ -54,13 +54,13 @@ func (t *Tracer) wait(tid int32) (code, status int32, errno sys.Errno) {
 	}
 }
 
-// reap lets a dead thread vanish, and passes the exit of a main thread on to its parent. If the parent is this
-// process, it is left for whoever waits there.
+// reap removes a dead thread, and passes the exit of a main thread on to its parent. If the parent is this process, reap leaves
+// the exit to whatever waits for it there.
 func (t *Tracer) reap(tid int32) bool {
 	if tid == t.pid {
 		_, ppid, e := t.readStat(tid)
 		if e != 0 {
-			return false // not known: rather leave it
+			return false // unknown: rather leave it
 		}
 		if int(ppid) == sys.Getpid() {
 			return true
@@ -102,15 +102,15 @@ func (t *Tracer) readStat(tid int32) (state byte, ppid int32, errno sys.Errno) {
 	return 0, 0, unix.EINVAL
 }
 
-// Where the kernel stores what in struct siginfo (asm-generic/siginfo.h). After three ints the union follows, which holds
-// pointers and is aligned to them; for waitid it holds si_pid, si_uid and si_status of 4 bytes each.
+// Offsets of fields in struct siginfo (asm-generic/siginfo.h). Three ints are followed by a union, which contains pointers and is
+// aligned accordingly; for waitid it contains si_pid, si_uid and si_status of 4 bytes each.
 const (
 	siUnion  = 8 + unsafe.Sizeof(uintptr(0)) // 12, or 16
 	siPid    = siUnion
 	siStatus = siUnion + 8
 )
 
-// signalInfo takes apart the head of a siginfo. mips has si_code before si_errno (arch/mips/include/uapi/asm/siginfo.h).
+// signalInfo decodes the head of a siginfo. mips has si_code before si_errno (arch/mips/include/uapi/asm/siginfo.h).
 func signalInfo(info *[128]byte) (signo, code int32) {
 	at := 8
 	if sys.MIPS {
@@ -119,7 +119,7 @@ func signalInfo(info *[128]byte) (signo, code int32) {
 	return int32(binary.NativeEndian.Uint32(info[0:])), int32(binary.NativeEndian.Uint32(info[at:]))
 }
 
-// childCode takes apart what waitid stored. The code is 0 when it had nothing to report.
+// childCode decodes the siginfo that waitid stored. The code is 0 if there was nothing to report.
 func childCode(info *[128]byte) (code, status int32) {
 	if binary.NativeEndian.Uint32(info[siPid:]) == 0 {
 		return 0, 0
@@ -128,7 +128,7 @@ func childCode(info *[128]byte) (code, status int32) {
 	return code, int32(binary.NativeEndian.Uint32(info[siStatus:]))
 }
 
-// childInfo is childCode after a waitid of the Tracer's.
+// childInfo is childCode for the siginfo of the Tracer, after a waitid that returned e.
 func (t *Tracer) childInfo(e sys.Errno) (code, status int32, errno sys.Errno) {
 	if e != 0 {
 		return 0, 0, e
@@ -137,9 +137,9 @@ func (t *Tracer) childInfo(e sys.Errno) (code, status int32, errno sys.Errno) {
 	return code, status, 0
 }
 
-// The runtime reads the clock through the vDSO (some 40 ns instead of a system call), takes no lock, allocates nothing,
-// and a runtime that survived a fork can still do it. It shows only differences, so the absolute value at the start
-// is asked of the kernel once.
+// The runtime reads the clock through the vDSO (some 40 ns instead of a system call), takes no lock and allocates nothing, and
+// this works even in a forked process. It only measures differences, so the absolute value at the start comes from the kernel,
+// once.
 var (
 	clockStart = time.Now()
 	clockBase  = monotonicNow()
@@ -153,8 +153,8 @@ func monotonicNow() int64 {
 	return ts.Nano()
 }
 
-// Monotonic returns CLOCK_MONOTONIC in nanoseconds (to within the time that starting the program's two clocks took,
-// some microseconds). It allocates nothing and makes no system call where the vDSO serves.
+// Monotonic returns CLOCK_MONOTONIC in nanoseconds. The error is the time between the initializations of the two variables above,
+// some microseconds. It allocates nothing and makes no system call if the vDSO provides the clock.
 func Monotonic() int64 {
 	return clockBase + int64(time.Since(clockStart))
 }

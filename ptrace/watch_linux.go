@@ -9,41 +9,39 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Watch follows whole processes from their first instruction to their end: every stop of every thread is reported by
-// Next, and lasts until one of Continue, Listen or Detach. All calls must come from one OS thread, which should have
-// no other children.
+// Watch traces whole processes from their first instruction to their end. Next reports every stop of every thread, and the stop
+// lasts until Continue, Listen or Detach. All calls must come from one OS thread, which should have no other children.
 //
-// As in a Tracer's session a stop is looked at and never consumed, so that a tracer which is killed takes no signal from
-// the processes that it watches. That takes Linux 4.7, whose waitid knows __WALL.
+// As in a Tracer's session a stop is read and never consumed, so that no signal of the watched processes is lost if the tracer is
+// killed. That requires __WALL in waitid, since Linux 4.7.
 type Watch struct {
 	info [128]byte // struct siginfo; first, so that it is aligned
 	word uintptr
 	mask unix.Sigset_t
 
-	// Plain, if not 0, is the child of a caller that traces nothing, on a kernel before 4.7: Next waits for that one,
-	// or with others for any of the process.
+	// Plain, if not 0, is a child of a caller that traces nothing, on a kernel before 4.7: Next waits for that child, or with
+	// others for any child of the process.
 	Plain int32
 }
 
-// NewWatch makes a Watch.
+// NewWatch returns a Watch.
 func NewWatch() *Watch { return new(Watch) }
 
-// Follow says what of a process Adopt watches besides its threads.
+// What Adopt watches: FollowThreads the threads of a process, FollowChildren also its children.
 const (
 	FollowThreads  = unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEEXEC | unix.PTRACE_O_TRACEEXIT
 	FollowChildren = unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK
 )
 
-// Adopt makes a watched process of one that has been started with PTRACE_TRACEME (SysProcAttr.Ptrace) by the calling
-// thread and stands in the SIGTRAP of its execve, before its first instruction. options are FollowThreads or both.
-// mask becomes its signal mask: to start it with all signals but SIGTRAP blocked keeps it from stopping, unseen, between
-// PTRACE_TRACEME and execve.
+// Adopt watches a process that the calling thread has started with PTRACE_TRACEME (SysProcAttr.Ptrace) and that is in the SIGTRAP
+// of its execve, before its first instruction. options are FollowThreads, or both. mask becomes its signal mask: start it with
+// all signals except SIGTRAP blocked, so that it can't stop unnoticed between PTRACE_TRACEME and execve.
 //
-// A process that was traced by PTRACE_TRACEME can't listen to group-stops, and the kernel has no way to make it a seized
-// one but to let go of it. So it is let go of into a SIGSTOP, which only its parent (this process) learns of, seized
-// in there, and woken by SIGCONT, for which the first Next that reports one can be told by its sender. Afterwards it is in
-// that group-stop, which the caller ends by SIGCONT and then Continues it; or in another stop, for Next to
-// report, if someone else's SIGCONT has revoked that one.
+// A process traced by PTRACE_TRACEME does not support PTRACE_LISTEN in group-stops, and the kernel can't convert it to a seized
+// one except by a detach. So Adopt detaches it with a SIGSTOP, which only its parent (this process) is notified of, and seizes it
+// in that stop. Afterwards the process is in that group-stop, which the caller ends by SIGCONT and then Continues it. The first
+// Next that reports a SIGCONT can identify this one by its sender. If another SIGCONT has ended the group-stop, the process is in
+// another stop, which Next reports.
 func (w *Watch) Adopt(pid int, mask *unix.Sigset_t, options int) sys.Errno {
 	if e := w.awaitStop(pid); e != 0 {
 		return e
@@ -56,11 +54,11 @@ func (w *Watch) Adopt(pid int, mask *unix.Sigset_t, options int) sys.Errno {
 	if e := sys.Ptrace(unix.PTRACE_SEIZE, pid, 0, uintptr(options)); e != 0 {
 		return e
 	}
-	sys.Ptrace(unix.PTRACE_INTERRUPT, pid, 0, 0) // if it is not in the group-stop, it would come to no stop
+	sys.Ptrace(unix.PTRACE_INTERRUPT, pid, 0, 0) // without the group-stop it would not stop
 	return w.awaitStop(pid)
 }
 
-// awaitStop waits until pid is in a stop, and leaves it there. ESRCH says that it has ended.
+// awaitStop waits until pid is in a stop, and leaves it there. It returns ESRCH if the process has ended.
 func (w *Watch) awaitStop(pid int) sys.Errno {
 	for {
 		switch e := w.waitFor(pid, unix.WSTOPPED|unix.WEXITED); {
@@ -80,7 +78,7 @@ func (w *Watch) waitFor(pid, options int) sys.Errno {
 	return sys.Waitid(pid, &w.info, options|unix.WNOWAIT|unix.WALL)
 }
 
-// Kind is what Next reports.
+// Kind is the kind of a Stop.
 type Kind uint8
 
 const (
@@ -101,9 +99,9 @@ type Stop struct {
 	Status    int32 // the exit status
 }
 
-// Next waits for the next report and leaves it in place: a stop until it is continued, an end until Reap. With block
-// false it returns KindNone when there is nothing. With others true, children of the whole process are reported too, and
-// not only those of this OS thread. ECHILD says that there is nothing to wait for, EINVAL that the kernel is too old.
+// Next waits for the next report and leaves it in place: a stop until it is continued, an end until Reap. If block is false and
+// there is nothing to report, it returns KindNone. If others is true, it also reports children of other OS threads of this
+// process. ECHILD: there is nothing to wait for. EINVAL: the kernel is too old.
 func (w *Watch) Next(block, others bool) (Stop, sys.Errno) {
 	which, id := unix.P_ALL, 0
 	options := unix.WSTOPPED | unix.WEXITED | unix.WNOWAIT
@@ -126,7 +124,7 @@ func (w *Watch) Next(block, others bool) (Stop, sys.Errno) {
 	return w.stop(), 0
 }
 
-// Peek is Next for one thread, and never waits.
+// Peek is Next for one thread. It never waits.
 func (w *Watch) Peek(tid int32) (Stop, sys.Errno) {
 	if e := w.waitFor(int(tid), unix.WSTOPPED|unix.WEXITED|unix.WNOHANG); e != 0 {
 		return Stop{}, e
@@ -134,7 +132,7 @@ func (w *Watch) Peek(tid int32) (Stop, sys.Errno) {
 	return w.stop(), 0
 }
 
-// stop takes apart what waitid stored.
+// stop decodes the siginfo that waitid stored.
 func (w *Watch) stop() Stop {
 	code, status := childCode(&w.info)
 	if code == 0 {
@@ -161,8 +159,8 @@ func (w *Watch) stop() Stop {
 // Reap consumes the end of tid.
 func (w *Watch) Reap(tid int32) { w.consume(tid, unix.WEXITED) }
 
-// Pass consumes a stop of tid and nothing else, should it have been killed meanwhile: of a child that is not watched, or
-// of a PTRACE_EVENT_EXEC.
+// Pass consumes a stop of tid, but not its end if it has been killed since. It is for a child that is not watched, and for a
+// PTRACE_EVENT_EXEC.
 func (w *Watch) Pass(tid int32) { w.consume(tid, unix.WSTOPPED) }
 
 func (w *Watch) consume(tid int32, what int) {
@@ -172,7 +170,7 @@ func (w *Watch) consume(tid int32, what int) {
 	sys.Waitid(int(tid), &w.info, what|unix.WNOHANG)
 }
 
-// Continue lets tid go on and, after a signal-delivery-stop, take signal (0: none).
+// Continue resumes tid. After a signal-delivery-stop it delivers signal (0: none).
 func (w *Watch) Continue(tid, signal int32) sys.Errno {
 	return sys.Ptrace(unix.PTRACE_CONT, int(tid), 0, uintptr(signal))
 }
@@ -182,21 +180,21 @@ func (w *Watch) Listen(tid int32) sys.Errno {
 	return sys.Ptrace(unix.PTRACE_LISTEN, int(tid), 0, 0)
 }
 
-// Detach lets go of the stopped tid.
+// Detach resumes the stopped tid with signal (0: none), and stops tracing it.
 func (w *Watch) Detach(tid, signal int32) sys.Errno {
 	return sys.Ptrace(unix.PTRACE_DETACH, int(tid), 0, uintptr(signal))
 }
 
-// EventMessage returns the number that comes with a PTRACE_EVENT_* stop: the id of the new thread, the former id of the one
-// that has called execve, or the wait status with which a thread ends.
+// EventMessage returns the number that belongs to a PTRACE_EVENT_* stop: the id of the new thread, the former id of the thread
+// that called execve, or the wait status with which a thread ends.
 func (w *Watch) EventMessage(tid int32) (uint32, sys.Errno) {
 	w.word = 0
 	e := sys.Ptrace(unix.PTRACE_GETEVENTMSG, int(tid), 0, uintptr(unsafe.Pointer(&w.word)))
 	return uint32(w.word), e
 }
 
-// Supported reports whether the kernel's waitid can do what a Watch needs, and whether the calling OS thread has no
-// children. A kernel that can't do the one can't tell the other, which matters to none that sets Plain.
+// Supported reports whether the kernel's waitid supports what a Watch requires, and whether the calling OS thread has no
+// children. If the former is false the latter is not known, which does not matter to a caller that sets Plain.
 func (w *Watch) Supported() (supported, childless bool) {
 	_, e := w.Next(false, false)
 	return e != unix.EINVAL, e == unix.EINVAL || e == unix.ECHILD

@@ -16,7 +16,7 @@ import (
 	"minidump/internal/sys"
 )
 
-// startAdopted starts a command from the calling OS thread so that w watches it.
+// startAdopted starts a command from the calling OS thread, watched by w.
 func startAdopted(w *Watch, cmd *exec.Cmd, options int) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true, Setpgid: true} // in an orphaned process group SIGTSTP does nothing
 	if err := cmd.Start(); err != nil {
@@ -36,8 +36,8 @@ func startAdopted(w *Watch, cmd *exec.Cmd, options int) error {
 	return nil
 }
 
-// serve passes all stops on, until the process pid has ended or quit is closed. Each goes to note, with the number that
-// comes with an event; functions from calls run in between, on the same OS thread.
+// serve continues all stops, until the process pid has ended or quit is closed. It passes each to note, with the number that
+// belongs to an event. It runs functions from calls in between, on the same OS thread.
 func serve(w *Watch, pid int, note func(Stop, uint32), calls <-chan func(), quit <-chan bool) error {
 	for {
 		select {
@@ -58,7 +58,7 @@ func serve(w *Watch, pid int, note func(Stop, uint32), calls <-chan func(), quit
 			continue
 		}
 		if s.Event == unix.PTRACE_EVENT_EXEC {
-			w.Pass(s.TID) // before this the kernel tells nothing of it
+			w.Pass(s.TID) // until then the kernel may refuse requests for the thread
 		}
 		var message uint32
 		if s.Event != 0 && s.Event != PTRACE_EVENT_STOP {
@@ -86,7 +86,7 @@ type watched struct {
 	*victim
 	calls chan func()
 	quit  chan bool // closed to end the watching thread
-	ended chan bool // closed when it serves no more
+	ended chan bool // closed when it no longer serves
 
 	mu    sync.Mutex
 	stops []watchedStop
@@ -129,7 +129,7 @@ func (v *watched) note(s Stop, message uint32) {
 	v.stops = append(v.stops, watchedStop{s, message})
 }
 
-// seen returns the stops so far that f accepts.
+// seen returns the stops so far for which f returns true.
 func (v *watched) seen(f func(s watchedStop) bool) (list []watchedStop) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -155,7 +155,7 @@ func (v *watched) do(f func()) {
 	<-done
 }
 
-// end lets the victim end by itself, and waits until the watch has seen that.
+// end lets the victim end by itself, and waits until the watch has reported that.
 func (v *watched) end(t *testing.T) {
 	t.Helper()
 	v.stdin.Close()
@@ -236,7 +236,7 @@ func TestWatchGroupStop(t *testing.T) {
 		if v.Beats[0].Load() != was {
 			t.Error("a stopped process counts")
 		}
-		// A dump of the stopped process leaves it so.
+		// A dump of the stopped process leaves it stopped.
 		v.do(func() {
 			tr := New(v.pid)
 			ths := stopAllBy(tr, tr.Hold, v.pid, 30*time.Second)
@@ -256,7 +256,7 @@ func TestWatchGroupStop(t *testing.T) {
 			v.counts(t)
 			continue
 		}
-		// The watch ends: it stays stopped, until it is continued.
+		// After the end of the watch the process stays stopped until it is continued.
 		close(v.quit)
 		eventually(t, "stopped and not traced", func() bool {
 			return stateOf(v.pid, v.pid) == 'T' && status(v.pid, v.pid, "TracerPid") == "0"
@@ -301,7 +301,7 @@ func TestWatchFollow(t *testing.T) {
 			t.Error("no thread was born")
 		}
 		for _, s := range born {
-			// One that is born while its process ends comes no further than to its end.
+			// The first stop of a thread created while its process ends is that of its exit.
 			list := of(s.message)
 			if len(list) == 0 || list[0].Kind != KindStopped || list[0].Event != PTRACE_EVENT_STOP && list[0].Event != unix.PTRACE_EVENT_EXIT {
 				t.Errorf("thread %d: %+v", s.message, list)
@@ -328,7 +328,7 @@ func TestWatchFollow(t *testing.T) {
 	}
 }
 
-// Threads are born and die, alone and while the process is held.
+// TestWatchChurn watches a process whose threads are created and exit, alone and while it is held.
 func TestWatchChurn(t *testing.T) {
 	v := startWatched(t, FollowThreads, "churn")
 	sum := func() uint64 {
@@ -409,7 +409,7 @@ func TestHold(t *testing.T) {
 	v.end(t)
 }
 
-// A thread that can't be stopped in time stops later, which the watch gets to see.
+// TestHoldStuckThread checks that a thread that does not stop in time stops later, and that the watch reports it.
 func TestHoldStuckThread(t *testing.T) {
 	v := startWatched(t, FollowThreads, "vfork")
 	eventually(t, "the thread in vfork says its id", func() bool { return v.Beats[1].Load() != 0 })
@@ -453,7 +453,7 @@ func TestWatchQueuedSignals(t *testing.T) {
 	v.end(t)
 }
 
-// The process that watches is killed: its command runs on, with every signal.
+// TestKilledWatcher kills the watching process: its command continues to run, with every signal.
 func TestKilledWatcher(t *testing.T) {
 	for range rounds(6) {
 		v := startVictim(t, "watcher beat")
@@ -475,7 +475,7 @@ func TestKilledWatcher(t *testing.T) {
 	}
 }
 
-// A stop of a child that is not traced is consumed alone: the child may have ended meanwhile.
+// TestWatchUntraced consumes only the stop of an untraced child: the child may have ended since.
 func TestWatchUntraced(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		onChildlessThread(func() { testWatchUntraced(t, plain) })

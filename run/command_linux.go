@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// liveCommand is the command as a receiver of signals. After its end is collected the kernel may give its id to another
+// liveCommand sends signals to the command. After the command has been reaped the kernel may give its pid to another
 // process, so no signal is sent then.
 type liveCommand struct {
 	mu    sync.Mutex
@@ -25,21 +25,21 @@ func (c *liveCommand) begin(pid int) {
 	c.mu.Unlock()
 }
 
-// end records that the end of the command is about to be collected.
+// end records that the command is about to be reaped.
 func (c *liveCommand) end() {
 	c.mu.Lock()
 	c.alive = false
 	c.mu.Unlock()
 }
 
-// send sends a signal to the command, and reports whether it was there to get it.
+// send sends a signal to the command, and reports whether the command still existed.
 func (c *liveCommand) send(n syscall.Signal) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.alive && unix.Kill(c.pid, n) == nil
 }
 
-// cancellation sends the command a signal when a context ends.
+// cancellation sends a signal to the command when a context ends.
 type cancellation struct {
 	ctx  stdcontext.Context
 	sent atomic.Bool
@@ -47,7 +47,7 @@ type cancellation struct {
 	done chan struct{}
 }
 
-// cancelWith begins to wait for the end of ctx. The command must run.
+// cancelWith begins to wait for the end of ctx. The command must be running.
 func (r *runner) cancelWith(ctx stdcontext.Context) *cancellation {
 	signal := r.o.CancelSignal
 	if signal == 0 {
@@ -62,7 +62,7 @@ func (r *runner) cancelWith(ctx stdcontext.Context) *cancellation {
 	return c
 }
 
-// finish returns why the command was sent the signal, or nil if it was not.
+// finish returns why the signal was sent to the command, or nil if it was not sent.
 func (c *cancellation) finish(name string) error {
 	if !c.stop() {
 		<-c.done

@@ -13,7 +13,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// TestRunContext holds that the end of the context ends the command by the signal that was asked for, and what becomes of it.
+// TestRunContext checks that the end of the context ends the command with the requested signal, and checks the result.
 func TestRunContext(t *testing.T) {
 	why := errors.New("too slow")
 	for _, c := range []struct {
@@ -64,7 +64,7 @@ func TestRunContextEnded(t *testing.T) {
 	}
 }
 
-// TestRunContextUnused holds that a context that ends after the command leaves no error.
+// TestRunContextUnused checks that a context that ends after the command causes no error.
 func TestRunContextUnused(t *testing.T) {
 	ctx, cancel := stdcontext.WithTimeout(t.Context(), time.Minute)
 	r, err := Command(ctx, []string{victims.Tool(t, "true")}, Options{})

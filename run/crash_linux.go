@@ -21,9 +21,9 @@ import (
 
 // death is how a process is about to die.
 type death struct {
-	signal   int32 // 0: it exits
+	signal   int32 // 0: the process exits
 	exitCode int
-	deliver  bool          // the thread is about to take the signal; else it is about to end
+	deliver  bool          // the signal is about to be delivered to the thread; otherwise the thread is about to end
 	status   procfs.Status // of the thread
 }
 
@@ -35,17 +35,17 @@ type fault struct {
 	regs   threadRegisters
 }
 
-// threadRegisters are the register sets that a CPU context is made of.
+// threadRegisters are the register sets of which a CPU context is made.
 type threadRegisters struct {
 	arch   context.Arch
 	gp, fp []byte
 	pc, sp uint64
 }
 
-// faultLife is how long a fault of a Go program is held responsible for its end.
+// faultLife is how long a fault of a Go program is considered the cause of its end.
 const faultLife = 30 * time.Second
 
-// remember keeps a signal that the process catches, if a fault raised it or the process itself, as abort(3) does.
+// remember records a signal that the process catches, if a fault or the process itself raised it, as abort(3) does.
 func (r *runner) remember(t *watchedThread, stop ptrace.Stop, status *procfs.Status) {
 	f := &fault{when: time.Now(), signal: stop.Signal}
 	if r.regs.SigInfo(stop.TID, &r.info) != 0 {
@@ -66,11 +66,11 @@ func (r *runner) remember(t *watchedThread, stop ptrace.Stop, status *procfs.Sta
 	}
 }
 
-// maxCaught is how many of a thread's signals are remembered. A handler that writes a report may raise and repair some dozens of
-// faults on purpose, and the first one is wanted.
+// maxCaught is how many signals of a thread are remembered. A handler that writes a report may raise and repair some dozens of
+// faults on purpose, and the first one must still be remembered then.
 const maxCaught = 64
 
-// isFault reports whether the kernel raised a signal for what the thread did (si_code above SI_USER).
+// isFault reports whether the kernel raised a signal because of the thread's own action (si_code above SI_USER).
 func isFault(c *context.Crash) bool { return c.Code > context.SI_USER }
 
 func sentBySelf(c *context.Crash, status *procfs.Status) bool {
@@ -123,8 +123,8 @@ func (r *runner) dump(t *watchedThread, tid int32, d death) {
 	r.reports <- report
 }
 
-// hurry shortens the time of a dump that is being written to hurryTime. It is called when this process or the command is told to
-// end: whoever does that usually kills both soon. A full dump keeps its time.
+// hurry shortens the deadline of the dump in progress to hurryTime. It is called when SIGTERM or the end of the context
+// requests the end of this process or the command: usually both are killed soon afterwards. A full dump keeps its deadline.
 func (r *runner) hurry() {
 	if r.dumping != nil && r.o.Dump.Mode != minidump.ModeFull {
 		r.dumping.Hurry(hurryTime)
@@ -165,13 +165,13 @@ func (r *runner) write(t *watchedThread, tid int32, d death, report *Dump) error
 		return err
 	}
 	report.Path = path
-	report.Result, report.Soft = res, res.SoftErrors() // before the Writer's Close
+	report.Result, report.Soft = res, res.SoftErrors() // before the Writer is closed
 	report.PruneErr = r.out.prune(path)
 	return nil
 }
 
-// crash finds out why a process dies: of the signal that comes, or of an earlier fault. It is nil for an exit without a
-// fault.
+// crash determines why a process dies: of the signal that is about to be delivered, or of an earlier fault. It returns
+// nil for an exit without a fault.
 func (r *runner) crash(t *watchedThread, tid int32, d death, w *minidump.Writer) *context.Crash {
 	pid := t.process.pid
 	var now threadRegisters
@@ -198,22 +198,22 @@ func (r *runner) crash(t *watchedThread, tid int32, d death, w *minidump.Writer)
 	c.Arch = now.arch
 	c.SetContext(now.set())
 	refine(c, w)
-	// The registers are those that the thread still has: the dump reads them by itself, and more of them.
+	// The thread still has these registers: the dump reads them itself, and further register sets.
 	c.HasContext, c.ContextLen = false, 0
 	return c
 }
 
-// cause returns the oldest remembered signal that the thread is not done with, as it is what the others came of, or nil.
-// fresh says that what ends the process is no consequence of a handler's work.
+// cause returns the oldest remembered signal that the thread is still handling, as it caused the later ones, or nil.
+// fresh means that the end of the process is not a consequence of a handler's work.
 func (r *runner) cause(t *watchedThread, now *threadRegisters, fresh bool, w *minidump.Writer) *fault {
-	var panicked *fault // Go's handler returns, to a function that panics: often on another thread in the end
+	var panicked *fault // Go's handler returns to a function that panics, and the panic often ends on another thread
 	if f := t.process.fault; !fresh && f != nil && time.Since(f.when) < faultLife && w.IsGo() && callShows(f, w) {
 		panicked = f
 	}
 	for _, f := range t.caught {
 		if fresh && f.below(now.sp, w) || !fresh && f.lasts(now, w) {
 			if panicked != nil && panicked.when.Before(f.when) {
-				return panicked // f is the abort that ends the panic: Go raises it twice, the first time to its own handler
+				return panicked // f is the abort that ends the panic: Go raises it twice, the first time for its own handler
 			}
 			return f
 		}
@@ -221,7 +221,7 @@ func (r *runner) cause(t *watchedThread, now *threadRegisters, fresh bool, w *mi
 	return panicked
 }
 
-// crash makes of a remembered fault what the exception stream says.
+// crash converts a remembered fault for the exception stream.
 func (f *fault) crash(pid, tid int32, w *minidump.Writer) *context.Crash {
 	c, err := context.CrashFromSiginfo(context.Native, sys.NativeOrder, pid, tid, f.info[:])
 	if err != nil {
@@ -233,7 +233,7 @@ func (f *fault) crash(pid, tid int32, w *minidump.Writer) *context.Crash {
 	return c
 }
 
-// refine completes what siginfo lacks from the instruction at the fault.
+// refine adds what siginfo lacks from the instruction at the fault.
 func refine(c *context.Crash, w *minidump.Writer) {
 	code := make([]byte, 16)
 	if c.PC != 0 {
@@ -241,15 +241,15 @@ func refine(c *context.Crash, w *minidump.Writer) {
 	}
 }
 
-// lasts reports whether a thread with these registers is still occupied with its fault: it has not come further, since the
-// kernel could not even call the handler, or the handler runs.
+// lasts reports whether a thread with these registers is still at its fault, because the kernel could not call the
+// handler, or the handler still runs.
 func (f *fault) lasts(now *threadRegisters, w *minidump.Writer) bool {
 	return f.regs.pc == now.pc && f.regs.sp == now.sp || handlerRuns(f, now.sp, w)
 }
 
-// below reports whether the thread is in a handler of the fault that runs on an alternate stack. Unlike a frame on the stack
-// that the fault interrupted, its frame can't be left over from a handler that has returned: each handler has its frame in the
-// same place there.
+// below reports whether the thread is in a handler of the fault that runs on an alternate stack. Unlike a frame on the
+// interrupted stack, the signal frame there can't be a leftover of a handler that has returned: on an alternate stack every
+// signal frame is in the same place.
 func (f *fault) below(sp uint64, w *minidump.Writer) bool {
 	var frame context.SignalFrame
 	for range maxCaught {
@@ -271,7 +271,7 @@ func (f *fault) below(sp uint64, w *minidump.Writer) bool {
 	return false
 }
 
-// readStack reads up to 64 KiB from sp on: page by page, because the mapping ends somewhere.
+// readStack reads up to 64 KiB from sp on: page by page, because the mapping may end earlier.
 func readStack(sp uint64, w *minidump.Writer) []byte {
 	const most = 64 << 10
 	stack := make([]byte, most)
@@ -286,9 +286,9 @@ func readStack(sp uint64, w *minidump.Writer) []byte {
 	return stack[:n]
 }
 
-// handlerRuns reports whether the signal handler of the fault has not returned, nor been left by a jump: the frame that the
-// kernel made for it is still on the stack that the thread is on. In a frame of any architecture the PC and SP of
-// the fault lie close together, in the saved registers.
+// handlerRuns reports whether the signal handler of the fault has neither returned nor been left by a jump: its signal
+// frame is still on the thread's current stack. In the saved registers of a signal frame the PC and SP of the fault are
+// close together on every architecture.
 func handlerRuns(f *fault, sp uint64, w *minidump.Writer) bool {
 	const near = 512
 	stack := readStack(sp, w)
@@ -313,12 +313,12 @@ func handlerRuns(f *fault, sp uint64, w *minidump.Writer) bool {
 	return false
 }
 
-// callShows reports whether the stack below a fault of a Go program still shows the call that Go's signal handler made
-// there, of the function that panics: the faulting PC as its return address. When a panic is recovered, the calls that
-// follow overwrite it.
+// callShows reports whether the stack below a fault of a Go program still contains the call of the panicking function
+// that Go's signal handler injected: the faulting PC as its return address. After a recovered panic, later calls
+// overwrite it.
 //
-// On x86 the handler puts the PC right below the SP. Elsewhere it goes into the link register, which the function then
-// saves in its frame: 18 words below the SP on ppc64, less on all others.
+// On x86 the handler stores the PC right below the SP. Elsewhere it is in the link register, which the function then
+// saves in its frame: 18 words below the SP on ppc64, fewer on all others.
 func callShows(f *fault, w *minidump.Writer) bool {
 	word := f.regs.arch.WordSize()
 	below := make([]byte, 20*word)
@@ -340,13 +340,13 @@ func callShows(f *fault, w *minidump.Writer) bool {
 	return false
 }
 
-// goPanicStatus is the exit status of a Go program that its runtime ends: of a panic, a fatal error, or a signal such as
-// SIGQUIT.
+// goPanicStatus is the exit status of a Go program that its runtime ends: after a panic, a fatal error, or a signal such
+// as SIGQUIT.
 const goPanicStatus = 2
 
-// goRuntimeExits reports whether a Go program ends because its runtime ends it. The program itself may exit with the same
-// status, as package flag does. It then calls os.Exit on the stack of a goroutine; the runtime has changed to its own
-// stack before, or is in a signal handler.
+// goRuntimeExits reports whether the runtime ends a Go program. The program itself may exit with the same status, as
+// package flag does, but it calls os.Exit on the stack of a goroutine; the runtime has switched to its own stack, or is
+// in a signal handler.
 func (r *runner) goRuntimeExits(pid, tid int32) bool {
 	w, err := minidump.NewTracedWriter(int(pid), minidump.Options{})
 	if err != nil {
@@ -379,10 +379,10 @@ func (r *runner) goRuntimeExits(pid, tid int32) bool {
 		}
 		g = value(b, 0)
 	}
-	if g == 0 { // x86, where registers do not lead to it
+	if g == 0 { // x86, where g can't be found from the registers
 		return true
 	}
-	// Of a g the bounds of its stack come first, and its m is the seventh word; of an m, g0 is the first. Assembly code of the
+	// A g begins with the bounds of its stack, and its seventh word is its m; an m begins with g0. Assembly code of the
 	// runtime depends on that (runtime2.go).
 	head := read(g, 7)
 	if head == nil {
@@ -405,8 +405,8 @@ func taskName(tid int32) string {
 	return strings.TrimSuffix(string(b), "\n")
 }
 
-// Reason says in a few words of what the process died: "SIGSEGV (SEGV_MAPERR) at 0x8", "exit status 2 after SIGSEGV
-// (SEGV_MAPERR) at 0x0".
+// Reason returns in a few words what the process died of: "SIGSEGV (SEGV_MAPERR) at 0x8", "exit status 2 after
+// SIGSEGV (SEGV_MAPERR) at 0x0".
 func (d *Dump) Reason() string {
 	died := ending(int32(d.Signal), d.ExitCode)
 	c := d.Crash

@@ -3,9 +3,9 @@
 //
 //	r, err := run.Command(ctx, []string{"server", "-v"}, run.Options{Output: "/var/crash/", Keep: 10})
 //
-// It is what the command minidump run does; docs/run.md in the source tree says when a dump is made, how the command is
-// started, and what is different for it. It stands apart from package minidump, since it needs more of the standard library
-// than a program should link that only dumps another process.
+// The command minidump run uses it; docs/run.md in the source tree says when a dump is made, how the command is started, and
+// what differs for the command. It is separate from package minidump because it requires more of the standard library than a
+// program that only dumps another process should link.
 //
-// There is nothing in it on other systems than Linux.
+// The package is empty on systems other than Linux.
 package run

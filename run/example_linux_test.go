@@ -41,7 +41,7 @@ func ExampleCommand() {
 	// exit status: 139
 }
 
-// A command that takes too long is ended, and leaves a dump that shows where it was.
+// End a command that takes too long. The dump shows where it was.
 func ExampleCommand_timeout() {
 	dir, _ := os.MkdirTemp("", "example")
 	defer os.RemoveAll(dir)

@@ -11,7 +11,8 @@ import (
 	"minidump/stream"
 )
 
-// TestGoPanic runs Go programs that end with status 2: a dump is there if the runtime ended it, and is about that.
+// TestGoPanic runs Go programs that end with status 2: there is a dump if the runtime ended the program, and it is
+// about that end.
 func TestGoPanic(t *testing.T) {
 	for _, c := range []struct {
 		kind    string
@@ -73,7 +74,7 @@ func TestGoPanic(t *testing.T) {
 				if len(shown) == 0 || shown[0].Function != c.top {
 					t.Errorf("frames %+v, not in %s", shown, c.top)
 				}
-				// The stack of the goroutine is there from where it has left it, above the functions that panic.
+				// The dump has the goroutine's stack from where the goroutine left it, above the panicking functions.
 				b := make([]byte, g.StackDepth)
 				if n, _ := f.ReadMemory(g.StackLo+uint64(g.StackSize-g.StackDepth), b); n != len(b) || n == 0 {
 					t.Errorf("%d of %d bytes of the goroutine's stack", n, len(b))

@@ -7,19 +7,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Mounts are the files of another mount namespace than that of this process, as a container has. They can be read although the process
-// that was in it has ended.
+// Mounts are the files of a mount namespace other than this process's, such as a container's. They can be read even after the process
+// in that namespace has ended.
 type Mounts struct {
-	// Root is a path of this process that leads to the root of the namespace: /proc/self/fd/N. The names of files in /proc/PID/maps and in
-	// the dump count from there, even if the process had changed its root (d_path in fs/d_path.c of Linux).
+	// Root is a path of this process that leads to the root of the namespace: /proc/self/fd/N. File names in /proc/PID/maps and in the
+	// dump are relative to it, even if the process had changed its root (d_path in fs/d_path.c of Linux).
 	Root string
 	// Info is /proc/PID/mountinfo of the dead process.
 	Info []byte
 
-	namespace, root int // descriptors. The first one keeps what is mounted below the root
+	namespace, root int // descriptors. The first one keeps the mounts below the root alive
 }
 
-// mountsOf returns the mounts of a process that still exists; nil if they are those of this process, or can't be had.
+// mountsOf returns the mounts of a process that still exists; nil if they are those of this process, or can't be
+// opened.
 func mountsOf(pid int) *Mounts {
 	proc := "/proc/" + strconv.Itoa(pid)
 	if sameNamespace(proc) {
@@ -42,7 +43,7 @@ func mountsOf(pid int) *Mounts {
 	return m
 }
 
-// sameNamespace reports whether a process is in the mount namespace of this one; also if that is not known.
+// sameNamespace reports whether a process is in this process's mount namespace. It returns true if that is not known.
 func sameNamespace(proc string) bool {
 	var x, y unix.Stat_t
 	if unix.Stat(proc+"/ns/mnt", &x) != nil || unix.Stat("/proc/self/ns/mnt", &y) != nil {
@@ -51,7 +52,7 @@ func sameNamespace(proc string) bool {
 	return x.Dev == y.Dev && x.Ino == y.Ino
 }
 
-// topOf opens the root of the mount namespace that a folder is in. The root of this process, at which ".." would stop, is in another one.
+// topOf opens the root of a folder's mount namespace. This process's own root, at which ".." would stop, is in another namespace.
 func topOf(folder string) (int, error) {
 	const flags, most = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, 64 // folders
 	fd, err := unix.Open(folder, flags, 0)

@@ -22,7 +22,7 @@ type destination struct {
 }
 
 func newDestination(output string, keep dumpfile.Keep) (*destination, error) {
-	// The command may run for long: what the path means must not change with the working folder.
+	// The command may run for a long time: the path must keep its meaning if the working folder changes.
 	path, err := filepath.Abs(output)
 	if err != nil {
 		return nil, fmt.Errorf("minidump: %w", err)
@@ -60,7 +60,7 @@ func (o *destination) path(name string, pid int32, now time.Time) (string, error
 	return fmt.Sprintf("%s.%d%s", strings.TrimSuffix(o.file, ext), pid, ext), nil
 }
 
-// makeRoom deletes old dumps where the next one needs their room.
+// makeRoom deletes old dumps if the next one needs their room.
 func (o *destination) makeRoom() error {
 	if o.dir == "" {
 		return nil

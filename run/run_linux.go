@@ -22,51 +22,51 @@ import (
 	"minidump/ptrace"
 )
 
-// Options say how Command runs a command.
+// Options of Command.
 type Options struct {
-	// Dump are the options of every dump. Thread and Crash are of no use here. CrashpadInfo gets the annotation
-	// "died-of" when that is another signal, or an exit status, than the exception stream has.
+	// Dump are the options of every dump. Thread and Crash are ignored. The annotation "died-of" is added to
+	// CrashpadInfo if the process died of another signal than the one in the exception stream, or with an exit status.
 	Dump minidump.Options
 
-	// Output is the file that a dump goes to, or, if it is a folder or ends with "/", the folder in which each gets a
-	// file NAME.PID.TIME.dmp. "" is the working folder. A further dump of the same run to a file gets .PID put before
-	// the file's extension. The folder is made when the first dump needs it.
+	// Output is the file for the dump, or, if it is a folder or ends with "/", the folder in which each dump is a file
+	// NAME.PID.TIME.dmp. "" is the working folder. If Output is a file, the names of further dumps of the same run have
+	// .PID before the extension. The folder is created for the first dump.
 	Output string
-	// Keep is how many dumps a folder may have after a dump; the oldest are deleted. 0: no limit. Only files are
-	// counted that belong to the caller and have names of exactly that form.
+	// Keep is how many dumps a folder may have after a dump; the oldest are deleted. 0: no limit. Only files that belong
+	// to the caller and have names of exactly that form are counted.
 	Keep int
-	// KeepFree is how many bytes of the folder's file system dumps leave free: the oldest are deleted for it, and if
-	// that does not do, no dump is made. 0: no limit.
+	// KeepFree is how many bytes of the folder's file system dumps must leave free: the oldest are deleted, and if that
+	// does not suffice, no dump is made. 0: no limit.
 	KeepFree uint64
 
-	FollowChildren bool  // dump also descendants of the command that die
-	ExitCodes      []int // dump also a process that exits with one of these statuses, 1 to 255
+	FollowChildren bool  // also dump descendants of the command that die
+	ExitCodes      []int // also dump a process that exits with one of these statuses, 1 to 255
 	IgnorePanics   bool  // do not dump a Go program that its runtime ends with status 2: a panic, a fatal error, a signal
 
-	// StandIn is for a program that does nothing but to run the command, so that it is as if whoever started it had
-	// started the command: it forwards the signals that it gets (and the command did not get with it), is stopped
-	// and continued with the command, and reaps all orphans if it is process 1.
+	// StandIn is for a program that only runs the command and must look like the command to its parent: it forwards the
+	// signals that it gets and that the command did not get too, is stopped and continued with the command, and reaps
+	// all orphans if it is process 1.
 	StandIn bool
 
 	Dir   string     // working folder of the command; "": that of the caller
 	Env   []string   // its environment, K=V; nil: that of the caller
 	Files []*os.File // its open files from 0 on; nil: 0, 1 and 2 of the caller
 
-	// CancelSignal is sent to the command when the context of Command ends; 0: SIGKILL. SIGABRT leaves a dump of a
-	// command that takes too long, unless the command catches or ignores it.
+	// CancelSignal is sent to the command when the context of Command ends; 0: SIGKILL. With SIGABRT, a command that
+	// takes too long leaves a dump, unless it catches or ignores the signal.
 	CancelSignal syscall.Signal
 
-	// OnStart is called with the command's process id when it has started, before its first instruction where it is
-	// watched. The command waits for its return.
+	// OnStart is called with the command's pid after its start, before its first instruction if it is watched. The
+	// command waits until OnStart returns.
 	OnStart func(pid int)
-	OnDump  func(Dump)  // called after each dump or failed dump, on a goroutine of its own
+	OnDump  func(Dump)  // called after each dump or failed dump, on its own goroutine
 	Warn    func(error) // called if the command can't be watched, before it runs
 
-	// OnStuck is called, on a goroutine of its own, when a dump takes longer than DumpTimeout: a system call hangs, as
-	// a read does that a file server never answers. Nothing in this process can take that back. The process that died
-	// goes on dying when this one ends. If the dump holds the only processor, so that OnStuck can't be called, the kernel
-	// kills this process a second later. When the context ends, or with StandIn this process gets SIGTERM, dumps that are
-	// not of mode full have 5 seconds more.
+	// OnStuck is called, on its own goroutine, when a dump takes longer than DumpTimeout because a system call hangs,
+	// such as a read that a file server never answers. Nothing in this process can cancel that call. The dying process
+	// continues to die when this process ends. If OnStuck can't be called, because the dump occupies the only processor,
+	// the kernel kills this process a second later. When the context ends, or with StandIn when this process gets
+	// SIGTERM, dumps except those in mode full have 5 seconds left.
 	OnStuck     func(pid int)
 	DumpTimeout time.Duration // 0: a minute, or half an hour in mode full
 }
@@ -76,34 +76,34 @@ type Dump struct {
 	PID, TID int
 	Name     string // of the process
 
-	Signal   syscall.Signal // that it died of; 0 if it exited
-	ExitCode int            // if it exited
+	Signal   syscall.Signal // of which the process died; 0 if it exited
+	ExitCode int            // if the process exited
 
-	// Crash is what the exception stream says: of the signal, or of an earlier fault that led to it. nil if the process
-	// exited without a fault. It has what the faulting instruction says (an address that the kernel did not report, the
-	// kind of access) if the program imports minidump/context/insn.
+	// Crash is the contents of the exception stream: the signal, or an earlier fault that led to the end. It is nil if
+	// the process exited without a fault. If the program imports minidump/context/insn, it has what is computed from the
+	// faulting instruction (an address that the kernel did not report, the kind of access).
 	Crash *context.Crash
 
 	Path   string // of the dump
-	Err    error  // why there is none
+	Err    error  // why there is no dump
 	Result minidump.Result
-	Soft   []minidump.SoftError // what is missing from it; Result has no list any more
+	Soft   []minidump.SoftError // what is missing from the dump; SoftErrors of Result returns nothing any more
 
-	PruneErr error // why there are more dumps in the folder than Keep
+	PruneErr error // why the folder has more dumps than Keep
 
-	Mounts *Mounts // the files of the process, for OnDump alone; nil if it saw the same ones as this process
+	Mounts *Mounts // the files of the process, only during OnDump; nil if they are the same as this process's
 }
 
 // Result is how a command ended.
 type Result struct {
 	PID       int
-	ExitCode  int            // if it exited
-	Signal    syscall.Signal // that it died of; 0 if it exited
+	ExitCode  int            // if the command exited
+	Signal    syscall.Signal // of which the command died; 0 if it exited
 	Dumps     []Dump
-	Unwatched error // why the command ran without being watched; nil if it was watched
+	Unwatched error // why the command was not watched; nil if it was
 }
 
-// Status is the exit status that a shell would show: 128 and more for a signal.
+// Status returns the exit status that a shell would show: 128 plus the number of a signal.
 func (r Result) Status() int {
 	if r.Signal != 0 {
 		return 128 + int(r.Signal)
@@ -111,7 +111,7 @@ func (r Result) Status() int {
 	return r.ExitCode
 }
 
-// StartError says that Command could not start the command.
+// StartError is the error of Command if it could not start the command.
 type StartError struct {
 	Name string
 	Err  error
@@ -121,7 +121,7 @@ func (e *StartError) Error() string { return fmt.Sprintf("minidump: run %s: %v",
 
 func (e *StartError) Unwrap() error { return e.Err }
 
-// Status is the exit status that shells use for this: 127 if the command was not found, else 126.
+// Status returns the exit status that shells use for this: 127 if the command was not found, otherwise 126.
 func (e *StartError) Status() int {
 	if errors.Is(e.Err, fs.ErrNotExist) {
 		return 127
@@ -129,30 +129,28 @@ func (e *StartError) Status() int {
 	return 126
 }
 
-// Command starts a command, watches it by ptrace from its first instruction, and writes a dump when it dies of a
-// signal whose default action is to dump core (SIGSEGV, SIGABRT, SIGQUIT and so on), exits with one of ExitCodes, or is
-// a Go program that panics. It returns when the command has ended. argv[0] is looked for in PATH if it has no slash.
+// Command starts a command, watches it by ptrace from its first instruction, and writes a dump when it dies of a signal whose
+// default action is to dump core (SIGSEGV, SIGABRT, SIGQUIT and so on), exits with one of ExitCodes, or is a Go program that
+// panics. It returns after the command has ended. argv[0] is searched for in PATH if it has no slash.
 //
-// When ctx ends first, the command is sent CancelSignal; its descendants are not. Command then still waits for its
-// end, and returns the Result together with an error that wraps the cause of ctx. If ctx has ended before the command
-// is started, it is not started. Any other error is a *StartError, or says that the command was lost; then Result is
-// of no use.
+// When ctx ends first, CancelSignal is sent to the command, but not to its descendants. Command then still waits until the
+// command ends, and returns the Result together with an error that wraps the cause of ctx. If ctx ends before the command is
+// started, it is not started. Any other error is a *StartError, or means that the command was lost; Result has no meaning then.
 //
-// When the signal is about to be delivered, and the process neither catches nor ignores it, the dump is made before
-// that: all threads are there. When the kernel kills at once (a stack overflow without an alternative signal stack, a
-// seccomp filter), and for an exit, it is made when the last thread ends: the others are gone, their memory is not.
+// If the process neither catches nor ignores the signal, the dump is made before the signal is delivered, with all threads. If
+// the kernel kills the process immediately (a stack overflow without an alternate signal stack, a seccomp filter), and for an
+// exit, the dump is made when the last thread ends: the other threads are gone then, but not the memory.
 //
-// A process that catches a fault and then dies of what its handler does is reported with that fault, and with the
-// registers at the fault, if it dies of a signal that it sends itself or that has no other cause, or exits, while the handler's
-// signal frame lies on the dying thread's stack; or, for a Go program, while the stack at the fault shows the call
-// that the runtime put there, for no more than half a minute. A fault after which the program went on is
-// forgotten.
+// A process that catches a fault and then dies of what its handler does is reported with that fault and the registers at the
+// fault. The condition is that it exits, or dies of a signal that it sends itself or that has no other cause, while the
+// handler's signal frame is on the dying thread's stack; or, for a Go program, while the stack at the fault contains the call
+// that the runtime injected, for at most half a minute. A fault from which the program recovered is forgotten.
 //
-// The signal goes on to the process afterwards, which dies as it would have by itself. Should the calling process be
-// killed, the command goes on.
+// Afterwards the signal is delivered to the process, which dies as it would without Command. If the calling process is killed,
+// the command continues.
 //
-// A traced process differs in that no other debugger can attach to it, and that a program with set-user-ID bits runs
-// without them unless the caller may trace it. Where tracing is forbidden the command runs unwatched.
+// A traced process differs in two ways: no other debugger can attach to it, and a program with set-user-ID bits runs without
+// them unless the caller may trace it. If tracing is forbidden, the command runs unwatched.
 func Command(ctx stdcontext.Context, argv []string, o Options) (Result, error) {
 	if len(argv) == 0 {
 		return Result{}, &StartError{"", fs.ErrNotExist}
@@ -200,15 +198,15 @@ func Command(ctx stdcontext.Context, argv []string, o Options) (Result, error) {
 	return r.result, err
 }
 
-// onOwnThread runs f on an OS thread that has no children, and that ends afterwards: then the kernel lets go of all
-// that it traces. The main thread of the program would not end.
+// onOwnThread runs f on an OS thread that has no children, and that ends afterwards, so that the kernel detaches all
+// its tracees. The main thread is not used, because it would not end.
 func onOwnThread(w *ptrace.Watch, f func(supported bool)) {
 	done := make(chan struct{})
 	sys.OnOwnThread(func() (leave bool) {
 		defer close(done)
 		supported, childless := w.Supported()
 		if !childless || unix.Gettid() == unix.Getpid() {
-			onOwnThread(w, f) // on another thread, since this one is taken
+			onOwnThread(w, f) // on another thread, since this one is already occupied
 			return true
 		}
 		f(supported)
@@ -217,7 +215,7 @@ func onOwnThread(w *ptrace.Watch, f func(supported bool)) {
 	<-done
 }
 
-// lookCommand finds the program as execvp(3) does: in the folders of PATH, passing over what may not be executed.
+// lookCommand finds the program as execvp(3) does: in the folders of PATH, skipping files that may not be executed.
 func lookCommand(name, dir string, env []string) (string, error) {
 	check := func(path string) error {
 		at := path
@@ -273,7 +271,7 @@ func lookCommand(name, dir string, env []string) (string, error) {
 	return "", first
 }
 
-// bareError takes the operation and the path off a system's error.
+// bareError returns a system's error without the operation and the path.
 func bareError(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
@@ -282,14 +280,13 @@ func bareError(err error) error {
 	return err
 }
 
-// A refusal is the system's error when it does not let the command be traced, and minidump.ErrPermission too for
-// errors.Is.
+// A refusal is the system's error if the command may not be traced. It also wraps minidump.ErrPermission.
 type refusal struct{ err error }
 
 func (e *refusal) Error() string   { return e.err.Error() }
 func (e *refusal) Unwrap() []error { return []error{minidump.ErrPermission, e.err} }
 
-// denied makes a refusal of an error that is one.
+// denied converts a permission error to a refusal.
 func denied(err error) error {
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
 		return &refusal{err}
@@ -297,7 +294,7 @@ func denied(err error) error {
 	return err
 }
 
-// start starts the command so that it stands before its first instruction, seized.
+// start starts the command, seized and stopped before its first instruction.
 func (r *runner) start(path string, argv []string, supported bool) error {
 	attr := &syscall.ProcAttr{Dir: r.o.Dir, Env: r.o.Env, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{}}
 	if attr.Env == nil {
@@ -317,7 +314,7 @@ func (r *runner) start(path string, argv []string, supported bool) error {
 		if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.ENOSYS) {
 			return &StartError{argv[0], err}
 		}
-		// The command itself may be forbidden, or ptrace (EACCES is what SELinux says): try without.
+		// The command itself may be forbidden, or ptrace (SELinux returns EACCES): try without tracing.
 		r.result.Unwatched = fmt.Errorf("minidump: ptrace: %w", denied(err))
 	} else {
 		r.result.Unwatched = fmt.Errorf("minidump: watching a command before Linux 4.7 is %w", minidump.ErrUnsupported)
@@ -346,9 +343,9 @@ func (r *runner) startTraced(path string, argv []string, attr *syscall.ProcAttr)
 	for i := range all.Val {
 		all.Val[i] = ^all.Val[i]
 	}
-	// The new process must not be stopped by a signal before its execve: no one would let it go on, since ForkExec
-	// waits for that. So it starts with all signals blocked, except the SIGTRAP of execve, and Adopt gives it the mask
-	// that it should have.
+	// A signal must not stop the new process before its execve: nobody would continue it, since ForkExec waits for the
+	// execve. So the process starts with all signals blocked except the SIGTRAP of execve, and Adopt sets its proper
+	// mask.
 	trap := uint(unix.SIGTRAP - 1)
 	bits := 8 * uint(unsafe.Sizeof(all.Val[0]))
 	all.Val[trap/bits] &^= 1 << (trap % bits)
@@ -367,7 +364,7 @@ func (r *runner) startTraced(path string, argv []string, attr *syscall.ProcAttr)
 	}
 	errno := r.watch.Adopt(pid, &mask, options)
 	if errno != 0 && errno != unix.ESRCH {
-		// Let go of, but not seized: a program that may not be read can't be traced.
+		// The command is detached, but could not be seized: a program that may not be read can't be traced.
 		r.result.Unwatched = fmt.Errorf("minidump: ptrace: %w", denied(errno))
 		r.warn()
 	}
@@ -375,7 +372,7 @@ func (r *runner) startTraced(path string, argv []string, attr *syscall.ProcAttr)
 	r.wakeSent = true
 	unix.Kill(pid, unix.SIGCONT)
 	if errno == 0 {
-		// A stop that is not the one of Adopt is the loop's.
+		// The loop handles any stop other than the one of Adopt.
 		if s, e := r.watch.Peek(int32(pid)); e == 0 && s.GroupStop {
 			r.watch.Continue(int32(pid), 0)
 		}

@@ -73,7 +73,7 @@ func runWatched(t *testing.T, o Options, argv ...string) watched {
 	return w
 }
 
-// one gives the only dump of a run, decoded.
+// one returns the only dump of a run, decoded.
 func (w *watched) one(t *testing.T) (Dump, *stream.File) {
 	t.Helper()
 	if len(w.Dumps) != 1 {
@@ -99,7 +99,7 @@ func (w *watched) file(t *testing.T, i int) *stream.File {
 	return f
 }
 
-// functionAt names the function of the program that holds the blamed thread's instruction pointer.
+// functionAt returns the function of the program that contains the blamed thread's instruction pointer.
 func functionAt(t *testing.T, f *stream.File, program string) string {
 	t.Helper()
 	e, err := f.Exception()
@@ -178,7 +178,7 @@ func TestRunCrashes(t *testing.T) {
 				if in == "thread" {
 					threads = 4
 				}
-				if in == "child" { // the parent kills itself the same way
+				if in == "child" { // the parent then kills itself with the same signal
 					threads = 1
 					m := regexp.MustCompile(`child (\d+)`).FindStringSubmatch(w.out)
 					if m == nil || len(w.Dumps) != 2 || w.Dumps[1].PID != w.PID {
@@ -210,7 +210,7 @@ func TestRunCrashes(t *testing.T) {
 	}
 }
 
-// sourceFrames gives function:line of the first frames that are in the source.
+// sourceFrames returns function:line of the first frames that are in the source.
 func sourceFrames(frames [][3]string, source string) (out []string) {
 	for _, f := range frames {
 		if filepath.Base(f[1]) == source && len(out) < 4 {
@@ -220,7 +220,7 @@ func sourceFrames(frames [][3]string, source string) (out []string) {
 	return out
 }
 
-// stackwalk gives function, file and line of the crashing thread's frames, as minidump-stackwalk finds them.
+// stackwalk returns function, file and line of the crashing thread's frames, as minidump-stackwalk finds them.
 func stackwalk(t *testing.T, dmp, program string) (frames [][3]string) {
 	t.Helper()
 	symbols := t.TempDir()
@@ -248,7 +248,7 @@ func stackwalk(t *testing.T, dmp, program string) (frames [][3]string) {
 
 var gdbFrame = regexp.MustCompile(`(?m)^#\d+ +(0x[0-9a-f]+ in )?(\w+) \(.*\) at (\S+):(\d+)$`)
 
-// The kernel writes a core of the very process of which Command has written a dump.
+// TestRunAgainstGdb compares Command's dump with the core that the kernel writes of the same process.
 func TestRunAgainstGdb(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("crashes are those of amd64")
@@ -272,9 +272,9 @@ func TestRunAgainstGdb(t *testing.T) {
 				}
 				text := victims.Output(t, gdb, "-nx", "-batch", "-ex", "bt 10", program, cores[0])
 				var want [][3]string
-				text = text[max(0, strings.LastIndex(text, "\n#0 ")):] // gdb shows the innermost frame first of all
+				text = text[max(0, strings.LastIndex(text, "\n#0 ")):] // gdb shows the innermost frame first
 				for _, m := range gdbFrame.FindAllStringSubmatch(text, -1) {
-					if m[1] == "" && len(want) > 0 { // the one before is inlined here: stackwalk lists such apart
+					if m[1] == "" && len(want) > 0 { // the previous frame is inlined here: stackwalk lists such frames separately
 						want = want[:len(want)-1]
 					}
 					want = append(want, [3]string{m[2], m[3], m[4]})
@@ -300,13 +300,13 @@ func TestRunHandlers(t *testing.T) {
 	}{
 		{"handler jump", 0, 0, 0, "", 0},
 		{"handler jump alt", 0, 0, 0, "", 0},
-		{"handler jump alt abort", 134, unix.SIGABRT, 0, "", 1}, // not the faults that the program has overcome
+		{"handler jump alt abort", 134, unix.SIGABRT, 0, "", 1}, // not the faults from which the program recovered
 		{"handler abort", 134, unix.SIGSEGV, 0x20, "fault", 1},
 		{"handler abort alt", 134, unix.SIGSEGV, 0x20, "fault", 1},
 		{"handler raise", 139, unix.SIGSEGV, 0x20, "fault", 1},
 		{"handler raise alt", 139, unix.SIGSEGV, 0x20, "fault", 1},
 		{"handler refault alt", 139, unix.SIGSEGV, 0x20, "fault", 1},
-		{"handler nested alt", 139, unix.SIGSEGV, 0x20, "fault", 1}, // what the second fault came of
+		{"handler nested alt", 139, unix.SIGSEGV, 0x20, "fault", 1}, // the cause of the second fault
 		{"handler exit", 9, unix.SIGSEGV, 0x20, "fault", 1},
 		{"overflow", 139, unix.SIGSEGV, 0, "overflow", 1},
 		{"exec 5 exit", 8, 0, 0, "", 0},
@@ -340,7 +340,8 @@ func TestRunHandlers(t *testing.T) {
 	}
 }
 
-// Faults that a crash handler raises and repairs on purpose do not hide the one that it is about.
+// TestRunNestedFaults checks that faults that a crash handler raises and repairs on purpose do not hide the fault
+// that it handles.
 func TestRunNestedFaults(t *testing.T) {
 	program := victims.C(t, "interrupted.c", "-pthread")
 	for _, args := range []string{"--nested abort", "--nested --same abort", "--nested raise", "--same abort", "--thread --nested abort"} {
@@ -357,7 +358,7 @@ func TestRunNestedFaults(t *testing.T) {
 	}
 }
 
-// A thread that is killed alone does not hide how its process dies later.
+// TestRunLostThread checks that the death of a single thread does not hide how its process dies later.
 func TestRunLostThread(t *testing.T) {
 	w := runWatched(t, Options{}, victims.C(t, "watched.c"), "lost")
 	if w.Signal != unix.SIGABRT || len(w.Dumps) != 2 {
@@ -379,8 +380,8 @@ func TestRunLostThread(t *testing.T) {
 	}
 }
 
-// TestSlowEnd waits for no thread of a process that ends, as on a machine that is slower than the wait: what is said of the end
-// must be that of the thread that has called exit_group nevertheless. (An emulated MIPS once had it otherwise; here that never showed.)
+// TestSlowEnd does not wait for the threads of an ending process, as on a machine that is slower than the wait. The end must
+// nevertheless be attributed to the thread that called exit_group. (It once was not, on an emulated MIPS; here that never happened.)
 func TestSlowEnd(t *testing.T) {
 	if runtime.GOARCH == "386" {
 		t.Skip("registers do not lead to g: each status 2 counts as a panic")
@@ -458,8 +459,8 @@ func TestRunGo(t *testing.T) {
 	}
 }
 
-// TestRunBlames lets one of several threads end a process: the dump is about that one, also in a 32-bit process, whose
-// system calls have other numbers.
+// TestRunBlames ends processes from one of several threads: the dump is about that thread, also in a 32-bit process,
+// whose system calls have other numbers.
 func TestRunBlames(t *testing.T) {
 	archs := []string{runtime.GOARCH}
 	if runtime.GOARCH == "amd64" {
@@ -539,7 +540,7 @@ func TestDumpEveryArchGoCrash(t *testing.T) {
 		Signal: int(e.Code), Address: e.Address})
 }
 
-// buildID is what the file of the program says.
+// buildID returns the build id in the program's file.
 func buildID(t *testing.T, program string) string {
 	t.Helper()
 	f, err := stdelf.Open(program)
@@ -589,7 +590,7 @@ func TestRunStartErrors(t *testing.T) {
 	}
 }
 
-// needShell skips a test in a machine that has no programs of its own.
+// needShell skips a test on a machine without a shell.
 func needShell(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat("/bin/sh"); err != nil {
@@ -648,7 +649,8 @@ func TestRunKeep(t *testing.T) {
 	}
 }
 
-// The dump just made is kept, whatever the clock says, and is there although old ones can't be deleted.
+// TestRunKeepsNewest checks that the newest dump is kept, whatever the clock says, and even if old ones can't be
+// deleted.
 func TestRunKeepsNewest(t *testing.T) {
 	program := victims.C(t, "crasher.c")
 	dir := t.TempDir()
@@ -687,7 +689,8 @@ func TestRunUnwritable(t *testing.T) {
 	}
 }
 
-// Before Linux 4.7 waitid took none of the flags that tell tracees, and the children of one thread, from others.
+// TestRunOldKernel runs without the flags of waitid that select tracees and one thread's children, which Linux before
+// 4.7 does not support.
 func TestRunOldKernel(t *testing.T) {
 	program := victims.C(t, "crasher.c")
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
@@ -732,7 +735,7 @@ func TestRunMask(t *testing.T) {
 	}
 }
 
-// TestRunAbsentMemory has programs crash whose memory a userfaultfd or a file server never delivers: the dump is made,
+// TestRunAbsentMemory crashes programs whose memory a userfaultfd or a file server never delivers: the dump is made,
 // and the program can die.
 func TestRunAbsentMemory(t *testing.T) {
 	victims.SkipEmulated(t, "it was not tried there yet")
@@ -755,7 +758,7 @@ func TestRunAbsentMemory(t *testing.T) {
 				if err != nil || len(threads) == 0 || d.Signal != syscall.SIGSEGV || w.Status() != 128+11 {
 					t.Errorf("%d threads, %v, %+v", len(threads), err, d)
 				}
-				if took > 5*time.Second { // 300 ms of it until the program raises the signal
+				if took > 5*time.Second { // the program raises the signal after 300 ms
 					t.Errorf("it took %v", took)
 				}
 			})

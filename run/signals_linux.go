@@ -14,63 +14,65 @@ import (
 	"minidump/ptrace"
 )
 
-// standIn forwards the signals that this process gets to the command.
+// standIn forwards signals that this process gets to the command.
 //
-// Both are in one process group and on one terminal, so what is sent to the group (by the terminal, a shell's kill %1,
-// a service manager) reaches the command by itself and must not be forwarded. The watch sees what arrives at the
-// command. So a signal is forwarded if the same one has not arrived there within a moment, from anyone but us.
+// Both are in one process group and on one terminal, so signals to the group (from the terminal, a shell's kill %1, a
+// service manager) reach the command directly and must not be forwarded. The watch sees the signals that arrive at the
+// command. So a signal is forwarded only if the same one, from a sender other than this process, has not arrived there
+// at nearly the same time.
 type standIn struct {
 	incoming chan os.Signal
-	unread   chan os.Signal   // SIGPIPE, with which no one does anything
-	arrivals [65]atomic.Int64 // when each last arrived at the command; ptrace.Monotonic
+	unread   chan os.Signal   // SIGPIPE, which is ignored
+	arrivals [65]atomic.Int64 // time when each last arrived at the command; ptrace.Monotonic
 	begun    chan struct{}    // closed when the command has started
 	done     chan struct{}
 
-	quiet sys.QuietStops // the loop waits in waitid and wants no SIGCHLD
+	quiet sys.QuietStops // the loop waits in waitid and needs no SIGCHLD
 
 	// When this process was last stopped and continued, together with the command.
 	stopped, continued atomic.Int64
 
 	command *liveCommand
 	hurry   func() // called when this process gets SIGTERM
-	blind   bool   // the command is not watched: no arrival is seen
+	blind   bool   // the command is not watched: its arrivals are not seen
 }
 
-// The times that a signal to the group may be apart here and there. A key typed at a terminal is far more often what sent
-// a signal than someone who means this process alone, so those may wait longer.
+// Maximum differences between the arrivals of a signal to the group at this process and at the command. Signals that a
+// terminal can send have a larger one: a key typed there is far more often their source than somebody who signals only
+// this process.
 const (
 	arrivalBefore = 50 * time.Millisecond
 	arrivalAfter  = 25 * time.Millisecond
 	terminalApart = 300 * time.Millisecond
 )
 
-// forwarded are the signals that a program may be sent for a purpose. Those that tell of its own faults or children, Go's
-// SIGURG, and SIGPIPE for what is written here, are not. Real-time signals are added.
+// forwarded are the signals that somebody may send to a program on purpose, and the real-time signals, which are added.
+// Signals about this process's own faults, children and writes (SIGPIPE), and Go's SIGURG, are not forwarded.
 var forwarded = []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGTERM,
 	unix.SIGCONT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGWINCH, unix.SIGIO, unix.SIGPWR}
 
-// fromTerminal are those that a terminal sends to the group in its foreground.
+// fromTerminal are the signals that a terminal sends to its foreground process group.
 var fromTerminal = signalSet(unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP, unix.SIGWINCH)
 
-const firstRealTime, lastRealTime = 34, 64 // of which the C library leaves 32 and 33 out
+const firstRealTime, lastRealTime = 34, 64 // the C library reserves 32 and 33
 
-// watchedArrivals are all that are forwarded.
+// watchedArrivals are all forwarded signals.
 var watchedArrivals = signalSet(forwarded...) | (1<<64 - 1<<(firstRealTime-1))
 
-// standIn begins to take signals, before the command is started: none must be missed.
+// standIn begins to receive signals. It is called before the command is started, so that none is missed.
 func (r *runner) standIn() {
 	s := &standIn{incoming: make(chan os.Signal, 256), unread: make(chan os.Signal, 1), begun: make(chan struct{}),
 		done: make(chan struct{}), command: &r.command, hurry: r.hurry}
 	for _, n := range forwarded {
-		if !signal.Ignored(n) { // as nohup has it; the command inherits that
+		if !signal.Ignored(n) { // nohup ignores SIGHUP; the command inherits that
 			signal.Notify(s.incoming, n)
 		}
 	}
 	for n := firstRealTime; n <= lastRealTime; n++ {
 		signal.Notify(s.incoming, syscall.Signal(n))
 	}
-	// A message that no one can read must not end this process before the command. To ignore the signal would make the
-	// command ignore it too.
+	// A message that nobody can read must not end this process before the command. If this process ignored the signal,
+	// the command would ignore it too.
 	signal.Notify(s.unread, unix.SIGPIPE)
 	r.signals = s
 	s.quiet.Begin()
@@ -90,14 +92,14 @@ func (s *standIn) begin(watched bool) {
 	close(s.begun)
 }
 
-// arrived notes that the command takes a signal that someone else sent.
+// arrived records that a signal from another process arrives at the command.
 func (s *standIn) arrived(n int32) {
 	if n > 0 && int(n) < len(s.arrivals) {
 		s.arrivals[n].Store(ptrace.Monotonic())
 	}
 }
 
-// paused notes that this process was stopped until now. What came before that may be looked at only now.
+// paused records that this process was stopped until now. Signals that came before the stop may be handled only now.
 func (s *standIn) paused(from int64) {
 	s.stopped.Store(from)
 	s.continued.Store(ptrace.Monotonic())
@@ -124,7 +126,7 @@ func (s *standIn) forward() {
 	}
 }
 
-// hasIt reports whether a signal that came here has come to the command too.
+// hasIt reports whether a signal that this process got has also arrived at the command.
 func (s *standIn) hasIt(n syscall.Signal) bool {
 	if int(n) >= len(s.arrivals) {
 		return false
@@ -141,7 +143,7 @@ func (s *standIn) hasIt(n syscall.Signal) bool {
 			since = min(since, s.stopped.Load()-int64(arrivalBefore+stopDelay))
 		}
 		if t := at.Load(); t > since && t != 0 {
-			return at.CompareAndSwap(t, 0) // it counts once
+			return at.CompareAndSwap(t, 0) // each arrival counts once
 		}
 		if ptrace.Monotonic() > now+after {
 			break
@@ -155,9 +157,9 @@ func (s *standIn) hasIt(n syscall.Signal) bool {
 	status := procfs.ParseStatus(b)
 	bit := signalBit(int32(n))
 	if (status.SigPnd|status.ShdPnd)&bit != 0 && n < firstRealTime {
-		return true // blocked there, and waiting: a second one would add nothing
+		return true // blocked and pending in the command: a second one would have no effect
 	}
-	// A blocked signal that is taken by sigwait or a signalfd is seen by no one.
+	// The watch does not see a blocked signal that the command receives by sigwait or a signalfd.
 	return (s.blind || status.SigBlk&bit != 0) && bit&fromTerminal != 0 && inForeground()
 }
 
@@ -172,9 +174,8 @@ func inForeground() bool {
 	return err == nil && group == unix.Getpgrp()
 }
 
-// stopWith notes that the command has been stopped by a signal of job control: this process is to be stopped by the same,
-// for the shell that waits for it. Without a terminal there is no such shell, and no one who would know to continue
-// this process too.
+// stopWith records that a job control signal has stopped the command: the same signal must stop this process, for the
+// shell that waits for it. Without a terminal there is no such shell, and nobody would continue this process.
 func (r *runner) stopWith(n int32) {
 	if r.signals == nil {
 		return
@@ -190,17 +191,17 @@ func (r *runner) stopWith(n int32) {
 	r.stopSignal = n
 }
 
-// stopDelay is how long this process waits before it is stopped with the command: the stop that was seen may be over.
-// So it is if this process was stopped and continued along with the command, and sees what happened only now. It is counted in
-// looks, one each millisecond, as the time that this process was stopped itself is none in which it could have seen.
+// stopDelay is how long this process waits before it stops itself after the command: the command's stop may already be over,
+// for example if this process was stopped and continued with the command and sees the stop only now. The delay is counted in
+// checks, one each millisecond, because this process cannot check while it is stopped itself.
 const stopDelay = 20 * time.Millisecond
 
 // stopToo stops this process once the command has been stopped for stopDelay.
 func (r *runner) stopToo() {
 	s, ok := readThreadStatus(r.main)
-	leaving := s.State == 'R' // on a busy machine it takes a while to where that is reported
+	leaving := s.State == 'R' // on a busy machine the thread takes a while to report the stop
 	switch r.stopLooks++; {
-	case !ok, r.signals.blind && s.State != 'T': // no one tells a blind one that it has been continued
+	case !ok, r.signals.blind && s.State != 'T': // a blind stand-in gets no report that the command continues
 		r.stopSignal = 0
 		return
 	case leaving, r.stopLooks <= int(stopDelay/time.Millisecond):
@@ -208,7 +209,7 @@ func (r *runner) stopToo() {
 		return
 	}
 	if stop, errno := r.watch.Peek(r.main); !r.signals.blind && (errno != 0 || stop.Kind != ptrace.KindNone) {
-		return // it goes on: the loop will see it
+		return // the command continues: the loop will see it
 	}
 	n := r.stopSignal
 	r.stopSignal = 0
@@ -217,8 +218,8 @@ func (r *runner) stopToo() {
 	r.signals.paused(from)
 }
 
-// stopSelf stops this process by signal n, and returns when it is continued. The action of n must be the default
-// meanwhile, which signal.Reset does not make it.
+// stopSelf stops this process with signal n, and returns after it is continued. Meanwhile the action of n must be the
+// default, which signal.Reset does not set.
 func stopSelf(n int32) {
 	action := new([2]sys.SigAction)
 	old, byDefault := &action[0], &action[1]
@@ -227,7 +228,7 @@ func stopSelf(n int32) {
 			return
 		}
 	}
-	// Sent to this thread it is taken before the call returns.
+	// A signal sent to this thread is delivered before the call returns.
 	sys.Tgkill(sys.Getpid(), sys.Gettid(), int(n))
 	if unix.Signal(n) != unix.SIGSTOP {
 		sys.SetSigAction(int(n), old)

@@ -6,7 +6,7 @@ import (
 	"minidump/context"
 )
 
-// String says in one line how the command ended, and what became of each dump.
+// String describes in one line how the command ended, and the result of each dump.
 func (r Result) String() string {
 	text := fmt.Sprintf("process %d: %s", r.PID, ending(int32(r.Signal), r.ExitCode))
 	if r.Unwatched != nil {
@@ -18,7 +18,7 @@ func (r Result) String() string {
 	return text
 }
 
-// String says in one line which process died, of what, and where its dump is.
+// String describes in one line which process died, of what, and where its dump is.
 func (d Dump) String() string {
 	text := fmt.Sprintf("%s (process %d, thread %d): %s", d.Name, d.PID, d.TID, d.Reason())
 	if d.Err != nil {
@@ -27,7 +27,7 @@ func (d Dump) String() string {
 	return text + ": wrote " + d.Path
 }
 
-// ending is the name of the signal that a process died of, or its exit status.
+// ending returns the name of the signal that a process died of, or its exit status.
 func ending(signal int32, exitCode int) string {
 	if signal != 0 {
 		return context.SignalNameArch(context.Native, signal)

@@ -17,7 +17,7 @@ import (
 	"minidump/ptrace"
 )
 
-// A runner watches a command. All of it runs on one OS thread, except what standIn starts.
+// A runner watches a command. All of it runs on one OS thread, except the goroutine that standIn starts.
 type runner struct {
 	o     *Options
 	out   *destination
@@ -27,11 +27,11 @@ type runner struct {
 
 	self, main int32
 	reapAll    bool
-	wakeSent   bool // the SIGCONT of the start is on its way
+	wakeSent   bool // the SIGCONT of the start has not arrived yet
 	threads    map[int32]*watchedThread
 	processes  map[int32]*watchedProcess
-	stopSignal int32 // this process must be stopped too, by this signal
-	stopLooks  int   // how often it has been looked since whether the command is stopped still
+	stopSignal int32 // a signal with which this process must be stopped too; 0: none
+	stopLooks  int   // how often stopToo has checked since then whether the command is still stopped
 
 	command liveCommand
 	signals *standIn        // nil without Options.StandIn
@@ -42,15 +42,15 @@ type runner struct {
 
 type watchedThread struct {
 	process *watchedProcess
-	fault   *fault   // the last one that the process caught; nil: none
-	caught  []*fault // the last ones of either kind, a SIGABRT that it sent to itself included, the oldest first
+	fault   *fault   // the last fault that the process caught; nil: none
+	caught  []*fault // the last caught faults and SIGABRTs that the process sent itself, the oldest first
 }
 
 type watchedProcess struct {
 	pid        int32
 	dumped     bool
-	lostThread int32  // the signal of a dump that was made although the process did not end: a thread was killed alone
-	fault      *fault // the last one of any thread
+	lostThread int32  // signal of a dump that was made although the process did not end: a single thread was killed
+	fault      *fault // the last fault of any thread
 }
 
 // Signals whose default action is to end the process with a core dump (signal(7)).
@@ -64,7 +64,7 @@ func signalSet(list ...unix.Signal) (set uint64) {
 	return set
 }
 
-// signalBit is 0 for a signal that does not fit the set: mips has up to 128, real-time ones.
+// signalBit returns the bit of a signal, or 0 for a signal above 64: mips has real-time signals up to 128.
 func signalBit(signal int32) uint64 {
 	if signal < 1 || signal > 64 {
 		return 0
@@ -72,7 +72,7 @@ func signalBit(signal int32) uint64 {
 	return 1 << (signal - 1)
 }
 
-// loop serves every stop until the command has ended.
+// loop handles every stop until the command has ended.
 func (r *runner) loop() error {
 	for {
 		stop, errno := r.watch.Next(r.stopSignal == 0, r.reapAll)
@@ -100,12 +100,12 @@ func (r *runner) loop() error {
 	}
 }
 
-// ended takes note of the end of a thread or child, and reports whether it was the command.
+// ended records the end of a thread or child, and reports whether it was the command.
 func (r *runner) ended(stop ptrace.Stop) bool {
 	if stop.TID != r.main {
 		r.watch.Reap(stop.TID)
 		delete(r.threads, stop.TID)
-		if p := r.processes[stop.TID]; p != nil { // threads that ended while it was dumped are in the list still
+		if p := r.processes[stop.TID]; p != nil { // threads that ended during the dump are still in the list
 			maps.DeleteFunc(r.threads, func(_ int32, t *watchedThread) bool { return t.process == p })
 			delete(r.processes, stop.TID)
 		}
@@ -121,8 +121,8 @@ func (r *runner) ended(stop ptrace.Stop) bool {
 	return true
 }
 
-// thread finds a thread, or enters a new one. It returns nil for one that is not to be watched: the child of a clone(2)
-// that sends its parent another signal than SIGCHLD is taken for a thread by PTRACE_O_TRACECLONE.
+// thread returns the entry of a thread, and adds it if it is new. It returns nil for a thread that must not be watched:
+// PTRACE_O_TRACECLONE also attaches to the child process of a clone(2) whose exit signal is not SIGCHLD.
 func (r *runner) thread(tid int32) *watchedThread {
 	if t := r.threads[tid]; t != nil {
 		return t
@@ -148,7 +148,7 @@ func (r *runner) thread(tid int32) *watchedThread {
 	return t
 }
 
-// stopped serves a stop of a traced thread. If a request fails, the thread has been killed meanwhile.
+// stopped handles a stop of a traced thread. If a request fails, the thread has been killed meanwhile.
 func (r *runner) stopped(stop ptrace.Stop) {
 	tid := stop.TID
 	t := r.thread(tid)
@@ -165,24 +165,25 @@ func (r *runner) stopped(stop ptrace.Stop) {
 	case stop.GroupStop:
 		r.watch.Listen(tid)
 		if t.process.pid == r.main {
-			r.wakeSent = false // it came before, or this stop has revoked it
+			r.wakeSent = false // the SIGCONT came before, or this stop has revoked it
 			r.stopWith(stop.Signal)
 		}
 		return
 	case stop.Event == unix.PTRACE_EVENT_EXEC:
-		// When the id of the thread has changed the kernel takes no request before the stop has been waited for, lest
-		// the tracer means the thread that had this id (looks_like_a_spurious_pid in kernel/ptrace.c).
+		// If the thread's id has changed, the kernel accepts no request until the stop has been waited for, in case the
+		// tracer means the thread that had this id before (looks_like_a_spurious_pid in kernel/ptrace.c).
 		r.watch.Pass(tid)
 		r.executed(t, tid)
 	case stop.Event == unix.PTRACE_EVENT_EXIT:
 		r.exiting(t, tid)
 	case stop.Event == ptrace.PTRACE_EVENT_STOP && t.process.pid == r.main:
-		r.stopSignal = 0 // it has been continued
+		r.stopSignal = 0 // the command has been continued
 	}
 	r.watch.Continue(tid, 0)
 }
 
-// executed forgets what execve has ended: all threads but the one that called it, which now has the id of the process.
+// executed removes the threads that execve has ended: all except the one that called it, which now has the id of the
+// process.
 func (r *runner) executed(t *watchedThread, tid int32) {
 	p := t.process
 	maps.DeleteFunc(r.threads, func(id int32, other *watchedThread) bool { return other.process == p && id != tid })
@@ -190,7 +191,7 @@ func (r *runner) executed(t *watchedThread, tid int32) {
 	*p = watchedProcess{pid: p.pid}
 }
 
-// signal serves a thread that is about to take a signal.
+// signal handles a thread to which a signal is about to be delivered.
 func (r *runner) signal(t *watchedThread, stop ptrace.Stop) {
 	signal := stop.Signal
 	bit := signalBit(signal)
@@ -198,7 +199,7 @@ func (r *runner) signal(t *watchedThread, stop ptrace.Stop) {
 	if t.process.pid == r.main && (wake || r.signals != nil && bit&watchedArrivals != 0) {
 		sender := r.sender(stop.TID)
 		if wake {
-			r.wakeSent = false // even if it came from another: then ours found that one waiting and was dropped
+			r.wakeSent = false // even if it is another sender's: then ours found that one pending and was dropped
 		}
 		switch {
 		case sender == r.self && wake:
@@ -213,7 +214,7 @@ func (r *runner) signal(t *watchedThread, stop ptrace.Stop) {
 	r.watch.Continue(stop.TID, signal)
 }
 
-// sender is the process that sent the signal, 0 for the kernel.
+// sender returns the pid of the process that sent the signal, 0 for the kernel.
 func (r *runner) sender(tid int32) int32 {
 	if r.regs.SigInfo(tid, &r.info) != 0 {
 		return 0
@@ -225,7 +226,7 @@ func (r *runner) sender(tid int32) int32 {
 	return c.SenderPID
 }
 
-// fatal serves a signal that may end the process.
+// fatal handles a signal that may end the process.
 func (r *runner) fatal(t *watchedThread, stop ptrace.Stop) {
 	status, ok := readThreadStatus(stop.TID)
 	if !ok {
@@ -242,7 +243,7 @@ func (r *runner) fatal(t *watchedThread, stop ptrace.Stop) {
 	}
 }
 
-// exiting serves a thread that is about to end.
+// exiting handles a thread that is about to end.
 func (r *runner) exiting(t *watchedThread, tid int32) {
 	if t.process.dumped {
 		return
@@ -262,9 +263,10 @@ func (r *runner) exiting(t *watchedThread, tid int32) {
 	}
 	ending, ends := r.processEnds(t.process.pid, tid)
 	if d.signal == 0 {
-		// Who has called exit_group has ended the process, however long the others take to notice. On a slow machine it would
-		// otherwise be gone by then, and one of them be blamed. The Go runtime always ends by exit_group, and its caller comes
-		// here too: the listing may have ended before it, because another thread died under that.
+		// The thread that called exit_group has ended the process, however long the other threads take to end. On a slow
+		// machine it could otherwise be gone before them, and one of them would be blamed. The Go runtime always ends with
+		// exit_group, and the calling thread gets here too: the list of threads may lack it, because another thread died while
+		// the list was read.
 		caller, known := r.exitCaller(ending)
 		if caller == 0 && (!ends || maybePanic && known) {
 			return
@@ -279,13 +281,13 @@ func (r *runner) exiting(t *watchedThread, tid int32) {
 		t = r.threads[tid]
 	}
 	if maybePanic && !r.goRuntimeExits(t.process.pid, tid) {
-		t.process.dumped = true // its other threads come here too, when the one that says so is gone
+		t.process.dumped = true // its other threads get here too, when the one that called exit_group is gone
 		return
 	}
 	if ends {
 		t.process.dumped = true
 	} else {
-		t.process.lostThread = d.signal // as a seccomp filter can do it
+		t.process.lostThread = d.signal // a seccomp filter can do that
 	}
 	d.status, _ = readThreadStatus(tid)
 	r.dump(t, tid, d)
@@ -300,11 +302,11 @@ func (r *runner) wantsExit(code int) bool {
 	return false
 }
 
-// dyingWait is how long a process may take to get all its threads to their end. Tests change it.
+// dyingWait is how long to wait until all threads of a dying process are about to end. Tests change it.
 var dyingWait = 50 * time.Millisecond
 
-// processEnds tells the end of a process from that of one of its threads, of which tid is: all others are dead, or about
-// to be killed, or stand before their end as tid does. ending is the latter, with tid.
+// processEnds reports whether the end of the thread tid is the end of its process: all other threads are dead, about to
+// be killed, or stopped before their end as tid is. ending are the threads stopped there, including tid.
 func (r *runner) processEnds(pid, tid int32) (ending []int32, ok bool) {
 	for start := time.Now(); ; time.Sleep(500 * time.Microsecond) {
 		entries, err := os.ReadDir(procPath(int(pid), "task"))
@@ -326,15 +328,15 @@ func (r *runner) processEnds(pid, tid int32) (ending []int32, ok bool) {
 				ok = false
 			}
 		}
-		// A thread that has taken its SIGKILL, or that ends the others, is on its way to that stop for a moment.
+		// A thread that has received its SIGKILL, or that ends the others, takes a moment to reach that stop.
 		if ok || time.Since(start) > dyingWait {
 			return ending, ok
 		}
 	}
 }
 
-// blame finds the thread that a signal has ended a process for, among those that stand before their end, in no certain order: the one
-// that had a fault for which no handler could be called.
+// blame returns the thread whose signal has ended the process, among the threads stopped before their end, which are in no particular
+// order: the one with a fault for which no handler could be called.
 func (r *runner) blame(ending []int32, d death) int32 {
 	for _, tid := range ending {
 		var now threadRegisters
@@ -346,8 +348,8 @@ func (r *runner) blame(ending []int32, d death) int32 {
 	return ending[0]
 }
 
-// exitCaller returns the thread, of those that stand before their end, that called exit_group; 0 if it is not among them. known
-// is false if the kernel does not say which system calls they are in.
+// exitCaller returns which of the threads stopped before their end called exit_group; 0 if none of them did. known is false if
+// the kernel does not report their system calls.
 func (r *runner) exitCaller(ending []int32) (caller int32, known bool) {
 	buf := make([]byte, 256)
 	for _, tid := range ending {
@@ -370,8 +372,8 @@ func (r *runner) exitCaller(ending []int32) (caller int32, known bool) {
 	return 0, known
 }
 
-// exitGroup is the number of the system call exit_group for threads of an architecture that this program's kernel runs
-// (arch/*/entry/syscalls/*.tbl of the kernel).
+// exitGroup returns the number of the system call exit_group for threads of an architecture that this program's kernel
+// runs (arch/*/entry/syscalls/*.tbl of the kernel).
 func exitGroup(a context.Arch) int64 {
 	switch {
 	case a == context.Native:

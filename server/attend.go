@@ -8,6 +8,9 @@ import (
 	"os"
 )
 
+// system is empty: a Server has no part that only this system needs.
+type system struct{}
+
 // attend calls the hooks of a connection, and converse between them.
 func (s *Server) attend(c *conn) {
 	defer s.dismiss(c)
@@ -22,7 +25,8 @@ func (s *Server) attend(c *conn) {
 	}
 }
 
-// converse answers the messages of a connection until it ends. A bad message ends it: where the next one begins is not known then.
+// converse answers the messages of a connection until it ends. A bad message ends the connection, because it is not known where
+// the next message begins.
 func (s *Server) converse(c *conn) error {
 	for {
 		kind, body, err := s.receive(c)

@@ -15,15 +15,15 @@ import (
 
 var ownPID = os.Getpid()
 
-// Client is a connection to a Server, or to one of minidumper's, whose protocol it speaks. Its methods may be called from
-// any goroutine: they wait for each other.
+// Client is a connection to a Server, or to a server of the crate minidumper, whose protocol it uses. Its methods may be
+// called from any goroutine: they wait for each other.
 type Client struct {
 	mu      sync.Mutex
 	conn    *conn
 	service mach.Port // of the server, for requests
 }
 
-// helloPatience is how long Dial waits for a server that does not answer.
+// helloPatience is how long Dial waits for the server's answer.
 const helloPatience = 10 * time.Second
 
 // Dial connects to the server at path, see Listen.
@@ -86,7 +86,7 @@ func (c *Client) Ping() error {
 	defer context.AfterFunc(ctx, c.conn.wake)()
 	got, _, err := readMessage(c.conn, func() {})
 	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil {
-		c.close() // a late answer would be taken for that to the next call
+		c.close() // a late answer would be taken for the answer to the next call
 		err = ctx.Err()
 	}
 	if err == nil && got != kindPong {
@@ -98,8 +98,8 @@ func (c *Client) Ping() error {
 	return nil
 }
 
-// Send sends a user message, for Options.OnMessage. There is no answer to it. A message has up to 64 KiB in general, and
-// kind is less than 1<<32-4.
+// Send sends a user message, for Options.OnMessage. The server does not answer it. A message should have at most 64 KiB,
+// and kind must be less than 1<<32-4.
 func (c *Client) Send(kind uint32, message []byte) error {
 	if kind+kindUser < kind {
 		return fmt.Errorf("server: message: %w: kind %d", ErrProtocol, kind)
@@ -119,8 +119,8 @@ func (c *Client) write(ctx context.Context, b []byte) error {
 	return err
 }
 
-// RequestDump has the server dump the calling process, and waits until that is done, or until ctx ends. crashContext is of
-// AppendDumpRequest, or nil: there was no crash. A server of minidumper's says nothing of a dump that it could not write.
+// RequestDump makes the server dump the calling process, and waits until that is done, or until ctx ends. crashContext is
+// made by AppendDumpRequest; nil: there was no crash. A minidumper server does not report a dump that it could not write.
 func (c *Client) RequestDump(ctx context.Context, crashContext []byte) error {
 	r := request{Task: mach.TaskSelf()}
 	if crashContext != nil {
@@ -165,7 +165,7 @@ func (c *Client) call(ctx context.Context, r *request) (written bool, err error)
 	if kr := mach.Send(m[:], uint32(helloPatience.Milliseconds())); kr != mach.KERN_SUCCESS {
 		return false, fmt.Errorf("send: %w", kr)
 	}
-	const tick = 50 // ms, between looks at ctx
+	const tick = 50 // ms, between checks of ctx
 	var answer [answerSize + mach.MaxTrailerSize]byte
 	for ctx.Err() == nil {
 		switch kr := mach.Receive(port, answer[:], 0, tick); kr {
@@ -183,8 +183,8 @@ func (c *Client) call(ctx context.Context, r *request) (written bool, err error)
 	return false, ctx.Err()
 }
 
-// AppendDumpRequest appends to b what [Client.RequestDump] sends of a Mach exception: the thread that met it, of which the
-// caller has a right until then, and one or two codes.
+// AppendDumpRequest appends to b what [Client.RequestDump] sends about a Mach exception: the thread that raised it, to
+// which the caller must keep a right until then, the kind, and one or two codes.
 func AppendDumpRequest(b []byte, thread mach.Port, kind mach.ExceptionType, codes ...uint64) []byte {
 	b = order.AppendUint32(b, uint32(thread))
 	b = order.AppendUint32(b, uint32(kind))
@@ -194,7 +194,7 @@ func AppendDumpRequest(b []byte, thread mach.Port, kind mach.ExceptionType, code
 	return b
 }
 
-// parseDumpRequest reads what AppendDumpRequest has written.
+// parseDumpRequest parses what AppendDumpRequest has appended.
 func (r *request) parseDumpRequest(b []byte) error {
 	if len(b) != 16 && len(b) != 24 {
 		return fmt.Errorf("%w: a crash of %d bytes", ErrProtocol, len(b))

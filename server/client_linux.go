@@ -13,12 +13,12 @@ import (
 	"minidump/internal/unixsocket"
 )
 
-// Client is a connection to a Server, or to one of minidumper's, whose protocol it speaks. Its methods may be called from
-// any goroutine: they wait for each other.
+// Client is a connection to a Server, or to a server of the crate minidumper, whose protocol it uses. Its methods may be
+// called from any goroutine: they wait for each other.
 type Client struct {
 	mu     sync.Mutex
 	conn   *conn
-	server int // its process
+	server int // pid of its process
 }
 
 // Dial connects to the server at path, see Listen.
@@ -49,8 +49,8 @@ func (c *Client) Ping() error {
 	return c.call(ctx, kindPing, nil, kindPong)
 }
 
-// Send sends a user message, for Options.OnMessage. There is no answer to it. A message has up to 64 KiB in general, and
-// kind is less than 1<<32-4.
+// Send sends a user message, for Options.OnMessage. The server does not answer it. A message should have at most 64 KiB,
+// and kind must be less than 1<<32-4.
 func (c *Client) Send(kind uint32, message []byte) error {
 	if kind+kindUser < kind {
 		return fmt.Errorf("server: message: %w: kind %d", ErrProtocol, kind)
@@ -63,11 +63,11 @@ func (c *Client) Send(kind uint32, message []byte) error {
 	return nil
 }
 
-// RequestDump has the server dump the calling process, and waits until that is done, or until ctx ends. crashContext is a
-// crash_context::CrashContext of the Rust crate crash-context, or nil: there was no crash, which only this package's
-// servers understand. nil does not mean that there is a dump: the protocol has no word for that.
+// RequestDump makes the server dump the calling process, and waits until that is done, or until ctx ends. crashContext is
+// a crash_context::CrashContext of the Rust crate crash-context; nil, which only this package's servers support: there
+// was no crash. A nil error does not mean that a dump was written: the protocol does not report that.
 func (c *Client) RequestDump(ctx context.Context, crashContext []byte) error {
-	// Yama may let only a parent trace a process. Elsewhere the call fails, and nothing depends on it.
+	// Yama may let only a parent trace a process. Elsewhere the call fails, which does not matter.
 	_ = unix.Prctl(unix.PR_SET_PTRACER, uintptr(c.server), 0, 0, 0)
 	defer func() { _ = unix.Prctl(unix.PR_SET_PTRACER, 0, 0, 0, 0) }()
 	return c.call(ctx, kindCrash, crashContext, kindCrashAck)
@@ -86,7 +86,7 @@ func (c *Client) call(ctx context.Context, kind uint32, body []byte, answer uint
 	b := make([]byte, 64)
 	n, err := c.conn.file.Read(b)
 	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil {
-		c.conn.file.Close() // a late answer would be taken for that to the next call
+		c.conn.file.Close() // a late answer would be taken for the answer to the next call
 		err = ctx.Err()
 	}
 	if err != nil {

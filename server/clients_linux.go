@@ -10,8 +10,8 @@ import (
 	"minidump/context"
 )
 
-// answer handles a packet of a connection of Serve. A packet with a descriptor is a Breakpad client's, any other one
-// minidumper's.
+// answer handles a packet of a connection of Serve. A packet with a descriptor is from a Breakpad client, any other
+// packet from a minidumper client.
 func (s *Server) answer(c *conn, p *packet) error {
 	defer p.close()
 	if len(p.fds) > 0 {
@@ -26,7 +26,7 @@ func (s *Server) answer(c *conn, p *packet) error {
 		return c.send(appendMessage(nil, kindPong, nil), nil)
 	case kind == kindCrash:
 		_ = s.place(func() error { return s.dump(c, minidumperDump(p, body)) })
-		// The client waits for it whether there is a dump or not.
+		// The client waits for the acknowledgement whether there is a dump or not.
 		return c.send(appendMessage(nil, kindCrashAck, nil), nil)
 	case kind >= kindUser && s.opts.OnMessage != nil:
 		s.opts.OnMessage(p.sender, kind-kindUser, body)
@@ -34,7 +34,7 @@ func (s *Server) answer(c *conn, p *packet) error {
 	return nil
 }
 
-// minidumperDump is the request for a dump of the sender of p with a crash context.
+// minidumperDump returns the request for a dump of the sender of p with a crash context.
 func minidumperDump(p *packet, body []byte) *request {
 	return &request{protocol: Minidumper, sender: p.sender, pidfd: p.pidfd, crash: func() (*context.Crash, error) {
 		if len(body) == 0 {
@@ -44,17 +44,17 @@ func minidumperDump(p *packet, body []byte) *request {
 	}}
 }
 
-// breakpad dumps the sender of a packet of Breakpad's CrashGenerationClient. The answer is that its descriptor is closed,
-// with p.
+// breakpad dumps the sender of a packet of Breakpad's CrashGenerationClient. Closing p, and with it the descriptor in it,
+// is the answer.
 func (s *Server) breakpad(c *conn, p *packet) {
 	_ = s.dump(c, &request{protocol: Breakpad, sender: p.sender, pidfd: p.pidfd, crash: func() (*context.Crash, error) {
 		return context.ParseBreakpadContext(context.Native, order, int32(p.sender.PID), p.data)
 	}})
 }
 
-// ServeBreakpad serves Breakpad clients on the server's end of the socket pair that
-// CrashGenerationServer::CreateReportChannel makes, of type SOCK_SEQPACKET. Any number of processes may share the other
-// end. It returns nil when no process has that any more, and after Shutdown. It closes f.
+// ServeBreakpad serves Breakpad clients on the server's end of the socket pair, of type SOCK_SEQPACKET, that
+// CrashGenerationServer::CreateReportChannel makes. Any number of processes may share the other end. ServeBreakpad
+// returns nil after the last of them has closed that end, and after Shutdown. It closes f.
 func (s *Server) ServeBreakpad(f *os.File) error {
 	err := s.own(f, true, func(c *conn, p *packet) error {
 		if len(p.fds) == 0 {
@@ -70,8 +70,8 @@ func (s *Server) ServeBreakpad(f *os.File) error {
 	return nil
 }
 
-// apart handles the packet of a socket that several processes share on a goroutine, so that no client waits for another
-// one's dump while there is a place. It closes the packet.
+// apart handles a packet of a shared socket on a goroutine, so that no client waits for another client's dump while a
+// place is free. It closes the packet.
 func (s *Server) apart(c *conn, p *packet, handle func(*conn, *packet)) {
 	s.places <- struct{}{}
 	s.remove(func() { s.running.Add(1) })
@@ -83,12 +83,13 @@ func (s *Server) apart(c *conn, p *packet, handle func(*conn, *packet)) {
 	}()
 }
 
-// ServeCrashpad serves Crashpad clients on f, which a program started as crashpad_handler has inherited:
-// --initial-client-fd. shared states that several processes may have the other end (--shared-client-connection): they are
-// answered by a signal. It returns nil when no process has that any more, and after Shutdown. It closes f.
+// ServeCrashpad serves Crashpad clients on f, which a program started as crashpad_handler has inherited
+// (--initial-client-fd). shared means that several processes may have the other end (--shared-client-connection): they
+// are answered by a signal. ServeCrashpad returns nil after the last of them has closed that end, and after Shutdown. It
+// closes f.
 //
-// Of one client that Yama protects it first asks to be allowed to trace it. A client of another user, which would have to
-// fork a broker, is refused.
+// If f is not shared and Yama restricts ptrace, it first asks the client for permission to trace it. It refuses a client
+// of another user, which would have to fork a broker.
 func (s *Server) ServeCrashpad(f *os.File, shared bool) error {
 	err := s.own(f, shared, func(c *conn, p *packet) error {
 		r, err := parseCrashpad(p.data)

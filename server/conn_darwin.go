@@ -20,16 +20,16 @@ var order = binary.LittleEndian // of both architectures
 type conn struct {
 	*net.UnixConn
 	peer  Peer
-	token mach.AuditToken // of the peer: its last number changes when the process executes another program
-	dumps int             // how many were made, by the server's mutex
+	token mach.AuditToken // of the peer: its last number changes when the process calls execve
+	dumps int             // dumps made on this connection; guarded by the server's mutex
 }
 
 const (
-	messagePatience = 10 * time.Second // until the rest of a message must have come
+	messagePatience = 10 * time.Second // until the rest of a message must have arrived
 	answerPatience  = time.Second      // until a client must have room for an answer
 )
 
-// newConn finds out who has connected, as the kernel states it. It does not close f after an error.
+// newConn returns a connection with the peer as the kernel reports it. It does not close f after an error.
 func newConn(f *net.UnixConn) (*conn, error) {
 	c := &conn{UnixConn: f}
 	raw, err := f.SyscallConn()
@@ -45,14 +45,14 @@ func newConn(f *net.UnixConn) (*conn, error) {
 	return c, nil
 }
 
-// peerOf is what an audit token says: the user and the group are the effective ones (bsd/bsm/audit.h, and audit_token_to_euid of
+// peerOf returns the peer of an audit token, with the effective user and group (bsd/bsm/audit.h, and audit_token_to_euid of
 // libbsm).
 func peerOf(t *mach.AuditToken) Peer { return Peer{PID: t.PID(), UID: t[1], GID: t[2]} }
 
-// wake ends a receive that waits, and the next ones.
+// wake ends a waiting receive and all later ones.
 func (c *conn) wake() { _ = c.SetReadDeadline(time.Unix(1, 0)) }
 
-// receive waits for a message. io.EOF means that the client has gone.
+// receive waits for a message. io.EOF means that the client has disconnected.
 func (s *Server) receive(c *conn) (kind uint32, body []byte, err error) {
 	s.patience(c, time.Time{})
 	kind, body, err = readMessage(c, func() { s.patience(c, time.Now().Add(messagePatience)) })
@@ -62,7 +62,7 @@ func (s *Server) receive(c *conn) (kind uint32, body []byte, err error) {
 	return kind, body, err
 }
 
-// patience sets when a receive ends, which Shutdown may have done already.
+// patience sets the deadline of a receive, unless Shutdown has already ended all receives.
 func (s *Server) patience(c *conn, until time.Time) {
 	_ = c.SetReadDeadline(until)
 	if s.isClosing() {
@@ -70,7 +70,7 @@ func (s *Server) patience(c *conn, until time.Time) {
 	}
 }
 
-// send sends a message. A client that does not read what it has asked for is an error.
+// send sends a message. It is an error if the client does not read its answers.
 func (c *conn) send(b []byte) error {
 	_ = c.SetWriteDeadline(time.Now().Add(answerPatience))
 	if _, err := c.Write(b); err != nil {

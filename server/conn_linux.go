@@ -12,26 +12,32 @@ import (
 
 // conn is a connection, or one end of a socket pair, of type SOCK_SEQPACKET. Only one goroutine receives from it.
 type conn struct {
-	file *os.File // not blocking: the runtime waits for it
-	peer Peer     // who has connected; zero for a socket pair, whose senders each packet names
+	file *os.File // non-blocking: the runtime waits for it
+	peer Peer     // who has connected; zero for a socket pair, where each packet has its own sender
 
-	dumps  map[int]int // by process: how many were made on this connection
+	dumps  map[int]int // pid → dumps made on this connection
 	closer *closer
 }
 
-// closer closes what clients pass. close(2) of a file of a client's own file system, or of a socket that lingers, can
-// block for as long as the client likes, and with it a thread.
+// Close closes the connection.
+func (c *conn) Close() error { return c.file.Close() }
+
+// system is the Linux part of a Server.
+type system struct{ closer closer }
+
+// closer closes the descriptors that clients pass. close(2) of a file on a client's own file system, or of a socket
+// with SO_LINGER, can block a thread for as long as the client likes.
 type closer struct {
 	stuck atomic.Int32 // goroutines that close such descriptors
 }
 
-// maxStuck is how many descriptors can be stuck in close(2), roughly, before no more are taken from clients.
+// maxStuck is roughly how many descriptors can be stuck in close(2) before the server accepts no more from clients.
 const maxStuck = 64
 
 // takes reports whether clients may pass descriptors.
 func (c *closer) takes() bool { return c.stuck.Load() < maxStuck }
 
-// close closes fds: pipes, which are what a client should pass, at once, and others without anyone waiting for it.
+// close closes fds: pipes, which clients should pass, immediately, and others on a goroutine that nobody waits for.
 func (c *closer) close(fds []int) {
 	var others []int
 	for _, fd := range fds {
@@ -53,7 +59,7 @@ func (c *closer) close(fds []int) {
 	}()
 }
 
-// newConn takes f. The kernel must state who sends a packet.
+// newConn returns a connection on f. It makes the kernel add the sender to each packet.
 func newConn(f *os.File, closer *closer) (*conn, error) {
 	c := &conn{file: f, dumps: map[int]int{}, closer: closer}
 	raw, err := f.SyscallConn()
@@ -66,7 +72,8 @@ func newConn(f *os.File, closer *closer) (*conn, error) {
 }
 
 // passCredentials makes the kernel add to each packet the credentials and, from Linux 6.5 on, a pidfd of its sender. A
-// socket that listens passes the setting on to its connections, so that it holds for what is sent before accept(2) too.
+// socket that listens passes the setting on to its connections, so that it also applies to packets sent before
+// accept(2).
 func passCredentials(fd int) error {
 	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
 	if err == nil && kind != unix.SOCK_SEQPACKET {
@@ -75,23 +82,23 @@ func passCredentials(fd int) error {
 	if err != nil {
 		return fmt.Errorf("a socket of type SOCK_SEQPACKET: %w", err)
 	}
-	// A sandbox may forbid to set what the client has set already.
+	// A sandbox may forbid setting it; the client may already have set it.
 	if on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSCRED); err != nil || on == 0 {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
 			return fmt.Errorf("SO_PASSCRED: %w", err)
 		}
 	}
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSPIDFD, 1) // older kernels don't know it
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSPIDFD, 1) // older kernels don't support it
 	return nil
 }
 
-// packet is what one send of a client brought. Its owner closes it.
+// packet is one packet from a client. Its owner closes it.
 type packet struct {
 	data   []byte
 	sender Peer
 	known  bool  // sender is set
-	pidfd  int   // of the sender; -1: the kernel is too old
-	fds    []int // what the client passed
+	pidfd  int   // of the sender; -1: the kernel has none
+	fds    []int // descriptors that the client passed
 	closer *closer
 }
 
@@ -105,7 +112,7 @@ func (p *packet) close() {
 	p.fds = nil
 }
 
-// receive waits for a packet, until the read deadline of the file. io.EOF means that nobody can send any more.
+// receive waits for a packet, until the read deadline of the file. io.EOF means that the other end is closed.
 func (c *conn) receive() (p *packet, err error) {
 	raw, err := c.file.SyscallConn()
 	if err != nil {
@@ -119,21 +126,21 @@ func (c *conn) receive() (p *packet, err error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case failed == unix.ECONNRESET: // it closed before it had read all of ours
+	case failed == unix.ECONNRESET: // the peer closed before it had read all answers
 		return nil, io.EOF
 	}
 	return p, failed
 }
 
-// receive takes the next packet from a socket. Its length is looked up first, so that a long one takes no memory. After
-// an error that wraps ErrProtocol the packet is gone.
+// receive reads the next packet from a socket. It reads the length first, so that no memory is allocated for a packet
+// that is too long. After an error that wraps ErrProtocol the packet has been removed from the socket.
 func (c *closer) receive(fd int) (*packet, error) {
 	size, _, _, _, err := unix.Recvmsg(fd, nil, nil, unix.MSG_PEEK|unix.MSG_TRUNC)
 	if err != nil {
 		return nil, err
 	}
-	// Of descriptors the kernel passes as many as there is room for, here 8 or none, and drops the others. In the latter
-	// case there is no room for the pidfd either.
+	// The kernel passes as many descriptors as there is room for, here 8 or none, and drops the others. Without room for
+	// descriptors there is no room for the pidfd either.
 	room := c.takes()
 	control := make([]byte, unix.CmsgSpace(unix.SizeofUcred)+2*unix.CmsgSpace(4))
 	if !room {
@@ -165,7 +172,7 @@ func (c *closer) receive(fd int) (*packet, error) {
 	return p, nil
 }
 
-// control takes the control messages of a packet. After an error p has all the descriptors, to be closed.
+// control parses the control messages of a packet. After an error p still owns all the descriptors.
 func (p *packet) control(b []byte) error {
 	messages, err := unix.ParseSocketControlMessage(b)
 	for i := range messages {
@@ -197,8 +204,8 @@ func (p *packet) control(b []byte) error {
 	return err
 }
 
-// send sends one packet, with control messages or nil. It never waits: a client that does not read what it has asked for
-// is an error.
+// send sends one packet, with control messages or nil. It never waits: it is an error if the client does not read its
+// answers.
 func (c *conn) send(b, control []byte) error {
 	raw, err := c.file.SyscallConn()
 	if err != nil {

@@ -61,20 +61,6 @@ func (c *conn) ended() bool {
 	return err == nil && e == windows.WAIT_OBJECT_0
 }
 
-// userOf returns the security identifier of the user that a process runs as, such as S-1-5-18.
-func userOf(process windows.Handle) (string, error) {
-	var token windows.Token
-	if err := windows.OpenProcessToken(process, windows.TOKEN_QUERY, &token); err != nil {
-		return "", err
-	}
-	defer token.Close()
-	user, err := token.GetTokenUser()
-	if err != nil {
-		return "", err
-	}
-	return user.User.Sid.String(), nil
-}
-
 // wake ends a receive that waits, and the next ones.
 func (c *conn) wake() { _ = c.SetReadDeadline(time.Unix(1, 0)) }
 

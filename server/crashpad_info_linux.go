@@ -15,16 +15,16 @@ import (
 	"minidump/stream"
 )
 
-// Limits of what is read from the memory of a client. Crashpad's own handler has those of annotations; it bounds nothing
-// else.
+// Limits of what is read from the memory of a client. Those of annotations are the limits of Crashpad's own handler,
+// which has no others.
 const (
-	maxCrashpadModules  = 4096      // mappings that are looked at
+	maxCrashpadModules  = 4096      // mappings that are examined
 	maxNoteBytes        = 16 << 10  // of one note segment
 	maxAnnotations      = 400       // of one module (kMaxNumberOfAnnotations)
 	maxAnnotationName   = 256       // bytes (Annotation::kNameMaxLength)
 	maxAnnotationValue  = 5 * 4096  // bytes (Annotation::kValueMaxSize)
 	maxInfos            = 64        // modules with a CrashpadInfo
-	maxClientBytes      = 32 << 20  // of all that is read here
+	maxClientBytes      = 32 << 20  // of everything read from one client
 	maxClientStreams    = 64        // of all modules, and in the chain of one
 	maxClientStream     = 1 << 20   // bytes of one stream; the rest is left out
 	maxExtraRanges      = 1024      // ranges of extra memory, of all modules
@@ -32,8 +32,8 @@ const (
 	dictionaryEntries   = 64        // of a SimpleStringDictionary, and of a SimpleAddressRangeBag
 	dictionaryText      = 256       // bytes of a key and of a value
 	maxAllowed          = 4096      // names and ranges that a SanitizationInformation allows
-	maxSearchedStack    = 256 << 10 // bytes of a stack in which pointers into a module are looked for
-	lastReservedStream  = 0xffff    // the last type that Microsoft keeps
+	maxSearchedStack    = 256 << 10 // bytes of a stack that are searched for pointers into a module
+	lastReservedStream  = 0xffff    // the last type that Microsoft reserves
 	crashpadInfoMagic   = 0x43506164
 	crashpadInfoNote    = 0x4f464e49 // "INFO", in the note's name "Crashpad"
 	crashpadInfoVersion = 1
@@ -45,7 +45,7 @@ const (
 	triDisabled = 2
 )
 
-// crashpadInfo is CrashpadInfo of client/crashpad_info.h, of one module:
+// crashpadInfo is the CrashpadInfo of one module (client/crashpad_info.h):
 //
 //	 0 uint32 signature, 4 uint32 size, 8 uint32 version, 12 uint32 cap of indirectly referenced memory, 16 uint32 0
 //	20 uint8  handler behavior, 21 uint8 forwarding, 22 uint8 gather indirectly referenced memory, 23 uint8 0
@@ -56,15 +56,15 @@ type crashpadInfo struct {
 	extra, simple, streams, annotation uint64
 }
 
-// crashpadClient reads the memory of a client. What is there is the client's, and is not trusted.
+// crashpadClient reads the memory of a client, and trusts nothing in it.
 type crashpadClient struct {
 	pid  int
 	wide bool // its addresses have 8 bytes
 	from func(addr uint64, p []byte) int
-	used int // bytes that were read, or tried to
+	used int // bytes read or requested so far
 }
 
-// read reads p as far as it is there, and as maxClientBytes allows.
+// read fills p with memory at addr up to the first unreadable byte, unless maxClientBytes is exceeded.
 func (c *crashpadClient) read(addr uint64, p []byte) int {
 	if c.used += len(p); c.used > maxClientBytes {
 		return 0
@@ -72,13 +72,13 @@ func (c *crashpadClient) read(addr uint64, p []byte) int {
 	return c.from(addr, p)
 }
 
-// get reads size bytes; false if not all are there.
+// get reads size bytes. It returns false if not all can be read.
 func (c *crashpadClient) get(addr uint64, size int) ([]byte, bool) {
 	b := make([]byte, size)
 	return b, addr != 0 && c.read(addr, b) == size
 }
 
-// table is get for a static table: a page of it that the client has never used is not there, and reads as zeros.
+// table is get for a static table: pages that the client has never used can't be read, and are zeros in the result.
 func (c *crashpadClient) table(addr uint64, size int) ([]byte, bool) {
 	b := make([]byte, size)
 	any := false
@@ -90,7 +90,7 @@ func (c *crashpadClient) table(addr uint64, size int) ([]byte, bool) {
 	return b, any
 }
 
-// pageSize is that of this machine.
+// pageSize is the page size of this machine in bytes.
 var pageSize = uint64(os.Getpagesize())
 
 func (c *crashpadClient) word() int {
@@ -100,7 +100,7 @@ func (c *crashpadClient) word() int {
 	return 4
 }
 
-// address reads the i-th address in b.
+// address returns the i-th address in b.
 func (c *crashpadClient) address(b []byte, i int) uint64 {
 	if c.wide {
 		return order.Uint64(b[8*i:])
@@ -179,7 +179,7 @@ func (c *crashpadClient) note(base uint64) uint64 {
 	return 0
 }
 
-// info reads the CrashpadInfo at an address. Fields that an older client does not have are 0.
+// info reads the CrashpadInfo at an address. Fields that an older client lacks are 0.
 func (c *crashpadClient) info(at uint64) (crashpadInfo, bool) {
 	head, ok := c.get(at, 12)
 	if !ok || order.Uint32(head) != crashpadInfoMagic || order.Uint32(head[8:]) != crashpadInfoVersion {
@@ -213,8 +213,9 @@ func untilNUL(b []byte) string {
 	return string(b)
 }
 
-// annotations reads an AnnotationList: a pointer to its tail, and the first of a chain of nodes. A node is three addresses, of
-// the next node, the name and the value, uint32 size, uint16 type, and two bytes of a lock. Only nodes with a size are set.
+// annotations reads an AnnotationList: a pointer to its tail, and the first of a chain of nodes. A node is the addresses of
+// the next node, the name and the value, then uint32 size, uint16 type, and two bytes of a lock. A node whose size is 0 has no
+// value.
 func (c *crashpadClient) annotations(at uint64) (list []minidump.AnnotationObject) {
 	w := c.word()
 	node := 3*w + 8
@@ -245,7 +246,7 @@ func (c *crashpadClient) annotations(at uint64) (list []minidump.AnnotationObjec
 }
 
 // userStreams reads the chain of UserDataMinidumpStreamListEntry: three uint64, the next entry, the address and the size of the
-// data, and the type as uint32. Types that this format gives a meaning are refused.
+// data, and the type as uint32. Types that the minidump format defines are refused.
 func (c *crashpadClient) userStreams(at uint64, list []minidump.UserStream) []minidump.UserStream {
 	for range maxClientStreams {
 		b, ok := c.get(at, 28)
@@ -278,10 +279,10 @@ func (c *crashpadClient) extraMemory(at uint64) (list []minidump.AppMemory) {
 	return list
 }
 
-// errDisabled is why a process whose CrashpadInfo says so is not dumped.
+// errDisabled is the error for a process whose CrashpadInfo disables dumps.
 var errDisabled = errors.New("its CrashpadInfo disables the handler")
 
-// apply adds to the options what the modules of the client say.
+// apply adds to the options the contents of the CrashpadInfo of the client's modules.
 func (c *crashpadClient) apply(o *minidump.Options) error {
 	var handler, gather uint8
 	for _, info := range c.infos() {
@@ -308,8 +309,8 @@ func (c *crashpadClient) apply(o *minidump.Options) error {
 	return nil
 }
 
-// sanitization is SanitizationInformation of snapshot/sanitized/sanitization_information.h: u64 address of an array of names,
-// u64 address in a module, u64 address of ranges, u8 whether stacks are sanitised.
+// sanitization is a SanitizationInformation (snapshot/sanitized/sanitization_information.h): u64 address of an array of
+// names, u64 address in a module, u64 address of ranges, u8 whether stacks are sanitised.
 type sanitization struct {
 	names, module, ranges uint64
 	stacks                bool
@@ -325,8 +326,8 @@ func (c *crashpadClient) sanitization(at uint64) (r sanitization, ok bool) {
 	return sanitization{order.Uint64(b), order.Uint64(b[8:]), order.Uint64(b[16:]), b[24] != 0}, true
 }
 
-// sanitize takes out of the options what a SanitizationInformation does not allow: other memory than stacks and the ranges that
-// it lists, and annotations that it does not list. If it can't be read, nothing is allowed.
+// sanitize removes from the options what a SanitizationInformation does not allow: memory other than stacks and the listed
+// ranges, and annotations that are not listed. If it can't be read, nothing is allowed.
 func (c *crashpadClient) sanitize(at uint64, o *minidump.Options) (sanitization, bool) {
 	r, ok := c.sanitization(at)
 	o.Mode = minidump.ModeStack
@@ -346,7 +347,7 @@ func (c *crashpadClient) sanitize(at uint64, o *minidump.Options) (sanitization,
 	return r, ok
 }
 
-// allowedNames reads an array of addresses of strings that ends with 0.
+// allowedNames reads the strings in an array of addresses that ends with 0.
 func (c *crashpadClient) allowedNames(at uint64) map[string]bool {
 	names := map[string]bool{}
 	for range maxAllowed {
@@ -362,8 +363,8 @@ func (c *crashpadClient) allowedNames(at uint64) map[string]bool {
 	return names
 }
 
-// allowed returns the ranges that lie inside one of SanitizationAllowedMemoryRanges: u64 address of pairs of u64, an address and
-// a size, and u64 number of them.
+// allowed returns the ranges that are inside one of the ranges in a SanitizationAllowedMemoryRanges: u64 address of pairs of
+// u64, an address and a size, and u64 number of pairs.
 func (c *crashpadClient) allowed(at uint64, list []minidump.AppMemory) (out []minidump.AppMemory) {
 	b, ok := c.get(at, 16)
 	if !ok {
@@ -385,7 +386,8 @@ func (c *crashpadClient) allowed(at uint64, list []minidump.AppMemory) (out []mi
 	return out
 }
 
-// refersTo reports whether pc, or an aligned word of the stack from sp on, points into the module that has an address.
+// refersTo reports whether pc, or an aligned word of the stack from sp on, points into the module that contains an
+// address.
 func (c *crashpadClient) refersTo(module, pc, sp uint64) bool {
 	lo, hi := c.moduleAt(module)
 	if hi == 0 {

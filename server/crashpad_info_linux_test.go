@@ -9,7 +9,7 @@ import (
 	"minidump/stream"
 )
 
-// clientMemory is memory of a client that lies at an address.
+// clientMemory is memory of a client at an address.
 type clientMemory struct {
 	base uint64
 	b    []byte
@@ -22,14 +22,14 @@ func (m clientMemory) read(addr uint64, p []byte) int {
 	return copy(p, m.b[addr-m.base:])
 }
 
-// put writes words of 8 bytes at an offset.
+// put writes 8-byte words at an offset.
 func (m clientMemory) put(at int, words ...uint64) {
 	for i, w := range words {
 		order.PutUint64(m.b[at+8*i:], w)
 	}
 }
 
-// TestRings has a client whose lists never end.
+// TestRings reads a client whose lists never end.
 func TestRings(t *testing.T) {
 	m := clientMemory{0x1000, make([]byte, 4096)}
 	c := &crashpadClient{wide: true, from: m.read}
@@ -52,7 +52,7 @@ func TestRings(t *testing.T) {
 	}
 }
 
-// TestClientBytes has a client that would have gigabytes read.
+// TestClientBytes reads a client with gigabytes to read.
 func TestClientBytes(t *testing.T) {
 	read := 0
 	c := &crashpadClient{wide: true, from: func(_ uint64, p []byte) int {
@@ -72,7 +72,7 @@ func TestClientBytes(t *testing.T) {
 	}
 }
 
-// FuzzCrashpadInfo reads everything of a client whose memory is arbitrary, but is found at its addresses.
+// FuzzCrashpadInfo reads everything from a client whose memory is arbitrary, but can be read at its addresses.
 func FuzzCrashpadInfo(f *testing.F) {
 	program, err := os.ReadFile("/proc/self/exe")
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"minidump/context"
 )
 
-// crashpadPatience is how long a client may take to answer a question. Crashpad's own clients answer at once.
+// crashpadPatience is how long a client may take to answer a question. Crashpad's own clients answer immediately.
 const crashpadPatience = 5 * time.Second
 
 // crashpadShared dumps the sender of p. Its thread waits for SIGCONT, at most 5 seconds.
@@ -24,7 +24,7 @@ func (s *Server) crashpadShared(c *conn, p *packet, r crashpadRequest) {
 	resume(p.sender.PID, p.pidfd, q.tid)
 }
 
-// crashpadSingle dumps the sender of p, the only client of the connection, and answers by a message.
+// crashpadSingle dumps the sender of p, the only client of the connection, and answers with a message.
 func (s *Server) crashpadSingle(c *conn, p *packet, r crashpadRequest) error {
 	answer := uint32(typeCrashDumpComplete)
 	err := s.askToTrace(c, p.sender)
@@ -39,11 +39,11 @@ func (s *Server) crashpadSingle(c *conn, p *packet, r crashpadRequest) error {
 	return c.send(crashpadAnswer(answer, 0), nil)
 }
 
-// ptraceScope has Yama's setting. Tests change it.
+// ptraceScope is the file with Yama's setting. Tests change it.
 var ptraceScope = "/proc/sys/kernel/yama/ptrace_scope"
 
-// askToTrace asks the client to allow this process to trace it (PR_SET_PTRACER), where Yama wants that. A client that has
-// another protection, or gives no permission, is tried all the same: the kernel decides.
+// askToTrace asks the client to permit this process to trace it (PR_SET_PTRACER), if Yama requires that. A client that
+// has another protection, or does not give permission, is not refused: the kernel decides.
 func (s *Server) askToTrace(c *conn, sender Peer) error {
 	if b, err := os.ReadFile(ptraceScope); err != nil || strings.TrimSpace(string(b)) != "1" {
 		return nil
@@ -69,9 +69,10 @@ func (s *Server) askToTrace(c *conn, sender Peer) error {
 	return nil
 }
 
-// DumpCrashpad dumps the process pid, which has started this one as crashpad_handler when it crashed, and waits for its
-// end: --trace-parent-with-exception. information is the address of its ExceptionInformation, and sanitization that of
-// its SanitizationInformation or 0. It calls OnDump as the other methods do.
+// DumpCrashpad dumps the process pid, which has started this process as crashpad_handler when it crashed, and which
+// waits for this process to end (--trace-parent-with-exception). information is the address of its
+// ExceptionInformation, and sanitization the address of its SanitizationInformation or 0. DumpCrashpad calls OnDump as
+// the other methods do.
 func (s *Server) DumpCrashpad(pid int, information, sanitization uint64) error {
 	var st unix.Stat_t
 	if err := unix.Stat("/proc/"+strconv.Itoa(pid), &st); err != nil {
@@ -85,7 +86,7 @@ func (s *Server) DumpCrashpad(pid int, information, sanitization uint64) error {
 	return s.place(func() error { return s.dump(&conn{dumps: map[int]int{}}, q) })
 }
 
-// crashpadDump is the request for a dump of a process with ExceptionInformation at an address.
+// crashpadDump returns the request for a dump of a process with ExceptionInformation at an address.
 func crashpadDump(sender Peer, pidfd int, r crashpadRequest) *request {
 	q := &request{protocol: Crashpad, sender: sender, pidfd: pidfd}
 	q.read = func(w *minidump.Writer, o *minidump.Options) (crash *context.Crash, wrong, refused error) {
@@ -109,7 +110,7 @@ func crashpadDump(sender Peer, pidfd int, r crashpadRequest) *request {
 	return q
 }
 
-// crashpadCrash reads the ExceptionInformation of a client at an address; nil if that is 0.
+// crashpadCrash reads the ExceptionInformation of a client at an address; nil if the address is 0.
 func crashpadCrash(w *minidump.Writer, arch context.Arch, pid int, at uint64) (*context.Crash, error) {
 	if at == 0 {
 		return nil, nil
@@ -131,8 +132,8 @@ const (
 	fxsaveSize  = 512
 )
 
-// floats reads the floating-point state that uc_mcontext.fpstate of amd64 and x86 points to. It is nil elsewhere, and if
-// it cannot be read.
+// floats reads the floating-point state that uc_mcontext.fpstate of amd64 and x86 points to. It returns nil on other
+// architectures, and if the state cannot be read.
 func floats(w *minidump.Writer, a context.Arch, ucontext []byte) []byte {
 	var at uint64
 	size := fxsaveSize
@@ -152,11 +153,11 @@ func floats(w *minidump.Writer, a context.Arch, ucontext []byte) []byte {
 	return b
 }
 
-// resume ends the wait of a client that shares its connection (kDumpDoneSignal): of one thread, or of all if it is not
-// known which.
+// resume ends the wait of a client that shares its connection (kDumpDoneSignal): of the thread tid, or of all threads
+// if tid is 0.
 func resume(pid, pidfd, tid int) {
 	if pidfd >= 0 && unix.PidfdSendSignal(pidfd, 0, nil, 0) != nil {
-		return // it is gone, and its number may be another's
+		return // the process has ended, and its pid may be another process's
 	}
 	if tid != 0 {
 		_ = unix.Tgkill(pid, tid, unix.SIGCONT)

@@ -9,7 +9,7 @@ import (
 
 func unsupported() error { return fmt.Errorf("server: on this system: %w", ErrUnsupported) }
 
-// ListenFile takes a socket. On this system it returns an error that wraps ErrUnsupported.
+// ListenFile returns an error that wraps ErrUnsupported.
 func ListenFile(*os.File) (*Listener, error) { return nil, unsupported() }
 
 // ServeBreakpad returns an error that wraps ErrUnsupported.

@@ -15,21 +15,21 @@ import (
 	"minidump/procfs"
 )
 
-// request is a client's wish for a dump of itself.
+// request is a client's request for a dump of itself.
 type request struct {
 	protocol Protocol
 	sender   Peer
-	pidfd    int // the packet owns it; -1: there is none
+	pidfd    int // owned by the packet; -1: there is none
 
-	crash func() (*context.Crash, error) // what the packet says of the crash, or
-	// read returns what the memory of the process says of it, and what is wrong in that. It changes the options of the
-	// dump as the process wants; refused is why there is to be none.
+	crash func() (*context.Crash, error) // returns the crash according to the packet; nil: read is used
+	// read returns the crash according to the memory of the process, and in wrong what is wrong there. It changes the
+	// options of the dump as the process requests; refused is why there must be no dump.
 	read func(w *minidump.Writer, o *minidump.Options) (crash *context.Crash, wrong, refused error)
 
-	tid int // set by dump: the thread that asks, in this process's pid namespace; 0 if it is not known
+	tid int // set by dump: the thread that requests the dump, in this process's pid namespace; 0 if it is not known
 }
 
-// dump dumps the sender of a request, and reports that. The caller has a place.
+// dump dumps the sender of a request, and reports the result. The caller must have a place.
 func (s *Server) dump(c *conn, q *request) error {
 	d := Dump{Peer: q.sender, Protocol: q.protocol}
 	if s.opts.OnStuck != nil {
@@ -42,7 +42,7 @@ func (s *Server) dump(c *conn, q *request) error {
 	}
 	w, err := s.open(c, q, &d)
 	if err == nil {
-		defer w.Close() // after OnDump, which may ask for soft errors
+		defer w.Close() // after OnDump, which may call SoftErrors
 		d.Path, d.Result, err = s.write(w, &d)
 	}
 	if d.Err = err; err != nil {
@@ -54,7 +54,7 @@ func (s *Server) dump(c *conn, q *request) error {
 	return err
 }
 
-// open prepares the dump of the sender, after all checks that it may have one.
+// open prepares the dump of the sender, after it has checked that the sender may be dumped.
 func (s *Server) open(c *conn, q *request, d *Dump) (*minidump.Writer, error) {
 	pid := q.sender.PID
 	if err := s.mayDump(c, q.sender); err != nil {
@@ -82,19 +82,19 @@ func (s *Server) open(c *conn, q *request, d *Dump) (*minidump.Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The number was not another's by the time that NewWriter looked it up: from then on the Writer has descriptors of
-	// its folder in /proc.
+	// If the process still exists, NewWriter has opened it and not another process with its pid: since then the Writer
+	// has had descriptors of the process's folder in /proc.
 	if q.pidfd >= 0 && unix.PidfdSendSignal(q.pidfd, 0, nil, 0) == unix.ESRCH {
 		w.Close()
 		return nil, fmt.Errorf("process %d has gone before it was dumped", pid)
 	}
-	if wrong != nil { // the process is dumped with what is known
+	if wrong != nil { // the dump is made with what is known
 		s.report(q.sender, fmt.Errorf("crash of process %d: %w", pid, wrong))
 	}
 	if crash := d.Crash; crash != nil {
 		q.tid = threadOf(pid, int(crash.TID))
 		crash.PID, crash.TID = int32(pid), int32(q.tid)
-		if uint32(crash.Signo) == minidump.DumpRequested { // no signal, so nobody has sent one
+		if uint32(crash.Signo) == minidump.DumpRequested { // no signal, so no sender
 			crash.NumParams, crash.Params = 0, [context.MaxParams]uint64{}
 		}
 		w.SetCrash(crash)
@@ -102,7 +102,7 @@ func (s *Server) open(c *conn, q *request, d *Dump) (*minidump.Writer, error) {
 	return w, nil
 }
 
-// mayDump checks whether the process that has sent a packet may have a dump of itself.
+// mayDump checks whether the process that has sent a packet may be dumped.
 func (s *Server) mayDump(c *conn, p Peer) error {
 	if p.PID == 0 {
 		return fmt.Errorf("%w: the process is in none of the pid namespaces that are seen from here", ErrRefused)
@@ -131,10 +131,10 @@ func (s *Server) mayDump(c *conn, p Peer) error {
 	return nil
 }
 
-// archOf returns the architecture of a process: that of this machine, or its 32-bit one.
+// archOf returns the architecture of a process: this machine's, or its 32-bit variant.
 func archOf(pid int) context.Arch {
-	// A key of the auxiliary vector is a word, and all have small numbers. So of the first key of a 64-bit process half
-	// is 0, and a 32-bit one has its value there, which is an address or a set of flags.
+	// A key of the auxiliary vector is a word with a small number. So in a 64-bit process the upper half of the first
+	// key is 0; in a 32-bit process that half is the value of the first key, an address or a set of flags.
 	b := make([]byte, 8)
 	f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/auxv")
 	if err != nil {
@@ -148,8 +148,8 @@ func archOf(pid int) context.Arch {
 	return context.Native
 }
 
-// threadOf returns the number of the thread of process pid that has the number tid in the innermost pid namespace of the
-// process; 0 if there is none.
+// threadOf returns the id of the thread of process pid whose id is tid in the innermost pid namespace of the process; 0
+// if there is none.
 func threadOf(pid, tid int) int {
 	if tid <= 0 {
 		return 0

@@ -13,7 +13,7 @@ import (
 	"minidump/server"
 )
 
-// Serve a program that asks for a dump of itself.
+// Serve a program that requests a dump of itself.
 func ExampleServer() {
 	dir, err := os.MkdirTemp("/tmp", "example")
 	if err != nil {
@@ -43,11 +43,10 @@ func ExampleServer() {
 	done := make(chan error)
 	go func() { done <- s.Serve(l) }()
 
-	// This program again, which calls server.Dial, Client.Send and Client.RequestDump.
+	// The client is this program, started again. It calls server.Dial, Client.Send and Client.RequestDump.
 	client := exec.Command("/proc/self/exe", socket)
 	client.Env = append(os.Environ(), "MINIDUMP_TEST_CLIENT=1")
-	// It is waited for by the end of its output: a child must not be waited for while it is stopped (see
-	// minidump.NewWriter).
+	// Wait for the end of the client's output: nobody may wait for a child while it is stopped (see minidump.NewWriter).
 	output, err := client.StdoutPipe()
 	if err != nil {
 		log.Fatal(err)

@@ -16,7 +16,8 @@ import (
 	"minidump/internal/dumpfile"
 )
 
-// reserve finds a name for a dump that no other dump has. done releases it, when the file is there or will not come.
+// reserve returns the path of a dump, with a name that no other dump has. The caller calls done after it has written
+// the file or failed to.
 func (s *Server) reserve(p Peer, process string) (path string, done func(), err error) {
 	name := dumpfile.TimedName(process, p.PID, time.Now())
 	if s.opts.FileName != nil {
@@ -40,12 +41,12 @@ func (s *Server) reserve(p Peer, process string) (path string, done func(), err 
 	return "", nil, fmt.Errorf("%w: %d dumps named %s", ErrFull, most, base)
 }
 
-// keep is what Options say of the folder.
+// keep returns the limits of the folder according to Options.
 func (s *Server) keep() dumpfile.Keep {
 	return dumpfile.Keep{Count: s.opts.Keep, Free: s.opts.KeepFree, Timed: true}
 }
 
-// room makes room for another dump.
+// room deletes old dumps to make room for another one.
 func (s *Server) room() error {
 	err := s.keep().Make(s.opts.Dir)
 	if errors.Is(err, dumpfile.ErrFull) {
@@ -54,7 +55,7 @@ func (s *Server) room() error {
 	return err
 }
 
-// write writes the dump of w into the folder.
+// write writes the dump of w to the folder.
 func (s *Server) write(w *minidump.Writer, d *Dump) (string, minidump.Result, error) {
 	if err := s.room(); err != nil {
 		return "", minidump.Result{}, err

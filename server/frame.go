@@ -7,9 +7,9 @@ import (
 	"io"
 )
 
-// readMessage reads one message from a connection that is a stream of bytes, as those of minidumper are on Windows: the next
-// message follows without a mark. rest is called before the body is waited for. io.EOF means that the connection ended between
-// two messages. A body takes no more memory than what of it has come.
+// readMessage reads one message from a connection that is a byte stream, such as minidumper's on Windows: messages follow each
+// other without a separator. It calls rest before it waits for the body. io.EOF means that the connection ended between two
+// messages. The memory used for a body grows with the bytes received.
 func readMessage(r io.Reader, rest func()) (kind uint32, body []byte, err error) {
 	var header [headerSize]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {

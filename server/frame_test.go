@@ -36,7 +36,8 @@ func TestReadMessage(t *testing.T) {
 	}
 }
 
-// A length that is no memory is refused before anything is read, and one that is not sent takes none.
+// TestReadMessageBounds checks that an impossible length is refused before the body is read, and that a body that is
+// not sent uses no memory.
 func TestReadMessageBounds(t *testing.T) {
 	for _, size := range []uint32{maxPacket - headerSize + 1, 1<<32 - 1} {
 		b := binary.NativeEndian.AppendUint32(binary.NativeEndian.AppendUint32(nil, kindUser), size)

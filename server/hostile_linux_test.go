@@ -25,7 +25,8 @@ import (
 	"minidump/internal/victims"
 )
 
-// asClient makes this test binary a client: its value is what to do, and the first argument is the socket.
+// asClient is the environment variable that makes this test binary a client: its value is what to do, and the first
+// argument is the socket.
 const asClient = "MINIDUMP_TEST_CLIENT"
 
 func TestMain(m *testing.M) {
@@ -39,7 +40,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// beClient asks for dumps. how is the number of dumps, or "lie": a crash context with the number of its parent.
+// beClient requests dumps. how is the number of dumps, or "lie" for a crash context with the pid of the parent.
 func beClient(how, path string) error {
 	c, err := Dial(path)
 	if err != nil {
@@ -81,7 +82,7 @@ func (v *service) goClient(how string) *exec.Cmd {
 	return cmd
 }
 
-// served checks that a client gets its dump now.
+// served checks that the server dumps a client now.
 func (v *service) served() Dump {
 	v.t.Helper()
 	cmd := v.goClient("1")
@@ -101,7 +102,7 @@ func (v *service) served() Dump {
 	return d
 }
 
-// dial connects as a client that does not keep to the protocol.
+// dial connects as a client that does not follow the protocol.
 func (v *service) dial() *os.File {
 	v.t.Helper()
 	fd, err := unixsocket.Connect(v.path, unix.SOCK_SEQPACKET, 0)
@@ -140,7 +141,7 @@ func TestGoClient(t *testing.T) {
 	}
 }
 
-// TestLie holds that a client that names another process is dumped itself.
+// TestLie checks that a client that names another process is dumped itself.
 func TestLie(t *testing.T) {
 	v := serve(t, Options{})
 	cmd := v.goClient("lie")
@@ -163,8 +164,7 @@ func TestLie(t *testing.T) {
 	}
 }
 
-// TestSilent holds that clients that say nothing keep nobody from a dump, and that a process has a bounded number of
-// connections.
+// TestSilent checks that silent clients don't prevent dumps, and that a process has a limited number of connections.
 func TestSilent(t *testing.T) {
 	v := serve(t, Options{})
 	var silent []*os.File
@@ -191,8 +191,8 @@ func TestSilent(t *testing.T) {
 	t.Error("no connection when another one is closed")
 }
 
-// TestFlood makes ten thousand connections, some of which are kept, in the midst of which other clients get their dumps. At the
-// end the server has no more goroutines and descriptors than its bounds allow.
+// TestFlood makes ten thousand connections, some of which stay open, while other clients are dumped. At the end the server has
+// no more goroutines and descriptors than its limits allow.
 func TestFlood(t *testing.T) {
 	victims.SkipEmulated(t, "ten thousand connections take minutes there")
 	v := serve(t, Options{})
@@ -259,7 +259,7 @@ func openDescriptors(t *testing.T) int {
 	return len(list)
 }
 
-// TestGarbage sends what is no message.
+// TestGarbage sends packets that are not messages.
 func TestGarbage(t *testing.T) {
 	v := serve(t, Options{})
 	for _, b := range [][]byte{{}, {1}, make([]byte, 7), appendMessage(nil, kindUser, []byte("x"))[:8],
@@ -281,7 +281,8 @@ func TestGarbage(t *testing.T) {
 		ends(t, f)
 	}
 	v.waitFor(ErrProtocol)
-	// A crash context of a length that no architecture has: a dump without it, of this process, which can't stop itself.
+	// A crash context of a length that no architecture has: the dump is attempted without it, but is of this process,
+	// which can't stop itself.
 	f := v.dial()
 	if _, err := f.Write(appendMessage(nil, kindCrash, []byte("short"))); err != nil {
 		t.Fatal(err)
@@ -293,14 +294,14 @@ func TestGarbage(t *testing.T) {
 	if n, err := f.Read(b); err != nil || string(b[:n]) != string(appendMessage(nil, kindCrashAck, nil)) {
 		t.Errorf("% x, %v", b[:n], err)
 	}
-	// Messages that mean nothing.
+	// Messages that the server ignores.
 	for _, kind := range []uint32{kindCrashAck, kindPong} {
 		f.Write(appendMessage(nil, kind, []byte("x")))
 	}
 	v.served()
 }
 
-// openFiles is how many descriptors this process has, without those of the runtime's own folder listing.
+// openFiles returns how many descriptors this process has, including the one of the folder listing itself.
 func openFiles(t *testing.T) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -310,7 +311,7 @@ func openFiles(t *testing.T) int {
 	return len(entries)
 }
 
-// TestDescriptors sends more descriptors than anyone wants.
+// TestDescriptors sends more descriptors than the server accepts.
 func TestDescriptors(t *testing.T) {
 	v := serve(t, Options{})
 	r, w, err := os.Pipe()
@@ -352,7 +353,7 @@ func TestDescriptors(t *testing.T) {
 	v.served()
 }
 
-// TestUnread holds that a client that does not read its answers is disconnected.
+// TestUnread checks that a client that does not read its answers is disconnected.
 func TestUnread(t *testing.T) {
 	v := serve(t, Options{})
 	f := v.dial()
@@ -370,7 +371,7 @@ func TestUnread(t *testing.T) {
 	v.served()
 }
 
-// TestShared holds that a client of a shared socket that sends garbage does not end the service of the others.
+// TestShared checks that a client of a shared socket that sends garbage does not end the service for the others.
 func TestShared(t *testing.T) {
 	for _, crashpad := range []bool{false, true} {
 		v := serve(t, Options{})
@@ -403,7 +404,7 @@ func TestShared(t *testing.T) {
 	}
 }
 
-// TestOtherUser holds that a process of another user is refused, and dumped if Allow says so.
+// TestOtherUser checks that a process of another user is refused, and is dumped if Allow permits it.
 func TestOtherUser(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can start a process of another user")
@@ -447,7 +448,7 @@ func TestOtherUser(t *testing.T) {
 	}
 }
 
-// dumpFiles are the names of the dumps in the folder.
+// dumpFiles returns the names of the dumps in the folder.
 func (v *service) dumpFiles() (names []string) {
 	entries, _ := os.ReadDir(v.dir)
 	for _, e := range entries {
@@ -458,7 +459,7 @@ func (v *service) dumpFiles() (names []string) {
 	return names
 }
 
-// TestBounds holds how many dumps a process can have made, and how many stay.
+// TestBounds checks the limits of the dumps of one process and of the dumps that are kept.
 func TestBounds(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -497,7 +498,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestListen holds what is at the path of a socket already.
+// TestListen checks Listen at paths where something already exists.
 func TestListen(t *testing.T) {
 	dir, err := os.MkdirTemp("/tmp", "mds-")
 	if err != nil {
@@ -515,7 +516,7 @@ func TestListen(t *testing.T) {
 	if _, err := Listen(path); err == nil {
 		t.Error("two listeners at one path")
 	}
-	l.socket.File.Close() // as if it had been killed
+	l.socket.File.Close() // as if the server had been killed
 	if l, err = Listen(path); err != nil {
 		t.Fatal(err)
 	}
@@ -556,7 +557,8 @@ func pass(t *testing.T, f, file *os.File) {
 	}
 }
 
-// TestStuck holds that no descriptors are taken while those of others can't be closed, and that their senders go on.
+// TestStuck checks that no descriptors are accepted while earlier ones can't be closed, and that their senders
+// continue.
 func TestStuck(t *testing.T) {
 	v := serve(t, Options{})
 	v.closer.stuck.Store(maxStuck)
@@ -576,7 +578,7 @@ func TestStuck(t *testing.T) {
 	v.served()
 }
 
-// TestForeignFiles passes a descriptor that is no pipe.
+// TestForeignFiles passes descriptors that are not pipes.
 func TestForeignFiles(t *testing.T) {
 	v := serve(t, Options{})
 	a, b := pair(t)
@@ -590,7 +592,7 @@ func TestForeignFiles(t *testing.T) {
 	}
 }
 
-// TestShutdown ends a server with a client that says nothing and one that is being dumped, which gets its answer.
+// TestShutdown shuts down a server with a silent client and one that is being dumped, which gets its answer.
 func TestShutdown(t *testing.T) {
 	hold := make(chan struct{})
 	dir, err := os.MkdirTemp("/tmp", "mds-")

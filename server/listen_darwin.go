@@ -12,22 +12,23 @@ import (
 	"minidump/mach"
 )
 
-// Listener is a socket that clients connect to, and the port that their crashes come to.
+// Listener is a socket that clients connect to, and the port to which they send crashes.
 type Listener struct {
 	socket *net.UnixListener
 	path   string
-	port   mach.Port // the receive right of the service that is named like the path
+	port   mach.Port // the receive right of the service, whose name is the path
 
 	mu      sync.Mutex
 	closed  bool
-	serving bool // serveRequests gives the port back
+	serving bool // serveRequests releases the port
 }
 
-// Listen makes a socket of type SOCK_STREAM at path, with mode 0600, and a Mach service of the name path, as minidumper's server
-// does: clients send their crash there. The mode may be changed before Serve. Anybody in the same bootstrap namespace can
-// send to the service, but is heard only if connected. A socket that a server has left that is gone is replaced.
+// Listen creates a socket of type SOCK_STREAM at path, with mode 0600, and a Mach service named path, to which clients send
+// crashes, as minidumper's server does. The mode may be changed before Serve. Anybody in the same bootstrap namespace can send
+// to the service, but messages from processes that are not connected are refused. A socket left by a server that no longer
+// exists is replaced.
 //
-// launchd lets a program that is in no sandbox have such a service. In a sandbox the name must be one that its profile allows.
+// launchd permits such a service outside a sandbox. In a sandbox the profile must allow the name.
 func Listen(path string) (*Listener, error) {
 	l, err := listen(path)
 	if err != nil {
@@ -53,7 +54,7 @@ func listen(path string) (*Listener, error) {
 	return l, nil
 }
 
-// newSocket makes a socket that only its owner can connect to.
+// newSocket returns a socket that only its owner can connect to.
 func newSocket(path string) (*net.UnixListener, error) {
 	syscall.ForkLock.RLock()
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
@@ -104,7 +105,7 @@ func (l *Listener) Close() error {
 	return err
 }
 
-// serve reports whether the port is the caller's to receive from and to give back.
+// serve reports whether the caller must receive from the port and release it.
 func (l *Listener) serve() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -12,9 +12,9 @@ import (
 // Listener is a socket that clients connect to.
 type Listener struct{ socket *unixsocket.Listener }
 
-// Listen makes a socket of type SOCK_SEQPACKET at path, with mode 0600. The mode may be changed before Serve. A path that
-// begins with @ is a name in the abstract namespace of Linux, which has no permissions: Options.Allow alone keeps others
-// out. A socket that a server has left that is gone is replaced.
+// Listen creates a socket of type SOCK_SEQPACKET at path, with mode 0600. The mode may be changed before Serve. A path
+// that begins with @ is a name in Linux's abstract namespace, which has no permissions: only Options.Allow excludes other
+// users. A socket left by a server that no longer exists is replaced.
 func Listen(path string) (*Listener, error) {
 	l, err := listen(path)
 	if err != nil {
@@ -34,8 +34,8 @@ func listen(path string) (*Listener, error) {
 	return &Listener{l}, nil
 }
 
-// ListenFile takes a socket of type SOCK_SEQPACKET that listens already, such as one that a service manager has passed.
-// Close closes f and leaves the socket's file where it is.
+// ListenFile returns a Listener for a listening socket of type SOCK_SEQPACKET, such as one from a service manager.
+// Close closes f and does not remove the socket's file.
 func ListenFile(f *os.File) (*Listener, error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -54,5 +54,5 @@ func ListenFile(f *os.File) (*Listener, error) {
 	return &Listener{&unixsocket.Listener{File: f}}, nil
 }
 
-// Close ends Serve, and removes the socket that Listen made.
+// Close ends Serve, and removes the socket that Listen created.
 func (l *Listener) Close() error { return l.socket.Close() }

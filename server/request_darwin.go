@@ -9,8 +9,8 @@ import (
 	"minidump/mach"
 )
 
-// The message by which a client of minidumper asks for its dump (crash-context 0.6 to 0.8, src/mac/ipc.rs): id 0, descriptors of the
-// task, of the thread that crashed, of the one that handles that and of the port for the answer @28, u32 flags @76, u32 exception
+// The message by which a client of minidumper requests its dump (crash-context 0.6 to 0.8, src/mac/ipc.rs): id 0, descriptors of the
+// task, of the crashed thread, of the thread that handles the crash and of the port for the answer @28, u32 flags @76, u32 exception
 // @80, u64 code @84, u64 subcode @92. The answer, of id 0, has a u32 @24, and the client waits five seconds for it.
 const (
 	requestID    = 0
@@ -22,10 +22,10 @@ const (
 	hasException = 1
 	hasSubcode   = 2
 
-	wakeID = 0x6d640003 // of the message by which Close wakes the service
+	wakeID = 0x6d640003 // of the message with which Close wakes the service
 )
 
-// request is what such a message says. Its rights are the message's.
+// request is the contents of a client's request message. The message owns the rights.
 type request struct {
 	Task, Thread, Handler, Answer mach.Port
 	Crashed                       bool
@@ -33,7 +33,7 @@ type request struct {
 	Codes                         []uint64
 }
 
-// parseRequest reads a message. ok is false if it is another one.
+// parseRequest parses a message. ok is false if it is not a request.
 func parseRequest(m []byte) (r request, ok bool) {
 	h, ok := mach.GetHeader(m)
 	if !ok || h.ID != requestID || !h.Complex() || h.Size != requestSize || order.Uint32(m[mach.HeaderSize:]) != requestPorts {
@@ -54,7 +54,7 @@ func parseRequest(m []byte) (r request, ok bool) {
 	return r, true
 }
 
-// put writes the message into m, to the service.
+// put encodes the message to the service into m.
 func (r *request) put(m *[requestSize]byte, service mach.Port) {
 	h := mach.Header{Bits: mach.Bits(mach.MACH_MSG_TYPE_COPY_SEND, 0) | mach.MACH_MSGH_BITS_COMPLEX, Size: requestSize,
 		Remote: service, ID: requestID}
@@ -78,13 +78,13 @@ func (r *request) put(m *[requestSize]byte, service mach.Port) {
 	}
 }
 
-// messageSize is how many bytes a Mach message and its trailer may have.
+// messageSize is the maximum size of a Mach message with its trailer in bytes.
 const messageSize = 512
 
-// message is a Mach message as it is received.
+// message is a received Mach message.
 type message [messageSize]byte
 
-// serveRequests receives the requests for dumps until Close, and gives the service back.
+// serveRequests receives the requests for dumps until Close, and then releases the service.
 func (s *Server) serveRequests(l *Listener) {
 	if !l.serve() {
 		return
@@ -96,7 +96,7 @@ func (s *Server) serveRequests(l *Listener) {
 		case mach.KERN_SUCCESS:
 		case mach.MACH_RCV_INTERRUPTED:
 			continue
-		case mach.MACH_RCV_TOO_LARGE: // the kernel has dropped it
+		case mach.MACH_RCV_TOO_LARGE: // the kernel has discarded it
 			s.report(Peer{}, fmt.Errorf("a Mach message: %w: more than %d bytes", ErrProtocol, len(m)))
 			continue
 		default:
@@ -112,7 +112,7 @@ func (s *Server) serveRequests(l *Listener) {
 	}
 }
 
-// request answers a message on a goroutine, when there is a place for its dump, and gives back the rights in it.
+// request answers a message on a goroutine, after a place for its dump is free, and releases the rights in it.
 func (s *Server) request(m *message, sender *mach.AuditToken, known bool) {
 	r, ok := parseRequest(m[:])
 	if !ok || !known {
@@ -131,7 +131,7 @@ func (s *Server) request(m *message, sender *mach.AuditToken, known bool) {
 	}()
 }
 
-// sendAnswer tells the client that it can go on.
+// sendAnswer sends the answer after which the client continues.
 func sendAnswer(to mach.Port, written bool) {
 	if !to.Valid() {
 		return
@@ -142,7 +142,7 @@ func sendAnswer(to mach.Port, written bool) {
 	if written {
 		order.PutUint32(m[mach.HeaderSize:], 1)
 	}
-	mach.Send(m[:], uint32(answerPatience.Milliseconds())) // it may have gone
+	mach.Send(m[:], uint32(answerPatience.Milliseconds())) // the client may have ended
 }
 
 // wake ends serveRequests.
@@ -153,7 +153,8 @@ func (l *Listener) wake() {
 	mach.Send(m[:], mach.Forever)
 }
 
-// dump dumps the process that has sent a request, and reports that. c is its connection, or nil. The caller has a place.
+// dump dumps the process that has sent a request, and reports the result. c is its connection, or nil. The caller must
+// have a place.
 func (s *Server) dump(p Peer, c *conn, r *request) error {
 	d := Dump{Peer: p, Protocol: Minidumper}
 	if s.opts.OnStuck != nil {
@@ -162,7 +163,7 @@ func (s *Server) dump(p Peer, c *conn, r *request) error {
 	}
 	w, err := s.open(c, r, &d)
 	if err == nil {
-		defer w.Close() // after OnDump, which may ask for soft errors
+		defer w.Close() // after OnDump, which may call SoftErrors
 		d.Path, d.Result, err = s.write(w, &d)
 	}
 	if d.Err = err; err != nil {
@@ -174,8 +175,7 @@ func (s *Server) dump(p Peer, c *conn, r *request) error {
 	return err
 }
 
-// open prepares the dump of a client, after all checks that it may have one: its connection has been admitted, and the task is its
-// own.
+// open prepares the dump of a client, after it has checked that the client is connected and that the task is its own.
 func (s *Server) open(c *conn, r *request, d *Dump) (*minidump.Writer, error) {
 	pid := d.Peer.PID
 	if c == nil {
@@ -203,7 +203,7 @@ func (s *Server) open(c *conn, r *request, d *Dump) (*minidump.Writer, error) {
 	if kr := id.Read(r.Thread); kr != mach.KERN_SUCCESS { // the dump is about another thread
 		s.report(d.Peer, fmt.Errorf("crash of process %d: its thread: %w", pid, kr))
 	}
-	opts.Thread, opts.Crash = int(int32(uint32(id.ThreadID))), nil // as dumps have the id
+	opts.Thread, opts.Crash = int(int32(uint32(id.ThreadID))), nil // the form of thread ids in dumps
 	w, err := minidump.NewTaskWriter(r.Task, opts)
 	if err != nil {
 		return nil, err

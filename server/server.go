@@ -8,7 +8,7 @@ import (
 	"minidump/context"
 )
 
-// Protocol is how a client asks for a dump.
+// Protocol is how a client requests a dump.
 type Protocol uint8
 
 // The protocols.
@@ -33,14 +33,14 @@ func (p Protocol) String() string {
 
 // Defaults and bounds of Options.
 const (
-	DefaultAtOnce      = 4    // dumps that are made at a time
+	DefaultAtOnce      = 4    // dumps made at the same time
 	DefaultConnections = 1024 // connections at a time
 	DefaultPerProcess  = 16   // dumps of one process on one connection
 	maxPerProcess      = 16   // connections of one process at a time
 	maxPacket          = 256 << 10
 )
 
-// Errors of a Server. What hooks and functions receive or return wraps them.
+// Errors of a Server. Errors that functions return or hooks receive wrap these.
 var (
 	ErrUnsupported = minidump.ErrUnsupported
 	ErrClosed      = errors.New("server is shut down")
@@ -49,9 +49,9 @@ var (
 	ErrFull        = errors.New("no room for more")
 )
 
-// Peer is a process at the other end of a connection, as the kernel states it.
+// Peer is a process at the other end of a connection, as the kernel reports it.
 type Peer struct {
-	PID      int    // in this process's pid namespace; 0: it is in none below that
+	PID      int    // in this process's pid namespace; 0: the process is not visible from there
 	UID, GID uint32 // not on Windows
 	SID      string // on Windows: the security identifier of the user, as S-1-5-18
 }
@@ -60,42 +60,43 @@ type Peer struct {
 type Dump struct {
 	Peer     Peer
 	Protocol Protocol
-	Name     string          // the process's name; "" if it could not be opened
-	Crash    *context.Crash  // what the client said of the crash; nil: it only asked for a dump, or what it said could not be read
+	Name     string          // the process's name; "" if the process could not be opened
+	Crash    *context.Crash  // the crash according to the client; nil: the client only requested a dump, or its data could not be parsed
 	Path     string          // of the file; "" if Err is not nil
-	Result   minidump.Result // SoftErrors can be called on it in OnDump only. Stopped is 0 if only Crash has registers
+	Result   minidump.Result // SoftErrors may be called on it only in OnDump. Stopped is 0 if only Crash has registers
 	Err      error
 }
 
 // Options of a Server. Hooks may be nil. They are called on the goroutines of connections, several at a time, and delay
-// only the client that they are about.
+// only their own client.
 type Options struct {
 	// Dir is the folder of the dumps. Only the server's user should be able to write to it.
 	Dir string
-	// Dump has the options of the dumps. Thread and Crash are the server's to set.
+	// Dump has the options of the dumps. The server sets Thread and Crash.
 	Dump minidump.Options
 
-	AtOnce      int    // most dumps at a time, others wait; 0: DefaultAtOnce
-	Connections int    // most connections of Serve at a time; a user other than the server's may have half of them; 0: DefaultConnections
-	PerProcess  int    // most dumps of one process on one connection; 0: DefaultPerProcess
-	Keep        int    // most dumps in Dir, the oldest are removed; 0: no limit. Those with names by FileName are not counted
-	KeepFree    uint64 // least bytes of the file system that dumps leave free: the oldest go for it, or no dump is made; 0: no limit
+	AtOnce      int    // maximum of dumps at the same time, others wait; 0: DefaultAtOnce
+	Connections int    // maximum of connections of Serve; any user except the server's own may have half of them; 0: DefaultConnections
+	PerProcess  int    // maximum of dumps of one process on one connection; 0: DefaultPerProcess
+	Keep        int    // maximum of dumps in Dir, the oldest are removed; 0: no limit. Those with names by FileName are not counted
+	KeepFree    uint64 // bytes of the file system that dumps must leave free: the oldest are removed, or no dump is made; 0: no limit
 
-	// Allow reports whether a process may connect and be dumped. nil allows those of the server's own user.
+	// Allow reports whether a process may connect and be dumped. nil allows processes of the server's own user.
 	Allow func(Peer) bool
-	// FileName returns the name of a dump in Dir for a process named name. It must not contain a slash. A name that is
-	// taken gets a number. nil: NAME.PID.TIME.dmp, with unusual characters of NAME replaced.
+	// FileName returns the name of a dump in Dir for a process named name. It must not contain a slash. A number is
+	// added to a name that is already used. nil: NAME.PID.TIME.dmp, with unusual characters of NAME replaced.
 	FileName func(p Peer, name string) string
 
 	OnConnect    func(Peer)                                // a client of Serve has connected
-	OnDisconnect func(Peer)                                // and is gone
+	OnDisconnect func(Peer)                                // a client of Serve has disconnected
 	OnMessage    func(p Peer, kind uint32, message []byte) // a user message of a minidumper client; message is valid during the call
-	OnDump       func(Dump)                                // a dump was written or not; the client waits until it returns
-	OnError      func(Peer, error)                         // a client was refused, or its connection ended by an error
+	OnDump       func(Dump)                                // a dump was written, or failed; the client waits until OnDump returns
+	OnError      func(Peer, error)                         // a client was refused, or its connection ended with an error
 
-	// OnStuck is called, on a goroutine of its own, when a dump takes longer than DumpTimeout: a system call hangs, as
-	// a read does that a file server never answers. Nothing in this process can take that back, and the client stands until
-	// this process ends. If OnStuck can't be called, as dumps hold all processors, the kernel kills this process a second later.
+	// OnStuck is called, on its own goroutine, when a dump takes longer than DumpTimeout because a system call hangs, such as a
+	// read that a file server never answers. Nothing in this process can cancel that call, and the client stays stopped until
+	// this process ends. If OnStuck can't be called, because dumps occupy all processors, the kernel kills this process a second
+	// later.
 	OnStuck     func(Peer)
 	DumpTimeout time.Duration // 0: a minute, or half an hour in mode full
 }

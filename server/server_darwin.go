@@ -5,55 +5,13 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"sync"
-	"syscall"
 	"time"
 
 	"minidump/mach"
 )
 
-// Server writes dumps for clients. Its methods may be called from any goroutine.
-type Server struct {
-	opts   Options
-	places chan struct{} // one for each dump that is being made
-
-	running sync.WaitGroup // connections, and services
-	closing chan struct{}  // closed by Shutdown
-
-	mu        sync.Mutex
-	closed    bool
-	listeners map[*Listener]bool
-	conns     map[*conn]bool
-	users     map[uint32]int  // connections by user
-	processes map[int]int     // and by process
-	names     map[string]bool // of the dumps that are being made
-}
-
-// New makes a server. It does nothing before one of its Serve methods is called.
-func New(o Options) (*Server, error) {
-	info, err := os.Stat(o.Dir)
-	if err == nil && !info.IsDir() {
-		err = syscall.ENOTDIR
-	}
-	if err != nil {
-		return nil, fmt.Errorf("server: folder of the dumps: %w", err)
-	}
-	s := &Server{opts: o, places: make(chan struct{}, o.atOnce()), closing: make(chan struct{}), listeners: map[*Listener]bool{},
-		conns: map[*conn]bool{}, users: map[uint32]int{}, processes: map[int]int{}, names: map[string]bool{}}
-	if o.Allow == nil {
-		own := uint32(os.Geteuid())
-		s.opts.Allow = func(p Peer) bool { return p.UID == own }
-	}
-	// A client must not use up the descriptors that a dump needs.
-	var most syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &most); err == nil {
-		s.opts.Connections = int(min(uint64(o.connections()), max(most.Cur/2, 8)))
-	}
-	return s, nil
-}
-
-// Serve serves clients of minidumper and of Client that connect to l, until Shutdown, and closes l. Then it returns nil. It
-// returns an error if l was closed by someone else.
+// Serve serves clients of minidumper and of Client that connect to l, until Shutdown, closes l and returns nil. It returns
+// an error if l is closed otherwise.
 func (s *Server) Serve(l *Listener) error {
 	defer l.Close()
 	if !s.add(func() { s.listeners[l] = true; s.running.Add(1) }) {
@@ -94,42 +52,8 @@ func (s *Server) accepted(f *net.UnixConn) {
 	go s.attend(c)
 }
 
-// admit counts a connection, unless it is one too many or of someone who may not connect.
-func (s *Server) admit(c *conn) error {
-	if !s.opts.Allow(c.peer) {
-		return ErrRefused
-	}
-	most, own := s.opts.connections(), uint32(os.Geteuid())
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.closed:
-		return ErrClosed
-	case len(s.conns) >= most, c.peer.UID != own && s.users[c.peer.UID] >= max(most/2, 1):
-		return fmt.Errorf("%w: %d connections", ErrFull, len(s.conns))
-	case s.processes[c.peer.PID] >= maxPerProcess:
-		return fmt.Errorf("%w: %d connections of the process", ErrFull, maxPerProcess)
-	}
-	s.conns[c] = true
-	s.users[c.peer.UID]++
-	s.processes[c.peer.PID]++
-	s.running.Add(1)
-	return nil
-}
-
-// dismiss closes a connection.
-func (s *Server) dismiss(c *conn) {
-	c.Close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
-	release(s.users, c.peer.UID)
-	release(s.processes, c.peer.PID)
-	s.running.Done()
-}
-
-// connected returns the connection of the process that has sent a Mach message; nil if it has none. That a process connects
-// twice makes no difference, except that its dumps are counted on one of the connections.
+// connected returns the connection of the process that has sent a Mach message; nil if it has none. If a process has
+// several connections, its dumps are counted on one of them.
 func (s *Server) connected(sender *mach.AuditToken) (found *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,8 +65,8 @@ func (s *Server) connected(sender *mach.AuditToken) (found *conn) {
 	return found
 }
 
-// answer handles a message. A crash comes as a Mach message: see [Server.serveRequests]. What has its kind here is the client's
-// word for who it is, and is answered by a byte (minidumper, src/ipc/client.rs and server.rs).
+// answer handles a message. A crash is sent as a Mach message: see [Server.serveRequests]. Here kindCrash is the message with
+// which a client states its pid, and is answered by a byte (minidumper, src/ipc/client.rs and server.rs).
 func (s *Server) answer(c *conn, kind uint32, body []byte) error {
 	switch {
 	case kind == kindPing:

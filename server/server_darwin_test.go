@@ -21,7 +21,8 @@ import (
 	"minidump/stream"
 )
 
-// clientVariable makes the test program be a client: what it does, and the server's path.
+// clientVariable is the environment variable that makes the test program a client: what it does, and the server's
+// path.
 const clientVariable = "MINIDUMP_SERVER_CLIENT"
 
 func TestMain(m *testing.M) {
@@ -37,7 +38,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// clients are what a client process does.
+// clients are the kinds of client process.
 var clients = map[string]func(path string) error{
 	"ours": func(path string) error {
 		c, err := Dial(path)
@@ -55,7 +56,7 @@ var clients = map[string]func(path string) error{
 			c.RequestDump(ctx, AppendDumpRequest(nil, self, mach.EXC_BAD_ACCESS, uint64(mach.KERN_INVALID_ADDRESS), 0x88)),
 			c.RequestDump(ctx, AppendDumpRequest(nil, self, mach.EXC_BREAKPOINT, 1)))
 	},
-	"crate": func(path string) error { // byte by byte what minidumper sends
+	"crate": func(path string) error { // sends the bytes that minidumper sends
 		s, service, err := hello(path)
 		if err != nil {
 			return err
@@ -67,14 +68,14 @@ var clients = map[string]func(path string) error{
 		}
 		return nil
 	},
-	"silent": func(path string) error { // it is not connected
+	"silent": func(path string) error { // is not connected
 		service, kr := mach.BootstrapLookUp(path)
 		if kr != mach.KERN_SUCCESS {
 			return kr
 		}
 		return expectRefusal(service, mach.TaskSelf())
 	},
-	"other": func(path string) error { // it asks for a dump of the server
+	"other": func(path string) error { // requests a dump of the server
 		s, service, err := hello(path)
 		if err != nil {
 			return err
@@ -86,7 +87,7 @@ var clients = map[string]func(path string) error{
 		}
 		return errors.Join(expectRefusal(service, task), expectRefusal(service, service))
 	},
-	"liar": func(path string) error { // it says to be another process
+	"liar": func(path string) error { // claims to be another process
 		s, err := net.Dial("unix", path)
 		if err != nil {
 			return err
@@ -129,7 +130,7 @@ func hello(path string) (s net.Conn, service mach.Port, err error) {
 		return nil, 0, kr
 	}
 	m := binary.LittleEndian.AppendUint32([]byte{0, 0, 0, 0, 4, 0, 0, 0}, uint32(os.Getpid()))
-	for _, b := range m { // a stream may deliver in pieces
+	for _, b := range m { // a stream may deliver the message in pieces
 		if _, err := s.Write([]byte{b}); err != nil {
 			return nil, 0, err
 		}
@@ -141,7 +142,7 @@ func hello(path string) (s net.Conn, service mach.Port, err error) {
 	return s, service, nil
 }
 
-// ask sends the message of crash-context's ipc.rs and returns what the answer has.
+// ask sends the request of crash-context's ipc.rs and returns the number in the answer.
 func ask(service, task mach.Port) (uint32, error) {
 	o := binary.LittleEndian
 	back, kr := mach.PortAllocate(mach.MACH_PORT_RIGHT_RECEIVE)
@@ -166,7 +167,7 @@ func ask(service, task mach.Port) (uint32, error) {
 	if kr := mach.Send(m, 1000); kr != mach.KERN_SUCCESS {
 		return 0, kr
 	}
-	var in [28 + 8]byte // as long as the crate's: it has no room for another trailer
+	var in [28 + 8]byte // as long as the crate's: without room for another trailer
 	if kr := mach.Receive(back, in[:], 0, 20000); kr != mach.KERN_SUCCESS {
 		return 0, kr
 	}
@@ -184,7 +185,7 @@ func expectRefusal(service, task mach.Port) error {
 	return err
 }
 
-// noise sends to the service and to the socket what is no message of the protocol.
+// noise sends messages that the protocol does not have to the service and to the socket.
 func noise(path string) error {
 	_, service, err := hello(path)
 	if err != nil {
@@ -223,7 +224,7 @@ func noise(path string) error {
 	return err
 }
 
-// wrongCount sends a message with one right.
+// wrongCount sends a request with only one right.
 func wrongCount(service mach.Port) error {
 	m := make([]byte, 100)
 	o := binary.LittleEndian
@@ -238,7 +239,7 @@ func wrongCount(service mach.Port) error {
 	return nil
 }
 
-// served is a server for one test, and what its hooks have said.
+// served is a server for one test, and what its hooks have received.
 type served struct {
 	*Server
 	path   string
@@ -403,14 +404,15 @@ func TestNoise(t *testing.T) {
 		}
 	}
 	for end := time.Now().Add(5 * time.Second); countRights(t) > rights && time.Now().Before(end); {
-		time.Sleep(10 * time.Millisecond) // the last message's are given back after its answer
+		time.Sleep(10 * time.Millisecond) // the rights of the last message are released after its answer
 	}
 	if now := countRights(t); now > rights {
 		t.Errorf("%d rights, %d before", now, rights)
 	}
 }
 
-// countRights returns the number of names that this task has, by the first free one and the next: the loader gives the lowest.
+// countRights returns the number of port names of this task, from the next free name: the loader of internal/macos allocates
+// the lowest.
 func countRights(t *testing.T) int {
 	t.Helper()
 	p := mach.ReplyPort()
@@ -442,14 +444,14 @@ func TestAllow(t *testing.T) {
 	if b, err := cmd.CombinedOutput(); err == nil {
 		t.Errorf("another process may connect: %s", b)
 	}
-	// The server dumps its own process too.
+	// The server also dumps its own process.
 	if err := c.RequestDump(context.Background(), nil); err != nil {
 		t.Error(err)
 	}
 	s.dump(t)
 }
 
-// TestShutdown makes a server again where another was, and finds that the first is gone.
+// TestShutdown checks that after Shutdown the server is gone and a new one can be made at the same path.
 func TestShutdown(t *testing.T) {
 	s := serve(t, Options{})
 	c, err := Dial(s.path)
@@ -493,7 +495,7 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// TestRequest puts a request into a message and takes it out again.
+// TestRequest encodes requests into messages and decodes them.
 func TestRequest(t *testing.T) {
 	for _, r := range []request{
 		{Task: 1, Thread: 2, Handler: 3, Answer: 4},

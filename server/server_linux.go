@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,49 +13,8 @@ import (
 
 var order = binary.NativeEndian
 
-// Server writes dumps for clients. Its methods may be called from any goroutine.
-type Server struct {
-	opts   Options
-	places chan struct{} // one for each dump that is being made
-
-	closer  closer
-	running sync.WaitGroup // connections
-	closing chan struct{}  // closed by Shutdown
-
-	mu        sync.Mutex
-	closed    bool
-	listeners map[*Listener]bool
-	conns     map[*conn]bool
-	users     map[uint32]int  // connections of Serve by user
-	processes map[int]int     // and by process
-	names     map[string]bool // of the dumps that are being made
-}
-
-// New makes a server. It does nothing before one of its Serve methods is called.
-func New(o Options) (*Server, error) {
-	info, err := os.Stat(o.Dir)
-	if err == nil && !info.IsDir() {
-		err = unix.ENOTDIR
-	}
-	if err != nil {
-		return nil, fmt.Errorf("server: folder of the dumps: %w", err)
-	}
-	s := &Server{opts: o, places: make(chan struct{}, o.atOnce()), closing: make(chan struct{}), listeners: map[*Listener]bool{},
-		conns: map[*conn]bool{}, users: map[uint32]int{}, processes: map[int]int{}, names: map[string]bool{}}
-	if o.Allow == nil {
-		own := uint32(os.Geteuid())
-		s.opts.Allow = func(p Peer) bool { return p.UID == own }
-	}
-	// A client must not use up the descriptors that a dump needs.
-	var most unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &most); err == nil {
-		s.opts.Connections = int(min(uint64(o.connections()), max(most.Cur/2, 8)))
-	}
-	return s, nil
-}
-
-// Serve serves clients of minidumper, of Breakpad and of Client that connect to l, until Shutdown, and closes l. Then it
-// returns nil. It returns an error if l was closed by someone else.
+// Serve serves clients of minidumper, of Breakpad and of Client that connect to l, until Shutdown, closes l and returns
+// nil. It returns an error if l is closed otherwise.
 func (s *Server) Serve(l *Listener) error {
 	defer l.Close()
 	if !s.add(func() { s.listeners[l] = true }) {
@@ -111,7 +69,7 @@ func (s *Server) accepted(f *os.File) {
 	}()
 }
 
-// identify sets who has connected.
+// identify sets the peer of a connection.
 func (c *conn) identify() error {
 	raw, err := c.file.SyscallConn()
 	if err != nil {
@@ -127,42 +85,8 @@ func (c *conn) identify() error {
 	return errors.Join(err, inner)
 }
 
-// admit counts a connection, unless it is one too many or of someone who may not connect.
-func (s *Server) admit(c *conn) error {
-	if !s.opts.Allow(c.peer) {
-		return ErrRefused
-	}
-	most, own := s.opts.connections(), uint32(os.Geteuid())
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.closed:
-		return ErrClosed
-	case len(s.conns) >= most, c.peer.UID != own && s.users[c.peer.UID] >= max(most/2, 1):
-		return fmt.Errorf("%w: %d connections", ErrFull, len(s.conns))
-	case s.processes[c.peer.PID] >= maxPerProcess:
-		return fmt.Errorf("%w: %d connections of the process", ErrFull, maxPerProcess)
-	}
-	s.conns[c] = true
-	s.users[c.peer.UID]++
-	s.processes[c.peer.PID]++
-	s.running.Add(1)
-	return nil
-}
-
-// dismiss closes a connection of Serve.
-func (s *Server) dismiss(c *conn) {
-	c.file.Close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
-	release(s.users, c.peer.UID)
-	release(s.processes, c.peer.PID)
-	s.running.Done()
-}
-
 // converse receives packets until the connection ends, and handles each. A bad packet ends the connection, unless several
-// processes share it: the others are served on.
+// processes share it: the others are still served.
 func (s *Server) converse(c *conn, shared bool, handle func(*conn, *packet) error) error {
 	for {
 		p, err := c.receive()
@@ -188,7 +112,7 @@ func (s *Server) converse(c *conn, shared bool, handle func(*conn, *packet) erro
 	}
 }
 
-// own serves one end of a socket pair, which it closes.
+// own serves one end of a socket pair, and closes it.
 func (s *Server) own(f *os.File, shared bool, handle func(*conn, *packet) error) error {
 	f, err := pollable(f)
 	if err != nil {
@@ -206,7 +130,7 @@ func (s *Server) own(f *os.File, shared bool, handle func(*conn, *packet) error)
 	return s.converse(c, shared, handle)
 }
 
-// pollable moves f to a file that the Go runtime waits for without a thread.
+// pollable replaces f with a file on which the Go runtime can wait without blocking a thread.
 func pollable(f *os.File) (*os.File, error) {
 	defer f.Close()
 	raw, err := f.SyscallConn()
@@ -229,5 +153,5 @@ func pollable(f *os.File) (*os.File, error) {
 	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
-// wake ends a receive that waits, and the next ones.
+// wake ends a waiting receive and all later ones.
 func (c *conn) wake() { _ = c.file.SetReadDeadline(time.Unix(1, 0)) }

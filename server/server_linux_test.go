@@ -26,7 +26,7 @@ import (
 	"minidump/stream"
 )
 
-// service is a server with what it reported.
+// service is a server and what it has reported.
 type service struct {
 	*Server
 	t     *testing.T
@@ -43,7 +43,7 @@ type service struct {
 // serve starts a server that ends with the test.
 func serve(t *testing.T, o Options) *service {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "mds-") // the path of a socket has 107 bytes at most
+	dir, err := os.MkdirTemp("/tmp", "mds-") // the path of a socket has at most 107 bytes
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func serve(t *testing.T, o Options) *service {
 	return v
 }
 
-// next is the next dump.
+// next returns the next dump.
 func (v *service) next() Dump {
 	v.t.Helper()
 	select {
@@ -121,14 +121,14 @@ func (v *service) waitFor(want error) {
 	v.t.Errorf("no error %q in %v", want, v.errors())
 }
 
-// pair is a socket pair: the server's end and the clients'.
+// pair returns a socket pair: the server's end and the clients'.
 func pair(t *testing.T) (server, clients *os.File) {
 	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil { // as those who make such a pair do
+	if err := unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil { // as the programs that make such a pair do
 		t.Fatal(err)
 	}
 	server, clients = os.NewFile(uintptr(fds[0]), "server"), os.NewFile(uintptr(fds[1]), "clients")
@@ -165,7 +165,7 @@ func exception(t *testing.T, path string) (e stream.Exception, record []byte) {
 	return e, record
 }
 
-// crashes are what crashclient can do, with the exception that follows.
+// crashes are the crashes of crashclient.c, with their exceptions.
 var crashes = []struct {
 	how     string
 	code    uint32
@@ -178,7 +178,8 @@ var crashes = []struct {
 	{"request", minidump.DumpRequested, 0, ""},
 }
 
-// servePair serves one end of a socket pair by a protocol, and returns the clients' end and what the server will return.
+// servePair serves one end of a socket pair by a protocol, and returns the clients' end and a channel for the server's
+// result.
 func (v *service) servePair(protocol string) (clients *os.File, end <-chan error) {
 	server, clients := pair(v.t)
 	served := make(chan error, 1)
@@ -192,7 +193,8 @@ func (v *service) servePair(protocol string) (clients *os.File, end <-chan error
 	return clients, served
 }
 
-// crashed returns the dump of a client, which must end well, as must its server (nil: it serves others too).
+// crashed returns the dump of a client. The client must exit without an error. end must deliver a nil error from the
+// server, unless end is nil because the server also serves others.
 func (v *service) crashed(cmd *exec.Cmd, end <-chan error) Dump {
 	v.t.Helper()
 	d := v.next()
@@ -207,7 +209,7 @@ func (v *service) crashed(cmd *exec.Cmd, end <-chan error) Dump {
 	return d
 }
 
-// TestCrashes crashes real programs by each of the protocols that a C program speaks, in the main thread and in another.
+// TestCrashes crashes real programs with each protocol for C programs, in the main thread and in another one.
 func TestCrashes(t *testing.T) {
 	program := victims.C(t, "crashclient.c", "-pthread")
 	for _, protocol := range []string{"breakpad", "breakpad to the socket", "crashpad", "crashpad-shared"} {
@@ -249,7 +251,8 @@ func TestCrashes(t *testing.T) {
 	}
 }
 
-// TestCrashpadInfo has clients with a CrashpadInfo crash: what it says is in the dump, as far as it allows.
+// TestCrashpadInfo crashes clients with a CrashpadInfo, and checks that its contents are in the dump, as far as the
+// client allows.
 func TestCrashpadInfo(t *testing.T) {
 	program := victims.C(t, "crashclient.c", "-pthread")
 	version := stream.AnnotationObjectInfo{Name: "version", Type: stream.AnnotationTypeString, Value: []byte("1.2.3")}
@@ -320,7 +323,7 @@ func TestCrashpadInfo(t *testing.T) {
 	}
 }
 
-// TestNamespace has clients crash in a pid namespace of their own, where their numbers are others.
+// TestNamespace crashes clients in their own pid namespace, where their ids differ.
 func TestNamespace(t *testing.T) {
 	program := victims.C(t, "crashclient.c", "-pthread")
 	for _, protocol := range []string{"breakpad", "crashpad", "crashpad-shared"} {
@@ -345,7 +348,7 @@ func TestNamespace(t *testing.T) {
 	}
 }
 
-// TestYama asks a client of Crashpad for permission.
+// TestYama checks that the server asks a Crashpad client for permission to trace it.
 func TestYama(t *testing.T) {
 	program := victims.C(t, "crashclient.c", "-pthread")
 	old := ptraceScope
@@ -374,7 +377,7 @@ func TestYama(t *testing.T) {
 	checkCrash(t, d, cmd.Process.Pid, false, context.SIGSEGV, 0x45)
 }
 
-// checkCrash checks a dump against the process that it should be of.
+// checkCrash checks that a dump is of the process pid and its crash.
 func checkCrash(t *testing.T, d Dump, pid int, thread bool, code uint32, address uint64) {
 	t.Helper()
 	if d.Err != nil {
@@ -396,7 +399,7 @@ func checkCrash(t *testing.T, d Dump, pid int, thread bool, code uint32, address
 	}
 }
 
-// checkStackwalk has minidump-stackwalk read a dump.
+// checkStackwalk checks what minidump-stackwalk reads in a dump.
 func checkStackwalk(t *testing.T, path, reason string, writes bool) {
 	t.Helper()
 	var r struct {
@@ -423,7 +426,8 @@ func checkStackwalk(t *testing.T, path, reason string, writes bool) {
 	}
 }
 
-// TestMinidumper crashes clients of both versions of the crate minidumper, in all the ways that crash-handler handles.
+// TestMinidumper crashes clients of both versions of the crate minidumper, with all the signals that crash-handler
+// handles.
 func TestMinidumper(t *testing.T) {
 	if context.Native != context.AMD64 {
 		t.Skip("the client has instructions of amd64")
@@ -459,7 +463,7 @@ func TestMinidumper(t *testing.T) {
 						t.Fatal(err)
 					}
 					d := v.next()
-					_ = cmd.Wait() // of a signal, or what the client thinks of one that it has handled
+					_ = cmd.Wait() // killed by a signal, or the client's status after a signal that it has handled
 					if out.String() != "answered: true\n" {
 						t.Errorf("the client printed %q", &out)
 					}

@@ -4,22 +4,22 @@ package server
 
 import "context"
 
-// Server writes dumps for clients. On this system there is none.
+// Server writes dumps for clients. It does not exist on this system.
 type Server struct{}
 
-// Listener is a socket that clients connect to. On this system there is none.
+// Listener is a socket that clients connect to. It does not exist on this system.
 type Listener struct{}
 
-// Client is a connection to a Server. On this system there is none.
+// Client is a connection to a Server. It does not exist on this system.
 type Client struct{}
 
-// New makes a server. On this system it returns an error that wraps ErrUnsupported.
+// New returns an error that wraps ErrUnsupported.
 func New(Options) (*Server, error) { return nil, unsupported() }
 
-// Listen makes a socket. On this system it returns an error that wraps ErrUnsupported.
+// Listen returns an error that wraps ErrUnsupported.
 func Listen(string) (*Listener, error) { return nil, unsupported() }
 
-// Dial connects to a server. On this system it returns an error that wraps ErrUnsupported.
+// Dial returns an error that wraps ErrUnsupported.
 func Dial(string) (*Client, error) { return nil, unsupported() }
 
 // Close returns an error that wraps ErrUnsupported.

@@ -4,49 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"time"
-
-	"golang.org/x/sys/windows"
 )
-
-// Server writes dumps for clients. Its methods may be called from any goroutine.
-type Server struct {
-	opts   Options
-	user   string        // security identifier of the server's own user
-	places chan struct{} // one for each dump that is being made
-
-	running sync.WaitGroup // connections
-	closing chan struct{}  // closed by Shutdown
-
-	mu        sync.Mutex
-	closed    bool
-	listeners map[*Listener]bool
-	conns     map[*conn]bool
-	users     map[string]int  // connections by user
-	processes map[int]int     // and by process
-	names     map[string]bool // of the dumps that are being made
-}
-
-// New makes a server. It does nothing before one of its Serve methods is called.
-func New(o Options) (*Server, error) {
-	info, err := os.Stat(o.Dir)
-	if err == nil && !info.IsDir() {
-		err = windows.ERROR_DIRECTORY
-	}
-	if err != nil {
-		return nil, fmt.Errorf("server: folder of the dumps: %w", err)
-	}
-	s := &Server{opts: o, places: make(chan struct{}, o.atOnce()), closing: make(chan struct{}), listeners: map[*Listener]bool{},
-		conns: map[*conn]bool{}, users: map[string]int{}, processes: map[int]int{}, names: map[string]bool{}}
-	if s.user, err = userOf(windows.CurrentProcess()); err != nil {
-		return nil, fmt.Errorf("server: own user: %w", err)
-	}
-	if o.Allow == nil {
-		s.opts.Allow = func(p Peer) bool { return p.SID == s.user }
-	}
-	return s, nil
-}
 
 // Serve serves clients of minidumper and of Client that connect to l, until Shutdown, and closes l. Then it returns nil. It
 // returns an error if l was closed by someone else.
@@ -86,40 +45,6 @@ func (s *Server) accepted(f link, pid uint32) {
 		return
 	}
 	go s.attend(c)
-}
-
-// admit counts a connection, unless it is one too many or of someone who may not connect.
-func (s *Server) admit(c *conn) error {
-	if !s.opts.Allow(c.peer) {
-		return ErrRefused
-	}
-	most := s.opts.connections()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.closed:
-		return ErrClosed
-	case len(s.conns) >= most, c.peer.SID != s.user && s.users[c.peer.SID] >= max(most/2, 1):
-		return fmt.Errorf("%w: %d connections", ErrFull, len(s.conns))
-	case s.processes[c.peer.PID] >= maxPerProcess:
-		return fmt.Errorf("%w: %d connections of the process", ErrFull, maxPerProcess)
-	}
-	s.conns[c] = true
-	s.users[c.peer.SID]++
-	s.processes[c.peer.PID]++
-	s.running.Add(1)
-	return nil
-}
-
-// dismiss closes a connection.
-func (s *Server) dismiss(c *conn) {
-	c.Close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
-	release(s.users, c.peer.SID)
-	release(s.processes, c.peer.PID)
-	s.running.Done()
 }
 
 // answer handles a message.

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Shutdown ends the Serve methods, waits until the dumps that are being made are written and answered, and closes all
-// connections. It returns the error of ctx if that ends first.
+// Shutdown ends the Serve methods, waits until the dumps in progress are written and answered, and closes all
+// connections. It returns the error of ctx if ctx ends first.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	if !s.closed {
@@ -44,7 +44,7 @@ func (s *Server) isClosing() bool {
 	}
 }
 
-// pause waits, but not during a shutdown.
+// pause waits for d, or until Shutdown is called.
 func (s *Server) pause(d time.Duration) {
 	select {
 	case <-s.closing:
@@ -74,7 +74,7 @@ func (s *Server) report(p Peer, err error) {
 	}
 }
 
-// place calls f, which may make a dump, when one of the places for that is free.
+// place calls f, which may make a dump, after it has acquired one of the places for dumps.
 func (s *Server) place(f func() error) error {
 	s.places <- struct{}{}
 	defer func() { <-s.places }()

@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// A message of the minidumper protocol (minidumper 0.10 and 0.11, src/ipc.rs) is one packet: u32 kind, u32 size of what
-// follows, in the byte order of the machine.
+// A message of the minidumper protocol (minidumper 0.10 and 0.11, src/ipc.rs) is one packet: u32 kind, u32 size of the
+// body, both in the machine's byte order, and the body.
 const (
-	kindCrash    = 0 // then crash_context::CrashContext; of a Client of this package nothing
+	kindCrash    = 0 // the body is a crash_context::CrashContext; from a Client of this package it may be empty
 	kindCrashAck = 1
 	kindPing     = 2
 	kindPong     = 3
@@ -58,12 +58,12 @@ const (
 // crashpadRequest is a ClientToServerMessage.
 type crashpadRequest struct {
 	Type         uint32
-	Stack        uint64 // an address on the stack of the thread that sends it
+	Stack        uint64 // an address on the stack of the sending thread
 	Information  uint64 // address of ExceptionInformation; 0: none
 	Sanitization uint64 // address of SanitizationInformation; 0: none
 }
 
-// parseCrashpad reads a ClientToServerMessage.
+// parseCrashpad parses a ClientToServerMessage.
 func parseCrashpad(b []byte) (r crashpadRequest, err error) {
 	o := binary.NativeEndian
 	if len(b) != crashpadRequestSize && len(b) != crashpadRequestSizeAndroid {
@@ -79,7 +79,7 @@ func parseCrashpad(b []byte) (r crashpadRequest, err error) {
 	return r, nil
 }
 
-// crashpadAnswer is a ServerToClientMessage: u32 type, i32 pid.
+// crashpadAnswer returns a ServerToClientMessage: u32 type, i32 pid.
 func crashpadAnswer(typ uint32, pid int) []byte {
 	b := binary.NativeEndian.AppendUint32(nil, typ)
 	return binary.NativeEndian.AppendUint32(b, uint32(pid))

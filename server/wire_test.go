@@ -23,14 +23,14 @@ func TestParseMessage(t *testing.T) {
 			}
 		}
 	}
-	// A length that is no memory.
+	// An impossible length.
 	b := binary.NativeEndian.AppendUint32(nil, kindCrash)
 	if _, _, err := parseMessage(binary.NativeEndian.AppendUint32(b, 1<<32-1)); !errors.Is(err, ErrProtocol) {
 		t.Errorf("4 GiB: %v", err)
 	}
 }
 
-// request40 is a ClientToServerMessage.
+// request40 returns a ClientToServerMessage of 40 bytes.
 func request40(version int32, typ uint32) []byte {
 	o := binary.NativeEndian
 	b := o.AppendUint32(o.AppendUint32(nil, uint32(version)), typ)
@@ -43,7 +43,7 @@ func request40(version int32, typ uint32) []byte {
 func TestParseCrashpad(t *testing.T) {
 	want := crashpadRequest{Type: typeCrashDumpRequest, Stack: 0x1111, Information: 0x2222, Sanitization: 0x3333}
 	full := request40(1, typeCrashDumpRequest)
-	for _, b := range [][]byte{full, full[:32]} { // Android's has no crash_loop_before_time
+	for _, b := range [][]byte{full, full[:32]} { // Android's request lacks crash_loop_before_time
 		if r, err := parseCrashpad(b); r != want || err != nil {
 			t.Errorf("%d bytes: %+v, %v", len(b), r, err)
 		}

@@ -7,15 +7,15 @@ import (
 	"minidump/context"
 )
 
-// Slots of Registers: the DWARF numbers of the general registers, which are below 32 on every architecture, and two more.
+// Slots of Registers: the DWARF numbers of the general registers, which are below 32 on every architecture, and additional ones.
 const (
 	slotPC   = 32
-	slotLR   = 33 // of PPC and PPC64, where it is no general register
+	slotLR   = 33 // of PPC and PPC64, where it is not a general register
 	numSlots = 34
 	none     = -1
 )
 
-// archFacts is what differs between architectures.
+// archFacts holds what differs between architectures.
 type archFacts struct {
 	arch     context.Arch
 	word     int // size of an address and of a register on the stack, in bytes
@@ -23,17 +23,17 @@ type archFacts struct {
 	names    [numSlots]string // as package context spells them
 	sp, fp   int              // slots; fp is none if there is no convention
 	lr       int              // slot of the link register, none if a call pushes the return address
-	saved    uint64           // bit i: a call does not change slot i
+	saved    uint64           // bit i: a call preserves slot i
 	bias     uint64           // the CFA minus SP of the caller
 	align    uint64           // of instructions, in bytes
-	column   map[uint64]int   // slots of further DWARF numbers
-	original int              // the DWARF number that is PC rather than a general register, none if there is no such
+	column   map[uint64]int   // slots of other DWARF numbers
+	original int              // the DWARF number that is PC rather than a general register, none if there is none
 }
 
 // bits returns a mask with bits first to last set.
 func bits(first, last int) uint64 { return 1<<(last+1) - 1<<first }
 
-// numbers returns the names prefix+"0" to prefix+"count-1", separated by spaces.
+// numbers returns the names prefix+first to prefix+last, each followed by a space.
 func numbers(prefix string, first, last int) string {
 	var b strings.Builder
 	for i := first; i <= last; i++ {
@@ -42,7 +42,7 @@ func numbers(prefix string, first, last int) string {
 	return b.String()
 }
 
-// facts has the architectures, by the register numbers of their psABI supplements. A name "-" stands for none.
+// facts has the architectures, with the register numbers of their psABI supplements. A name "-" means none.
 var facts = map[context.Arch]*archFacts{
 	context.AMD64: {names: named("rax rdx rcx rbx rsi rdi rbp rsp "+numbers("r", 8, 15), "rip", ""),
 		sp: 7, fp: 6, lr: none, saved: 1<<3 | 1<<6 | bits(12, 15), align: 1, original: 16},
@@ -54,7 +54,7 @@ var facts = map[context.Arch]*archFacts{
 		sp: 13, fp: 11, lr: 14, saved: bits(4, 11), align: 2, original: 15},
 	context.RISCV64: {names: named(riscvNames, "pc", ""),
 		sp: 2, fp: 8, lr: 1, saved: 1 | bits(3, 4) | bits(8, 9) | bits(18, 27), align: 2, original: none},
-	// The CFA is 160 bytes, the register save area, above SP of the caller.
+	// The CFA is above the caller's SP by 160 bytes, the size of the register save area.
 	context.S390X: {names: named(numbers("r", 0, 15)+"f0 f2 f4 f6 f1 f3 f5 f7 f8 f10 f12 f14 f9 f11 f13 f15", "pc", ""),
 		sp: 15, fp: none, lr: 14, saved: bits(6, 13) | bits(24, 31), bias: 160, align: 2, original: 65},
 	context.PPC64: {names: named(numbers("r", 0, 31), "pc", "lr"),
@@ -69,7 +69,7 @@ var facts = map[context.Arch]*archFacts{
 		sp: 3, fp: 22, lr: 1, saved: 1 | 1<<2 | bits(21, 31), align: 4, original: none},
 }
 
-// columnsPPC has the numbers of the link register: 65 in .eh_frame, 108 in the old 32-bit ABI.
+// columnsPPC maps the numbers of the link register: 65 in .eh_frame, 108 in the old 32-bit ABI.
 var columnsPPC = map[uint64]int{65: slotLR, 108: slotLR}
 
 const riscvNames = "- ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6"
@@ -99,7 +99,7 @@ func init() {
 
 func factsOf(a context.Arch) *archFacts { return facts[a] }
 
-// slot returns the slot of a DWARF register number, none if the register is of no use here.
+// slot returns the slot of a DWARF register number, or none if the register is not needed here.
 func (a *archFacts) slot(number uint64) int {
 	if a.original != none && number == uint64(a.original) {
 		return slotPC
@@ -128,7 +128,7 @@ func (a *archFacts) start(cpu *context.CPU) Registers {
 	switch a.arch {
 	case context.RISCV64:
 		r.put(0, 0)
-	case context.ARM: // the bit of Thumb code is in cpsr
+	case context.ARM: // the Thumb bit is in cpsr
 		r.put(slotPC, cpu.PC&^1)
 	}
 	return r

@@ -16,7 +16,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// TestBusy stops programs that compute at moments that nobody chose: in prologs, epilogs and procedure linkage tables too.
+// TestBusy stops busy programs at arbitrary moments: in prologs, epilogs and procedure linkage tables too.
 func TestBusy(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("gdb runs where the tests are developed")
@@ -33,7 +33,7 @@ func TestBusy(t *testing.T) {
 
 func testBusy(t *testing.T, program []string) {
 	path := present(t, program[0])
-	if b, err := os.ReadFile(path); err == nil && bytes.HasPrefix(b, []byte("#!")) { // a script that finds the real one
+	if b, err := os.ReadFile(path); err == nil && bytes.HasPrefix(b, []byte("#!")) { // a script that starts the real program
 		path = strings.TrimSpace(victims.Output(t, path, "-c", "import sys; print(sys.executable)"))
 	}
 	cmd := exec.Command(path, program[1:]...)
@@ -52,7 +52,7 @@ func testBusy(t *testing.T, program []string) {
 			t.Logf("%d of gdb's %d frames are the same, %d others", same, total, other)
 		}
 		all, alike = all+total, alike+same
-		stop(t, cmd.Process.Pid) // gdb makes it run again
+		stop(t, cmd.Process.Pid) // gdb resumes it
 		cmd.Process.Signal(syscall.SIGCONT)
 	}
 	t.Logf("%d of gdb's %d frames are the same", alike, all)

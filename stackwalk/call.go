@@ -8,12 +8,12 @@ import (
 	"minidump/context"
 )
 
-// maxFunction is how far behind the start of a function its code may reach, for a call to count as one of that function. The
-// largest functions of real programs, generated interpreters, have some 100 KB.
+// maxFunction is the maximum distance of a function's code from its start for a call to count as one of that function. The
+// largest functions of real programs, generated interpreters, have about 100 KB.
 const maxFunction = 256 << 10
 
-// callTarget returns where the direct call before the return address pc goes. ok is false if there is none, or the code is not
-// at hand.
+// callTarget returns the target of the direct call before the return address pc. ok is false if there is none, or if the code
+// is not available.
 func (p *Process) callTarget(pc uint64) (target uint64, ok bool) {
 	b, ok := p.codeBefore(pc)
 	if !ok {
@@ -24,7 +24,7 @@ func (p *Process) callTarget(pc uint64) (target uint64, ok bool) {
 	switch p.Arch {
 	case context.AMD64, context.X86:
 		target, ok = pc+signed(w, 32), n > 4 && b[n-5] == 0xe8
-	case context.ARM64: // code is little-endian always
+	case context.ARM64: // code is always little-endian
 		w = uint64(binary.LittleEndian.Uint32(b[n-4:]))
 		target, ok = pc-4+signed(w, 26)<<2, w>>26 == 0b100101 // bl
 	case context.ARM:
@@ -49,7 +49,7 @@ func (p *Process) callTarget(pc uint64) (target uint64, ok bool) {
 // signed extends the sign of the low width bits of v.
 func signed(v uint64, width uint) uint64 { return uint64(int64(v<<(64-width)) >> (64 - width)) }
 
-// callTargetMIPS is callTarget for MIPS: the call stands before the instruction in the delay slot.
+// callTargetMIPS is callTarget for MIPS, where the call is before the instruction in the delay slot.
 func callTargetMIPS(o binary.ByteOrder, b []byte, pc uint64) (target uint64, ok bool) {
 	if len(b) < 8 {
 		return 0, false
@@ -64,8 +64,8 @@ func callTargetMIPS(o binary.ByteOrder, b []byte, pc uint64) (target uint64, ok 
 }
 
 // calls reports whether the call before the return address pc can have led to the function that runs at addr. sure is true if
-// the call goes there directly. A direct call that goes elsewhere counts only if there is a jump: a stub of the dynamic
-// linker's table, or the whole of a function that calls another as its last act.
+// the call goes there directly. A direct call that goes elsewhere counts only if there is a jump at its target: a stub of the
+// dynamic linker's table, or a function that ends with a jump to another function.
 func (p *Process) calls(pc, addr uint64) (can, sure bool) {
 	pc = p.codeAddress(pc)
 	if _, at := p.atTrampoline(pc); at {
@@ -80,11 +80,11 @@ func (p *Process) calls(pc, addr uint64) (can, sure bool) {
 	if addr >= target && addr-target < maxFunction && !(known && addr-target >= f.end-vaddr) {
 		return true, true
 	}
-	const maxStub = 128 // bytes; a larger function does other things than to jump
+	const maxStub = 128 // bytes; a larger function does more than jump
 	return !(known && f.end-vaddr > maxStub) && p.jumps(target), false
 }
 
-// follow returns where a direct jump at addr leads, addr itself if there is none.
+// follow returns the target of a direct jump at addr, or addr itself if there is none.
 func (p *Process) follow(addr uint64) uint64 {
 	const most = 4 // jumps
 	for range most {
@@ -102,7 +102,7 @@ func (p *Process) follow(addr uint64) uint64 {
 	return addr
 }
 
-// jumps reports whether there is a jump among the first instructions at addr, or they are not at hand.
+// jumps reports whether there is a jump among the first instructions at addr, or whether the instructions are not available.
 func (p *Process) jumps(addr uint64) bool {
 	var b [32]byte
 	n := p.read(addr, b[:])
@@ -151,7 +151,7 @@ func jumpsX86(code []byte, mode int) (jumps bool) {
 	return false
 }
 
-// isJump reports whether the instruction in b is a jump that does not come back.
+// isJump reports whether the instruction in b is a jump that does not return.
 func (p *Process) isJump(b []byte) bool {
 	w := p.order().Uint32(b)
 	switch p.Arch {

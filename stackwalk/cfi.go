@@ -27,10 +27,10 @@ func (p *Process) byFDE(s, next *state, t *frameTable, f *fde, vaddr uint64) out
 	return p.applyRow(s, next, r, f, cfa)
 }
 
-// fdeOf finds the FDE of a frame and the link-time address in it.
+// fdeOf finds the FDE of a frame and the frame's link-time address.
 func (p *Process) fdeOf(s *state) (t *frameTable, f fde, vaddr uint64, ok bool) {
 	if !s.exact {
-		// Nothing has called the code that a signal handler returns to: its first instruction is where the handler goes.
+		// The code that a signal handler returns to was not called: the handler returns to its first instruction.
 		if t, f, vaddr, ok = p.fdeAt(s.regs.pc()); ok && f.signal {
 			return t, f, vaddr, true
 		}
@@ -68,7 +68,7 @@ func (p *Process) cfaOf(s, next *state, r *row, ptr int) (uint64, bool) {
 	return 0, false
 }
 
-// applyRow fills in the registers of the caller.
+// applyRow sets the registers of the caller.
 func (p *Process) applyRow(s, next *state, r *row, f *fde, cfa uint64) outcome {
 	for slot := range r.regs {
 		rule := &r.regs[slot]
@@ -96,7 +96,7 @@ func (p *Process) applyRow(s, next *state, r *row, f *fde, cfa uint64) outcome {
 		p.setPC(next, next.regs.value[ra])
 	}
 	if p.facts.lr != none && !f.signal {
-		next.regs.forget(p.facts.lr) // the call that has not returned has overwritten it
+		next.regs.forget(p.facts.lr) // overwritten by the call that has not returned
 	}
 	if !next.regs.has(p.facts.sp) {
 		next.regs.put(p.facts.sp, cfa-p.facts.bias)

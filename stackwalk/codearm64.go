@@ -7,7 +7,7 @@ type armClass uint8
 
 const (
 	armOther  armClass = iota
-	armBranch          // it may go elsewhere
+	armBranch          // it may jump elsewhere
 	armNone            // it signs or checks the return address, or does nothing
 	armMove            // SP += by
 	armStore           // registers from SP+off on; SP += by before it
@@ -22,13 +22,13 @@ type armCode struct {
 	class armClass
 	by    uint64
 	off   uint64
-	first int // of the registers, as a slot; none if they are not followed
+	first int // of the registers, as a slot; none if they are not tracked
 	count int
 	other int // the second register of a pair
 }
 
 // Instructions by mask and value (Arm Architecture Reference Manual for A-profile, C4.1). Loads and stores are those of 64-bit registers
-// with SP as their base: pairs have an offset of 7 bits in words, others of 9 bits in bytes, or of 12 bits in words.
+// with base SP: pairs have a 7-bit offset in words, others a 9-bit offset in bytes or a 12-bit offset in words.
 var armCodes = []struct {
 	mask, value uint32
 	class       armClass
@@ -68,7 +68,7 @@ var armCodes = []struct {
 	{0xff000000, 0xd4000000, armBranch, 0, false}, // svc, brk
 }
 
-// decodeARM decodes what matters of an instruction.
+// decodeARM decodes the relevant fields of an instruction.
 func decodeARM(w uint32) armCode {
 	for i := range armCodes {
 		e := &armCodes[i]
@@ -92,7 +92,7 @@ func decodeARM(w uint32) armCode {
 				c.off = -c.off
 			}
 		}
-		if e.kind == 'p' || e.kind == 's' { // the offset is where SP goes
+		if e.kind == 'p' || e.kind == 's' { // the offset is the new SP
 			c.by, c.off = c.off, 0
 		}
 		if c.class == armMove {
@@ -103,7 +103,7 @@ func decodeARM(w uint32) armCode {
 	return armCode{}
 }
 
-// codeARM64 returns the instructions at addr, up to most.
+// codeARM64 returns up to most instructions at addr.
 func (p *Process) codeARM64(addr uint64, most int) (code []uint32) {
 	b := make([]byte, 4*most)
 	for b = b[:p.read(addr, b)]; len(b) >= 4; b = b[4:] {
@@ -112,11 +112,11 @@ func (p *Process) codeARM64(addr uint64, most int) (code []uint32) {
 	return code
 }
 
-// prologARM64 reports whether pc is among the first instructions of a function, before its frame is complete, and how many bytes these
-// have moved SP down by so far.
+// prologARM64 reports whether pc is among the first instructions of a function, before its frame is complete, and by how many bytes
+// these have lowered SP so far.
 //
-// The linker puts functions with one encoding together, so f may begin with another one. The function begins after the last branch
-// before pc, as there is none among its first instructions.
+// The linker merges adjacent functions with the same encoding, so f may begin with another function. The function begins after the
+// last branch before pc, because a prolog contains no branch.
 func (p *Process) prologARM64(f *compactFunction, bias, pc uint64) (moved uint64, ok bool) {
 	const most = 32 // instructions
 	from := max(f.start+bias, pc-4*most)
@@ -154,7 +154,7 @@ func (p *Process) prologARM64(f *compactFunction, bias, pc uint64) (moved uint64
 	return moved, (rest > 0 || saves) && moved+rest == 16*uint64(f.encoding&arm64StackSize>>12)
 }
 
-// sinks returns by how much an instruction of a prolog moves SP, which is negative; 0 for those of an epilog.
+// sinks returns by how many bytes an instruction of a prolog lowers SP; 0 for instructions of an epilog.
 func (c *armCode) sinks() uint64 {
 	if int64(c.by) < 0 {
 		return c.by
@@ -162,13 +162,13 @@ func (c *armCode) sinks() uint64 {
 	return 0
 }
 
-// armRegisters are registers while instructions are carried out.
+// armRegisters are the registers while instructions are executed.
 type armRegisters struct {
 	p      *Process
 	regs   Registers
 	sp     uint64
-	loaded uint64 // bit i: slot i has been loaded
-	trap   bool   // regs are those of code that an exception interrupted, PC too
+	loaded uint64 // bit i: slot i was loaded
+	trap   bool   // regs are those of code that an exception interrupted, including PC
 }
 
 // load loads a register.
@@ -184,7 +184,7 @@ func (r *armRegisters) load(slot int, at uint64) bool {
 	return ok
 }
 
-// epilog reports whether the code at pc is the rest of an epilog, and if so, carries it out up to the return, or to the jump to
+// epilog reports whether the code at pc is the rest of an epilog, and if so, executes it up to the return, or to the jump to
 // another function.
 func (r *armRegisters) epilog(pc uint64) bool {
 	const most = 24 // instructions

@@ -8,7 +8,7 @@ import (
 )
 
 // Layout of __TEXT,__unwind_info (<mach-o/compact_unwind_encoding.h>). All offsets in it count from its start; functions are offsets
-// from the start of __TEXT. A first-level entry leads to a page, the last one only says where the code ends.
+// from the start of __TEXT. A first-level entry refers to a page, except the last one, which contains only the end of the code.
 const (
 	compactVersion    = 1
 	compactHeaderSize = 28
@@ -19,7 +19,7 @@ const (
 	compactPageSize       = 4096
 )
 
-// compactFunction is what the table says of one function.
+// compactFunction is what the table says about one function.
 type compactFunction struct {
 	start, end uint64 // link-time addresses
 	encoding   uint32
@@ -64,7 +64,7 @@ func (t *compactTable) word(off uint32) (uint32, bool) {
 	return t.im.order().Uint32(b[:]), n == len(b)
 }
 
-// find returns the function that the link-time address pc is in.
+// find returns the function that contains the link-time address pc.
 func (t *compactTable) find(pc uint64) (f compactFunction, ok bool) {
 	off := pc - t.text
 	if pc < t.text || off > 1<<32-1 || t.firstCount < 2 {
@@ -78,7 +78,7 @@ func (t *compactTable) find(pc uint64) (f compactFunction, ok bool) {
 	}
 	n := int(t.firstCount)
 	i := sort.Search(n, func(i int) bool { return function(i) > off }) - 1
-	if i < 0 || i >= n-1 || failed { // the last one is where the code ends
+	if i < 0 || i >= n-1 || failed { // the last one is the end of the code
 		return f, false
 	}
 	at, ok := t.word(t.first + compactFirstSize*uint32(i) + 4)
@@ -91,7 +91,7 @@ func (t *compactTable) find(pc uint64) (f compactFunction, ok bool) {
 	return compactFunction{t.text + start, t.text + end, encoding}, ok && !failed && off >= start && off < end
 }
 
-// inPage finds the entry of a page for an offset. first and next are the functions that this page and the next one begin with.
+// inPage finds the entry of a page for an offset. first and next are the first functions of this page and the next one.
 func (t *compactTable) inPage(page []byte, first, next, off uint64) (start, end uint64, encoding uint32, ok bool) {
 	o := t.im.order()
 	if len(page) < 12 {
@@ -159,8 +159,8 @@ const (
 	compactDWARFOffset = 0x00ffffff // of the FDE in __eh_frame
 )
 
-// byCompact finds the caller by the compact unwind information of a Mach-O image. That describes the body of a function; what its
-// first and its last instructions have done is seen in the code, of the innermost frame.
+// byCompact finds the caller by the compact unwind information of a Mach-O image. It describes only the body of a function. For
+// the innermost frame the effect of the first and last instructions is determined from the code.
 func (p *Process) byCompact(s, next *state) outcome {
 	m := p.moduleAt(s.regs.pc())
 	if m < 0 || s.guess || p.Arch != context.AMD64 && p.Arch != context.ARM64 {
@@ -173,7 +173,7 @@ func (p *Process) byCompact(s, next *state) outcome {
 	}
 	f, ok := t.find(s.lookup() - im.bias)
 	mode := f.encoding & compactModeMask
-	if !ok || mode == 0 { // nothing is known of this function
+	if !ok || mode == 0 { // the function has no unwind information
 		return failed
 	}
 	if s.exact {
@@ -190,7 +190,7 @@ func (p *Process) byCompact(s, next *state) outcome {
 	return p.byCompactDWARF(s, next, im, &f)
 }
 
-// fromEpilog finds the caller of the innermost function if it is about to return: its code is the rest of an epilog.
+// fromEpilog finds the caller of the innermost function if that is about to return: its code is the rest of an epilog.
 func (p *Process) fromEpilog(s, next *state, im *image) outcome {
 	if p.Arch == context.ARM64 {
 		r := armRegisters{p: p, regs: s.regs, sp: s.regs.sp()}
@@ -208,8 +208,8 @@ func (p *Process) fromEpilog(s, next *state, im *image) outcome {
 	return p.returnX64(next, u.sp)
 }
 
-// byCompactDWARF finds the caller by the FDE that an encoding refers to. Some linkers write no offset into the encoding:
-// then byCFI finds it.
+// byCompactDWARF finds the caller by the FDE to which an encoding refers. Some linkers write no offset into the
+// encoding; then byCFI finds the FDE.
 func (p *Process) byCompactDWARF(s, next *state, im *image, c *compactFunction) outcome {
 	off := uint64(c.encoding & compactDWARFOffset)
 	if off >= im.ehFrameSection.size {
@@ -224,7 +224,7 @@ func (p *Process) byCompactDWARF(s, next *state, im *image, c *compactFunction) 
 	return p.byFDE(s, next, t, &f, vaddr)
 }
 
-// ehFrameOfMachO makes a table of __TEXT,__eh_frame.
+// ehFrameOfMachO returns the table in __TEXT,__eh_frame.
 func (im *image) ehFrameOfMachO() *frameTable {
 	return &frameTable{read: im.readLinked, order: im.order(), ptr: im.ptr, start: im.ehFrameSection.vaddr, size: im.ehFrameSection.size}
 }

@@ -17,7 +17,7 @@ import (
 	"minidump/macho"
 )
 
-// machImage is a Mach-O image of a wheel.
+// machImage is a Mach-O image from a wheel.
 type machImage struct {
 	name   string
 	b      []byte
@@ -29,7 +29,7 @@ type machImage struct {
 	code   macho.Section
 }
 
-// wheelFiles returns the files of the wheels in a folder of the gate's cache whose names end so: see TestWheels of package macho.
+// wheelFiles returns the files with the given name endings in the wheels of a folder of the gate's cache: see TestWheels of package macho.
 func wheelFiles(t testing.TB, folder string, ends ...string) map[string][]byte {
 	t.Helper()
 	home, _ := os.UserHomeDir()
@@ -65,7 +65,7 @@ func wheelFiles(t testing.TB, folder string, ends ...string) map[string][]byte {
 	return files
 }
 
-// machImages returns the images of the wheels, both of a fat file.
+// machImages returns the images in the wheels, both of a fat file.
 func machImages(t testing.TB) (list []*machImage) {
 	t.Helper()
 	for name, b := range wheelFiles(t, "macho", ".so", ".dylib") {
@@ -125,14 +125,14 @@ func openMach(t testing.TB, name string, b []byte) *machImage {
 	}
 }
 
-// image returns the image as a walk knows it.
+// image returns the image in the form that a walk uses.
 func (m *machImage) image() *image {
 	p := &Process{Arch: m.arch, Order: binary.LittleEndian, facts: factsOf(m.arch), reads: 1 << 30,
 		Modules: []Module{{Base: machBase, Size: m.size, Mapped: m.mapped}}}
 	return p.image(0)
 }
 
-// TestCompactTable compares the tables of real images with what llvm-objdump reads in them, function by function.
+// TestCompactTable compares the tables of real images with the output of llvm-objdump, function by function.
 func TestCompactTable(t *testing.T) {
 	objdump := victims.Tool(t, "llvm-objdump")
 	line := regexp.MustCompile(`^ +\[\d+\]: function offset=0x([0-9a-f]+), encoding\S*=0x([0-9a-f]+)`)
@@ -184,11 +184,12 @@ func TestCompactTable(t *testing.T) {
 	}
 }
 
-// simulate simulates one of every so many functions of an image, by its compact unwind information alone. It returns of how many that says nothing.
+// simulate simulates every every-th function of an image, using only its compact unwind information. unknown is the number of functions
+// without such information.
 func (m *machImage) simulate(t *testing.T, every int) (s *simulation, unknown int) {
 	s = newSimulation(m.arch, m.mapped, machBase, m.size)
 	im := s.p.image(0)
-	im.tables, im.scanned = nil, true // __eh_frame is read where the table refers to it
+	im.tables, im.scanned = nil, true // __eh_frame is read only where the table refers to it
 	table, ok := im.compactTable()
 	if !ok {
 		t.Fatalf("%s has no table", m.name)
@@ -199,7 +200,7 @@ func (m *machImage) simulate(t *testing.T, every int) (s *simulation, unknown in
 		if i+1 < len(m.starts) {
 			end = m.starts[i+1]
 		}
-		if i%every != 0 { // all take half a minute
+		if i%every != 0 { // all would take half a minute
 			continue
 		}
 		if start < off || end > off+m.code.Size || end <= start || end-start > 64<<10 {
@@ -218,7 +219,7 @@ func (m *machImage) simulate(t *testing.T, every int) (s *simulation, unknown in
 		mode := f.encoding & compactModeMask
 		if mode == dwarf && ok {
 			if f, _ := im.ehFrameOfMachO().fdeAt(im.ehFrameSection.vaddr + uint64(f.encoding&compactDWARFOffset)); f.start != m.text+start {
-				ok = false // lld 14 writes neither the offset nor the section right
+				ok = false // lld 14 writes neither the offset nor the section correctly
 			} else {
 				s.dwarf++
 			}
@@ -254,8 +255,8 @@ func TestCompactSimulated(t *testing.T) {
 	}
 }
 
-// TestCompactLinked does the same with images that clang and lld make of C, for encodings that those of the wheels lack: without
-// frame pointers on x86_64.
+// TestCompactLinked does the same with images built from C by clang and lld, for encodings that do not occur in the wheels:
+// without frame pointers on x86_64.
 func TestCompactLinked(t *testing.T) {
 	clang, lld := victims.Tool(t, "clang"), victims.Tool(t, "ld64.lld-14")
 	for _, arch := range []string{"x86_64", "arm64"} {

@@ -9,10 +9,10 @@ import (
 	"minidump/macho"
 )
 
-// machBase is where images lie in the tests: at another address than the link-time one.
+// machBase is the address of images in the tests, which differs from the link-time address.
 const machBase = 0x1_2340_0000
 
-// Places in the images of machOf, from their start.
+// Offsets of the parts in the images of machOf.
 const machCodeAt, machTableAt = 0x400, 0x1000
 
 // machOf builds a Mach-O image, linked at 0x100000000, with code, compact unwind information and __eh_frame in its segment __TEXT.
@@ -60,7 +60,8 @@ func machOf(a context.Arch, code, table, ehFrame []byte) []byte {
 // compactEntry is a function of compactOf.
 type compactEntry struct{ offset, encoding uint32 }
 
-// compactOf builds a table with a regular page and a compressed one, whose entries use both kinds of numbers. end is where the code ends.
+// compactOf builds a table with a regular page and a compressed one, whose entries use both kinds of encoding numbers. end is the end of
+// the code.
 func compactOf(regular, compressed []compactEntry, end uint32) []byte {
 	le := binary.LittleEndian
 	common := []uint32{compressed[0].encoding}
@@ -118,7 +119,7 @@ func TestCompactPages(t *testing.T) {
 	}
 }
 
-// TestPermuted decodes orders of registers that are in the comments of <mach-o/compact_unwind_encoding.h> or were made by hand.
+// TestPermuted decodes register orders that are in the comments of <mach-o/compact_unwind_encoding.h> or were made by hand.
 func TestPermuted(t *testing.T) {
 	for _, c := range []struct {
 		number uint32

@@ -26,7 +26,7 @@ func (p *Process) byCompactARM64(s, next *state, im *image, f *compactFunction) 
 		}
 	}
 	if mode == compactARM64Frameless {
-		// The registers of a pair lie below SP of the caller. The return address is in its register still.
+		// The registers of a pair are below the caller's SP. The return address is still in its register.
 		up := s.regs.sp() + 16*uint64(f.encoding&arm64StackSize>>12)
 		if !p.restorePairs(next, f.encoding, up) {
 			return failed
@@ -50,7 +50,7 @@ func (p *Process) byCompactARM64(s, next *state, im *image, f *compactFunction) 
 	return found
 }
 
-// restorePairs loads the registers that an encoding names: each pair lies below the one before, its first register above the second.
+// restorePairs loads the registers that an encoding names: each pair is below the previous one, its first register above the second.
 func (p *Process) restorePairs(next *state, encoding uint32, at uint64) bool {
 	for pair := range arm64Pairs {
 		if encoding>>pair&1 == 0 {
@@ -68,7 +68,7 @@ func (p *Process) restorePairs(next *state, encoding uint32, at uint64) bool {
 	return true
 }
 
-// returnARM64 goes to the caller by the link register.
+// returnARM64 moves to the caller by the link register.
 func (p *Process) returnARM64(next *state, regs *Registers, sp uint64) outcome {
 	if !regs.has(slotX30) {
 		return failed

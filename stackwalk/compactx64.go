@@ -2,13 +2,13 @@ package stackwalk
 
 import "encoding/binary"
 
-// Fields of an encoding for x86_64 (<mach-o/compact_unwind_encoding.h>). With a frame pointer, the registers lie from a number of words
-// below it on; without one, right below the return address.
+// Fields of an encoding for x86_64 (<mach-o/compact_unwind_encoding.h>). With a frame pointer, the saved registers start a number of
+// words below it; without one, they are directly below the return address.
 const (
-	x64FrameRegisters = 0x00007fff // three bits each, that at the lowest address first
+	x64FrameRegisters = 0x00007fff // three bits each, the register at the lowest address first
 	x64FrameOffset    = 0x00ff0000 // words
 
-	x64StackSize   = 0x00ff0000 // words, or where in the function the operand of its subtraction from rsp is
+	x64StackSize   = 0x00ff0000 // words, or the offset in the function of the operand of its subtraction from rsp
 	x64StackAdjust = 0x0000e000 // words to add to that operand
 	x64Count       = 0x00001c00
 	x64Permutation = 0x000003ff
@@ -36,7 +36,7 @@ func (p *Process) byCompactX64(s, next *state, im *image, f *compactFunction) ou
 		at := fp - 8*uint64(f.encoding&x64FrameOffset>>16)
 		for r := f.encoding & x64FrameRegisters; r != 0; r, at = r>>3, at+8 {
 			if s.exact && at < sp {
-				continue // it has not been pushed yet
+				continue // not pushed yet
 			}
 			if !p.restoreX64(next, int(r&7), at) {
 				return failed
@@ -61,7 +61,7 @@ func (p *Process) byCompactX64(s, next *state, im *image, f *compactFunction) ou
 	return p.returnX64(next, sp+size-8)
 }
 
-// restoreX64 loads the register with a number of compact unwind information; 0 is none.
+// restoreX64 loads the register with a number of compact unwind information; 0 means none.
 func (p *Process) restoreX64(next *state, number int, at uint64) bool {
 	if number == 0 {
 		return true
@@ -76,7 +76,7 @@ func (p *Process) restoreX64(next *state, number int, at uint64) bool {
 	return ok
 }
 
-// fromFrameX64 goes to the caller whose frame pointer and return address lie at fp.
+// fromFrameX64 moves to the caller whose frame pointer and return address are at fp.
 func (p *Process) fromFrameX64(next *state, fp uint64) outcome {
 	saved, ok := p.word(fp)
 	if !ok {
@@ -86,7 +86,7 @@ func (p *Process) fromFrameX64(next *state, fp uint64) outcome {
 	return p.returnX64(next, fp+8)
 }
 
-// returnX64 goes to the caller whose return address lies at at.
+// returnX64 moves to the caller whose return address is at address at.
 func (p *Process) returnX64(next *state, at uint64) outcome {
 	addr, ok := p.word(at)
 	if !ok {
@@ -97,7 +97,7 @@ func (p *Process) returnX64(next *state, at uint64) outcome {
 	return found
 }
 
-// stackSizeX64 returns how many bytes are between SP in the body of a function without a frame pointer, and SP of its caller.
+// stackSizeX64 returns the number of bytes between SP in the body of a function without a frame pointer and its caller's SP.
 func (p *Process) stackSizeX64(f *compactFunction, bias uint64) (uint64, bool) {
 	field := uint64(f.encoding & x64StackSize >> 16)
 	if f.encoding&compactModeMask == compactX64Immediate {
@@ -111,7 +111,7 @@ func (p *Process) stackSizeX64(f *compactFunction, bias uint64) (uint64, bool) {
 }
 
 // permuted decodes which count of the six registers are saved, and in which order: the number of a permutation, in which each digit
-// counts among the registers that are still left.
+// is an index into the registers that are still left.
 func permuted(number uint32, count int) (list []int, ok bool) {
 	const registers = 6
 	if count > registers {
@@ -133,11 +133,11 @@ func permuted(number uint32, count int) (list []int, ok bool) {
 	return list, true
 }
 
-// prologX64 reports whether pc is among the first instructions of a function, before its frame is complete, and how many bytes these
-// have moved rsp by so far.
+// prologX64 reports whether pc is among the first instructions of a function, before its frame is complete, and by how many bytes
+// these have lowered rsp so far.
 //
-// The linker puts functions with one encoding together, so f may begin with another one. One with a frame pointer is known by its
-// first two instructions: push rbp; mov rbp, rsp.
+// The linker merges adjacent functions with the same encoding, so f may begin with another function. A function with a frame pointer
+// is recognised by its first two instructions: push rbp; mov rbp, rsp.
 func (p *Process) prologX64(f *compactFunction, bias, pc uint64) (pushed uint64, ok bool) {
 	const most = 64 // bytes
 	start := f.start + bias
@@ -170,8 +170,8 @@ func (p *Process) prologX64(f *compactFunction, bias, pc uint64) (pushed uint64,
 	}
 }
 
-// pushX64 returns the length of an instruction that pushes a register or subtracts from rsp, and by how many bytes; 0 if it is
-// another one.
+// pushX64 returns the length of an instruction that pushes a register or subtracts from rsp, and by how many bytes rsp
+// changes; n is 0 for any other instruction.
 func pushX64(code []byte) (n int, by uint64) {
 	le := binary.LittleEndian
 	switch {

@@ -5,7 +5,7 @@ import "encoding/binary"
 // cursor reads numbers from the bytes of a table. After a read past the end, bad is set and every number is 0.
 type cursor struct {
 	b     []byte
-	addr  uint64 // of b[0], for addresses that are relative to where they stand
+	addr  uint64 // of b[0], for addresses that are relative to their own position
 	at    int
 	order binary.ByteOrder
 	ptr   int // size of an address in bytes
@@ -14,7 +14,7 @@ type cursor struct {
 
 func (c *cursor) more() bool { return !c.bad && c.at < len(c.b) }
 
-// take returns the next n bytes, nil if there are fewer.
+// take returns the next n bytes, or nil if there are fewer.
 func (c *cursor) take(n uint64) []byte {
 	if c.bad || n > uint64(len(c.b)-c.at) {
 		c.bad = true
@@ -103,8 +103,8 @@ const (
 	peOmit     = 0xff
 )
 
-// pointer reads an encoded pointer. data is what peDatarel counts from. ok is false for an encoding without meaning here, and
-// for peIndirect, which only personality routines have: the cursor then stands after the pointer nevertheless, if it can.
+// pointer reads an encoded pointer. data is the base of peDatarel. ok is false for an encoding that is invalid here, and for
+// peIndirect, which only personality routines have: even then the cursor moves past the pointer if it can.
 func (c *cursor) pointer(enc byte, data uint64) (v uint64, ok bool) {
 	if enc == peOmit {
 		return 0, false

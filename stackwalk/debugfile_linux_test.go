@@ -11,7 +11,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// TestDebugFile walks a program whose .debug_frame lies, compressed, in a file of its own.
+// TestDebugFile walks a program whose .debug_frame is compressed and in a separate file.
 func TestDebugFile(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the compiler is for amd64")

@@ -13,15 +13,15 @@ import (
 	"minidump/internal/victims"
 )
 
-// emulated are the architectures whose programs are run under the user-mode emulator, with its name, the compiler and its flags.
-// without are ways that can't be walked back:
+// emulated lists the architectures whose programs run under the user-mode emulator, with its name, the compiler and its flags.
+// without lists the ways that can't be walked:
 //
-//   - arm: abort of the static C library has no tables, and keeps the frame pointer of its caller.
-//   - s390x: the emulator's cores lack the floating-point registers, in which leaf keeps others.
+//   - arm: abort of the static C library has no tables, and keeps its caller's frame pointer.
+//   - s390x: the emulator's cores lack the floating-point registers, in which leaf saves others.
 //   - mips: FindSignalFrame does not find frames of handlers without SA_SIGINFO.
-//   - 386: it does not take those of the emulator for real, with other segment registers than the kernel's.
+//   - 386: FindSignalFrame rejects the emulator's frames, whose segment registers differ from the kernel's.
 //
-// The emulator's cores of riscv64 and loong64 are the host's, and of those of big-endian ppc64 no module can be found.
+// The emulator's cores of riscv64 and loong64 have the host's architecture, and in those of big-endian ppc64 no module can be found.
 var emulated = []struct{ name, qemu, compiler, flags, without string }{
 	{"arm64", "qemu-aarch64-static", "aarch64-linux-gnu-gcc", "", ""},
 	{"arm", "qemu-arm-static", "arm-linux-gnueabihf-gcc", "", "abort"},
@@ -35,7 +35,7 @@ var emulated = []struct{ name, qemu, compiler, flags, without string }{
 	{"amd64", "qemu-x86_64-static", "gcc", "", ""},
 }
 
-// emulatedWays are what the program frames is led through there.
+// emulatedWays lists the arguments with which the program frames is run there.
 var emulatedWays = []string{"plain alloca pointer crash", "deep qsort plain leaf", "plain null", "alloca abort",
 	"plain fault plain leaf", "info plain crash"}
 
@@ -58,7 +58,7 @@ func TestEmulated(t *testing.T) {
 	}
 }
 
-// testCore has the emulator write a core, and walks that.
+// testCore makes the emulator write a core, and walks it.
 func testCore(t *testing.T, qemu, program, way string) {
 	core := emulatedCore(t, qemu, program, way)
 	f := fromCore(t, core)

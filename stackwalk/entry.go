@@ -2,7 +2,7 @@ package stackwalk
 
 import "strings"
 
-// maxEntry is the most bytes of one CIE or FDE that is believed. The largest of real programs have some thousand.
+// maxEntry is the maximum size in bytes of a CIE or FDE that is accepted. The largest of real programs have several thousand.
 const maxEntry = 1 << 20
 
 // cie is a common information entry: what many functions share.
@@ -10,8 +10,8 @@ type cie struct {
 	version   byte
 	codeAlign uint64
 	dataAlign int64
-	ra        uint64 // DWARF number of the column with the return address
-	sized     bool   // augmentation 'z': FDEs have the length of their augmentation data
+	ra        uint64 // DWARF number of the column that contains the return address
+	sized     bool   // augmentation 'z': FDEs contain the length of their augmentation data
 	signal    bool   // augmentation 'S': the kernel's signal frame
 	encoding  byte   // of addresses in FDEs
 	ptr       int    // size of an address in bytes
@@ -27,7 +27,7 @@ type fde struct {
 	programAt  uint64
 }
 
-// entry is a CIE or an FDE whose content is not parsed yet.
+// entry is a CIE or an FDE whose content has not been parsed.
 type entry struct {
 	cursor
 	next  uint64 // address of the next entry
@@ -35,7 +35,7 @@ type entry struct {
 	cie   uint64 // address of its CIE
 }
 
-// entryAt reads the head of the entry at addr. more is false at the end of the table.
+// entryAt reads the header of the entry at addr. more is false at the end of the table.
 func (t *frameTable) entryAt(addr uint64) (e entry, more bool) {
 	var head [12]byte
 	n := t.read(addr, head[:])
@@ -56,7 +56,7 @@ func (t *frameTable) entryAt(addr uint64) (e entry, more bool) {
 	e.cursor = cursor{b: body, addr: addr + at, order: t.order, ptr: t.ptr}
 	e.next = addr + at + size
 	idSize := 4
-	if wide && t.debug { // the ID of .eh_frame always has 4 bytes (LSB Core 10.6.1.1)
+	if wide && t.debug { // in .eh_frame the ID always has 4 bytes (LSB Core 10.6.1.1)
 		idSize = 8
 	}
 	id := e.uint(idSize)
@@ -69,7 +69,7 @@ func (t *frameTable) entryAt(addr uint64) (e entry, more bool) {
 	return e, !e.bad
 }
 
-// cieAt parses the CIE at addr; nil if there is none that makes sense.
+// cieAt parses the CIE at addr; it returns nil if there is no valid one.
 func (t *frameTable) cieAt(addr uint64) *cie {
 	if c, ok := t.cies[addr]; ok {
 		return c
@@ -118,7 +118,7 @@ func (t *frameTable) parseCIE(addr uint64) *cie {
 	return c
 }
 
-// augment reads the augmentation data. It returns false if the rest of the entry can't be read without knowing more.
+// augment reads the augmentation data. It returns false if an unknown augmentation makes the rest of the entry unreadable.
 func (c *cie) augment(e *cursor, augmentation string, data uint64) bool {
 	end := -1
 	for i, letter := range augmentation {
@@ -159,7 +159,7 @@ func (c *cie) augment(e *cursor, augmentation string, data uint64) bool {
 	return !e.bad
 }
 
-// fdeAt parses the FDE at addr. ok is false if there is none that makes sense.
+// fdeAt parses the FDE at addr. ok is false if there is no valid one.
 func (t *frameTable) fdeAt(addr uint64) (f fde, ok bool) {
 	e, ok := t.entryAt(addr)
 	if !ok || e.isCIE {

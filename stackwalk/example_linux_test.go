@@ -29,7 +29,7 @@ func Example() {
 	}
 	p.Load = func(i int) {
 		if image, err := stdelf.Open(p.Modules[i].Name); err == nil {
-			p.Modules[i].Image = image // of the same build, as its build id would show
+			p.Modules[i].Image = image // of the same build, which its build id would show
 		}
 	}
 	threads, err := f.Threads()
@@ -42,7 +42,7 @@ func Example() {
 			log.Fatal(err)
 		}
 		frames := p.Walk(cpu)
-		for _, frame := range frames { // with the address, a reader of symbols names the function
+		for _, frame := range frames { // given the address, package symbol returns the function's name
 			log.Printf("%#x %v", frame.Lookup(), frame.Trust)
 		}
 		fmt.Println("innermost by", frames[0].Trust, "and there are others:", len(frames) > 1)

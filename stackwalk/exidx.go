@@ -53,7 +53,7 @@ func (p *Process) byExidx(s, next *state) outcome {
 	return found
 }
 
-// prel31 adds the 31-bit offset in word to the address that it stands at.
+// prel31 adds the 31-bit offset in word to the address of the word.
 func prel31(at uint64, word uint32) uint64 {
 	return uint64(uint32(at) + uint32(int32(word<<1)>>1))
 }
@@ -67,8 +67,8 @@ func (im *image) word32(vaddr uint64) (uint32, bool) {
 	return im.order().Uint32(b[:]), true
 }
 
-// exidxOf returns the unwinding instructions for the link-time address pc; nil with ok set if it can't be unwound by
-// declaration (IHI 0038, 5 and 6.3).
+// exidxOf returns the unwinding instructions for the link-time address pc; it returns nil with ok set if the table
+// declares that pc can't be unwound (IHI 0038, 5 and 6.3).
 func (im *image) exidxOf(pc uint64) (code []byte, ok bool) {
 	low, high := uint64(0), im.exidx.size/8
 	for low < high {
@@ -96,7 +96,7 @@ func (im *image) exidxOf(pc uint64) (code []byte, ok bool) {
 	if w == cantUnwind {
 		return nil, true
 	}
-	if w>>31 == 1 { // the instructions of personality routine 0 stand here
+	if w>>31 == 1 { // the instructions of personality routine 0 follow
 		if w>>24 != 0x80 {
 			return nil, false
 		}
@@ -119,7 +119,7 @@ func (im *image) extab(at uint64) ([]byte, bool) {
 	case w>>24 == 0x81 || w>>24 == 0x82:
 		words = int(w >> 16 & 0xff)
 		code = []byte{byte(w >> 8), byte(w)}
-	case w>>31 == 0: // a personality routine of C++; what follows has the form of routine 1 without its number
+	case w>>31 == 0: // a C++ personality routine; what follows has the form of routine 1 without its number
 		at += 4
 		if w, ok = im.word32(at); !ok {
 			return nil, false
@@ -147,7 +147,7 @@ type virtual struct {
 	at     int
 	regs   Registers
 	sp     uint64
-	popped uint64 // bit i: register i has been loaded
+	popped uint64 // bit i: register i was loaded
 }
 
 func (v *virtual) next() (byte, bool) {
@@ -158,7 +158,7 @@ func (v *virtual) next() (byte, bool) {
 	return v.code[v.at-1], true
 }
 
-// pop loads the registers in mask from the stack, the lowest first.
+// pop loads the registers in mask from the stack, the lowest-numbered first.
 func (v *virtual) pop(mask uint64) bool {
 	loadsSP := mask>>13&1 == 1
 	for ; mask != 0; mask &= mask - 1 {
@@ -182,7 +182,7 @@ func (v *virtual) skip(n uint64) bool {
 	return true
 }
 
-// run runs the instructions up to the end.
+// run executes the instructions up to the end.
 func (v *virtual) run() bool {
 	const finish = 0xb0
 	for {
@@ -217,7 +217,7 @@ func (v *virtual) run() bool {
 	}
 }
 
-// rare runs the instructions from 0xb1 on, most of which pop floating-point registers.
+// rare executes the instructions from 0xb1 on, most of which pop floating-point registers.
 func (v *virtual) rare(op byte) bool {
 	n := uint64(op & 7)
 	switch {

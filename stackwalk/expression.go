@@ -1,12 +1,12 @@
 package stackwalk
 
-// maxOperations bounds the work of one expression. Those of compilers have a few dozen operations.
+// maxOperations limits the work of one expression. Those of compilers have a few dozen operations.
 const (
 	maxOperations = 4096
 	maxStack      = 256
 )
 
-// Operations of DWARF expressions (DWARF 5, 7.7.1), as far as call frame information may have them.
+// Operations of DWARF expressions (DWARF 5, 7.7.1) that may occur in call frame information.
 const (
 	opAddr       = 0x03
 	opDeref      = 0x06
@@ -64,7 +64,7 @@ type expression struct {
 	bad   bool
 }
 
-// evaluate returns the value of an expression, with first on the stack before it starts.
+// evaluate returns the value of an expression. first is on the stack before it starts.
 func (p *Process) evaluate(expr []byte, ptr int, regs *Registers, first ...uint64) (uint64, bool) {
 	e := expression{cursor: cursor{b: expr, order: p.order(), ptr: ptr}, p: p, regs: regs, stack: first}
 	for n := 0; e.more(); n++ {
@@ -97,7 +97,7 @@ func (e *expression) pop() uint64 {
 	return v
 }
 
-// register is the value of a DWARF register.
+// register returns the value of a DWARF register.
 func (e *expression) register(number uint64) uint64 {
 	s := e.p.facts.slot(number)
 	if !e.regs.usable(s) {
@@ -107,7 +107,7 @@ func (e *expression) register(number uint64) uint64 {
 	return e.regs.value[s]
 }
 
-// pushes runs an operation that only pushes.
+// pushes executes an operation that only pushes.
 func (e *expression) pushes(op byte) bool {
 	switch {
 	case op == opAddr:
@@ -140,7 +140,7 @@ func (e *expression) pushes(op byte) bool {
 	return true
 }
 
-// move runs an operation that moves values on the stack or goes elsewhere in the expression.
+// move executes an operation that moves values on the stack or jumps in the expression.
 func (e *expression) move(op byte) bool {
 	switch op {
 	case opNop:
@@ -217,7 +217,7 @@ func (e *expression) unary(op byte) bool {
 	return true
 }
 
-// binary runs an operation on the two values at the top of the stack.
+// binary executes an operation on the top two values of the stack.
 func (e *expression) binary(op byte) bool {
 	if op < opAnd || op > opNe {
 		return false

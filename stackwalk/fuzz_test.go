@@ -104,8 +104,8 @@ func imageOf(a context.Arch, code, ehFrame []byte) (image []byte, codeAt, frameA
 
 const imageBase, stackBase = 0x400000, 0x7fff0000
 
-// ehFrame builds a CIE and an FDE with these instructions, for the code at offset 0x200 of the image. The FDE has absolute
-// addresses: the image is linked at 0.
+// ehFrame builds a CIE and an FDE with the given instructions, for the code at offset 0x200 of the image. The FDE has
+// absolute addresses: the image is linked at 0.
 func ehFrame(a context.Arch, ra byte, initial, program []byte) []byte {
 	le := binary.LittleEndian
 	entry := func(body []byte) []byte {
@@ -123,7 +123,7 @@ func ehFrame(a context.Arch, ra byte, initial, program []byte) []byte {
 	return append(append(b, entry(fde)...), 0, 0, 0, 0)
 }
 
-// walkImage walks with an image in memory and a stack of words.
+// walkImage walks with an image in memory and a stack given as bytes.
 func walkImage(a context.Arch, code, frame, stack []byte, cpu *context.CPU) []Frame {
 	image, _, _ := imageOf(a, code, frame)
 	p := Process{Arch: a, Order: binary.LittleEndian, Memory: pieces{{imageBase, image}, {stackBase, stack}},
@@ -187,7 +187,7 @@ func FuzzWalk(f *testing.F) {
 	})
 }
 
-// checkWalk checks what holds of every walk.
+// checkWalk checks what must be true of every walk.
 func checkWalk(t *testing.T, walk func() []Frame) {
 	started := time.Now()
 	frames := walk()

@@ -12,7 +12,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// gdbFrame is what gdb says of a frame.
+// gdbFrame is what gdb prints about a frame.
 type gdbFrame struct {
 	pc, sp uint64
 	name   string
@@ -20,8 +20,8 @@ type gdbFrame struct {
 
 func (f gdbFrame) String() string { return fmt.Sprintf("%#x sp %#x %s", f.pc, f.sp, f.name) }
 
-// script prints the frames of all threads of a process, without those that only debug information knows: of inlined functions
-// and of functions that ended with a jump to another.
+// script prints the frames of all threads of a process, without those that only debug information shows: those of inlined
+// functions and of functions that ended with a jump to another.
 const script = `
 import gdb
 for t in gdb.selected_inferior().threads():
@@ -38,7 +38,7 @@ for t in gdb.selected_inferior().threads():
 print("done")
 `
 
-// gdbFrames returns the frames of each thread of a process by gdb, which reads either the process or a core.
+// gdbFrames returns the frames of each thread of a process according to gdb, which reads either the process or a core.
 func gdbFrames(t testing.TB, args ...string) map[uint32][]gdbFrame {
 	t.Helper()
 	gdb := victims.Tool(t, "gdb")

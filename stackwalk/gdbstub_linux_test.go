@@ -19,13 +19,13 @@ import (
 	"minidump/stackwalk"
 )
 
-// stub is a connection to the debugger's stub in the emulator. It is the Memory of the program that runs there.
+// stub is a connection to the emulator's debugger stub. It is the Memory of the program that runs there.
 type stub struct {
 	conn net.Conn
 	r    *bufio.Reader
 }
 
-// ask sends a packet of the remote protocol of gdb and returns the answer.
+// ask sends a packet of gdb's remote protocol and returns the answer.
 func (s *stub) ask(packet string) (string, error) {
 	sum := byte(0)
 	for i := range len(packet) {
@@ -57,7 +57,7 @@ func (s *stub) ReadMemory(addr uint64, p []byte) (int, error) {
 	return copy(p, b), err
 }
 
-// TestRISCV64 walks a program of riscv64, of which the emulator makes no core.
+// TestRISCV64 walks a program of riscv64, for which the emulator writes no core.
 func TestRISCV64(t *testing.T) {
 	victims.SkipEmulated(t, "it is an emulator itself")
 	qemu := victims.Tool(t, "qemu-riscv64-static")
@@ -78,7 +78,7 @@ func testStub(t *testing.T, qemu, program, way string) {
 	defer func() { cmd.Process.Kill(); cmd.Wait() }()
 	s := dial(t, socket)
 	defer s.conn.Close()
-	stops := 1 + strings.Count(way, "fault") + strings.Count(way, "info") // the stub reports the signals that have handlers too
+	stops := 1 + strings.Count(way, "fault") + strings.Count(way, "info") // the stub also reports signals that have handlers
 	for i := range stops {
 		packet := "c"
 		if i > 0 {

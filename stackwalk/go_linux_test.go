@@ -11,7 +11,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// TestGo walks Go programs: by .debug_frame, which gdb reads too, and stripped of it, by frame pointers.
+// TestGo walks Go programs: with .debug_frame, which gdb reads too, and stripped of it, by frame pointers.
 func TestGo(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("gdb runs where the tests are developed")
@@ -37,7 +37,7 @@ func TestGo(t *testing.T) {
 			}
 			continue
 		}
-		// The code is the same with and without names, but not at the same addresses.
+		// The code is the same with and without symbols, but at different addresses.
 		for tid, frames := range ours {
 			if len(frames) < 3 {
 				t.Errorf("thread %d has\n%s", tid, describe(p, frames))
@@ -46,7 +46,7 @@ func TestGo(t *testing.T) {
 	}
 }
 
-// TestNames checks how the names of a thread blocked in Go come out.
+// TestNames checks the function names of a thread that is blocked in Go.
 func TestNames(t *testing.T) {
 	program := victims.Go(t, "gosleep")
 	v := victims.Start(t, program, "1")

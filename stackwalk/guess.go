@@ -2,12 +2,12 @@ package stackwalk
 
 import "minidump/context"
 
-// scanWords is how many words of the stack a scan looks at. Most frames are small, but qsort of musl has one of 130 words, and
-// what lies beyond a gap is of little use.
+// scanWords is how many words of the stack a scan examines. Most frames are small, but that of musl's qsort has 130 words, and
+// what is found after a larger gap is of little use.
 const scanWords = 160
 
-// byLeaf finds the caller of a function that has not yet made a frame or never makes one. It believes a direct call to that very
-// function, or, where no code is at hand, an address in another module: a wrapper of a system call has been called from there.
+// byLeaf finds the caller of a function that has no frame yet, or never makes one. It accepts a direct call to that very
+// function, or, if no code is available, an address in another module, from which a wrapper of a system call was called.
 func (p *Process) byLeaf(s, next *state) outcome {
 	if !s.exact {
 		return failed
@@ -38,11 +38,11 @@ func (p *Process) byLeaf(s, next *state) outcome {
 	return found
 }
 
-// slotLRof returns the slot of the link register, or any if there is none.
+// slotLRof returns the slot of the link register, or 0 if there is none.
 func slotLRof(a *archFacts) int { return max(a.lr, 0) }
 
-// byFramePointer follows the frame pointer. It points at the saved one, with the return address next to it. A saved one of 0
-// marks where the stack begins (System V ABI, AMD64 supplement, 3.4.1; AAPCS64, 6.4.6).
+// byFramePointer follows the frame pointer. It points to the saved frame pointer, which is next to the return address. A
+// saved frame pointer of 0 marks the start of the stack (System V ABI, AMD64 supplement, 3.4.1; AAPCS64, 6.4.6).
 func (p *Process) byFramePointer(s, next *state) outcome {
 	switch p.Arch {
 	case context.PPC, context.PPC64:
@@ -61,8 +61,8 @@ func (p *Process) byFramePointer(s, next *state) outcome {
 	return p.fromRecord(next, &r)
 }
 
-// byOuterFramePointer follows the frame pointer although the call there leads elsewhere: the function has been jumped to, or the
-// frame pointer is that of a function further out, and how to get to those between is not known.
+// byOuterFramePointer follows the frame pointer although the call there leads elsewhere: the function was jumped to, or the
+// frame pointer is that of a function further out, and the frames in between can't be found.
 func (p *Process) byOuterFramePointer(s, next *state) outcome {
 	r, ok := p.frameRecord(s)
 	if !ok || !s.exact && !s.regs.has(r.layout.slot) {
@@ -80,13 +80,13 @@ func (p *Process) fromRecord(next *state, r *frameRecord) outcome {
 	return found
 }
 
-// frameRecord is what a frame pointer points at.
+// frameRecord is what a frame pointer points to.
 type frameRecord struct {
 	layout          *frameLayout
 	saved, addr, sp uint64
 }
 
-// frameRecord returns the record that the frame pointer of s points at, if it looks like one.
+// frameRecord returns the record that the frame pointer of s points to, if it is plausible.
 func (p *Process) frameRecord(s *state) (r frameRecord, ok bool) {
 	word := uint64(p.facts.word)
 	layouts := frameLayouts[p.Arch]
@@ -105,34 +105,34 @@ func (p *Process) frameRecord(s *state) (r frameRecord, ok bool) {
 	return r, false
 }
 
-// guessed marks next as found by a guess. Its registers may have been saved and changed below, so none counts as known; but
-// most often they are as they were.
+// guessed marks next as found by a guess. Its registers may have been saved and changed in frames below, so none counts as
+// known; but most often they are unchanged.
 func (p *Process) guessed(next *state) {
 	next.regs.known = 0
 	next.unsure = true
 }
 
-// frameLayout is how a frame pointer leads to the caller. Offsets are in words from where it points.
+// frameLayout describes how a frame pointer leads to the caller. Offsets are in words from where it points.
 type frameLayout struct {
 	slot          int
 	saved, pc, sp int
-	inexact       bool // SP of the caller is sp or above
+	inexact       bool // SP of the caller is at sp or above
 }
 
-// frameLayouts has the layouts of each architecture that compilers use, the usual one first.
+// frameLayouts has the layouts that compilers use on each architecture, the usual one first.
 var frameLayouts = map[context.Arch][]frameLayout{
 	context.AMD64:   {{slot: 6, saved: 0, pc: 1, sp: 2}},
 	context.X86:     {{slot: 5, saved: 0, pc: 1, sp: 2}},
 	context.ARM64:   {{slot: 29, saved: 0, pc: 1, sp: 2, inexact: true}},
 	context.RISCV64: {{slot: 8, saved: -2, pc: -1, sp: 0}},
 	context.LOONG64: {{slot: 22, saved: -2, pc: -1, sp: 0}},
-	// gcc's fp points at the saved lr, clang's at the saved fp below it. Thumb code uses r7 as clang does.
+	// gcc's fp points to the saved lr, clang's to the saved fp below it. Thumb code uses r7 as clang does.
 	context.ARM: {{slot: 11, saved: -1, pc: 0, sp: 1, inexact: true}, {slot: 11, saved: 0, pc: 1, sp: 2, inexact: true},
 		{slot: 7, saved: 0, pc: 1, sp: 2, inexact: true}},
 }
 
-// byBackChain follows the back chain of PowerPC: each frame begins with the address of the next one, in which the return address
-// stands after it, at a distance of two words (64-bit) or one.
+// byBackChain follows the back chain of PowerPC: each frame begins with the address of the next one. The return address is in
+// that next frame, two words (64-bit) or one word from its start.
 func (p *Process) byBackChain(s, next *state) outcome {
 	sp := s.regs.sp()
 	up, ok := p.word(sp)
@@ -159,7 +159,7 @@ func (p *Process) byBackChain(s, next *state) outcome {
 	return found
 }
 
-// byLinkRegister takes the link register of the innermost frame, which is right if the function has called nothing yet.
+// byLinkRegister uses the link register of the innermost frame, which is correct if the function has not called anything yet.
 func (p *Process) byLinkRegister(s, next *state) outcome {
 	lr := p.facts.lr
 	if lr == none || !s.exact || !s.regs.has(lr) {
@@ -181,8 +181,8 @@ func (p *Process) byLinkRegister(s, next *state) outcome {
 
 // byScan looks for the next word of the stack that can be a return address.
 //
-// If that follows an indirect call, nothing proves it. So one such word is taken, but not another one from there. Where no code
-// is at hand, only the innermost function is left by such a word.
+// If the return address follows an indirect call, nothing proves it. One such word is accepted, but no second one from there.
+// If no code is available, such a word is accepted only for the innermost function.
 func (p *Process) byScan(s, next *state) outcome {
 	if !s.exact && p.moduleAt(s.regs.pc()) < 0 {
 		return failed
@@ -190,7 +190,7 @@ func (p *Process) byScan(s, next *state) outcome {
 	word := uint64(p.facts.word)
 	at, end := (s.regs.sp()+word-1)&^(word-1), p.facts.mask-2*word
 	if r, ok := p.frameRecord(s); ok {
-		end = r.sp // what lies above belongs to functions further out
+		end = r.sp // what is above belongs to functions further out
 	}
 	for count := scanWords; count > 0 && at < end; count, at = count-1, at+word {
 		addr, ok := p.word(at)
@@ -209,7 +209,7 @@ func (p *Process) byScan(s, next *state) outcome {
 		}
 		p.guessed(next)
 		next.weak = !sure
-		// A frame pointer that points above what was found is most likely still that of a caller.
+		// A frame pointer that points above the word found is most likely still a caller's.
 		if fp := p.facts.fp; fp != none && s.regs.usable(fp) && s.regs.value[fp] <= at {
 			p.scannedFramePointer(s, next, at)
 		}
@@ -220,11 +220,11 @@ func (p *Process) byScan(s, next *state) outcome {
 	return failed
 }
 
-// scannedSP sets SP of a caller whose return address stands at at. Except on arm64, compilers store it next to the frame of the
-// caller, s390x at a fixed place in it (ELF Application Binary Interface s390x Supplement, 1.2.2.1). What follows from a wrong SP
-// is found out: the next return addresses have to follow calls.
+// scannedSP sets SP of a caller whose return address is at address at. Except on arm64, compilers store the return address next
+// to the caller's frame, and on s390x at a fixed offset in it (ELF Application Binary Interface s390x Supplement, 1.2.2.1). A
+// wrong SP is noticed later: the next return addresses must follow calls.
 func (p *Process) scannedSP(s, next *state, at uint64) {
-	const s390xR14 = 112 // where r14 is in the save area, from SP of the caller
+	const s390xR14 = 112 // offset of r14 in the save area, from the caller's SP
 	sp := at + uint64(p.facts.word)
 	switch p.Arch {
 	case context.ARM64:
@@ -237,8 +237,8 @@ func (p *Process) scannedSP(s, next *state, at uint64) {
 	next.regs.put(p.facts.sp, sp)
 }
 
-// scannedFramePointer sets the frame pointer of a caller whose return address stands at at, if the word below it is where the
-// frame pointer points that the function set up.
+// scannedFramePointer sets the frame pointer of a caller whose return address is at address at, if the function's own frame
+// pointer points to the word below.
 func (p *Process) scannedFramePointer(s, next *state, at uint64) {
 	fp, word := p.facts.fp, uint64(p.facts.word)
 	if s.regs.value[fp] != at-word || p.facts.lr != none {

@@ -17,7 +17,7 @@ import (
 	"minidump/stream"
 )
 
-// dump makes a dump of a process and returns it, with the threads' frames.
+// dump makes a dump of a process and opens it.
 func dump(t testing.TB, pid int, o minidump.Options) *stream.File {
 	t.Helper()
 	o.StopTimeout = 20 * time.Second
@@ -59,7 +59,7 @@ func fromCore(t testing.TB, path string) *stream.File {
 	return written(t, w)
 }
 
-// process makes a Process of a dump, whose modules' files are read from this machine.
+// process returns a Process for a dump. The files of its modules are read from this machine.
 func process(t testing.TB, f *stream.File) *stackwalk.Process {
 	t.Helper()
 	p, err := stackwalk.FromFile(f)
@@ -95,7 +95,7 @@ func walk(t testing.TB, f *stream.File, p *stackwalk.Process) map[uint32][]stack
 	return all
 }
 
-// describe prints frames for a message.
+// describe formats frames for a message.
 func describe(p *stackwalk.Process, frames []stackwalk.Frame) string {
 	var b strings.Builder
 	for i := range frames {
@@ -129,10 +129,10 @@ func readNames(path string) names {
 	})
 	for i := range symbols {
 		if f.Machine == stdelf.EM_ARM {
-			symbols[i].Value &^= 1 // the bit of Thumb code
+			symbols[i].Value &^= 1 // the Thumb bit
 		}
 	}
-	if opd := f.Section(".opd"); opd != nil { // of 64-bit PowerPC: symbols are of descriptors, which begin with the address
+	if opd := f.Section(".opd"); opd != nil { // 64-bit PowerPC: symbols refer to descriptors, which begin with the address
 		b, _ := opd.Data()
 		for i := range symbols {
 			if off := symbols[i].Value - opd.Addr; off+8 <= uint64(len(b)) {
@@ -144,7 +144,7 @@ func readNames(path string) names {
 	return symbols
 }
 
-// at returns the name of the function that a link-time address is in.
+// at returns the name of the function that contains a link-time address.
 func (n names) at(addr uint64) string {
 	i, _ := slices.BinarySearchFunc(n, addr+1, func(s stdelf.Symbol, a uint64) int { return int(int64(s.Value) - int64(a)) })
 	for i--; i >= 0 && i < len(n); i-- {
@@ -158,7 +158,7 @@ func (n names) at(addr uint64) string {
 	return "?"
 }
 
-// settle waits until all threads of a process wait in a system call.
+// settle waits until all threads of a process are waiting in a system call.
 func settle(t testing.TB, pid int) {
 	t.Helper()
 	for quiet, n := 0, 0; quiet < 3; n++ {
@@ -177,7 +177,7 @@ func settle(t testing.TB, pid int) {
 	}
 }
 
-// processOfPE is process with PE files. Wine names a module by its path, or a copied one not at all.
+// processOfPE is process with PE files. Wine names a module by its path, or, if it is copied, not at all.
 func processOfPE(t testing.TB, f *stream.File, program string) *stackwalk.Process {
 	t.Helper()
 	p := process(t, f)

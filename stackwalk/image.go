@@ -10,10 +10,10 @@ import (
 type load struct {
 	vaddr, off, filesz, memsz uint64
 	exec, writable            bool
-	file                      io.ReaderAt // its bytes in the file; nil: they are in memory only
+	file                      io.ReaderAt // its contents in the file; nil: only in memory
 }
 
-// image is what is known of a module: where its parts lie, and its tables.
+// image is what is known about a module: the addresses of its parts, and its tables.
 type image struct {
 	p     *Process
 	m     *Module
@@ -22,26 +22,26 @@ type image struct {
 	big   bool
 	ptr   int // size of an address in its tables, in bytes
 
-	ehFrameHdr, exidx segment // at link-time addresses
+	ehFrameHdr, exidx segment // link-time addresses
 	pdata             segment // of a PE image: its exception directory
 
 	compact, ehFrameSection segment // of a Mach-O image: __unwind_info and __eh_frame
 
-	tables  []*frameTable // of DWARF, the preferred first
-	scanned bool          // tables is filled in
+	tables  []*frameTable // DWARF tables, the preferred one first
+	scanned bool          // tables has been filled in
 }
 
-// segment is a piece of an image at link-time addresses.
+// segment is a part of an image at link-time addresses.
 type segment struct{ vaddr, size uint64 }
 
-// image returns what is known of module m, and finds it out at the first call.
+// image returns what is known about module m. The first call determines it.
 func (p *Process) image(m int) *image {
 	if len(p.images) != len(p.Modules) {
 		p.images = make([]*image, len(p.Modules))
 	}
 	if p.images[m] == nil {
 		im := &image{p: p, m: &p.Modules[m], ptr: p.facts.word, big: p.order() == binary.ByteOrder(binary.BigEndian)}
-		p.images[m] = im // before Load and the reads below, which may ask for it again
+		p.images[m] = im // before Load and the reads below, which may call image again
 		if p.Load != nil {
 			p.Load(m)
 		}
@@ -102,7 +102,7 @@ func (im *image) fromMemory() bool {
 	return true
 }
 
-// add takes a program header.
+// add records a program header.
 func (im *image) add(g *stdelf.ProgHeader, file io.ReaderAt) {
 	const armExidx = stdelf.ProgType(0x70000001) // PT_ARM_EXIDX
 	switch {
@@ -116,10 +116,9 @@ func (im *image) add(g *stdelf.ProgHeader, file io.ReaderAt) {
 	}
 }
 
-// setBias sets bias by the segment that maps the start of the file, which is where the module begins, or else by the
-// first one.
+// setBias sets bias from the segment that maps the start of the file, where the module begins, or else from the first segment.
 func (im *image) setBias() {
-	const pageMask = 0xfff // all page sizes are multiples of this
+	const pageMask = 0xfff // all page sizes are multiples of 0x1000
 	for i := range im.loads {
 		l := &im.loads[i]
 		if l.off <= pageMask && l.off <= l.vaddr {
@@ -134,7 +133,7 @@ func (im *image) setBias() {
 
 func (im *image) order() binary.ByteOrder { return im.p.order() }
 
-// read is Process.read.
+// read calls Process.read.
 func (im *image) read(addr uint64, b []byte) int { return im.p.read(addr, b) }
 
 // readLinked is read at a link-time address.

@@ -10,8 +10,8 @@ import (
 	"minidump/internal/victims"
 )
 
-// TestLanguages compares the frames of threads of programs in Rust and C++ with gdb's. (With -Cpanic=abort Rust's main has no table, and
-// gdb takes another word of its stack for the return address.)
+// TestLanguages compares the frames of threads of Rust and C++ programs with gdb's. (With -Cpanic=abort Rust's main has no table, and
+// gdb uses another word of its stack as the return address.)
 func TestLanguages(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the compilers are for amd64")

@@ -7,7 +7,7 @@ import (
 	"minidump/macho"
 )
 
-// ErrNotMachO is what NewMachO returns for a file that is no thin Mach-O image.
+// ErrNotMachO is what NewMachO returns for a file that is not a thin Mach-O image.
 var ErrNotMachO = errors.New("stackwalk: not a Mach-O image")
 
 // Protection of a segment (VM_PROT_… in <mach/vm_prot.h>).
@@ -16,14 +16,14 @@ const (
 	protExecute = 4
 )
 
-// machFile is a Mach-O image as it lies in memory.
+// machFile is a Mach-O image as mapped in memory.
 type machFile struct {
 	r    io.ReaderAt
 	text uint64 // link-time address of __TEXT
 	im   macho.Image
 }
 
-// machSource is an io.ReaderAt for package macho.
+// machSource adapts an io.ReaderAt to package macho.
 type machSource struct{ r io.ReaderAt }
 
 func (s machSource) ReadAt(p []byte, off uint64) int {
@@ -34,7 +34,7 @@ func (s machSource) ReadAt(p []byte, off uint64) int {
 	return max(0, min(n, len(p)))
 }
 
-// NewMachO returns the Mach-O image in r, the file or the part of a fat file for one processor, as it lies in memory, for
+// NewMachO returns the Mach-O image in r, the file or the part of a fat file for one processor, as mapped in memory, for
 // Module.Mapped: offset 0 is the start of __TEXT. r must stay readable. The error is ErrNotMachO.
 func NewMachO(r io.ReaderAt) (mapped io.ReaderAt, err error) {
 	reader := macho.NewReader(make([]byte, 64<<10))
@@ -52,8 +52,8 @@ func NewMachO(r io.ReaderAt) (mapped io.ReaderAt, err error) {
 	return &machFile{r: r, text: text.Addr, im: reader.Image}, nil
 }
 
-// ReadAt implements io.ReaderAt: off is an offset from the start of __TEXT. It reads no further than a segment, and none that the
-// process can write to.
+// ReadAt implements io.ReaderAt: off is an offset from the start of __TEXT. It does not read beyond the end of a segment, and
+// reads no segment that the process can write to.
 func (m *machFile) ReadAt(b []byte, off int64) (int, error) {
 	s := m.im.Find(m.text + uint64(off))
 	if off < 0 || s == nil || s.Prot&protWrite != 0 {
@@ -66,7 +66,7 @@ func (m *machFile) ReadAt(b []byte, off int64) (int, error) {
 	return m.r.ReadAt(b[:min(uint64(len(b)), s.Filesz-in)], int64(s.Off+in))
 }
 
-// machMemory is the memory of an image for package macho.
+// machMemory adapts the memory of an image to package macho.
 type machMemory struct{ im *image }
 
 func (s machMemory) ReadAt(p []byte, addr uint64) int { return s.im.read(addr, p) }

@@ -7,8 +7,7 @@ import (
 	"minidump/context/insn"
 )
 
-// maxReads is how often one Walk may read memory: a million reads take a few seconds, and the deepest real stacks need a
-// tenth.
+// maxReads is how often one Walk may read memory: a million reads take a few seconds, and the deepest real stacks need a tenth of that.
 const maxReads = 1 << 20
 
 // order returns the byte order of the process.
@@ -19,8 +18,8 @@ func (p *Process) order() binary.ByteOrder {
 	return p.Order
 }
 
-// read fills b with memory from addr on and returns how many bytes it has: from the dump, and what that lacks from the
-// files of the modules.
+// read fills b with memory from addr on and returns the number of bytes read: from the dump, and what the dump lacks
+// from the files of the modules.
 func (p *Process) read(addr uint64, b []byte) int {
 	done := 0
 	for done < len(b) && addr+uint64(done) >= addr {
@@ -44,7 +43,7 @@ func (p *Process) read(addr uint64, b []byte) int {
 	return done
 }
 
-// readFile is read for the files of the modules alone.
+// readFile is read from the files of the modules alone.
 func (p *Process) readFile(addr uint64, b []byte) int {
 	m := p.moduleAt(addr)
 	if m < 0 {
@@ -95,22 +94,22 @@ func (p *Process) isCode(addr uint64) bool {
 	return m >= 0
 }
 
-// codeBefore returns the bytes of code right before addr, up to 16; ok is false if none are at hand.
+// codeBefore returns up to 16 bytes of code before addr; ok is false if none are available.
 func (p *Process) codeBefore(addr uint64) (code []byte, ok bool) {
 	const most = 16
 	b := make([]byte, most)
 	if addr >= most && p.read(addr-most, b) == most {
 		return b, true
 	}
-	// Perhaps addr is near the start of a piece.
+	// addr may be near the start of a range.
 	if addr >= 4 && p.read(addr-4, b[:4]) == 4 {
 		return b[:4], true
 	}
 	return nil, false
 }
 
-// isReturn reports whether pc can be a return address: it is in executable memory and, if the code is at hand, follows a call
-// or is what a signal handler returns to.
+// isReturn reports whether pc can be a return address: it is in executable memory and, if the code is available, follows a
+// call or is what a signal handler returns to.
 func (p *Process) isReturn(pc uint64) bool {
 	pc = p.codeAddress(pc)
 	if pc%p.facts.align != 0 || !p.isCode(pc) || !p.isCode(pc-1) {

@@ -11,8 +11,8 @@ import (
 	"minidump/stackwalk"
 )
 
-// TestWithoutFiles walks dumps alone. One of mode full has code and tables in memory; of one with stacks only frame pointers are
-// left, which miss frames but invent none.
+// TestWithoutFiles walks dumps without any files. A dump of mode full contains code and tables; in one with only stacks frame
+// pointers must do, which miss frames but invent none.
 func TestWithoutFiles(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the compiler is for amd64")
@@ -43,7 +43,7 @@ func TestWithoutFiles(t *testing.T) {
 	}
 }
 
-// checkAmong checks that want has all of got, in their order.
+// checkAmong checks that want contains all of got, in the same order.
 func checkAmong(t *testing.T, p *stackwalk.Process, got []stackwalk.Frame, want []gdbFrame) {
 	t.Helper()
 	rest := want

@@ -10,20 +10,19 @@ import (
 	"minidump/context"
 )
 
-// ErrNotPE is what NewPE returns for a file that is no PE image.
+// ErrNotPE is what NewPE returns for a file that is not a PE image.
 var ErrNotPE = errors.New("stackwalk: not a PE image")
 
-// peFile is a PE image as it lies in memory.
+// peFile is a PE image as mapped in memory.
 type peFile struct {
 	r        io.ReaderAt
-	headers  int64 // bytes at the start that memory has as the file has them
+	headers  int64 // bytes at the start that are the same in memory and in the file
 	sections []pe.SectionHeader
 }
 
-// NewPE returns the PE image in r, the file, as it lies in memory, for Module.Mapped. r must stay readable. The error wraps
-// ErrNotPE.
+// NewPE returns the PE image in r, the file, as mapped in memory, for Module.Mapped. r must stay readable. The error wraps ErrNotPE.
 func NewPE(r io.ReaderAt) (mapped io.ReaderAt, err error) {
-	defer func() { // debug/pe reads a file that nobody vouches for
+	defer func() { // debug/pe reads an untrusted file
 		if recover() != nil {
 			mapped, err = nil, ErrNotPE
 		}
@@ -45,7 +44,7 @@ func NewPE(r io.ReaderAt) (mapped io.ReaderAt, err error) {
 	return m, nil
 }
 
-// ReadAt implements io.ReaderAt: off is an RVA. It reads no further than a section.
+// ReadAt implements io.ReaderAt: off is an RVA. It does not read beyond the end of a section.
 func (m *peFile) ReadAt(b []byte, off int64) (int, error) {
 	if off >= 0 && off < m.headers {
 		return m.r.ReadAt(b[:min(int64(len(b)), m.headers-off)], off)
@@ -99,7 +98,7 @@ func (im *image) runtimeFunctionAt(rva uint64) (f runtimeFunction, ok bool) {
 	return runtimeFunction{uint64(le.Uint32(b[:])), uint64(le.Uint32(b[4:])), uint64(le.Uint32(b[8:]))}, true
 }
 
-// runtimeFunction finds the entry for rva. none is true if the table is there and has no entry: the function makes no frame.
+// runtimeFunction finds the entry for rva. none is true if the table exists but has no entry: the function has no frame.
 func (im *image) runtimeFunction(rva uint64) (f runtimeFunction, ok, none bool) {
 	low, high := uint64(0), im.pdata.size/12
 	for low < high {
@@ -137,19 +136,19 @@ func (p *Process) byPE(s, next *state) outcome {
 	u := unwinder{im: im, regs: s.regs, sp: s.regs.sp()}
 	switch {
 	case leaf && s.exact:
-		next.unsure = true // it may as well be code that somebody made without a table
+		next.unsure = true // it may also be generated code without a table
 	case !ok:
 		return failed
 	case s.exact && u.epilog(s.regs.pc()):
 	case !u.function(f, rva-f.begin):
 		return failed
 	}
-	const rsi, rdi = 4, 5 // a call changes neither on Windows
+	const rsi, rdi = 4, 5 // on Windows a call preserves both
 	next.regs.known |= s.regs.known & (1<<rsi | 1<<rdi)
 	next.regs.take(&u.regs, u.loaded)
 	if u.trap {
 		next.exact = true
-		next.signal = true // PC is where an interrupt or an exception came
+		next.signal = true // PC is where an interrupt or an exception occurred
 		return found
 	}
 	addr, ok := p.word(u.sp)
@@ -161,7 +160,7 @@ func (p *Process) byPE(s, next *state) outcome {
 	return found
 }
 
-// windowsRegisters has the slots of the numbers that unwind codes and instructions use.
+// windowsRegisters maps the register numbers of unwind codes and instructions to slots.
 var windowsRegisters = [16]int{0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15}
 
 // unwinder undoes the prolog of a function.
@@ -169,9 +168,9 @@ type unwinder struct {
 	im     *image
 	regs   Registers
 	sp     uint64
-	frame  uint64 // what UWOP_SAVE_NONVOL counts from
-	loaded uint64 // bit i: slot i has been loaded
-	trap   bool   // a frame that the hardware pushed was undone
+	frame  uint64 // the base of UWOP_SAVE_NONVOL
+	loaded uint64 // bit i: slot i was loaded
+	trap   bool   // a frame pushed by the hardware was undone
 }
 
 func (u *unwinder) load(number int, addr uint64) bool {
@@ -212,7 +211,7 @@ func (u *unwinder) function(f runtimeFunction, offset uint64) bool {
 			return false
 		}
 		if offset >= uint64(head[1]) {
-			offset = 0xff // the prolog is done
+			offset = 0xff // the prolog is complete
 		}
 		if !u.codes(codes, offset, windowsRegisters[head[3]&15], uint64(head[3]>>4)*16, head[3]&15 != 0) {
 			return false
@@ -229,8 +228,8 @@ func (u *unwinder) function(f runtimeFunction, offset uint64) bool {
 	return false
 }
 
-// codes undoes the unwind codes of instructions before offset. fp is the slot of the frame register and by what it is above the
-// frame, if there is one.
+// codes undoes the unwind codes of instructions before offset. If hasFP is set, fp is the slot of the frame register and by
+// is its distance from the frame.
 func (u *unwinder) codes(b []byte, offset uint64, fp int, by uint64, hasFP bool) bool {
 	u.frame = u.sp
 	le := binary.LittleEndian
@@ -292,7 +291,7 @@ func (u *unwinder) usesFrame(b []byte, offset uint64) bool {
 	return false
 }
 
-// slots returns how many slots of two bytes an unwind code has, 0 for one that is not known.
+// slots returns the number of two-byte slots of an unwind code, or 0 for an unknown one.
 func slots(op, info byte) int {
 	switch op {
 	case uwopPushNonvol, uwopAllocSmall, uwopSetFPReg, uwopEpilog, uwopPushMachframe:
@@ -307,7 +306,7 @@ func slots(op, info byte) int {
 	return 0
 }
 
-// machframe undoes a frame that the hardware pushed: an error code if info is 1, then RIP, CS, EFLAGS, RSP and SS.
+// machframe undoes a frame pushed by the hardware: an error code if info is 1, then RIP, CS, EFLAGS, RSP and SS.
 func (u *unwinder) machframe(info byte) bool {
 	at := u.sp + uint64(info&1)*8
 	pc, ok1 := u.im.p.word(at)
@@ -319,7 +318,7 @@ func (u *unwinder) machframe(info byte) bool {
 	return ok1 && ok2
 }
 
-// epilog reports whether the code at pc is the rest of an epilog, and if so, carries it out up to the return: an addition to rsp or
+// epilog reports whether the code at pc is the rest of an epilog, and if so, executes it up to the return: an addition to rsp or
 // lea of rsp, pops, ret.
 func (u *unwinder) epilog(pc uint64) bool {
 	var b [64]byte

@@ -5,9 +5,9 @@ import "encoding/binary"
 // armOp is one unwind code of Windows on arm64: it undoes one instruction of a prolog ("ARM64 exception handling" of Microsoft).
 type armOp struct {
 	kind  armOpKind
-	first int // slot of the first register, none for those that are not followed
-	count int // of registers that follow each other
-	other int // slot of the second register of a pair, where it does not follow the first
+	first int // slot of the first register, none for registers that are not tracked
+	count int // number of consecutive registers
+	other int // slot of the second register of a pair, if it is not consecutive
 	off   uint64
 }
 
@@ -21,13 +21,13 @@ const (
 	armOpSetFP             // x29 = SP+off
 	armOpNext              // the two registers after those of the next code, 16 bytes above them
 	armOpEnd
-	armOpEndC    // the codes from here on are those of the function that this part belongs to
-	armOpMachine // a frame that the kernel pushed: SP and PC
+	armOpEndC    // the codes from here on are those of the function to which this part belongs
+	armOpMachine // a frame pushed by the kernel: SP and PC
 	armOpContext // a CONTEXT record at SP
 	armOpUnknown
 )
 
-// decodeArmOp decodes the code at the start of b, and returns how many bytes it has.
+// decodeArmOp decodes the code at the start of b, and returns its length in bytes.
 func decodeArmOp(b []byte) (op armOp, n int) {
 	c := uint64(b[0])
 	if c < 0xc0 {
@@ -55,7 +55,7 @@ func decodeArmOp(b []byte) (op armOp, n int) {
 		op = armOp{kind: armOpSetFP}
 	case 0xe2:
 		op = armOp{kind: armOpSetFP, off: 8 * uint64(b[1])}
-	case 0xe3, 0xec, 0xfc: // nop; the caller has not called; the return address is signed
+	case 0xe3, 0xec, 0xfc: // nop; clear_unwound_to_call; the return address is signed
 		op = armOp{kind: armOpNothing}
 	case 0xe4:
 		op = armOp{kind: armOpEnd}
@@ -112,10 +112,10 @@ func longArmOp(c uint64) armOp {
 	case c>>8 == 0b11011110: // save_freg_x
 		return armOp{kind: armOpPush, first: none, off: push}
 	}
-	return armOp{kind: armOpUnknown} // alloc_z: how large a vector is, is not known
+	return armOp{kind: armOpUnknown} // alloc_z: the size of a vector is not known
 }
 
-// anyArmOp decodes what follows the first byte of save_any_reg.
+// anyArmOp decodes the bytes after the first byte of save_any_reg.
 func anyArmOp(b, c byte) armOp {
 	pair, push := b>>6&1 == 1, b>>5&1 == 1
 	if b>>7 == 1 || c>>6 == 3 {
@@ -137,14 +137,14 @@ func anyArmOp(b, c byte) armOp {
 	return op
 }
 
-// armUnwind is codes up to their end.
+// armUnwind is a list of codes up to its end.
 type armUnwind struct {
 	ops     []armOp
-	of      int  // how many of ops, which come first, are of this part of the function
-	returns bool // as an epilog they are followed by a return or a jump
+	of      int  // how many of ops, from the first on, belong to this part of the function
+	returns bool // as an epilog the codes are followed by a return or a jump
 }
 
-// size is how many bytes of code they stand for as an epilog.
+// size returns how many bytes of code the codes stand for as an epilog.
 func (c *armUnwind) size() uint64 {
 	if c.returns {
 		return 4 * uint64(c.of+1)
@@ -152,10 +152,10 @@ func (c *armUnwind) size() uint64 {
 	return 4 * uint64(c.of)
 }
 
-// after leaves out the codes of the first instructions of an epilog, up to offset.
+// after returns the codes without those of the first instructions of an epilog, up to offset.
 func (c *armUnwind) after(offset uint64) []armOp { return c.ops[min(offset/4, uint64(c.of)):] }
 
-// armSequence decodes the codes from an index on. ok is false if they have no end.
+// armSequence decodes the codes from an index on. ok is false if they do not end.
 func armSequence(codes []byte, at int) (c armUnwind, ok bool) {
 	ended := false
 	for at < len(codes) {
@@ -175,11 +175,11 @@ func armSequence(codes []byte, at int) (c armUnwind, ok bool) {
 	return c, false
 }
 
-// packedProlog builds the codes of the prolog that packed unwind data stands for, in the order of its instructions.
+// packedProlog builds the codes of the prolog described by packed unwind data, in the order of its instructions.
 type packedProlog struct {
 	list   []armOp
 	saved  uint64 // bytes of the area for saved registers
-	placed bool   // an instruction has moved SP below that area: the first one that stores something does
+	placed bool   // an instruction has moved SP below that area, which the first one that stores something does
 }
 
 func (l *packedProlog) add(ops ...armOp) { l.list = append(l.list, ops...) }
@@ -191,13 +191,13 @@ func (l *packedProlog) store(op armOp) {
 	l.add(op)
 }
 
-// storeInts adds the instructions that store x19 and so on, and with lr set the link register after them.
+// storeInts adds the instructions that store registers from x19 on and, with lr set, the link register after them.
 func (l *packedProlog) storeInts(count int, lr bool) {
 	for i := 0; i < count; i += 2 {
 		op := armOp{kind: armOpSave, first: slotX19 + i, count: min(2, count-i), off: 8 * uint64(i)}
 		if op.count == 1 && lr {
 			op.other = slotX30
-			if !l.placed { // no code is for an instruction that moves SP and stores such a pair
+			if !l.placed { // there is no code for an instruction that moves SP and stores such a pair
 				l.placed = true
 				l.add(armOp{kind: armOpAlloc, off: l.saved})
 			}
@@ -209,9 +209,9 @@ func (l *packedProlog) storeInts(count int, lr bool) {
 	}
 }
 
-// allocate adds the instructions that make room for local variables and, with chain set, for x29 and the link register below them.
+// allocate adds the instructions that allocate local variables and, with chain set, space for x29 and the link register below them.
 func (l *packedProlog) allocate(local uint64, chain bool) {
-	const most = 4080 // of one subtraction here
+	const most = 4080 // maximum of one subtraction here
 	switch {
 	case chain && local <= 512:
 		l.add(armOp{kind: armOpPush, first: slotX29, count: 2, off: local})
@@ -227,9 +227,9 @@ func (l *packedProlog) allocate(local uint64, chain bool) {
 }
 
 // packedARM64 returns the codes of a function with packed unwind data: those of its prolog and of its epilog, the last instruction of
-// the prolog first. An epilog does not load what came in registers, and needs no x29.
+// the prolog first. An epilog does not load the registers of parameters, and does not need x29.
 func packedARM64(w uint64) (prolog, epilog []armOp) {
-	const returnOnly, signed = 1, 2 // of CR; 3 is a chain of frames too
+	const returnOnly, signed = 1, 2 // values of CR; 3 is also a frame chain
 	regF, regI, homes, cr, frame := w>>13&7, int(w>>16&0xf), w>>20&1 == 1, w>>21&3, w>>23&0x1ff*16
 	area := 8 * uint64(regI)
 	if cr == returnOnly {
@@ -277,10 +277,10 @@ func packedARM64(w uint64) (prolog, epilog []armOp) {
 type armFunction struct {
 	begin, length uint64
 	packed        uint64 // 0: there is a record of .xdata
-	info          uint64 // RVA of that
+	info          uint64 // RVA of the record
 }
 
-// armFunction finds the entry of .pdata for rva. none is true if the table is there and has no entry: the function makes no frame.
+// armFunction finds the entry of .pdata for rva. none is true if the table exists but has no entry: the function has no frame.
 func (im *image) armFunction(rva uint64) (f armFunction, ok, none bool) {
 	const size = 8
 	low, high := uint64(0), im.pdata.size/size
@@ -314,8 +314,8 @@ func (im *image) armFunction(rva uint64) (f armFunction, ok, none bool) {
 	return f, rva-f.begin < f.length, rva-f.begin >= f.length
 }
 
-// ops returns the codes that undo what the function has done up to offset, of which skip come too late. With exact set, offset is where
-// the thread is; else it is in a call, which is never in a prolog or an epilog.
+// armOps returns the codes that undo what the function has done up to offset. If exact is set, offset is where the thread is; otherwise
+// it is in a call, which is never in a prolog or an epilog.
 func (im *image) armOps(f *armFunction, offset uint64, exact bool) (ops []armOp, ok bool) {
 	if f.packed == 0 {
 		return im.xdataOps(f, offset, exact)
@@ -333,7 +333,7 @@ func (im *image) armOps(f *armFunction, offset uint64, exact bool) (ops []armOp,
 	return unfinished(prolog, len(prolog), offset), true
 }
 
-// unfinished leaves out the codes of the instructions of a prolog that come after offset. of of them are in the prolog.
+// unfinished removes the codes of the prolog instructions after offset. of is the number of codes in the prolog.
 func unfinished(ops []armOp, of int, offset uint64) []armOp {
 	if done := offset / 4; done < uint64(of) {
 		return ops[uint64(of)-done:]
@@ -357,7 +357,7 @@ func (im *image) xdataOps(f *armFunction, offset uint64, exact bool) (ops []armO
 		return nil, false
 	}
 	single := head>>21&1 == 1
-	index := scopes // of the codes of the only epilog, which ends the function
+	index := scopes // index of the codes of the only epilog, which ends the function
 	if single {
 		scopes = 0
 	}
@@ -399,7 +399,7 @@ func (p *Process) byPEARM64(s, next *state, im *image) outcome {
 	r := armRegisters{p: p, regs: s.regs, sp: s.regs.sp()}
 	switch {
 	case leaf && s.exact:
-		next.unsure = true // it may as well be code that somebody made without a table
+		next.unsure = true // it may also be generated code without a table
 	case !ok:
 		return failed
 	default:
@@ -411,7 +411,7 @@ func (p *Process) byPEARM64(s, next *state, im *image) outcome {
 	next.regs.take(&r.regs, r.loaded)
 	if r.trap {
 		next.exact = true
-		next.signal = true // PC is where an interrupt or an exception came
+		next.signal = true // PC is where an interrupt or an exception occurred
 		next.regs.put(slotPC, r.regs.value[slotPC])
 		next.regs.put(slotARMSP, r.sp)
 		return found
@@ -419,7 +419,7 @@ func (p *Process) byPEARM64(s, next *state, im *image) outcome {
 	return p.returnARM64(next, &r.regs, r.sp)
 }
 
-// undo carries out unwind codes.
+// undo executes unwind codes.
 func (r *armRegisters) undo(ops []armOp) bool {
 	above := 0 // pairs of armOpNext that wait for the code whose registers they follow
 	for i := range ops {
@@ -456,13 +456,13 @@ func (r *armRegisters) undo(ops []armOp) bool {
 	return true
 }
 
-// restore loads the registers that a code has saved at an address, and so many pairs after them.
+// restore loads the registers that a code has saved at an address, and the given number of pairs after them.
 func (r *armRegisters) restore(op *armOp, at uint64, above int) bool {
 	if op.first == none {
 		return true
 	}
 	for i := range op.count + 2*above {
-		const last = 28 // those after it are floating-point registers
+		const last = 28 // the registers after it are floating-point registers
 		slot := op.first + i
 		if i >= op.count && slot > last {
 			break
@@ -474,7 +474,7 @@ func (r *armRegisters) restore(op *armOp, at uint64, above int) bool {
 	return op.other == 0 || r.load(op.other, at+8)
 }
 
-// machine undoes a frame that the kernel pushed: SP, then PC.
+// machine undoes a frame pushed by the kernel: SP, then PC.
 func (r *armRegisters) machine() bool {
 	sp, ok1 := r.p.word(r.sp)
 	pc, ok2 := r.p.word(r.sp + 8)
@@ -483,7 +483,7 @@ func (r *armRegisters) machine() bool {
 	return ok1 && ok2
 }
 
-// context loads the registers of a CONTEXT record (winnt.h): after two words of 32 bits come x0 to x30, SP and PC.
+// context loads the registers of a CONTEXT record (winnt.h): after two 32-bit words come x0 to x30, SP and PC.
 func (r *armRegisters) context() bool {
 	at := r.sp + 8
 	for slot := range slotX30 + 1 {

@@ -19,7 +19,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// peImage is a PE image of arm64 of a wheel.
+// peImage is an arm64 PE image from a wheel.
 type peImage struct {
 	name   string
 	b      []byte
@@ -29,7 +29,7 @@ type peImage struct {
 
 const peBase = 0x1_8000_0000
 
-// peImages returns the images of arm64 in the wheels.
+// peImages returns the arm64 images in the wheels.
 func peImages(t testing.TB) (list []*peImage) {
 	t.Helper()
 	for name, b := range wheelFiles(t, "wheels", ".pyd", ".dll", ".exe") {
@@ -73,7 +73,7 @@ func (m *peImage) functions(t *testing.T, im *image, f func(rva uint64, fn armFu
 // TestPEARM64Simulated checks the unwinding of the functions of real images.
 func TestPEARM64Simulated(t *testing.T) {
 	var all simulation
-	const every = 11 // functions; all take a minute
+	const every = 11 // functions; all would take a minute
 	kinds, parts, n := map[uint64]int{}, 0, 0
 	for _, m := range peImages(t) {
 		s := newSimulation(context.ARM64, m.mapped, peBase, m.size)
@@ -93,7 +93,7 @@ func TestPEARM64Simulated(t *testing.T) {
 			if n, _ := m.mapped.ReadAt(b, int64(rva)); n < len(b) {
 				t.Fatalf("%s: %d bytes at %#x", m.name, n, rva)
 			}
-			// A part of a function begins in the middle of another one's frame.
+			// A part of a function begins within another entry's frame.
 			if s.p.image(0).isPart(&fn) {
 				parts++
 				return
@@ -103,11 +103,11 @@ func TestPEARM64Simulated(t *testing.T) {
 		all.add(m.name, s)
 	}
 	t.Logf("%d functions with .xdata, %d and %d packed; %d are parts of others", kinds[0], kinds[1], kinds[2], parts)
-	// __security_push_cookie moves SP for its caller, in two points of each image.
+	// __security_push_cookie moves SP for its caller, at two points of each image.
 	all.report(t, 1+2*len(peImages(t))/every*2)
 }
 
-// isPart reports whether an entry is for a part of a function, by its codes.
+// isPart reports, from its codes, whether an entry is for a part of a function.
 func (im *image) isPart(f *armFunction) bool {
 	if f.packed != 0 {
 		return f.packed&3 == 2
@@ -134,9 +134,9 @@ func (im *image) isPart(f *armFunction) bool {
 	return false
 }
 
-// text is a code in one line; readobjText makes the same of what llvm-readobj prints.
+// text returns a code as one line. readobjText returns the same form for the output of llvm-readobj.
 func (o *armOp) text() string {
-	regs := "d" // where those of floating-point registers are is not followed
+	regs := "d" // the locations of floating-point registers are not tracked
 	if o.first != none {
 		regs = fmt.Sprintf("%d", o.first)
 		if o.count == 2 {
@@ -208,19 +208,19 @@ func readobjText(l string) string {
 	return "save" + regs + " at " + m[3]
 }
 
-// readobjFunction is what llvm-readobj says of a function.
+// readobjFunction is what llvm-readobj prints about a function.
 type readobjFunction struct {
 	rva, length uint64
 	packed      bool
 	cr          string
 	prolog      []string
-	epilogs     map[uint64][]string // by their offsets; only is that of one that ends the function
+	epilogs     map[uint64][]string // by offset; the key only is for an epilog that ends the function
 }
 
-// only stands for the offset of an epilog that ends the function.
+// only is used instead of the offset of an epilog that ends the function.
 const only = ^uint64(0)
 
-// readobj reads the output of llvm-readobj --unwind.
+// readobj parses the output of llvm-readobj --unwind.
 func readobj(out string) (list []*readobjFunction) {
 	var f *readobjFunction
 	where, at, ended := "", only, false
@@ -244,7 +244,7 @@ func readobj(out string) (list []*readobjFunction) {
 		case "Prologue [", "Opcodes [", "Epilogue [":
 			where, ended = key, false
 		case "]":
-			if where != "" && !ended { // only some of the parts of functions have such codes
+			if where != "" && !ended { // only some parts of functions have such codes
 				delete(f.epilogs, at)
 			}
 			where = ""
@@ -260,7 +260,7 @@ func readobj(out string) (list []*readobjFunction) {
 				ended = true
 				continue
 			}
-			if text = readobjText(text); strings.HasPrefix(code, "0xfc ") { // of a later version
+			if text = readobjText(text); strings.HasPrefix(code, "0xfc ") { // from a later version
 				text = "nothing"
 			}
 			if where == "Prologue [" {
@@ -273,7 +273,7 @@ func readobj(out string) (list []*readobjFunction) {
 	return list
 }
 
-// TestPEARM64Codes compares the unwind codes of real images with what llvm-readobj reads in them, function by function.
+// TestPEARM64Codes compares the unwind codes of real images with the output of llvm-readobj, function by function.
 func TestPEARM64Codes(t *testing.T) {
 	tool := victims.Tool(t, "llvm-readobj")
 	functions, packed, epilogs := 0, 0, 0
@@ -284,11 +284,11 @@ func TestPEARM64Codes(t *testing.T) {
 		}
 		out, err := exec.Command(tool, "--unwind", path).Output()
 		if err != nil {
-			continue // it wants .pdata to be aligned
+			continue // llvm-readobj requires an aligned .pdata
 		}
 		im := newSimulation(context.ARM64, m.mapped, peBase, m.size).p.image(0)
 		for _, want := range readobj(string(out)) {
-			if want.cr == "2" || slices.Contains(want.prolog, "INVALID!") { // it knows no signed return addresses, nor x19 stored with lr
+			if want.cr == "2" || slices.Contains(want.prolog, "INVALID!") { // llvm-readobj knows neither signed return addresses, nor x19 stored with lr
 				continue
 			}
 			im.p.reads = maxReads
@@ -302,7 +302,7 @@ func TestPEARM64Codes(t *testing.T) {
 				for i := range ops {
 					got = append(got, ops[i].text())
 				}
-				if len(got) < len(want) || !slices.Equal(got[:len(want)], want) { // what follows is that of the parent
+				if len(got) < len(want) || !slices.Equal(got[:len(want)], want) { // the rest belongs to the parent
 					t.Errorf("%s: %#x: %s %q, want %q", m.name, fn.begin, what, got, want)
 				}
 			}

@@ -8,10 +8,10 @@ import (
 	"minidump/context"
 )
 
-// Places in the images of peOf, from their start.
+// Offsets of the parts in the images of peOf.
 const peCodeAt, pePdataAt, peXdataAt = 0x400, 0x800, 0x900
 
-// peOf builds a PE image of arm64 as it lies in memory, with code, .pdata and .xdata.
+// peOf builds an arm64 PE image as mapped in memory, with code, .pdata and .xdata.
 func peOf(code, pdata, xdata []byte) []byte {
 	le := binary.LittleEndian
 	b := make([]byte, (peXdataAt+len(xdata)+4095)&^4095)
@@ -42,7 +42,7 @@ func walkPE(image, stack []byte, value func(name string) uint64) []Frame {
 	return p.Walk(cpuOf(context.ARM64, value))
 }
 
-// TestPEARM64Special has what compilers do not make: save_next, and the frames that the kernel pushes.
+// TestPEARM64Special tests codes that compilers do not generate: save_next, and the frames pushed by the kernel.
 func TestPEARM64Special(t *testing.T) {
 	le := binary.LittleEndian
 	const caller = machBase + peCodeAt + 0x80
@@ -56,7 +56,7 @@ func TestPEARM64Special(t *testing.T) {
 		// stp x19, x20, [sp, #-64]!; stp x21, x22, [sp, #16]; stp x23, x24, [sp, #32]
 		{"save_next", []byte{0xe6, 0xe6, 0xcc, 0x07, 0xe4}, []uint64{19, 20, 21, 22, 23, 24, 0, 0},
 			map[string]uint64{"x19": 19, "x20": 20, "x23": 23, "x24": 24}, 64},
-		// str x30, [sp, #-16]!; stp d8, d9, [sp, #-32]!; sub sp, sp, #16, by the longest code
+		// str x30, [sp, #-16]!; stp d8, d9, [sp, #-32]!; sub sp, sp, #16, encoded with the longest code
 		{"alloc_l", []byte{0xe0, 0, 0, 1, 0xda, 0x03, 0xd5, 0x61, 0xe4}, []uint64{0, 0, 0, 0, 0, 0, caller, 0}, nil, 64},
 		{"machine frame", []byte{0xe9, 0xe4}, []uint64{stackBase + 96, caller}, nil, 96},
 		{"context", []byte{0xea, 0xe4}, append(append([]uint64{7}, make([]uint64, 31)...), stackBase+128, caller),

@@ -14,13 +14,13 @@ import (
 	"minidump/stream"
 )
 
-// Memory is the memory of the process. ReadMemory fills p with the bytes from addr on and returns how many there were before
-// the first that it does not have. *stream.File is a Memory.
+// Memory is the memory of the process. ReadMemory fills p with the bytes from addr on and returns how many it read before
+// the first one that is missing. *stream.File is a Memory.
 type Memory interface {
 	ReadMemory(addr uint64, p []byte) (int, error)
 }
 
-// Range is a piece of the address space. End is the address after its last byte.
+// Range is a range of the address space. End is the address after its last byte.
 type Range struct {
 	Start, End uint64
 }
@@ -33,50 +33,49 @@ type Module struct {
 	Base uint64 // address of its first byte
 	Size uint64 // bytes
 
-	// Image is the file that was loaded, nil if it is not at hand. What the dump lacks of the module's read-only memory, such as
-	// code and .eh_frame, is read from it. It must be the same build: nobody checks that here.
+	// Image is the loaded file, or nil if it is not available. Read-only memory of the module that the dump lacks, such as code
+	// and .eh_frame, is read from it. It must be of the same build, which is not checked here.
 	Image *stdelf.File
 
-	// Debug is the file with the debug information that was split off Image, for its .debug_frame; or nil.
+	// Debug is the file with the debug information that was split from Image, for its .debug_frame; or nil.
 	Debug *stdelf.File
 
-	// Mapped stands in for memory as Image does, for an image that is no ELF file: offset 0 is the byte at Base. NewPE makes one.
+	// Mapped replaces Image for an image that is not an ELF file: offset 0 is the byte at Base. NewPE and NewMachO return one.
 	Mapped io.ReaderAt
 }
 
-// Process is what the stacks of a process are walked with. It must not be copied or changed after the first Walk.
+// Process describes the process whose stacks are walked. It must not be copied or changed after the first Walk.
 type Process struct {
 	Arch    context.Arch
-	Order   binary.ByteOrder // nil is little-endian
+	Order   binary.ByteOrder // nil means little-endian
 	Memory  Memory
 	Modules []Module // sorted by Base
 
-	// Executable is the memory that may hold code, sorted; nil if that is not known. Then code is in modules only.
+	// Executable is the memory that may contain code, sorted; nil if it is not known. Then only modules contain code.
 	Executable []Range
 
-	// Load is called before the files of module i are first needed, and can set Image, Debug and Mapped of it. It may be nil.
+	// Load is called before the files of module i are first needed, and can set the module's Image, Debug and Mapped. It may be nil.
 	Load func(i int)
 
-	MaxFrames int // most frames of a thread; 0 is DefaultMaxFrames
+	MaxFrames int // maximum number of frames of a thread; 0 means DefaultMaxFrames
 
 	facts  *archFacts
-	images []*image // by module; nil until it is first needed
-	reads  int      // left for this walk
+	images []*image // by module; nil until first needed
+	reads  int      // left for the current walk
 }
 
-// DefaultMaxFrames is how many frames Walk returns at most if MaxFrames does not say otherwise.
+// DefaultMaxFrames is the maximum number of frames that Walk returns if MaxFrames is 0.
 const DefaultMaxFrames = 1024
 
-// ErrNoSystem is what FromFile and ThreadCPU return for a minidump that does not state the architecture, or one that is not
-// known.
+// ErrNoSystem is what FromFile and ThreadCPU return for a minidump that does not state its architecture, or whose architecture is unknown.
 var ErrNoSystem = errors.New("stackwalk: the architecture is not known")
 
 // ErrNoContext is what ThreadCPU returns for a thread whose registers are not in the file.
 var ErrNoContext = errors.New("stackwalk: the registers of the thread are not known")
 
-// FromFile makes a Process of a minidump. The files of the modules are left to the caller: see Module and Process.Load.
+// FromFile returns a Process for a minidump. The caller provides the files of the modules: see Module and Process.Load.
 // The file must stay open. The error wraps ErrNoSystem or comes from the file; a Process is returned with it if what could
-// be read suffices to walk.
+// be read is sufficient to walk.
 func FromFile(f *stream.File) (*Process, error) {
 	arch, err := archOf(f)
 	if err != nil {
@@ -113,7 +112,7 @@ func archOf(f *stream.File) (context.Arch, error) {
 	return arch, nil
 }
 
-// executable returns the ranges of infos that may be executed, sorted.
+// executable returns the ranges of infos that are executable, sorted.
 func executable(infos []stream.MemoryInfo) []Range {
 	const exec = stream.PAGE_EXECUTE | stream.PAGE_EXECUTE_READ | stream.PAGE_EXECUTE_READWRITE | stream.PAGE_EXECUTE_WRITECOPY
 	var ranges []Range
@@ -144,8 +143,8 @@ func executableMaps(maps string) []Range {
 	return ranges
 }
 
-// ThreadCPU returns the registers from which the stack of thread t can be walked: those of the exception if it was in this
-// thread, else those of the thread. The error wraps ErrNoSystem, ErrNoContext or context.ErrContext, or comes from the file.
+// ThreadCPU returns the registers from which the stack of thread t can be walked: those of the exception if it occurred in this
+// thread, otherwise those of the thread. The error wraps ErrNoSystem, ErrNoContext or context.ErrContext, or comes from the file.
 func ThreadCPU(f *stream.File, t *stream.Thread) (*context.CPU, error) {
 	arch, err := archOf(f)
 	if err != nil {
@@ -164,7 +163,7 @@ func readCPU(f *stream.File, arch context.Arch, loc stream.Location) (*context.C
 	if loc.DataSize == 0 {
 		return nil, ErrNoContext
 	}
-	const most = 16 << 10 // the XSAVE area of Windows comes after the record
+	const most = 16 << 10 // the XSAVE area of Windows follows the record
 	loc.DataSize = min(loc.DataSize, most)
 	rec, err := f.Context(loc)
 	if err != nil {
@@ -181,8 +180,8 @@ func readCPU(f *stream.File, arch context.Arch, loc stream.Location) (*context.C
 	return cpu, nil
 }
 
-// addFloats adds the floating-point registers of s390x, in which functions that call nothing save others, to cpu. rec is the
-// record it was decoded from; package context describes its layout.
+// addFloats adds to cpu the floating-point registers of s390x, in which leaf functions save other registers. rec is the
+// record from which cpu was decoded; package context describes its layout.
 func addFloats(cpu *context.CPU, rec []byte, o binary.ByteOrder) {
 	const flagFloat, f0, count = 0x04, 232, 16
 	if cpu.Arch != context.S390X || cpu.Flags&flagFloat == 0 || len(rec) < f0+8*count {
@@ -193,7 +192,7 @@ func addFloats(cpu *context.CPU, rec []byte, o binary.ByteOrder) {
 	}
 }
 
-// moduleAt returns the index of the module that addr is in, or -1.
+// moduleAt returns the index of the module that contains addr, or -1.
 func (p *Process) moduleAt(addr uint64) int {
 	i := sort.Search(len(p.Modules), func(i int) bool { return p.Modules[i].Base > addr }) - 1
 	if i < 0 || addr-p.Modules[i].Base >= p.Modules[i].Size {

@@ -13,7 +13,7 @@ import (
 	"minidump/stackwalk"
 )
 
-// calls are the functions that each way of the program frames goes through, the outermost first; go_on comes before each.
+// calls lists the functions that each way of the program frames calls, the outermost first; go_on comes before each.
 var calls = map[string]string{
 	"plain":        "plain1 plain2 plain3",
 	"alloca":       "with_alloca",
@@ -33,7 +33,7 @@ var calls = map[string]string{
 	"abort":        "innermost",
 }
 
-// expected returns the functions of the program frames, the innermost first, that a stack of it has.
+// expected returns the functions of the program frames that its stack must contain, the innermost first.
 func expected(ways string) []string {
 	all := []string{"main"}
 	for _, way := range strings.Fields(ways) {
@@ -73,14 +73,14 @@ func own(p *stackwalk.Process, frames []stackwalk.Frame, symbols names, program 
 	return all
 }
 
-// compare holds the frames of all threads of a running process against gdb's. It returns how many frames gdb has, how many of
-// them, from the innermost on, are the same, and how many come where gdb has another or none.
+// compare compares the frames of all threads of a running process with gdb's. It returns how many frames gdb has, how many of
+// them, from the innermost on, are the same, and how many of ours differ from gdb's or come after gdb's last.
 func compare(t *testing.T, pid int, p *stackwalk.Process, ours map[uint32][]stackwalk.Frame) (total, same, other int) {
 	t.Helper()
 	theirs := gdbFrames(t, "-p", strconv.Itoa(pid))
 	for tid, want := range theirs {
 		got := ours[tid]
-		// A crash that the dump is about has the registers of the code that the signal interrupted.
+		// If the dump is about a crash, its frames start with the code that the signal interrupted.
 		if i := slices.IndexFunc(want, func(f gdbFrame) bool { return len(got) > 0 && f.pc == got[0].PC && f.sp == got[0].SP }); i > 0 {
 			want = want[i:]
 		}
@@ -100,7 +100,7 @@ func compare(t *testing.T, pid int, p *stackwalk.Process, ours map[uint32][]stac
 	return total, same, other
 }
 
-// believable cuts off what gdb makes up where it knows no better: frames outside of all modules.
+// believable cuts off frames that gdb invents when it lacks information: those outside of all modules.
 func believable(p *stackwalk.Process, frames []gdbFrame) (kept []gdbFrame, cut bool) {
 	for i, f := range frames {
 		if !slices.ContainsFunc(p.Modules, func(m stackwalk.Module) bool { return f.pc-m.Base < m.Size }) {
@@ -118,7 +118,7 @@ func lines(frames []gdbFrame) string {
 	return b.String()
 }
 
-// ways are what the program frames is led through.
+// ways lists the arguments with which the program frames is run.
 var ways = []string{
 	"plain alloca pointer wait",
 	"deep qsort deep wait",
@@ -129,7 +129,7 @@ var ways = []string{
 	"thread plain qsort onstack wait",
 }
 
-// TestPrograms walks C programs that were compiled in many ways, and compares with gdb where gdb has a way.
+// TestPrograms walks C programs that were compiled in many ways, and compares with gdb if gdb can walk them.
 func TestPrograms(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the compilers are for amd64")
@@ -164,7 +164,7 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
-// testWay starts a program, walks it, and compares it with what is known of it and with gdb. It returns how many frames gdb has.
+// testWay starts a program, walks it, and compares the frames with the expected ones and with gdb's. It returns how many frames gdb has.
 func testWay(t *testing.T, program, way string, gdb bool) int {
 	v := victims.Start(t, program, strings.Fields(way)...)
 	settle(t, v.PID)
@@ -184,8 +184,7 @@ func testWay(t *testing.T, program, way string, gdb bool) int {
 	return total
 }
 
-// checkNames checks that one of the threads has the functions want, except those that came after a crash that the dump
-// is about.
+// checkNames checks that one of the threads has the functions want, except those after the crash that the dump is about.
 func checkNames(t *testing.T, p *stackwalk.Process, ours map[uint32][]stackwalk.Frame, symbols names, program string, want []string) {
 	t.Helper()
 	var all []string

@@ -12,8 +12,8 @@ import (
 	"minidump"
 )
 
-// TestRealPrograms compares the frames of programs that nobody here wrote with gdb's. The programs have no debug information, and
-// gdb reads .eh_frame as this package does, so nearly all frames are the same.
+// TestRealPrograms compares the frames of programs of other projects with gdb's. The programs have no debug information, and gdb
+// reads .eh_frame as this package does, so nearly all frames are the same.
 func TestRealPrograms(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("they were looked at on amd64 only")
@@ -34,11 +34,11 @@ re.sub("a", lambda m: time.sleep(60), "bab")`
 		t.Run(program[0], func(t *testing.T) {
 			path := present(t, program[0])
 			if p, err := exec.Command(path, "-c", "import sys; print(sys.executable)").Output(); err == nil && program[0] == "python3" {
-				path = strings.TrimSpace(string(p)) // not a shell script that finds it
+				path = strings.TrimSpace(string(p)) // not a shell script that starts it
 			}
 			cmd := exec.Command(path, program[1:]...)
 			cmd.Dir = repository(t)
-			if in, err := cmd.StdinPipe(); err == nil { // stays open
+			if in, err := cmd.StdinPipe(); err == nil { // kept open
 				defer in.Close()
 			}
 			if err := cmd.Start(); err != nil {
@@ -47,7 +47,7 @@ re.sub("a", lambda m: time.sleep(60), "bab")`
 			defer func() { cmd.Process.Kill(); cmd.Wait() }()
 			time.Sleep(time.Second)
 			var total, same, other int
-			for range 3 { // some thread may have moved between the dump and gdb
+			for range 3 { // a thread may have moved between the dump and gdb
 				settle(t, cmd.Process.Pid)
 				f := dump(t, cmd.Process.Pid, minidump.Options{})
 				p := process(t, f)
@@ -67,7 +67,7 @@ re.sub("a", lambda m: time.sleep(60), "bab")`
 	}
 }
 
-// present finds a program. One that is missing is no failure in CI either: these are examples of what machines have.
+// present finds a program. A missing one is not a failure in CI either: the programs are examples of what machines have.
 func present(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -77,7 +77,7 @@ func present(t *testing.T, name string) string {
 	return path
 }
 
-// repository is a folder in which git has something to do.
+// repository returns a folder in which git has something to do.
 func repository(t *testing.T) string {
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, ".git", "refs"), 0755); err != nil {

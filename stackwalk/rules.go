@@ -2,8 +2,8 @@ package stackwalk
 
 // How a register of the caller is found (DWARF 5, 6.4.1).
 const (
-	ruleUnspecified   = iota // as the psABI says
-	ruleUndefined            // it is lost
+	ruleUnspecified   = iota // as defined by the psABI
+	ruleUndefined            // not recoverable
 	ruleSame                 // unchanged
 	ruleOffset               // in memory at CFA+offset
 	ruleValOffset            // CFA+offset
@@ -18,7 +18,7 @@ type rule struct {
 	expr   []byte
 }
 
-// row is the rules for one address.
+// row has the rules for one address.
 type row struct {
 	cfa    rule   // ruleRegister with cfaReg and offset, or ruleValExpression
 	cfaReg uint64 // DWARF number
@@ -64,7 +64,7 @@ const (
 	maxInstructionsOfProgram = 1 << 16
 )
 
-// program runs instructions of call frame information until they are about an address after pc.
+// program executes instructions of call frame information until they are about an address after pc.
 type program struct {
 	facts   *archFacts
 	cie     *cie
@@ -76,7 +76,7 @@ type program struct {
 	saved   []row
 }
 
-// rowAt returns the rules for the link-time address pc, which f is about.
+// rowAt returns the rules for the link-time address pc, which is in f.
 func (t *frameTable) rowAt(a *archFacts, f *fde, pc uint64) (*row, bool) {
 	p := program{facts: a, cie: f.cie, data: t.hdr, pc: pc, loc: f.start}
 	c := cursor{b: f.cie.program, addr: f.cie.programAt, order: t.order, ptr: f.ptr}
@@ -89,7 +89,7 @@ func (t *frameTable) rowAt(a *archFacts, f *fde, pc uint64) (*row, bool) {
 	return &p.row, p.run(&c)
 }
 
-// run runs the program in c. It returns false for an instruction that makes no sense.
+// run executes the program in c. It returns false for an invalid instruction.
 func (p *program) run(c *cursor) bool {
 	for n := 0; c.more() && n < maxInstructionsOfProgram; n++ {
 		op := c.u8()
@@ -117,7 +117,7 @@ func (p *program) run(c *cursor) bool {
 
 func (p *program) advance(n uint64) { p.loc += n * p.cie.codeAlign }
 
-// set sets the rule of a register, if that is one that is followed.
+// set sets the rule of a register, if the register is tracked.
 func (p *program) set(reg uint64, r rule) {
 	if s := p.facts.columnSlot(reg, p.cie.ra); s != none {
 		p.row.regs[s] = r
@@ -133,8 +133,7 @@ func (p *program) restore(reg uint64) {
 	}
 }
 
-// columnSlot is slot for a column of a table whose return address is in column ra. Some architectures have a number there
-// that is no register's.
+// columnSlot is slot for a column of a table whose return address is in column ra. On some architectures ra is the number of no register.
 func (a *archFacts) columnSlot(reg, ra uint64) int {
 	s := a.slot(reg)
 	if s == none && reg == ra {
@@ -143,7 +142,7 @@ func (a *archFacts) columnSlot(reg, ra uint64) int {
 	return s
 }
 
-// location runs an instruction that changes the address, keeps a row or does nothing.
+// location executes an instruction that changes the address, saves or restores a row, or does nothing.
 func (p *program) location(c *cursor, op byte) bool {
 	switch op {
 	case cfaNop:
@@ -178,7 +177,7 @@ func (p *program) location(c *cursor, op byte) bool {
 	return true
 }
 
-// defCFA runs an instruction that defines the CFA.
+// defCFA executes an instruction that defines the CFA.
 func (p *program) defCFA(c *cursor, op byte) bool {
 	r := &p.row
 	switch op {
@@ -203,7 +202,7 @@ func (p *program) defCFA(c *cursor, op byte) bool {
 	return true
 }
 
-// register runs an instruction that sets the rule of a register.
+// register executes an instruction that sets the rule of a register.
 func (p *program) register(c *cursor, op byte) bool {
 	if op > cfaValExpression && op != cfaGNUNegativeOffset {
 		return false

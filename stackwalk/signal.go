@@ -7,8 +7,8 @@ import (
 	"minidump/context"
 )
 
-// trampolines are the starts of the code that a signal handler returns to, by architecture: the system calls sigreturn and
-// rt_sigreturn as glibc, musl, the Go runtime and the kernel make them, in the byte order of instructions.
+// trampolines lists the first instructions of the code to which a signal handler returns, by architecture: the system calls
+// sigreturn and rt_sigreturn as made by glibc, musl, the Go runtime and the kernel, in the byte order of instructions.
 var trampolines = map[context.Arch][]string{
 	context.AMD64: {"\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", "\xb8\x0f\x00\x00\x00\x0f\x05"},
 	context.X86:   {"\xb8\xad\x00\x00\x00\xcd\x80", "\x58\xb8\x77\x00\x00\x00\xcd\x80"},
@@ -17,7 +17,7 @@ var trampolines = map[context.Arch][]string{
 		"\x77\x70\xa0\xe3\x00\x00\x00\xef", "\x77\x70\xa0\xe3\x77\x00\x90\xef", "\x77\x27\x00\xdf"},
 	context.RISCV64: {"\x93\x08\xb0\x08\x73\x00\x00\x00"},
 	context.S390X:   {"\x0a\xad", "\x0a\x77"},
-	// The big-endian forms; word swaps them.
+	// These are big-endian; ordered swaps their bytes.
 	context.PPC64:   {"\x38\x21\x00\x80\x38\x00\x00\xac\x44\x00\x00\x02"},
 	context.PPC:     {"\x38\x00\x00\xac\x44\x00\x00\x02", "\x38\x00\x00\x77\x44\x00\x00\x02"},
 	context.MIPS:    {"\x24\x02\x10\x61\x00\x00\x00\x0c", "\x24\x02\x10\x17\x00\x00\x00\x0c"},
@@ -26,21 +26,21 @@ var trampolines = map[context.Arch][]string{
 }
 
 const (
-	// maxToUcontext is the most bytes between SP at the trampoline and struct ucontext or struct sigcontext: the save area of
-	// s390x, siginfo_t, and a few words.
+	// maxToUcontext is the maximum number of bytes between SP at the trampoline and struct ucontext or struct sigcontext: the
+	// save area of s390x, siginfo_t, and a few words.
 	maxToUcontext = 512
 
-	// maxFrameBytes is how much memory from SP on is searched for the frame. The vector registers make up most of one.
+	// maxFrameBytes is how much memory from SP on is searched for the frame, most of which is vector registers.
 	maxFrameBytes = 80 << 10
 )
 
-// toUcontext is how far struct ucontext is from SP at the trampoline where all frames have the same layout.
+// toUcontext is the distance of struct ucontext from SP at the trampoline on architectures where it is always the same.
 var toUcontext = map[context.Arch]uint64{context.AMD64: 0, context.ARM64: 128, context.RISCV64: 128, context.LOONG64: 128}
 
 // bySignal finds the registers of the code that a signal interrupted, if s is where a signal handler returns to.
 func (p *Process) bySignal(s, next *state) outcome {
-	// Without the code of the C library, the frame itself counts, where only one place is possible. The vDSO and the page that some
-	// kernels have for this code are not in most dumps.
+	// If the code of the C library is not available, the frame itself is proof, provided that only one place is possible. Most
+	// dumps lack the vDSO and the page that some kernels have for this code.
 	known, at := p.atTrampoline(s.regs.pc())
 	_, fixed := toUcontext[p.Arch]
 	if known && !at || !known && (s.exact || !fixed) && p.moduleAt(s.regs.pc()) >= 0 && !p.inVDSO(s.regs.pc()) {
@@ -57,13 +57,13 @@ func (p *Process) bySignal(s, next *state) outcome {
 	return found
 }
 
-// signalFrame returns the registers in the signal frame that a handler has returned to, nil if there is none at sp.
+// signalFrame returns the registers in the signal frame to which a handler has returned, or nil if there is none at sp.
 func (p *Process) signalFrame(sp uint64) *context.CPU {
 	from := sp
 	if p.facts.lr == none { // the return address was the first word of the frame
 		from -= uint64(p.facts.word)
 	}
-	const before = 64 // ReadFrame wants a struct sigcontext to have memory below it, as in a struct ucontext
+	const before = 64 // ReadFrame requires memory below a struct sigcontext, as in a struct ucontext
 	mem := make([]byte, maxFrameBytes)
 	mem = mem[:p.read(from-before, mem)]
 	var f context.SignalFrame
@@ -85,7 +85,7 @@ func (p *Process) signalFrame(sp uint64) *context.CPU {
 	return cpu
 }
 
-// atTrampoline reports whether pc is at a trampoline. known is false if the code there is not at hand.
+// atTrampoline reports whether pc is at a trampoline. known is false if the code there is not available.
 func (p *Process) atTrampoline(pc uint64) (known, at bool) {
 	var b [16]byte
 	n := p.read(pc, b[:])
@@ -100,7 +100,7 @@ func (p *Process) atTrampoline(pc uint64) (known, at bool) {
 	return true, false
 }
 
-// ordered returns code, whose words of PowerPC and MIPS are big-endian, in the byte order of the process.
+// ordered returns code in the byte order of the process. The words of PowerPC and MIPS code are big-endian.
 func (p *Process) ordered(code string) []byte {
 	b := []byte(code)
 	switch p.Arch {
@@ -122,8 +122,8 @@ func (p *Process) inVDSO(addr uint64) bool {
 	return strings.HasPrefix(name, "linux-gate.so") || strings.HasPrefix(name, "linux-vdso") || name == "[vdso]"
 }
 
-// byVDSO goes back from a system call of a 32-bit x86 process, if the code of the vDSO is not at hand: __kernel_vsyscall has
-// pushed ecx, edx and ebp (arch/x86/entry/vdso/vdso32/system_call.S).
+// byVDSO finds the caller of a system call of a 32-bit x86 process, if the code of the vDSO is not available:
+// __kernel_vsyscall has pushed ecx, edx and ebp (arch/x86/entry/vdso/vdso32/system_call.S).
 func (p *Process) byVDSO(s, next *state) outcome {
 	if p.Arch != context.X86 || !s.exact || !p.inVDSO(s.regs.pc()) {
 		return failed

@@ -16,12 +16,12 @@ import (
 	"minidump/context"
 )
 
-// simulation carries out the first and the last instructions of real functions, decoded by the disassemblers of golang.org/x/arch, and
-// checks after each that a walk gets back to the caller's registers. So no table of unwind information is believed.
+// simulation executes the first and the last instructions of real functions, decoded by the disassemblers of golang.org/x/arch, and
+// checks after each that a walk restores the caller's registers. This way no table of unwind information is trusted.
 type simulation struct {
 	p     *Process
 	arch  context.Arch
-	base  uint64 // where the image lies
+	base  uint64 // address of the image
 	regs  [32]uint64
 	mem   map[uint64]uint64
 	saved map[int]bool // registers that the function has stored
@@ -32,10 +32,10 @@ type simulation struct {
 
 const (
 	simulatedSP     = 0x7fff_0000_8000
-	simulatedCaller = 0x40 // offset in the code of where the caller goes on
+	simulatedCaller = 0x40 // offset in the code of the return address
 )
 
-// newSimulation makes a simulation of an image whose bytes at an RVA mapped has.
+// newSimulation returns a simulation of an image whose contents mapped provides by RVA.
 func newSimulation(arch context.Arch, mapped io.ReaderAt, base, size uint64) *simulation {
 	s := &simulation{arch: arch, base: base}
 	s.p = &Process{Arch: arch, Order: binary.LittleEndian, Memory: s, MaxFrames: 2,
@@ -43,7 +43,7 @@ func newSimulation(arch context.Arch, mapped io.ReaderAt, base, size uint64) *si
 	return s
 }
 
-// add adds what another simulation has found, of an image with a name.
+// add adds the results of another simulation, of the image with the given name.
 func (s *simulation) add(name string, other *simulation) {
 	s.functions, s.points = s.functions+other.functions, s.points+other.points
 	s.ends += other.ends
@@ -69,7 +69,7 @@ func (s *simulation) ReadMemory(addr uint64, p []byte) (n int, err error) {
 
 func (s *simulation) facts() *archFacts { return factsOf(s.arch) }
 
-// enter starts a function: registers have values of their own, and the return address is where a call puts it.
+// enter starts a function: the registers get distinct values, and the return address is stored where a call stores it.
 func (s *simulation) enter(back uint64) {
 	s.mem, s.saved = map[uint64]uint64{}, map[int]bool{}
 	for i := range s.regs {
@@ -86,7 +86,7 @@ func (s *simulation) enter(back uint64) {
 	s.mem[simulatedSP-8] = back
 }
 
-// kept are the registers that the function must not change, as slots.
+// kept returns the registers that the function must preserve, as slots.
 func (s *simulation) kept() []int {
 	if s.arch == context.ARM64 {
 		return []int{19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29}
@@ -94,7 +94,7 @@ func (s *simulation) kept() []int {
 	return []int{3, 6, 12, 13, 14, 15}
 }
 
-// check walks from pc and compares the caller with what it was at the start.
+// check walks from pc and compares the caller with its state at the start.
 func (s *simulation) check(what string, pc, back uint64) {
 	s.points++
 	if strings.HasPrefix(what, "end") {
@@ -139,7 +139,7 @@ func (s *simulation) check(what string, pc, back uint64) {
 type step struct {
 	rva  uint64
 	size uint64
-	text string // as GNU's or Plan 9's assembler has it: see decode
+	text string // in the syntax of GNU's or Plan 9's assembler: see decode
 }
 
 // decode disassembles a function.
@@ -182,7 +182,7 @@ func amount(text string) uint64 {
 	return uint64(n)
 }
 
-// do carries an instruction out if it is one that sets up a frame or takes one down; part is 'p', 'e', or 'b' for either; 0 for any other.
+// do executes an instruction if it sets up or removes a frame; part is 'p', 'e', or 'b' for either, and 0 for any other instruction.
 func (s *simulation) do(x step) (part byte) {
 	if s.arch == context.ARM64 {
 		return s.doARM64(x.text)
@@ -264,7 +264,7 @@ func (s *simulation) doARM64(text string) byte {
 	return 0
 }
 
-// addARM64 carries out an addition to SP or x29, as armAdd has matched it.
+// addARM64 executes an addition to SP or x29, as matched by armAdd.
 func (s *simulation) addARM64(text string, m []string) byte {
 	by := amount(m[4])
 	if strings.HasSuffix(text, "LSL #12") {
@@ -294,7 +294,7 @@ var (
 	jumpsTo = regexp.MustCompile(`^(B|BL|BR|BLR|BRK|RET|RETAA|RETAB|CBZ|CBNZ|TBZ|TBNZ|SVC|HLT|UDF|B\.\w+|j\w+|call|ret|ud2|int|int3|loop\w*|jmp|rep|syscall)\b`)
 )
 
-// neutral reports whether an instruction changes neither SP nor a register that belongs to the caller, nor goes elsewhere.
+// neutral reports whether an instruction neither changes SP or a register that belongs to the caller, nor jumps.
 func (s *simulation) neutral(x step) bool {
 	if x.text == "" || jumpsTo.MatchString(x.text) {
 		return false
@@ -313,8 +313,8 @@ func (s *simulation) neutral(x step) bool {
 		!strings.HasPrefix(x.text, "xchg")
 }
 
-// start carries out the first instructions of a function, as far as they are known, and returns how many they are. It calls at before
-// each, and before the one that comes next.
+// start executes the first instructions of a function, as far as they are known, and returns their number. It calls at before each,
+// and before the instruction after them.
 func (s *simulation) start(steps []step, back uint64, at func(step)) int {
 	s.enter(back)
 	for n := range steps {
@@ -330,8 +330,8 @@ func (s *simulation) start(steps []step, back uint64, at func(step)) int {
 	return len(steps)
 }
 
-// function simulates one function. framed states that it has a frame pointer: if it gets that only after a branch, which
-// is called shrink-wrapping, it is left out, because no table says where its frame begins.
+// function simulates one function. framed states that it has a frame pointer: if it sets the frame pointer only after a
+// branch (shrink-wrapping), it is left out, because no table says where its frame begins.
 func (s *simulation) function(code []byte, rva, back uint64, framed bool) {
 	steps := s.decode(code, rva)
 	n := s.start(steps, back, func(step) {})
@@ -342,7 +342,7 @@ func (s *simulation) function(code []byte, rva, back uint64, framed bool) {
 	}
 	s.functions++
 	s.start(steps, back, func(x step) { s.check("start of "+strconv.FormatUint(rva, 16), s.base+x.rva, back) })
-	// The body uses the registers that it has saved. What a frame pointer leads to stays.
+	// The body uses the registers that it has saved. A frame pointer that was set keeps its value.
 	for slot := range s.saved {
 		if s.saved[slot] && !(slot == s.facts().fp && set) && slot != slotX30 {
 			s.regs[slot] = 0xdead
@@ -359,7 +359,8 @@ func (s *simulation) function(code []byte, rva, back uint64, framed bool) {
 		for first > n && s.do(steps[first-1]) == 'e' {
 			first--
 		}
-		// What does not lead back, such as the end of a function that made room for arguments after its first instructions, is left out.
+		// Code that does not restore the caller's state, such as the end of a function that allocated space for arguments after its
+		// first instructions, is left out.
 		s.regs, s.mem = regs, mem
 		for k := first; k < i; k++ {
 			s.do(steps[k])
@@ -375,7 +376,7 @@ func (s *simulation) function(code []byte, rva, back uint64, framed bool) {
 	}
 }
 
-// report fails the test if a walk was wrong more often than so many times.
+// report fails the test if a walk was wrong more than most times.
 func (s *simulation) report(t *testing.T, most int) {
 	t.Helper()
 	t.Logf("%d functions, %d left out, %d points, %d of them in epilogs, %d wrong", s.functions, s.wrapped, s.points, s.ends,

@@ -6,38 +6,38 @@ import (
 	"sort"
 )
 
-// frameTable is one table of call frame information of an image. All addresses are link-time ones; in .debug_frame, those of the
-// entries are offsets in the section.
+// frameTable is one table of call frame information of an image. All addresses are link-time addresses; in .debug_frame, those
+// of the entries are offsets in the section.
 type frameTable struct {
 	read  func(addr uint64, b []byte) int
 	order binary.ByteOrder
 	ptr   int    // size of an address in bytes
 	debug bool   // it is .debug_frame
 	start uint64 // of the first entry
-	size  uint64 // bytes that it has at most
+	size  uint64 // maximum size in bytes
 	hdr   uint64 // address of .eh_frame_hdr, 0 if there is none
 
-	// The binary search table of .eh_frame_hdr: count entries from search on, of two numbers of width bytes each. count is 0
-	// if there is none.
+	// The binary search table of .eh_frame_hdr: count entries from search on, each consisting of two numbers of width bytes.
+	// count is 0 if there is none.
 	search, count uint64
 	encoding      byte
 	width         uint64
 
-	index   []span // without a search table: all FDEs by address
+	index   []span // if there is no search table: all FDEs by address
 	indexed bool
 	cies    map[uint64]*cie
 }
 
-// span is the code that the FDE at addr is about.
+// span is the code described by the FDE at addr.
 type span struct{ start, end, addr uint64 }
 
-// Bounds of what is read of a table without a search table. The largest .debug_frame known has some 50 MB.
+// Limits on what is read of a table without a search table. The largest known .debug_frame has about 50 MB.
 const (
 	maxTable = 128 << 20
 	maxSpans = 4 << 20
 )
 
-// find returns the FDE for the link-time address pc.
+// findFDE returns the FDE for the link-time address pc.
 func (im *image) findFDE(pc uint64) (t *frameTable, f fde, ok bool) {
 	if !im.scanned {
 		im.scanned = true
@@ -83,7 +83,7 @@ func (im *image) ehFrame() *frameTable {
 	if t.start == 0 {
 		return nil
 	}
-	// It has no end in memory except its own mark and that of its segment.
+	// In memory it has no end except its own end mark and the end of its segment.
 	t.size = maxTable
 	for i := range im.loads {
 		if l := &im.loads[i]; t.start >= l.vaddr && t.start-l.vaddr < l.memsz {
@@ -128,7 +128,7 @@ func (t *frameTable) readHeader(at segment) bool {
 	return true
 }
 
-// debugFrame makes a table of the section .debug_frame of a file, nil if there is none.
+// debugFrame returns the table in the section .debug_frame of a file, or nil if there is none.
 func (im *image) debugFrame(file *stdelf.File) *frameTable {
 	if file == nil {
 		return nil
@@ -152,7 +152,7 @@ func sectionData(s *stdelf.Section) (data []byte) {
 	if s.Type == stdelf.SHT_NOBITS || s.Size > maxTable || s.FileSize > maxTable {
 		return nil
 	}
-	defer func() { // debug/elf reads a file that nobody vouches for
+	defer func() { // debug/elf reads an untrusted file
 		if recover() != nil {
 			data = nil
 		}
@@ -161,7 +161,7 @@ func sectionData(s *stdelf.Section) (data []byte) {
 	return data
 }
 
-// readerAt returns a function that reads data, which is at address base.
+// readerAt returns a function that reads data as memory at address base.
 func readerAt(data []byte, base uint64) func(addr uint64, b []byte) int {
 	return func(addr uint64, b []byte) int {
 		if addr < base || addr-base > uint64(len(data)) {
@@ -193,7 +193,7 @@ func (t *frameTable) find(pc uint64) (f fde, ok bool) {
 	return f, ok && pc >= f.start && pc < f.end
 }
 
-// searchHeader returns the address of the FDE for pc by the binary search table.
+// searchHeader finds the address of the FDE for pc in the binary search table.
 func (t *frameTable) searchHeader(pc uint64) (uint64, bool) {
 	entry := func(i uint64) (start, addr uint64, ok bool) {
 		b := make([]byte, 2*t.width)

@@ -8,7 +8,7 @@ import (
 	"minidump/context"
 )
 
-// Every register that is followed has a name that package context knows, and the other way round for what a walk needs.
+// Every tracked register has a name that package context knows, and every register that a walk needs is tracked.
 func TestRegisterNames(t *testing.T) {
 	for _, a := range allArchs {
 		cpu, err := context.Decode(a, emptyRecord(a), binary.LittleEndian)
@@ -55,7 +55,7 @@ func TestPointer(t *testing.T) {
 		{peIndirect | peSdata4 | pePcrel, []byte{0, 0, 0, 0}, at, false},
 		{peOmit, nil, 0, false},
 		{0x07, []byte{1, 2, 3, 4, 5, 6, 7, 8}, 0, false},
-		{0x20 | peUdata4, []byte{1, 0, 0, 0}, 1, false}, // relative to a text section that nothing states
+		{0x20 | peUdata4, []byte{1, 0, 0, 0}, 1, false}, // relative to a text section that is not specified
 	} {
 		cur := cursor{b: c.b, addr: at, order: binary.LittleEndian, ptr: 8}
 		if got, ok := cur.pointer(c.enc, data); got != c.want && c.ok || ok != c.ok {
@@ -87,12 +87,12 @@ func TestExpression(t *testing.T) {
 		{[]byte{opLit0 + 1, opLit0 + 2, opSwap, opOver, opPick, 2, opPlus, opPlus}, 5, true},
 		{[]byte{opLit0 + 1, opBra, 1, 0, opLit31, opLit0 + 7}, 7, true},
 		{[]byte{opLit0, opBra, 1, 0, opLit31, opLit0 + 7, opPlus}, 38, true},
-		{[]byte{opSkip, 0xfd, 0xff}, 0, false}, // for ever
+		{[]byte{opSkip, 0xfd, 0xff}, 0, false}, // an endless loop
 		{[]byte{opLit0 + 7, opLit0, opDiv}, 0, false},
 		{[]byte{opConsts, 0x7f, opAbs, opLit0 + 1, opEq}, 1, true},
 		{[]byte{opConsts, 0x7f, opLit0 + 1, opLt}, 1, true},
 		{[]byte{opConst1u, 0x80, opLit0 + 3, opShr, opLit0 + 2, opShl, opLit0 + 15, opXor}, 79, true},
-		// That of the procedure linkage table: CFA is rsp+8, 8 more from the middle of an entry on.
+		// The expression of the procedure linkage table: CFA is rsp+8, plus 8 from the middle of an entry on.
 		{[]byte{opBreg0 + 7, 8, opBreg0 + 7, 0, opLit0 + 15, opAnd, opLit0 + 11, opGe, opLit0 + 3, opShl, opPlus}, 0x108, true},
 		{[]byte{opPlus}, 0, false},
 		{[]byte{0xff}, 0, false},
@@ -104,13 +104,13 @@ func TestExpression(t *testing.T) {
 	}
 }
 
-// ruleCase is a program of call frame information for a function whose frame is of 32 bytes: the return address of the caller
-// stands at stackBase+24, and rbx is saved at stackBase+8.
+// ruleCase is a program of call frame information for a function with a frame of 32 bytes: the caller's return address is at
+// stackBase+24, and rbx is saved at stackBase+8.
 type ruleCase struct {
 	name             string
 	initial, program []byte
-	cfa              uint64 // 0: there is no caller
-	rbx              uint64 // 0: as before
+	cfa              uint64 // 0: no caller
+	rbx              uint64 // 0: unchanged
 }
 
 const (
@@ -131,7 +131,7 @@ var ruleCases = []ruleCase{
 	{"offset", base, []byte{cfaOffset | rbx, 3}, right, saved},
 	{"offset_extended", base, []byte{cfaOffsetExtended, rbx, 3}, right, saved},
 	{"offset_extended_sf", base, []byte{cfaOffsetExtendedSF, rbx, 3}, right, saved},
-	{"negative_offset", base, []byte{cfaGNUNegativeOffset, rbx, 0x7d}, right, before}, // far below: not there
+	{"negative_offset", base, []byte{cfaGNUNegativeOffset, rbx, 0x7d}, right, before}, // far below: not in memory
 	{"val_offset", base, []byte{cfaValOffset, rbx, 3}, right, right - 24},
 	{"val_offset_sf", base, []byte{cfaValOffsetSF, rbx, 3}, right, right - 24},
 	{"register", base, []byte{cfaRegister, rbx, rsp}, right, stackBase},
@@ -152,7 +152,7 @@ var ruleCases = []ruleCase{
 	{"cut", base, []byte{cfaDefCFAExpression, 50, 1}, 0, 0},
 }
 
-// TestRules checks each instruction on a stack where one word is the right one.
+// TestRules checks each instruction on a stack on which only one word is correct.
 func TestRules(t *testing.T) {
 	for _, c := range ruleCases {
 		stack := make([]byte, 64)
@@ -160,7 +160,7 @@ func TestRules(t *testing.T) {
 			binary.LittleEndian.PutUint64(stack[i:], 0x1111)
 		}
 		binary.LittleEndian.PutUint64(stack[8:], saved)
-		binary.LittleEndian.PutUint64(stack[24:], imageBase+0x280) // after no call: only tables lead here
+		binary.LittleEndian.PutUint64(stack[24:], imageBase+0x280) // not after a call: only tables lead here
 		code := make([]byte, 256)
 		cpu := cpuOf(context.AMD64, func(name string) uint64 {
 			return map[string]uint64{"rip": imageBase + 0x210, "rsp": stackBase, "rbx": before}[name]

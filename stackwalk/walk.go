@@ -5,36 +5,36 @@ import (
 	"minidump/context/insn"
 )
 
-// state is one frame while its caller is looked for.
+// state is one frame while its caller is being searched for.
 type state struct {
 	regs  Registers
 	trust Trust
 
-	// exact states that PC is the next instruction and all registers are those of the frame: it is the innermost one, or a
-	// signal interrupted it.
+	// exact states that PC is the next instruction and all registers are those of the frame: the frame is the innermost
+	// one, or a signal interrupted it.
 	exact      bool
 	signal     bool
 	trampoline bool
 
 	interrupted bool // PC is the next instruction, but not all registers are known
 
-	cfa     uint64 // of the frame below, as it was found on the way here
-	guess   bool   // SP is not exact, but no higher than that
-	unsure  bool   // a guess led here: return addresses have to prove themselves
-	weak    bool   // a scan led here, to a call of something unknown
-	signals int    // frames of signals so far
+	cfa     uint64 // CFA of the frame below, as determined on the way here
+	guess   bool   // SP is not exact, but not higher than this
+	unsure  bool   // a guess led here: return addresses must be proven
+	weak    bool   // a scan led here, to a call with an unknown target
+	signals int    // number of signal frames so far
 }
 
-// outcome is what one way to find the caller has come to.
+// outcome is the result of one method of finding the caller.
 type outcome uint8
 
 const (
-	failed    outcome = iota // another way may find it
-	found                    // there it is
+	failed    outcome = iota // another method may find the caller
+	found                    // the caller was found
 	outermost                // there is no caller
 )
 
-// maxSignals is how many signal frames one stack may have. Handlers are nested a few deep at most.
+// maxSignals is the maximum number of signal frames of one stack. Handlers are nested a few levels deep at most.
 const maxSignals = 64
 
 // Walk returns the frames of a thread with the registers cpu, the innermost first: always at least that one, if the
@@ -71,7 +71,7 @@ func (p *Process) Walk(cpu *context.CPU) []Frame {
 	}
 }
 
-// caller finds the caller of s by the best way that works.
+// caller finds the caller of s by the best method that works.
 func (p *Process) caller(s *state) (state, bool) {
 	ways := [...]struct {
 		trust Trust
@@ -92,7 +92,7 @@ func (p *Process) caller(s *state) (state, bool) {
 	}
 	for _, way := range ways {
 		if s.trampoline && way.trust > TrustCFI {
-			continue // what the signal interrupted can't be guessed
+			continue // code that a signal interrupted can't be guessed
 		}
 		next := state{regs: s.regs.caller(), trust: way.trust, unsure: s.unsure, signals: s.signals}
 		switch way.find(s, &next) {
@@ -100,13 +100,13 @@ func (p *Process) caller(s *state) (state, bool) {
 			return next, false
 		case found:
 			if next.regs.pc() == 0 && (next.trust == TrustCFI || next.trust == TrustFramePointer) {
-				return next, false // where a stack begins
+				return next, false // the start of a stack
 			}
 			if p.accept(s, &next) {
 				return next, true
 			}
 			if next.trust == TrustCFI && !s.unsure && !s.exact {
-				return next, false // the return address has been overwritten: what lies above tells nothing sure
+				return next, false // the return address has been overwritten: what is above proves nothing
 			}
 		}
 	}
@@ -127,14 +127,14 @@ func (p *Process) accept(s, next *state) bool {
 		return false
 	}
 	if !p.isCode(pc) {
-		// It may be where a signal handler returns to: on the stack, or in a page of the kernel that nobody knows.
+		// It may be where a signal handler returns to: on the stack, or in an unknown page of the kernel.
 		return next.trust == TrustCFI && p.moduleAt(pc) < 0 && p.signalFrame(next.regs.sp()) != nil
 	}
 	if next.trust != TrustCFI || next.unsure {
 		return p.isReturn(pc)
 	}
-	// Code that no call stands before was not called from there: a signal handler made the thread enter the function below, as that
-	// of the Go runtime does for sigpanic, or the function above begins there, as that of makecontext.
+	// If there is no call before the return address, the frame below was not called from there: a signal handler made the thread
+	// enter the function below, as the Go runtime's does for sigpanic, or the function above begins there, as with makecontext.
 	code, ok := p.codeBefore(pc)
 	next.interrupted = ok && !insn.IsCall(p.Arch, p.order(), code)
 	return true
@@ -145,10 +145,10 @@ func (p *Process) setPC(next *state, addr uint64) {
 	next.regs.put(slotPC, p.codeAddress(addr))
 }
 
-// codeAddress returns the address of the instruction that a return address stands for.
+// codeAddress returns the address of the instruction to which a return address refers.
 func (p *Process) codeAddress(addr uint64) uint64 {
 	switch p.Arch {
-	case context.ARM: // bit 0 is set of Thumb code
+	case context.ARM: // bit 0 is set for Thumb code
 		return addr &^ 1
 	case context.ARM64:
 		return p.stripPAC(addr)
@@ -156,8 +156,8 @@ func (p *Process) codeAddress(addr uint64) uint64 {
 	return addr & p.facts.mask
 }
 
-// stripPAC removes the pointer authentication code from a return address of arm64. It lies above the address, which has 48
-// bits, or 52 where a process asks for more; bit 55 is not part of it and is 0 in user space.
+// stripPAC removes the pointer authentication code from a return address of arm64. The code is above the address, which
+// has 48 bits, or 52 if a process asks for more; bit 55 is not part of the code and is 0 in user space.
 func (p *Process) stripPAC(addr uint64) uint64 {
 	if addr>>48 == 0 || p.moduleAt(addr) >= 0 {
 		return addr
@@ -169,7 +169,7 @@ func (p *Process) stripPAC(addr uint64) uint64 {
 	return addr & narrow
 }
 
-// lookup is the address by which the tables are searched for a frame.
+// lookup returns the address with which the tables are searched for a frame.
 func (s *state) lookup() uint64 {
 	if s.exact || s.interrupted {
 		return s.regs.pc()
@@ -177,7 +177,7 @@ func (s *state) lookup() uint64 {
 	return s.regs.pc() - 1
 }
 
-// byBadCall goes back from a call of something that is no code: PC came from a bad pointer, and nothing else has changed.
+// byBadCall finds the caller after a call of something that is not code: PC came from a bad pointer, and nothing else has changed.
 func (p *Process) byBadCall(s, next *state) outcome {
 	if !s.exact || p.isCode(s.regs.pc()) {
 		return failed

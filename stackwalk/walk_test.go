@@ -23,7 +23,7 @@ func amd64At(pc, sp, rbp uint64) *context.CPU {
 	})
 }
 
-// calling returns code with a call of a register that ends at each of the offsets.
+// calling returns code in which a call of a register ends at each of the offsets.
 func calling(offsets ...int) []byte {
 	code := make([]byte, 256)
 	for _, o := range offsets {
@@ -41,7 +41,7 @@ func pcs(frames []Frame) (all []uint64) {
 	return all
 }
 
-// check compares the offsets in the code at which the frames are.
+// check compares the offsets of the frames in the code.
 func check(t *testing.T, frames []Frame, trust Trust, offsets ...uint64) {
 	t.Helper()
 	ok := len(frames) == len(offsets)
@@ -57,10 +57,10 @@ func TestFramePointers(t *testing.T) {
 	stack := words(0, 0, stackBase+48, codeBase+0x20, 0, 0, 0, codeBase+0x30)
 	frames := walkImage(context.AMD64, calling(0x20, 0x30), nil, stack, amd64At(codeBase+0x10, stackBase, stackBase+16))
 	check(t, frames, TrustFramePointer, 0x10, 0x20, 0x30)
-	// Without a call before it, an address is none that a function returns to.
+	// An address without a call before it is not a return address.
 	frames = walkImage(context.AMD64, calling(0x20), nil, stack, amd64At(codeBase+0x10, stackBase, stackBase+16))
 	check(t, frames, TrustFramePointer, 0x10, 0x20)
-	// A chain that leads back.
+	// A chain that points back.
 	stack = words(0, 0, stackBase+16, codeBase+0x20)
 	frames = walkImage(context.AMD64, calling(0x20), nil, stack, amd64At(codeBase+0x10, stackBase, stackBase+16))
 	check(t, frames, TrustFramePointer, 0x10, 0x20)
@@ -69,18 +69,18 @@ func TestFramePointers(t *testing.T) {
 func TestScan(t *testing.T) {
 	stack := words(1, codeBase+0x21, codeBase+0x20, 2, codeBase+0x30)
 	frames := walkImage(context.AMD64, calling(0x20, 0x30), nil, stack, amd64At(codeBase+0x10, stackBase, 0))
-	check(t, frames, TrustScan, 0x10, 0x20) // and no further: nothing proves the first one
+	check(t, frames, TrustScan, 0x10, 0x20) // no further frame: nothing proves the first one
 	direct := calling()
 	copy(direct[0x1b:], []byte{0xe8, 0xe0, 0xff, 0xff, 0xff}) // to 0
 	copy(direct[0x2b:], []byte{0xe8, 0xd0, 0xff, 0xff, 0xff})
 	frames = walkImage(context.AMD64, direct, nil, stack, amd64At(codeBase+0x10, stackBase, 0))
 	check(t, frames, TrustScan, 0x10, 0x20, 0x30)
-	copy(direct[0x1b:], []byte{0xe8, 0x20, 0, 0, 0}) // to 0x40, which is not where the innermost frame is
+	copy(direct[0x1b:], []byte{0xe8, 0x20, 0, 0, 0}) // to 0x40, where the innermost frame is not
 	frames = walkImage(context.AMD64, direct, nil, stack, amd64At(codeBase+0x10, stackBase, 0))
 	check(t, frames, TrustScan, 0x10, 0x30)
 }
 
-// A call of a pointer to nowhere is left by the return address on the stack, or in the link register.
+// The caller after a call of a bad pointer is found by the return address on the stack or in the link register.
 func TestBadCall(t *testing.T) {
 	frames := walkImage(context.AMD64, calling(0x20), nil, words(codeBase+0x20), amd64At(0, stackBase, 0))
 	if len(frames) != 2 || frames[1].PC != codeBase+0x20 || frames[1].SP != stackBase+8 || frames[1].Module != 0 || frames[0].Module != -1 {
@@ -126,7 +126,7 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-// Nothing is walked without registers of the right architecture, and nothing panics without memory and modules.
+// Without registers of the right architecture there are no frames, and without memory and modules nothing panics.
 func TestNothing(t *testing.T) {
 	p := Process{Arch: context.AMD64}
 	if frames := p.Walk(nil); frames != nil {
@@ -156,7 +156,7 @@ func TestExecutable(t *testing.T) {
 	}
 }
 
-// A function that a handler made its thread enter has its "caller" at the instruction that it interrupted.
+// A function that a handler made its thread enter has as "caller" the instruction that was interrupted.
 func TestInterrupted(t *testing.T) {
 	table := ehFrame(context.AMD64, 16, []byte{cfaDefCFA, 7, 8, cfaOffset | 16, 1}, nil)
 	frames := walkImage(context.AMD64, calling(0x30), table, words(codeBase+0x20, codeBase+0x30), amd64At(codeBase+0x10, stackBase, 0))

@@ -17,7 +17,7 @@ import (
 	"minidump/stackwalk"
 )
 
-// TestWindows walks a Windows program that runs under Wine, by its unwind codes.
+// TestWindows walks a Windows program under Wine, by its unwind codes.
 func TestWindows(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the program is for amd64")
@@ -51,7 +51,7 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-// startWine starts a program and returns its process id when it has printed a line.
+// startWine starts a program and returns its process id after the program has printed a line.
 func startWine(t *testing.T, program string) int {
 	t.Helper()
 	cmd := exec.Command(victims.Tool(t, "wine"), program)
@@ -83,7 +83,7 @@ func startWine(t *testing.T, program string) int {
 	return 0
 }
 
-// peNames returns the functions of the program among frames, without those of the C runtime.
+// peNames returns the functions of the program in frames, without those of the C runtime.
 func peNames(t *testing.T, p *stackwalk.Process, frames []stackwalk.Frame, program string) []string {
 	t.Helper()
 	f, err := pe.Open(program)
@@ -103,7 +103,7 @@ func peNames(t *testing.T, p *stackwalk.Process, frames []stackwalk.Frame, progr
 	return all
 }
 
-// peName returns the symbol right before an RVA.
+// peName returns the last symbol before an RVA.
 func peName(f *pe.File, rva uint32) string {
 	name, best := "?", uint32(0)
 	for _, s := range f.Symbols {

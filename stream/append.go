@@ -8,13 +8,13 @@ import (
 	"minidump/internal/errtext"
 )
 
-// ErrTooLarge is wrapped by the error of Append if a stream would lie beyond the offsets that the format has.
+// ErrTooLarge is wrapped by the error of Append if the stream would lie beyond the 32-bit offsets of the format.
 var ErrTooLarge = errors.New("the file has more than 4 GiB")
 
-// Append adds a stream to a finished minidump, which rw has size bytes of, and annotations to those of the process that the CrashpadInfo
-// stream has, except for keys that it has already. It writes the stream, the new list of annotations and a new directory at
-// the end of the file, and at last the header's count and offset of the directory, by one write of eight bytes: until then, and if anything
-// fails, the file is what it was, with bytes at its end that nothing refers to.
+// Append adds a stream to the finished minidump in rw, which is size bytes long. It also adds annotations to the process
+// annotations of the CrashpadInfo stream, except for keys that exist already. It writes the stream, the new list of annotations
+// and a new directory at the end of the file. Last, one write of eight bytes sets the stream count and the directory offset in
+// the header. Until then, and if anything fails, the old content is unchanged, followed by bytes that nothing refers to.
 func Append(rw interface {
 	io.ReaderAt
 	io.WriterAt
@@ -53,7 +53,7 @@ func Append(rw interface {
 // padded appends zeros up to a multiple of eight bytes.
 func padded(b []byte) []byte { return append(b, make([]byte, -len(b)&7)...) }
 
-// replaced returns entries with d in place of the one of its type, or at the end.
+// replaced returns entries with d in place of the entry of the same type, or with d appended if there is none.
 func replaced(entries []Directory, d Directory) []Directory {
 	for i := range entries {
 		if entries[i].Type == d.Type {
@@ -64,14 +64,14 @@ func replaced(entries []Directory, d Directory) []Directory {
 	return append(entries, d)
 }
 
-// annotatedRecord is a CrashpadInfo of size bytes and what follows it: the list of annotations and the texts of the new ones.
+// annotatedRecord is a CrashpadInfo of size bytes, followed by its list of annotations and the texts of the new ones.
 type annotatedRecord struct {
 	b    []byte
 	size uint32
 }
 
-// annotated returns the CrashpadInfo of the file with annotations added to those of the process, for a place in the file; nil if there are
-// none to add, or what the file has can't be read. The texts that are there already stay where they are.
+// annotated returns the CrashpadInfo of the file with annotations added to those of the process, laid out for file offset at. It
+// returns nil if there is nothing to add or the existing annotations can't be read. Existing texts are not copied.
 func (f *File) annotated(annotations []Annotation, at uint64) *annotatedRecord {
 	info, err := f.CrashpadInfo()
 	record, _ := f.Stream(CrashpadInfoStream)
@@ -119,7 +119,7 @@ func (f *File) annotated(annotations []Annotation, at uint64) *annotatedRecord {
 	return r
 }
 
-// hasKey reports whether there is an annotation with a key.
+// hasKey reports whether list has an annotation with this key.
 func hasKey(list []Annotation, key string) bool {
 	for i := range list {
 		if list[i].Key == key {

@@ -19,7 +19,7 @@ const BreakpadInfoSize = 12
 type BreakpadInfo struct {
 	Validity           uint32 // MD_BREAKPAD_INFO_VALID_…: which fields are filled in
 	DumpThreadID       uint32 // the thread of the process that writes dumps, which readers hide
-	RequestingThreadID uint32 // the thread that asked for the dump, or crashed
+	RequestingThreadID uint32 // the thread that requested the dump, or crashed
 }
 
 // Put writes the BreakpadInfoSize bytes of r to b.
@@ -51,8 +51,8 @@ const (
 // AssertionInfoSize is the size of an AssertionInfo in bytes.
 const AssertionInfoSize = 776
 
-// AssertionInfo is MDRawAssertionInfo: what a failed check of the C or C++ runtime library said. The texts end with a
-// NUL unless they fill the array.
+// AssertionInfo is MDRawAssertionInfo: the report of a failed check in the C or C++ runtime library. The texts end with a NUL
+// unless they fill the array.
 //
 //	  0 uint16[128] expression
 //	256 uint16[128] function
@@ -67,7 +67,7 @@ type AssertionInfo struct {
 	Type       uint32 // MD_ASSERTION_INFO_TYPE_…
 }
 
-// texts are the three texts in the record's order.
+// texts returns the three texts in the record's order.
 func (r *AssertionInfo) texts() [3]*[AssertionTextUnits]uint16 {
 	return [...]*[AssertionTextUnits]uint16{&r.Expression, &r.Function, &r.File}
 }

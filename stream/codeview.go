@@ -33,8 +33,8 @@ func (e *Encoder) CVPDB70(id *GUID, age uint32, name []byte) {
 // CVPDB70Size is the number of bytes that Encoder.CVPDB70 puts.
 func CVPDB70Size(name []byte) uint64 { return 4 + GUIDSize + 4 + uint64(len(name)) + 1 }
 
-// BuildID is the GNU build id in a CodeView record, or nil if it is one of another kind. An id that is empty or all zeros
-// is none: Breakpad writes such a one for a module that it could not identify.
+// BuildID returns the GNU build id in a CodeView record, or nil if the record is of another kind. An empty or all-zero id counts
+// as none: Breakpad writes zeros for a module that it could not identify.
 func BuildID(codeView []byte, o binary.ByteOrder) []byte {
 	if len(codeView) < 4 || o.Uint32(codeView) != CVELF || allZero(codeView[4:]) {
 		return nil
@@ -51,10 +51,9 @@ func allZero(b []byte) bool {
 	return true
 }
 
-// DebugID is the identifier under which Breakpad's tools look for the symbols of a module, for example
-// "33221100554477668899AABBCCDDEEFF0": a GUID and the age, in hexadecimal. Of a build id the first 16 bytes are taken
-// for a GUID, missing ones being 0, with age 0. It is "" if the record says nothing: has another
-// signature, is cut short, or has nothing but zeros.
+// DebugID returns the identifier under which Breakpad's tools look for the symbols of a module, for example
+// "33221100554477668899AABBCCDDEEFF0": a GUID and the age, in hexadecimal. The first 16 bytes of a build id serve as the GUID,
+// padded with 0, with age 0. DebugID returns "" if the record has an unknown signature, is cut short, or contains only zeros.
 func DebugID(codeView []byte, o binary.ByteOrder) string {
 	if len(codeView) < 4 {
 		return ""
@@ -84,8 +83,8 @@ func DebugID(codeView []byte, o binary.ByteOrder) string {
 	return ""
 }
 
-// CodeID is the identifier of a module's code as Breakpad's tools print it: on ELF systems the whole build id in
-// hexadecimal, on Apple's the UUID, on Windows timestamp and size of the image. It is "" if that is not known.
+// CodeID returns the identifier of a module's code as Breakpad's tools print it: on ELF systems the whole build id in
+// hexadecimal, on Apple's the UUID, on Windows timestamp and size of the image. It returns "" if that is not known.
 func CodeID(m *Module, codeView []byte, platform uint32, o binary.ByteOrder) string {
 	if id := BuildID(codeView, o); id != nil {
 		return hexText(id, lower)

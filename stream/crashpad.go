@@ -2,7 +2,7 @@ package stream
 
 import "encoding/binary"
 
-// CrashpadInfoVersion is CrashpadInfo.Version, and ModuleCrashpadInfo.Version likewise.
+// CrashpadInfoVersion is the value of CrashpadInfo.Version and of ModuleCrashpadInfo.Version.
 const CrashpadInfoVersion = 1
 
 // CrashpadInfoSize is the size of a CrashpadInfo in bytes.
@@ -46,7 +46,7 @@ func (r *CrashpadInfo) Get(b []byte, o binary.ByteOrder) {
 // SimpleStringDictionaryEntrySize is the size of a SimpleStringDictionaryEntry in bytes.
 const SimpleStringDictionaryEntrySize = 8
 
-// SimpleStringDictionaryEntry is MinidumpSimpleStringDictionaryEntry. A uint32 count stands before the array of them.
+// SimpleStringDictionaryEntry is MinidumpSimpleStringDictionaryEntry. A uint32 count precedes the array of them.
 //
 //	0 uint32 key
 //	4 uint32 value
@@ -72,7 +72,7 @@ func (r *SimpleStringDictionaryEntry) Get(b []byte, o binary.ByteOrder) {
 // ModuleCrashpadInfoLinkSize is the size of a ModuleCrashpadInfoLink in bytes.
 const ModuleCrashpadInfoLinkSize = 12
 
-// ModuleCrashpadInfoLink is MinidumpModuleCrashpadInfoLink. A uint32 count stands before the array of them.
+// ModuleCrashpadInfoLink is MinidumpModuleCrashpadInfoLink. A uint32 count precedes the array of them.
 //
 //	0 uint32   minidump_module_list_index
 //	4 Location location
@@ -123,7 +123,7 @@ func (r *ModuleCrashpadInfo) Put(b []byte, o binary.ByteOrder) {
 	r.AnnotationObjects.Put(b[20:], o)
 }
 
-// Get reads r from b, which has at least ModuleCrashpadInfoMinSize bytes; fields that are not wholly in b are 0.
+// Get reads r from b, which has at least ModuleCrashpadInfoMinSize bytes; fields that are not entirely in b are 0.
 func (r *ModuleCrashpadInfo) Get(b []byte, o binary.ByteOrder) {
 	_ = b[ModuleCrashpadInfoMinSize-1]
 	r.Version = o.Uint32(b[0:])
@@ -138,7 +138,7 @@ func (r *ModuleCrashpadInfo) Get(b []byte, o binary.ByteOrder) {
 // AnnotationObjectSize is the size of an AnnotationObject in bytes.
 const AnnotationObjectSize = 12
 
-// AnnotationTypeString is AnnotationObject.Type of UTF-8 text (crashpad::Annotation::Type::kString).
+// AnnotationTypeString is the AnnotationObject.Type of UTF-8 text (crashpad::Annotation::Type::kString).
 const AnnotationTypeString = 1
 
 // AnnotationObject is MinidumpAnnotation.

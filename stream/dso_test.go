@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestDSODebugForms reads the 64-bit stream with padding, as Breakpad's header defines it, and without, as some writers
-// write it; also when the dynamic section is cut short, so that its size says nothing about the form.
+// TestDSODebugForms reads the 64-bit stream with padding, as Breakpad's header defines it, and without, as some writers write it.
+// It also reads both with the dynamic section cut short, so that its size does not reveal the form.
 func TestDSODebugForms(t *testing.T) {
 	for _, o := range orders {
 		for _, packed := range []bool{false, true} {
@@ -22,8 +22,8 @@ func TestDSODebugForms(t *testing.T) {
 	}
 }
 
-// dsoDump is a file that has nothing but a LinuxDSODebug stream of a 64-bit process, at 100, its link maps at 200 and
-// their name at 300.
+// dsoDump returns a file with only a LinuxDSODebug stream of a 64-bit process at 100. Its link maps are at 200 and their name is
+// at 300.
 func dsoDump(o binary.ByteOrder, packed bool, dynamic string) []byte {
 	var out bytes.Buffer
 	e := NewEncoder(nil)

@@ -10,8 +10,8 @@ import (
 // MinBuffer is the smallest size of an Encoder's buffer in bytes. No record or CPU context is larger.
 const MinBuffer = 4096
 
-// MaxString is the most bytes of UTF-8 that Encoder.String and Encoder.UTF8String write. They leave the rest of a text
-// out.
+// MaxString is the largest number of bytes of UTF-8 that Encoder.String and Encoder.UTF8String write. They leave out the rest of
+// a longer text.
 const MaxString = 1 << 20
 
 var errWriteCount = errors.New("stream: the writer returned an impossible count")
@@ -50,15 +50,14 @@ func (e *Encoder) Init(buf []byte) {
 	*e = Encoder{buf: buf, order: binary.LittleEndian}
 }
 
-// Reset starts a new file at offset 0, and drops the error and what the buffer holds. If w is nil the Encoder only
-// counts.
+// Reset starts a new file at offset 0, and drops the error and the content of the buffer. If w is nil the Encoder only counts.
 func (e *Encoder) Reset(w io.Writer, o binary.ByteOrder) {
 	e.n, e.base, e.w, e.order, e.err = 0, 0, w, o, nil
 	e.buf[0], e.buf[1] = 0, 1
 	e.big = o.Uint16(e.buf) == 1
 }
 
-// counting reports whether nothing is written: there is no writer, or it has failed.
+// counting reports whether output is only counted: there is no writer, or the writer has failed.
 func (e *Encoder) counting() bool { return e.w == nil || e.err != nil }
 
 // skip counts n bytes.
@@ -70,7 +69,7 @@ func (e *Encoder) skip(n uint64) {
 // Order is the byte order of the file.
 func (e *Encoder) Order() binary.ByteOrder { return e.order }
 
-// Offset is the number of bytes put since Reset, those in the buffer included: the RVA of what is put next.
+// Offset is the number of bytes put since Reset, including those in the buffer: the RVA of whatever is put next.
 func (e *Encoder) Offset() uint64 { return e.base + uint64(e.n) }
 
 // Err is the first error of the writer, or nil.
@@ -83,7 +82,7 @@ func (e *Encoder) Fail(err error) {
 	}
 }
 
-// Flush writes what is in the buffer and returns Err.
+// Flush writes the content of the buffer and returns Err.
 func (e *Encoder) Flush() error {
 	e.write(e.buf[:e.n])
 	e.base += uint64(e.n)
@@ -108,16 +107,16 @@ func (e *Encoder) write(p []byte) {
 	}
 }
 
-// Next puts n bytes of 0 and returns them, to be filled in place before the next call of any method. The slice lies in
-// the buffer, and its capacity ends with it. Next panics if n is negative or larger than the buffer.
+// Next puts n zero bytes and returns them, to be filled in place before the next call of any method. The slice lies in the
+// buffer, and its capacity is n. Next panics if n is negative or larger than the buffer.
 func (e *Encoder) Next(n int) []byte {
 	b := e.Raw(n)
 	clear(b)
 	return b
 }
 
-// Raw is Next without the clearing: the bytes hold what was in the buffer before, so all of them must be filled.
-// It is for memory that is read straight into the buffer.
+// Raw is Next without the clearing: the bytes contain whatever was in the buffer before, so the caller must fill all of them. It
+// is for memory that is read straight into the buffer.
 func (e *Encoder) Raw(n int) []byte {
 	if n > len(e.buf)-e.n {
 		e.Flush()
@@ -127,7 +126,7 @@ func (e *Encoder) Raw(n int) []byte {
 	return b
 }
 
-// Bytes puts a copy of p. If p is at least as large as the buffer it goes to the writer directly.
+// Bytes puts a copy of p. If p is at least as large as the buffer it is written directly to the writer.
 func (e *Encoder) Bytes(p []byte) {
 	if e.counting() {
 		e.skip(uint64(len(p)))

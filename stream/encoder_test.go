@@ -12,7 +12,7 @@ import (
 	"unicode/utf16"
 )
 
-// encoded is what put puts, through a buffer of the least size that is filled already but for room bytes.
+// encoded returns the bytes that put writes, through a buffer of the minimum size with only room bytes free.
 func encoded(t *testing.T, o binary.ByteOrder, room int, put func(e *Encoder)) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -36,7 +36,7 @@ func encoded(t *testing.T, o binary.ByteOrder, room int, put func(e *Encoder)) [
 	return out.Bytes()[MinBuffer-room:]
 }
 
-// TestEncoderBytes compares what each method puts, wherever in it the buffer ends.
+// TestEncoderBytes compares the output of each method, wherever in it the buffer ends.
 func TestEncoderBytes(t *testing.T) {
 	id := GUID{0x00112233, 0x4455, 0x6677, [8]byte{0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff}}
 	for _, test := range []struct {
@@ -92,7 +92,7 @@ func TestEncoderAlign(t *testing.T) {
 	}
 }
 
-// TestEncoderSizes compares the sizes told beforehand with what is put, on random text.
+// TestEncoderSizes compares the sizes computed beforehand with the output, on random text.
 func TestEncoderSizes(t *testing.T) {
 	random := rand.New(rand.NewSource(1))
 	e := NewEncoder(nil)
@@ -132,7 +132,7 @@ func TestEncoderSizes(t *testing.T) {
 	}
 }
 
-// recorder keeps the sizes of the writes that it gets.
+// recorder records the sizes of the writes that it receives.
 type recorder struct {
 	bytes.Buffer
 	sizes []int
@@ -143,7 +143,7 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return r.Buffer.Write(p)
 }
 
-// TestEncoderLarge holds that memory larger than the buffer goes through in one write, in its place.
+// TestEncoderLarge checks that memory larger than the buffer is written by one write, in the right place.
 func TestEncoderLarge(t *testing.T) {
 	large := bytes.Repeat([]byte("0123456789abcdef"), MinBuffer/8)
 	var out recorder
@@ -171,7 +171,7 @@ func TestEncoderLarge(t *testing.T) {
 	}
 }
 
-// TestEncoderNext holds that Next gives zeroed bytes, none beyond them, also in a buffer that was used before.
+// TestEncoderNext checks that Next returns zeroed bytes and none beyond them, also in a buffer that was used before.
 func TestEncoderNext(t *testing.T) {
 	e := NewEncoder(bytes.Repeat([]byte{0xaa}, MinBuffer))
 	for range 2 {
@@ -191,7 +191,7 @@ func TestEncoderNext(t *testing.T) {
 	}
 }
 
-// shortWriter takes at most three bytes in a write and tells no error, until it has limit bytes.
+// shortWriter accepts at most three bytes per write, without an error until it has limit bytes.
 type shortWriter struct {
 	bytes.Buffer
 	limit int

@@ -2,7 +2,7 @@ package stream
 
 import "encoding/binary"
 
-// EXCEPTION_MAXIMUM_PARAMETERS is the number of Exception.Information.
+// EXCEPTION_MAXIMUM_PARAMETERS is the length of Exception.Information.
 const EXCEPTION_MAXIMUM_PARAMETERS = 15
 
 // MD_EXCEPTION_CODE_LIN_DUMP_REQUESTED is Exception.Code of a Linux dump made without a crash
@@ -31,7 +31,7 @@ type Exception struct {
 	Flags            uint32
 	Record           uint64 // address in the process of another exception record; else 0
 	Address          uint64 // of the fault, or of the instruction where there is none
-	NumberParameters uint32 // entries of Information that mean something, 0 to 15
+	NumberParameters uint32 // entries of Information that are used, 0 to 15
 	Information      [EXCEPTION_MAXIMUM_PARAMETERS]uint64
 	Context          Location // a CPU context: the registers at the crash
 }

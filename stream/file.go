@@ -14,24 +14,23 @@ import (
 var (
 	// ErrFormat is wrapped by every error about a file that is not a minidump or contradicts itself.
 	ErrFormat = errors.New("not a valid minidump")
-	// ErrTruncated is wrapped by every error about something that lies, wholly or in part, outside of the file or of
-	// its stream.
+	// ErrTruncated is wrapped by every error about something that lies entirely or partly outside of the file or its stream.
 	ErrTruncated = errors.New("minidump is cut short")
-	// ErrNoStream is wrapped when the file has no stream of the type asked for.
+	// ErrNoStream is wrapped when the file has no stream of the requested type.
 	ErrNoStream = errors.New("minidump has no such stream")
 )
 
-// maxUTF16 is the longest MINIDUMP_STRING that is read, in bytes: what Encoder.String can write at most.
+// maxUTF16 is the longest MINIDUMP_STRING that is read, in bytes: the longest that Encoder.String writes.
 const maxUTF16 = 2 * MaxString
 
 // File is an open minidump. Its methods read from the file at each call and keep only the list of memory ranges. They may
 // be called from several goroutines at once.
 //
-// Nothing in the file is trusted: whatever it holds, no method panics, loops, or allocates more than a small multiple of
-// the file's size.
+// Nothing in the file is trusted: whatever it contains, no method panics, loops, or allocates more than a small multiple of the
+// file's size.
 //
-// A method that returns a list returns as much of it as could be read, also together with an error. A string that can't
-// be read is "" in its entry, and the error is the first that occurred.
+// A method that returns a list returns as much of it as could be read, even if it returns an error too. A string that can't be
+// read is "" in its entry, and the error is the first that occurred.
 type File struct {
 	Header    Header
 	Order     binary.ByteOrder // of the file, from its signature
@@ -41,7 +40,7 @@ type File struct {
 	size   uint64
 	closer io.Closer
 
-	ranges    sync.Once // guards the two below
+	ranges    sync.Once // guards memory and memoryErr
 	memory    []MemoryRange
 	memoryErr error
 }
@@ -67,8 +66,8 @@ func OpenFile(file interface {
 	return f, nil
 }
 
-// Open reads the header and the directory of the minidump in the first size bytes of r. The signature has
-// the byte order. Its errors wrap ErrFormat, ErrTruncated or what r returned.
+// Open reads the header and the directory of the minidump in the first size bytes of r. The signature determines the byte order.
+// Errors wrap ErrFormat, ErrTruncated or the error of r.
 func Open(r io.ReaderAt, size int64) (*File, error) {
 	f := &File{r: r, size: uint64(max(size, 0)), Order: binary.LittleEndian}
 	b, err := f.read(0, HeaderSize)
@@ -97,7 +96,7 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	return f, nil
 }
 
-// Close closes the file that OpenFile was given; after Open it does nothing.
+// Close closes the file passed to OpenFile; after Open it does nothing.
 func (f *File) Close() error {
 	if f.closer == nil {
 		return nil
@@ -157,8 +156,7 @@ func (f *File) Find(t Type) (Location, error) {
 	return Location{}, errtext.Wrap(ErrNoStream, t)
 }
 
-// Stream returns the bytes of the first stream of type t. Errors wrap ErrNoStream, ErrTruncated or what the reader
-// returned.
+// Stream returns the bytes of the first stream of type t. Errors wrap ErrNoStream, ErrTruncated or the error of the reader.
 func (f *File) Stream(t Type) ([]byte, error) {
 	loc, err := f.Find(t)
 	if err != nil {
@@ -171,7 +169,7 @@ func (f *File) Stream(t Type) ([]byte, error) {
 	return b, nil
 }
 
-// fixed returns the bytes of the first stream of type t, which has at least size of them.
+// fixed returns the bytes of the first stream of type t, which must be at least size bytes long.
 func (f *File) fixed(t Type, size int) ([]byte, error) {
 	b, err := f.Stream(t)
 	if err == nil && len(b) < size {
@@ -180,8 +178,8 @@ func (f *File) fixed(t Type, size int) ([]byte, error) {
 	return b, err
 }
 
-// list splits the records of size bytes of a stream that starts with a uint32 count. The count is cut to the records
-// that are there, with an error.
+// list returns the records, of size bytes each, of a stream that starts with a uint32 count. If the stream is too short for that
+// count, it returns the records that are there, and an error.
 func (f *File) list(t Type, size uint64) (entries []byte, count int, err error) {
 	b, err := f.fixed(t, 4)
 	if err != nil {
@@ -195,8 +193,8 @@ func (f *File) list(t Type, size uint64) (entries []byte, count int, err error) 
 	return fit(t, b, n, size)
 }
 
-// extensible splits the entries of a stream whose head, of at least least bytes, holds its own size, the size of an entry
-// and the number of entries. An entry has at least size bytes.
+// extensible returns the entries of a stream whose head states the size of the head, the size of an entry and the number of
+// entries. It requires a head of at least least bytes and entries of at least size bytes.
 func (f *File) extensible(t Type, b []byte, head, entry, least, size uint32, n uint64) ([]byte, int, error) {
 	if head < least || entry < size {
 		return nil, 0, errtext.Wrap(ErrFormat, t, " has a head of ", head, " bytes and entries of ", entry)
@@ -207,7 +205,7 @@ func (f *File) extensible(t Type, b []byte, head, entry, least, size uint32, n u
 	return fit(t, b[head:], n, uint64(entry))
 }
 
-// fit returns the first n entries of size bytes of b, or those that are wholly there and an error.
+// fit returns the first n entries, of size bytes each, of b. If b is too short it returns the complete ones, and an error.
 func fit(t Type, b []byte, n, size uint64) ([]byte, int, error) {
 	if have := uint64(len(b)) / size; n > have {
 		return b[:have*size], int(have),
@@ -216,9 +214,9 @@ func fit(t Type, b []byte, n, size uint64) ([]byte, int, error) {
 	return b[:n*size], int(n), nil
 }
 
-// pieces reads the strings and other small pieces that the records of one list point to. It reads no more bytes in all
-// than the file has: otherwise records that point to the same bytes again and again would cost memory and time without
-// bound. Reading the same string again is free.
+// pieces reads the strings and other small pieces that the records of one list point to. In total it reads no more bytes than the
+// file has: otherwise records that all point to the same bytes could cost unbounded memory and time. Reading a string again costs
+// nothing.
 type pieces struct {
 	f     *File
 	left  uint64
@@ -251,7 +249,7 @@ func (p *pieces) bytes(rva, size uint64) []byte {
 	return b
 }
 
-// counted returns the bytes of what starts at rva with a uint32 length that is at most limit.
+// counted returns the bytes at rva that follow a uint32 length, which must be at most limit.
 func (p *pieces) counted(rva, limit uint64) []byte {
 	head, err := p.f.read(rva, 4)
 	if err != nil {
@@ -266,7 +264,7 @@ func (p *pieces) counted(rva, limit uint64) []byte {
 	return p.bytes(rva+4, size)
 }
 
-// utf16 returns the MINIDUMP_STRING at rva; "" where rva is 0 or there is none.
+// utf16 returns the MINIDUMP_STRING at rva; "" if rva is 0 or there is none.
 func (p *pieces) utf16(rva uint64) string {
 	if rva == 0 {
 		return ""
@@ -284,8 +282,7 @@ func (p *pieces) utf16(rva uint64) string {
 	return text
 }
 
-// utf8 returns the MinidumpUTF8String at rva; "" where rva is 0 or there is none. Use either utf8 or utf16 of one
-// pieces.
+// utf8 returns the MinidumpUTF8String at rva; "" if rva is 0 or there is none. One pieces must not use both utf8 and utf16.
 func (p *pieces) utf8(rva uint64) string {
 	if rva == 0 {
 		return ""
@@ -319,8 +316,8 @@ func (p *pieces) array(loc Location, size uint64) ([]byte, int) {
 	return b[4 : 4+n*size], int(n)
 }
 
-// String returns the MINIDUMP_STRING at rva, "" where rva is 0. A surrogate without its partner becomes U+FFFD. Errors
-// wrap ErrTruncated, or ErrFormat if the length is odd or more than 2 MiB.
+// String returns the MINIDUMP_STRING at rva; "" if rva is 0. A surrogate without its partner becomes U+FFFD. Errors wrap
+// ErrTruncated, or ErrFormat if the length is odd or more than 2 MiB.
 func (f *File) String(rva uint64) (string, error) {
 	p := f.pieces(nil)
 	text := p.utf16(rva)

@@ -229,7 +229,7 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
-// TestCut holds that of a file that ends anywhere everything before is still read, and nothing panics.
+// TestCut cuts files at any length: everything before the cut is still read, and nothing panics.
 func TestCut(t *testing.T) {
 	s := &sample{wide: true}
 	good := s.write(t, binary.LittleEndian)
@@ -249,7 +249,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// TestDamaged sets every word of a file to numbers that overflow something.
+// TestDamaged sets every word of a file to values that cause overflows.
 func TestDamaged(t *testing.T) {
 	for _, o := range orders {
 		good := (&sample{wide: o == binary.LittleEndian}).write(t, o)
@@ -265,11 +265,10 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
-// TestBounded holds that a file whose records all point to the same large piece costs no more than a small multiple of
-// its size.
+// TestBounded checks that a file whose records all point to the same large piece costs no more than a small multiple of its size.
 func TestBounded(t *testing.T) {
 	const records, size = 10000, 1 << 20
-	// The file is the directory, one list, and words that are each the length of a string that reaches to the end.
+	// The file is the directory, one list, and words each of which is the length of a string that reaches to the end.
 	build := func(typ Type, head func(e *Encoder), record func(e *Encoder, rva uint32)) []byte {
 		var out bytes.Buffer
 		e := NewEncoder(nil)
@@ -316,7 +315,7 @@ func TestBounded(t *testing.T) {
 		}
 	}
 
-	// A reader that was said to be larger than it is.
+	// A reader that has fewer bytes than the size passed to Open.
 	b := (&sample{wide: true}).write(t, binary.LittleEndian)
 	binary.LittleEndian.PutUint32(b[HeaderSize+4:], 0x70000000)
 	used := allocated(func() {
@@ -333,9 +332,9 @@ func TestBounded(t *testing.T) {
 	}
 }
 
-// FuzzOpen walks through whatever opens. What that allocates is bounded by the size of the file; walk reads everything
-// three times, and an entry of a map may cost twenty times the bytes in the file. Give -fuzzminimizetime=10x: to
-// minimize files of this size takes the engine minutes.
+// FuzzOpen walks through every file that opens. The memory allocated is bounded by the size of the file; walk reads everything
+// three times, and an entry of a map may cost twenty times the bytes in the file. Use -fuzzminimizetime=10x: the engine takes
+// minutes to minimize files of this size.
 func FuzzOpen(f *testing.F) {
 	for _, o := range orders {
 		f.Add((&sample{wide: true}).write(f, o))

@@ -9,14 +9,14 @@ import (
 
 // FrameList is the contents of a FrameListStream.
 type FrameList struct {
-	Signature string // what crashes of one kind have in common; empty if there was no crash
+	Signature string // identifies crashes of the same kind; empty if there was no crash
 	Threads   []ThreadFrames
 }
 
 // ThreadFrames are the frames of a thread, innermost first.
 type ThreadFrames struct {
 	ThreadID uint32
-	Cut      bool // the stack goes on
+	Cut      bool // the stack has more frames
 	Frames   []NamedFrame
 }
 
@@ -27,7 +27,7 @@ type NamedFrame struct {
 	File     string
 }
 
-// maxNamedFrames bounds the frames of all threads that are read: a hostile list may name one many times.
+// maxNamedFrames bounds the total number of frames read: threads of a hostile list may share the same ones.
 const maxNamedFrames = 1 << 20
 
 // Frames returns the FrameListStream.
@@ -39,8 +39,8 @@ func (f *File) Frames() (*FrameList, error) {
 	return ParseFrameList(b, f.Order)
 }
 
-// ParseFrameList reads the bytes of a FrameListStream. Offsets that lead nowhere count as absent. A table that is not wholly there
-// counts as empty; the first such is the error, which wraps ErrFormat or ErrTruncated.
+// ParseFrameList reads the bytes of a FrameListStream. Invalid offsets count as absent. A table that is not entirely within b
+// counts as empty; the error is that of the first such table, and wraps ErrFormat or ErrTruncated.
 func ParseFrameList(b []byte, o binary.ByteOrder) (*FrameList, error) {
 	r := tableReader{t: FrameListStream, b: b, o: o}
 	if len(b) < FrameListHeaderSize {
@@ -72,11 +72,11 @@ func ParseFrameList(b []byte, o binary.ByteOrder) (*FrameList, error) {
 	return l, r.err
 }
 
-// maxFrameText is the most bytes of a function's or a file's name that AppendFrameList puts. The rest is left out.
+// maxFrameText is the largest number of bytes of a function's or file's name that AppendFrameList writes. It leaves out the rest.
 const maxFrameText = 4096
 
-// AppendFrameList appends the bytes of a FrameListStream to b. It computes the offsets of strings: those in the records of l do
-// not count. It allocates.
+// AppendFrameList appends the bytes of a FrameListStream to b. It computes the offsets of strings, and ignores those in the
+// records of l. It allocates.
 func AppendFrameList(b []byte, o binary.ByteOrder, l *FrameList) []byte {
 	list := l.Threads
 	text, known := make([]byte, 4), map[string]uint32{"": 0}

@@ -26,7 +26,7 @@ func frameSample() *FrameList {
 	}}
 }
 
-// forget clears the offsets of strings, which are not part of what a list says.
+// forget clears the offsets of strings, which are not part of the content of a list.
 func forget(l *FrameList) *FrameList {
 	list := l.Threads
 	for i := range list {
@@ -190,7 +190,7 @@ func (f *growingFile) WriteAt(p []byte, off int64) (int, error) {
 	return copy(f.b[off:], p), nil
 }
 
-// failingFile is a file whose write number fails fails.
+// failingFile is a file in which the write with number fails returns an error.
 type failingFile struct {
 	b             []byte
 	writes, fails int

@@ -9,8 +9,8 @@ const (
 	FrameRecordSize     = 40
 )
 
-// FrameListHeader is the start of a FrameListStream: calls that were found on the stacks of threads when the dump was made, while
-// the files of the program were at hand. It is a stream of this project. Offsets count from the start of the stream.
+// FrameListHeader is the start of a FrameListStream, a stream of this project: the calls found on the stacks of threads when the
+// dump was made, while the files of the program were available. Offsets count from the start of the stream.
 //
 //	 0 uint32  SizeOfHeader
 //	 4 uint32  SizeOfThread
@@ -21,10 +21,10 @@ const (
 //	32 GoTable Strings
 type FrameListHeader struct {
 	SizeOfHeader, SizeOfThread, SizeOfFrame uint32  // of the records, in bytes: later versions may add fields
-	Signature                               uint32  // string: what the crash is called; empty if there was none
+	Signature                               uint32  // string: the name of the crash; empty if there was none
 	Threads                                 GoTable // FrameThread…
 	Frames                                  GoTable // FrameRecord…
-	Strings                                 GoTable // bytes: uint32 size, UTF-8…; offset 0 stands for no string
+	Strings                                 GoTable // bytes: uint32 size, UTF-8…; offset 0 means no string
 }
 
 // Put writes the FrameListHeaderSize bytes of r to b.
@@ -51,10 +51,10 @@ func (r *FrameListHeader) Get(b []byte, o binary.ByteOrder) {
 	r.Strings.Get(b[32:], o)
 }
 
-// FramesCut is a flag of FrameThread.Flags: the stack goes on, but the search for its frames ended.
+// FramesCut is a flag of FrameThread.Flags: the stack has more frames than were found.
 const FramesCut = 1 << 0
 
-// FrameThread is a thread of a FrameListStream: its frames are those from First on, Count of them, innermost first.
+// FrameThread is a thread of a FrameListStream. Its frames are the Count entries from First on, innermost first.
 //
 //	 0 uint32 ThreadID
 //	 4 uint32 First
@@ -90,7 +90,7 @@ const (
 	FrameInterrupted = 1 << 1 // PC is where a signal has interrupted the code, not a return address
 )
 
-// FrameRecord is one frame. Trust says how it was found, in the words of package stackwalk.
+// FrameRecord is one frame. Trust states how it was found, in the terms of package stackwalk.
 //
 //	 0 uint64 PC
 //	 8 uint64 SP
@@ -102,7 +102,7 @@ const (
 //	36 uint16 Trust
 //	38 uint16 Flags
 type FrameRecord struct {
-	PC       uint64 // in the innermost frame where the thread is, else a return address unless Flags says otherwise
+	PC       uint64 // innermost frame: where the thread is; others: a return address, unless Flags says otherwise
 	SP       uint64
 	Module   uint32 // in the ModuleListStream; GoNone if PC is in no module
 	Function uint32 // string; empty if it is not known

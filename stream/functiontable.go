@@ -9,8 +9,8 @@ import (
 // FunctionTableListSize is the size of a FunctionTableList in bytes.
 const FunctionTableListSize = 24
 
-// FunctionTableList is MINIDUMP_FUNCTION_TABLE_STREAM, the head of the FunctionTableStream. After it and its padding
-// come the tables. Each is a FunctionTable, a descriptor in the form of the operating system, the entries, and padding.
+// FunctionTableList is MINIDUMP_FUNCTION_TABLE_STREAM, the head of the FunctionTableStream. The tables follow it and its padding.
+// Each consists of a FunctionTable, a descriptor in the operating system's own form, the entries, and padding.
 //
 //	 0 uint32 SizeOfHeader
 //	 4 uint32 SizeOfDescriptor
@@ -21,7 +21,7 @@ const FunctionTableListSize = 24
 type FunctionTableList struct {
 	SizeOfHeader           uint32 // FunctionTableListSize
 	SizeOfDescriptor       uint32 // FunctionTableSize
-	SizeOfNativeDescriptor uint32 // bytes of the descriptor in the system's form
+	SizeOfNativeDescriptor uint32 // bytes of the descriptor in the system's own form
 	SizeOfFunctionEntry    uint32 // bytes of an entry: 12 of an amd64 RUNTIME_FUNCTION
 	NumberOfDescriptors    uint32
 	SizeOfAlignPad         uint32 // bytes of padding after this head
@@ -52,8 +52,7 @@ func (r *FunctionTableList) Get(b []byte, o binary.ByteOrder) {
 // FunctionTableSize is the size of a FunctionTable in bytes.
 const FunctionTableSize = 32
 
-// FunctionTable is MINIDUMP_FUNCTION_TABLE_DESCRIPTOR: unwind information of code that was made at run time
-// (RtlAddFunctionTable).
+// FunctionTable is MINIDUMP_FUNCTION_TABLE_DESCRIPTOR: unwind information of code generated at run time (RtlAddFunctionTable).
 //
 //	 0 uint64 MinimumAddress
 //	 8 uint64 MaximumAddress
@@ -63,7 +62,7 @@ const FunctionTableSize = 32
 type FunctionTable struct {
 	MinimumAddress uint64 // of the functions in the table
 	MaximumAddress uint64
-	BaseAddress    uint64 // the entries count from it
+	BaseAddress    uint64 // the base of the addresses in the entries
 	EntryCount     uint32
 	SizeOfAlignPad uint32 // bytes of padding after the entries
 }
@@ -88,10 +87,10 @@ func (r *FunctionTable) Get(b []byte, o binary.ByteOrder) {
 	r.SizeOfAlignPad = o.Uint32(b[28:])
 }
 
-// FunctionTableData is a FunctionTable with what follows it.
+// FunctionTableData is a FunctionTable with the data that follows it.
 type FunctionTableData struct {
 	FunctionTable
-	Native  []byte // the descriptor in the system's form
+	Native  []byte // the descriptor in the system's own form
 	Entries []byte // EntryCount of them
 }
 
@@ -130,10 +129,10 @@ func (f *File) FunctionTables() ([]FunctionTableData, error) {
 	return list, nil
 }
 
-// bytesOf hands out pieces of left from its start.
+// bytesOf cuts pieces off the start of left.
 type bytesOf struct{ left []byte }
 
-// next returns the next n bytes, or nil if there are fewer; then none are left.
+// next returns the next n bytes. If there are fewer, it returns nil and drops them.
 func (b *bytesOf) next(n uint64) []byte {
 	if n > uint64(len(b.left)) {
 		b.left = nil

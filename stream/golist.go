@@ -16,8 +16,8 @@ type GoroutineList struct {
 	Threads    []GoThreadInfo
 }
 
-// Goroutine is a goroutine with all that the stream has about it. Slices are shared between goroutines with the same
-// contents and must not be changed.
+// Goroutine is a goroutine with everything that the stream says about it. Goroutines with the same contents share slices, which
+// must not be changed.
 type Goroutine struct {
 	GoroutineRecord
 	WaitReason string
@@ -32,7 +32,7 @@ type Goroutine struct {
 // GoCall is one frame.
 type GoCall struct {
 	PC        uint64
-	Function  string // its full name as the linker has it; empty if PC is in no Go code
+	Function  string // its full name as in the symbol table; empty if PC is not in Go code
 	File      string
 	Line      uint32 // 0 if not known
 	StartLine uint32 // the line at which the function begins; 0 if not known
@@ -41,7 +41,7 @@ type GoCall struct {
 	Wrapper   bool   // the compiler made the function
 }
 
-// GoLabelText is a label as package runtime/pprof sets them.
+// GoLabelText is a label as set by package runtime/pprof.
 type GoLabelText struct{ Key, Value string }
 
 // GoPanicText is a panic.
@@ -76,7 +76,7 @@ type goReader struct {
 	flags  []uint32
 }
 
-// tableReader reads the tables of one of our own streams.
+// tableReader reads the tables of one of this project's own streams.
 type tableReader struct {
 	t     Type // of the stream
 	b     []byte
@@ -84,7 +84,7 @@ type tableReader struct {
 	err   error // the first
 	text  []byte
 	texts map[uint32]string
-	left  uint64 // how many bytes of text may still be read: strings that overlap would be without bound
+	left  uint64 // bytes of text that may still be read: overlapping strings could be unbounded
 }
 
 // strings sets the table of strings.
@@ -93,7 +93,7 @@ func (r *tableReader) strings(t GoTable) {
 	r.texts, r.left = map[uint32]string{}, uint64(len(r.text))
 }
 
-// table returns the entries of a table, each at least least bytes long.
+// table returns the entries of a table, each of size bytes. size must be at least least.
 func (r *tableReader) table(what string, t GoTable, size, least uint32) (entries []byte, n int) {
 	if t.Count == 0 || r.err != nil {
 		return nil, 0
@@ -109,7 +109,7 @@ func (r *tableReader) table(what string, t GoTable, size, least uint32) (entries
 	return r.b[t.Offset:][:uint64(t.Count)*uint64(size)], int(t.Count)
 }
 
-// string returns the text at an offset of the table of strings; empty if there is none.
+// string returns the text at offset at of the table of strings; empty if there is none.
 func (r *tableReader) string(at uint32) string {
 	if at == 0 {
 		return ""
@@ -128,11 +128,11 @@ func (r *tableReader) string(at uint32) string {
 	return s
 }
 
-// maxGoFrames bounds the frames of all stacks, some of which a hostile list may name many times.
+// maxGoFrames bounds the total number of frames read: stacks of a hostile list may share the same ones.
 const maxGoFrames = 4 << 20
 
-// ParseGoroutineList reads the bytes of a GoroutineListStream. Indexes and offsets that lead nowhere count as absent.
-// A table that is not wholly there counts as empty; the first such is the error, which wraps ErrFormat or ErrTruncated.
+// ParseGoroutineList reads the bytes of a GoroutineListStream. Invalid indexes and offsets count as absent. A table that is not
+// entirely within b counts as empty; the error is that of the first such table, and wraps ErrFormat or ErrTruncated.
 func ParseGoroutineList(b []byte, o binary.ByteOrder) (*GoroutineList, error) {
 	r := goReader{tableReader: tableReader{t: GoroutineListStream, b: b, o: o}}
 	if len(b) < GoroutineListHeaderSize {
@@ -199,7 +199,7 @@ func (r *goReader) readThreads(l *GoroutineList) {
 	}
 }
 
-// readLabels returns the sets of labels, each part of one list.
+// readLabels returns the sets of labels, which all share one array.
 func (r *goReader) readLabels() (sets [][]GoLabelText) {
 	e, n := r.table("labels", r.h.Labels, GoLabelSize, GoLabelSize)
 	labels := make([]GoLabelText, n)
@@ -266,8 +266,8 @@ var goStatuses = [...]string{
 	GoCopystack: "copystack", GoPreempted: "preempted", GoLeaked: "leaked", GoDeadExtra: "waiting for cgo callback",
 }
 
-// State returns what the goroutine does, in the words of the runtime's tracebacks: "running", "chan receive",
-// "select (no cases)", "???" for a status that is not known.
+// State returns the state of the goroutine in the words of the runtime's tracebacks: "running", "chan receive", "select (no
+// cases)"; "???" if the status is unknown.
 func (g *Goroutine) State() string {
 	s := "???"
 	if int(g.Status) < len(goStatuses) && goStatuses[g.Status] != "" {
@@ -285,8 +285,8 @@ func (g *Goroutine) State() string {
 	return s
 }
 
-// Waited returns for how many nanoseconds the goroutine has been waiting at least, 0 if that is not known. The runtime notes
-// the time only when the garbage collector comes by.
+// Waited returns the minimum time that the goroutine has been waiting, in nanoseconds; 0 if not known. The runtime only records
+// when a garbage collection first saw it wait.
 func (l *GoroutineList) Waited(g *Goroutine) uint64 {
 	if g.Status != GoWaiting && g.Status != GoSyscall || g.WaitSince == 0 || l.Header.Nanotime < g.WaitSince {
 		return 0
@@ -294,7 +294,8 @@ func (l *GoroutineList) Waited(g *Goroutine) uint64 {
 	return l.Header.Nanotime - g.WaitSince
 }
 
-// elided reports whether a traceback leaves out a wrapper: not when it called one of the functions that start a panic.
+// elided reports whether a traceback leaves out the frame: it does so for wrappers, except those that called a function that
+// starts a panic.
 func elided(f *GoCall, callee string) bool {
 	return f.Wrapper && callee != "runtime.gopanic" && callee != "runtime.sigpanic" && callee != "runtime.panicwrap"
 }
@@ -316,8 +317,8 @@ func exportedRuntime(name string) bool {
 	return name != "" && upper(name) && (receiver == "" || upper(receiver))
 }
 
-// Shown returns the frames that a traceback of Go prints: without those of the runtime itself and without wrappers, unless
-// nothing would be left. It is what GOTRACEBACK=all shows; Frames has what GOTRACEBACK=system does.
+// Shown returns the frames that a Go traceback prints, as GOTRACEBACK=all does: without those of the runtime itself and without
+// wrappers, unless that leaves none. Frames are those that GOTRACEBACK=system prints.
 func (g *Goroutine) Shown() []GoCall {
 	var out []GoCall
 	callee := ""
@@ -333,7 +334,7 @@ func (g *Goroutine) Shown() []GoCall {
 	return out
 }
 
-// shown reports whether a traceback has the frame; more says that it has one already (runtime.showfuncinfo).
+// shown reports whether a traceback prints the frame; more is true if it has printed one already (runtime.showfuncinfo).
 func shown(f *GoCall, callee string, more bool) bool {
 	n := f.Function
 	switch {
@@ -360,7 +361,7 @@ func (f *GoCall) Name() string {
 	if strings.IndexByte(inner, '[') < 0 {
 		return name[:i] + "[...]" + name[j+1:]
 	}
-	// A generic method of a generic type has two pairs of brackets beside each other: "A[…].B[…]".
+	// A generic method of a generic type has two adjacent pairs of brackets: "A[…].B[…]".
 	depth, close, open := 1, -1, -1
 	for k := 0; k < len(inner); k++ {
 		switch inner[k] {

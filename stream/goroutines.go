@@ -2,12 +2,12 @@ package stream
 
 import "encoding/binary"
 
-// GoNone stands for no entry in a field that holds an index.
+// GoNone, in a field that contains an index, means that there is no entry.
 const GoNone = 0xffffffff
 
 // Flags of a GoroutineListHeader.
 const (
-	GoListExpired = 1 << 0 // there was not enough time to read all
+	GoListExpired = 1 << 0 // there was not enough time to read everything
 	GoListFull    = 1 << 1 // a table was full: some frames, names or stacks are missing
 )
 
@@ -21,25 +21,25 @@ const (
 	GoDead      = 6
 	GoCopystack = 8 // its stack is being moved; also, it has overflowed
 	GoPreempted = 9
-	GoLeaked    = 10 // since Go 1.26: waits for what nobody can do any more
+	GoLeaked    = 10 // since Go 1.26: waits for something that can no longer happen
 	GoDeadExtra = 11 // since Go 1.26: waits for a call from C
 )
 
 // Flags of a goroutine.
 const (
-	GoSystem      = 1 << 0 // serves the runtime itself
+	GoSystem      = 1 << 0 // works for the runtime itself
 	GoScan        = 1 << 1 // the garbage collector scans its stack
 	GoLocked      = 1 << 2 // runtime.LockOSThread
-	GoSecret      = 1 << 3 // in runtime/secret.Do: neither frames nor labels are there
-	GoUnavailable = 1 << 4 // runs, but where is not known
+	GoSecret      = 1 << 3 // in runtime/secret.Do: frames and labels are left out
+	GoUnavailable = 1 << 4 // runs, but its position is not known
 	GoTrap        = 1 << 5 // the PC of the first frame is the next instruction rather than a return address
 )
 
 // Flags of a GoStack.
 const (
-	GoStackCut      = 1 << 0 // the outermost frames are missing, because their memory or a table's space was not there
-	GoStackUnsure   = 1 << 1 // the walk ended at a function that writes SP, or at a PC that is not of Go
-	GoStackComplete = 1 << 2 // it ends with the function at the top of the stack
+	GoStackCut      = 1 << 0 // the outermost frames are missing: their memory was not available, or a table was full
+	GoStackUnsure   = 1 << 1 // the walk ended at a function that writes SP, or at a PC outside of Go code
+	GoStackComplete = 1 << 2 // the last frame is the function at the top of the stack
 )
 
 // Flags of a GoFrame.
@@ -66,11 +66,11 @@ const (
 // GoroutineListHeaderSize is the size of a GoroutineListHeader in bytes.
 const GoroutineListHeaderSize = 136
 
-// GoroutineListHeader is the head of GoroutineListStream. It says where the tables of the stream are, and how large an entry
-// of each is, so that later versions can append fields.
+// GoroutineListHeader is the head of GoroutineListStream. It states where the tables of the stream are and how large an entry of
+// each is, so that later versions can append fields.
 //
-// A field that is a string holds the offset in the table Strings at which the string stands: its length in bytes as a
-// uint32, then UTF-8. Offset 0 is the empty string.
+// A string field contains an offset in the table Strings. At that offset are the length of the string in bytes, as a uint32, and
+// its UTF-8. Offset 0 is the empty string.
 //
 //	  0 uint32  SizeOfHeader
 //	  4 uint32  SizeOfGoroutine
@@ -97,7 +97,7 @@ const GoroutineListHeaderSize = 136
 //	128 GoTable Strings
 type GoroutineListHeader struct {
 	SizeOfHeader    uint32 // GoroutineListHeaderSize, or more in a later version
-	SizeOfGoroutine uint32 // of an entry of Goroutines, as the next ones of theirs
+	SizeOfGoroutine uint32 // of an entry of Goroutines; the next four likewise
 	SizeOfStack     uint32
 	SizeOfFrame     uint32
 	SizeOfPanic     uint32
@@ -106,7 +106,7 @@ type GoroutineListHeader struct {
 	GoVersion       uint32  // string: "go1.26.8"
 	BuildInfo       uint32  // string: the lines "path\t…", "mod\t…", "dep\t…", "build\t…" of "go version -m"
 	Dead            uint32  // how many goroutines of Total have ended
-	Omitted         uint32  // how many of Total were not looked at, because of a limit
+	Omitted         uint32  // how many of Total were not read because of a limit
 	Torn            uint32  // how many of Total could not be read
 	Total           uint64  // length of runtime.allgs
 	Nanotime        uint64  // ns on the runtime's clock (Linux: CLOCK_MONOTONIC) at the stop; 0 if not known
@@ -180,13 +180,13 @@ func (r *GoroutineListHeader) Get(b []byte, o binary.ByteOrder) {
 // GoTableSize is the size of a GoTable in bytes.
 const GoTableSize = 8
 
-// GoTable is where a table of the stream is.
+// GoTable states where a table of the stream is.
 //
 //	0 uint32 Offset
 //	4 uint32 Count
 type GoTable struct {
 	Offset uint32 // from the start of the stream, in bytes
-	Count  uint32 // how many entries it has
+	Count  uint32 // number of entries
 }
 
 // Put writes the GoTableSize bytes of r to b.
@@ -226,23 +226,23 @@ const GoroutineRecordSize = 88
 //	80 uint32 Panic
 //	84 uint32 ThreadID
 type GoroutineRecord struct {
-	ID         uint64 // its number; 0 if it serves a thread that C made and that is not in Go
-	ParentID   uint64 // the number of the goroutine that created it; 0 if none did
+	ID         uint64 // its number; 0 if it belongs to a thread that C created and that is not in Go
+	ParentID   uint64 // the number of the goroutine that created it; 0 if none
 	Address    uint64 // of its runtime.g
-	StackLo    uint64 // where its stack begins
+	StackLo    uint64 // lowest address of its stack
 	WaitSince  uint64 // Nanotime of the first garbage collection that saw it wait; 0 if not known
 	Bubble     uint64 // the number of its testing/synctest bubble; 0 if none
 	StackSize  uint32 // its stack is [StackLo, StackLo+StackSize)
 	StackDepth uint32 // how much of that is in use: SP is StackLo+StackSize-StackDepth
 	Status     uint16 // GoIdle…, as in the runtime
 	Flags      uint16 // GoSystem…
-	WaitReason uint32 // string: what a waiting goroutine waits for, "chan receive"; empty if it does not wait
+	WaitReason uint32 // string: the reason that it waits, "chan receive"; empty if it does not wait
 	Stack      uint32 // index in Stacks; GoNone if there are no frames
 	Creator    uint32 // index in Frames of the go statement that created it; GoNone if not known
 	Start      uint32 // index in Frames of the function that it began with; GoNone if not known
 	LabelSet   uint32 // index in LabelSets; GoNone if it has no labels
-	Panic      uint32 // index in Panics of its innermost panic; GoNone if it does not panic
-	ThreadID   uint32 // the thread that runs it; 0 if none does
+	Panic      uint32 // index in Panics of its innermost panic; GoNone if it has none
+	ThreadID   uint32 // the thread that runs it; 0 if none
 }
 
 // Put writes the GoroutineRecordSize bytes of r to b.
@@ -292,7 +292,7 @@ func (r *GoroutineRecord) Get(b []byte, o binary.ByteOrder) {
 // GoStackSize is the size of a GoStack in bytes.
 const GoStackSize = 12
 
-// GoStack is a list of frames, innermost first, that one or many goroutines have.
+// GoStack is a list of frames, innermost first. Several goroutines may share it.
 //
 //	0 uint32 First
 //	4 uint32 Count
@@ -322,7 +322,7 @@ func (r *GoStack) Get(b []byte, o binary.ByteOrder) {
 // GoFrameSize is the size of a GoFrame in bytes.
 const GoFrameSize = 32
 
-// GoFrame is a call: of a function, or of one that was inlined into the next frame.
+// GoFrame is a call of a function, or of one that was inlined into the next frame.
 //
 //	 0 uint64 PC
 //	 8 uint32 Function
@@ -332,8 +332,8 @@ const GoFrameSize = 32
 //	24 uint32 Offset
 //	28 uint32 Flags
 type GoFrame struct {
-	PC        uint64 // of the physical frame: in the innermost one where it is, else a return address
-	Function  uint32 // string: its full name as the linker has it, "main.(*T).M"; empty if PC is in no Go code
+	PC        uint64 // of the physical frame: the current PC in the innermost one, else a return address
+	Function  uint32 // string: its full name as in the symbol table, "main.(*T).M"; empty if PC is not in Go code
 	File      uint32 // string
 	Line      uint32 // 0 if not known
 	StartLine uint32 // the line at which the function begins; 0 if not known
@@ -368,7 +368,7 @@ func (r *GoFrame) Get(b []byte, o binary.ByteOrder) {
 // GoLabelSize is the size of a GoLabel in bytes.
 const GoLabelSize = 8
 
-// GoLabel is a label as package runtime/pprof sets them.
+// GoLabel is a label as set by package runtime/pprof.
 //
 //	0 uint32 Key
 //	4 uint32 Value
@@ -394,7 +394,7 @@ func (r *GoLabel) Get(b []byte, o binary.ByteOrder) {
 // GoPanicSize is the size of a GoPanic in bytes.
 const GoPanicSize = 16
 
-// GoPanic is a panic that is under way or was recovered while its deferred functions run.
+// GoPanic is a panic in progress, or one that was recovered while its deferred functions still run.
 //
 //	 0 uint32 Type
 //	 4 uint32 Value
@@ -403,7 +403,7 @@ const GoPanicSize = 16
 type GoPanic struct {
 	Type  uint32 // string: the dynamic type of the value, "*errors.errorString"; empty if not known
 	Value uint32 // string: the value as text
-	Link  uint32 // index in Panics of the panic that this one came in; GoNone if there is none
+	Link  uint32 // index in Panics of the panic during which this one was raised; GoNone if none
 	Flags uint32 // GoPanicRecovered…
 }
 
@@ -428,7 +428,7 @@ func (r *GoPanic) Get(b []byte, o binary.ByteOrder) {
 // GoThreadSize is the size of a GoThread in bytes.
 const GoThreadSize = 56
 
-// GoThread is a thread of the process that has an M: runs Go code or has done so.
+// GoThread is a thread of the process that has an M: it runs or has run Go code.
 //
 //	 0 uint32 ThreadID
 //	 4 uint32 On
@@ -442,8 +442,8 @@ const GoThreadSize = 56
 type GoThread struct {
 	ThreadID  uint32
 	On        uint32 // which stack it is on: GoOnNone…
-	Goroutine uint32 // index in Goroutines of the goroutine that it runs, be it on another stack; GoNone if there is none
-	Stack     uint32 // index in Stacks: the frames on its system or signal stack, if it is on one; else GoNone
+	Goroutine uint32 // index in Goroutines of the goroutine that it runs, even if on another stack; GoNone if none
+	Stack     uint32 // index in Stacks of the frames on its system or signal stack; GoNone if it is on neither
 	M         uint64 // address of its runtime.m
 	SystemLo  uint64 // the stack of g0 is [SystemLo, SystemHi); 0 if not known
 	SystemHi  uint64

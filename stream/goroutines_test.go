@@ -47,7 +47,7 @@ func (l *goList) bytes() []byte {
 	return slices.Concat(b, l.body, l.text)
 }
 
-// word32 is an index, as a record.
+// word32 is a record that consists of an index.
 type word32 uint32
 
 func (w *word32) Put(b []byte, o binary.ByteOrder) { o.PutUint32(b, uint32(*w)) }
@@ -164,7 +164,7 @@ goroutine 2 [waiting]:
 	}
 }
 
-// TestGoroutineListDamaged holds that what does not fit is an error and the rest is there.
+// TestGoroutineListDamaged checks that whatever does not fit is an error and the rest is read.
 func TestGoroutineListDamaged(t *testing.T) {
 	o := binary.LittleEndian
 	good := sampleGoList(o)
@@ -184,7 +184,7 @@ func TestGoroutineListDamaged(t *testing.T) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
-	// Larger entries are those of a later version.
+	// Entries of a later version are larger.
 	if l, err := ParseGoroutineList(good, o); err != nil || len(l.Goroutines) != 5 {
 		t.Errorf("%v", err)
 	}

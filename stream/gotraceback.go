@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// Traceback is how AppendTraceback writes.
+// Traceback states how AppendTraceback writes.
 type Traceback struct {
-	// All is GOTRACEBACK=system: with the goroutines and the frames of the runtime itself.
+	// All includes the goroutines and the frames of the runtime itself, as GOTRACEBACK=system does.
 	All bool
-	// Labels writes the labels of a goroutine, as GODEBUG=tracebacklabels=1 does.
+	// Labels adds the labels of a goroutine, as GODEBUG=tracebacklabels=1 does.
 	Labels bool
 }
 
-// Of the frames of a goroutine the runtime writes so many innermost and so many outermost ones (tracebackInnerFrames and
+// tracebackFrames is how many innermost and how many outermost frames of a goroutine the runtime prints (tracebackInnerFrames and
 // tracebackOuterFrames of runtime/traceback.go).
 const tracebackFrames = 50
 
-// AppendTraceback appends what the runtime writes of a goroutine when a program crashes, except for the arguments of calls:
+// AppendTraceback appends what the runtime prints about a goroutine when a program crashes, except for the arguments of calls:
 //
 //	goroutine 18 [chan receive, 5 minutes]:
 //	main.worker(...)
@@ -64,7 +64,7 @@ func (l *GoroutineList) AppendTraceback(dst []byte, g *Goroutine, how Traceback)
 	return dst
 }
 
-// AppendFrames appends frames as tracebacks have them: of more than a hundred the first and the last fifty.
+// AppendFrames appends frames as tracebacks print them: of more than a hundred, the first and the last fifty.
 func AppendFrames(dst []byte, frames []GoCall) []byte {
 	for i := range frames {
 		if elide := len(frames) - 2*tracebackFrames; elide > 0 && i >= tracebackFrames && i < tracebackFrames+elide {
@@ -101,7 +101,7 @@ func (f *GoCall) appendPlace(dst []byte) []byte {
 	return append(dst, '\n')
 }
 
-// appendState appends what stands between the brackets.
+// appendState appends the text between the brackets.
 func (l *GoroutineList) appendState(dst []byte, g *Goroutine) []byte {
 	state := g.State()
 	dst = append(dst, state...)
@@ -121,8 +121,8 @@ func (l *GoroutineList) appendState(dst []byte, g *Goroutine) []byte {
 	return dst
 }
 
-// idleInBubble reports whether a goroutine of a synctest bubble that waits for this counts as blocked for good
-// (isIdleInSynctest of runtime/runtime2.go). The other reasons end with "(durable)" themselves.
+// idleInBubble reports whether a goroutine of a synctest bubble that waits for reason counts as durably blocked (isIdleInSynctest
+// of runtime/runtime2.go). The other such reasons end with "(durable)" themselves.
 func idleInBubble(reason string) bool {
 	switch reason {
 	case "chan receive (nil chan)", "chan send (nil chan)", "select (no cases)", "sleep", "sync.Cond.Wait", "coroutine",
@@ -132,7 +132,7 @@ func idleInBubble(reason string) bool {
 	return false
 }
 
-// appendLabel appends a key or value, quoted where it has more than letters, digits, '.', '/' and '_'.
+// appendLabel appends a key or value, quoted if it contains anything except letters, digits, '.', '/' and '_'.
 func appendLabel(dst []byte, s string) []byte {
 	for _, r := range s {
 		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '/' || r == '_') {
@@ -142,15 +142,15 @@ func appendLabel(dst []byte, s string) []byte {
 	return append(dst, s...)
 }
 
-// GoroutineGroup is a set of goroutines that do the same: same frames, state and creator.
+// GoroutineGroup is a set of goroutines with the same frames, state and creator.
 type GoroutineGroup struct {
 	Goroutines []*Goroutine // in order of ID
-	// The shortest and the longest that one of them has been waiting, in nanoseconds; 0 if not known.
+	// The shortest and the longest time that one of them has been waiting, in nanoseconds; 0 if not known.
 	MinWaited, MaxWaited uint64
 }
 
-// Groups sorts the goroutines into groups: those that panic first, then those that run, then the largest groups, the
-// runtime's own goroutines last. Without all the latter are left out.
+// Groups sorts the goroutines into groups: panicking ones first, then running ones, then the largest groups, and last the
+// runtime's own goroutines, which are left out unless all is set.
 func (l *GoroutineList) Groups(all bool) []GoroutineGroup {
 	type key struct {
 		stack, reason, creator uint32

@@ -36,7 +36,7 @@ func (r *GUID) Get(b []byte, o binary.ByteOrder) {
 	copy(r.Data4[:], b[8:GUIDSize])
 }
 
-// String is the form "00112233-4455-6677-8899-aabbccddeeff".
+// String returns the form "00112233-4455-6677-8899-aabbccddeeff".
 func (r GUID) String() string {
 	var b [GUIDSize]byte
 	r.Put(b[:], binary.BigEndian)
@@ -44,20 +44,20 @@ func (r GUID) String() string {
 	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }
 
-// hex is the form without hyphens, in capitals, that Breakpad uses.
+// hex returns the form that Breakpad uses: capitals, no hyphens.
 func (r *GUID) hex() string {
 	var b [GUIDSize]byte
 	r.Put(b[:], binary.BigEndian)
 	return hexText(b[:], capitals)
 }
 
-// The digits that hexText writes.
+// The digits for hexText.
 const (
 	lower    = "0123456789abcdef"
 	capitals = "0123456789ABCDEF"
 )
 
-// hexText writes each byte of b as two of digits. It is here because encoding/hex imports fmt.
+// hexText returns each byte of b as two of digits. It exists because encoding/hex imports fmt.
 func hexText(b []byte, digits string) string {
 	text := make([]byte, 0, 2*len(b))
 	for _, c := range b {
@@ -66,7 +66,7 @@ func hexText(b []byte, digits string) string {
 	return string(text)
 }
 
-// hexText32 writes v as eight of digits.
+// hexText32 returns v as eight of digits.
 func hexText32(v uint32, digits string) string {
 	return hexText(binary.BigEndian.AppendUint32(nil, v), digits)
 }

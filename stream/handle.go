@@ -49,7 +49,7 @@ const HandleDescriptorSize = 32
 type HandleDescriptor struct {
 	Handle        uint64
 	TypeNameRVA   uint32 // of a string; 0 if there is none
-	ObjectNameRVA uint32 // of a string; 0 if there is none. Linux: where /proc/PID/fd/N points to
+	ObjectNameRVA uint32 // of a string; 0 if there is none. Linux: the target of /proc/PID/fd/N
 	Attributes    uint32 // Linux: st_mode
 	GrantedAccess uint32
 	HandleCount   uint32
@@ -111,8 +111,7 @@ func (r *HandleDescriptor2) Get(b []byte, o binary.ByteOrder) {
 // HandleObjectInformationSize is the size of a HandleObjectInformation in bytes.
 const HandleObjectInformationSize = 12
 
-// Values of HandleObjectInformation.InfoType (MINIDUMP_HANDLE_OBJECT_INFORMATION_TYPE). What the data holds is not
-// documented.
+// Values of HandleObjectInformation.InfoType (MINIDUMP_HANDLE_OBJECT_INFORMATION_TYPE). The data of each is not documented.
 const (
 	MiniHandleObjectInformationNone = iota
 	MiniThreadInformation1
@@ -193,13 +192,13 @@ const (
 	OperationDbBADREF
 )
 
-// AVRF_MAX_TRACES is the number of HandleOperation.ReturnAddresses.
+// AVRF_MAX_TRACES is the length of HandleOperation.ReturnAddresses.
 const AVRF_MAX_TRACES = 32
 
 // HandleOperationSize is the size of a HandleOperation in bytes.
 const HandleOperationSize = 288
 
-// HandleOperation is AVRF_HANDLE_OPERATION of avrfsdk.h: what a thread once did with a handle, and from where, as
+// HandleOperation is AVRF_HANDLE_OPERATION of avrfsdk.h: an operation of a thread on a handle, with its call stack, as
 // Application Verifier recorded it.
 //
 //	 0 uint64     Handle
@@ -215,7 +214,7 @@ type HandleOperation struct {
 	ProcessID       uint32
 	ThreadID        uint32
 	OperationType   uint32 // OperationDb…
-	Depth           uint32 // entries of ReturnAddresses that mean something
+	Depth           uint32 // entries of ReturnAddresses that are used
 	Index           uint32
 	ReturnAddresses [AVRF_MAX_TRACES]uint64
 }

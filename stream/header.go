@@ -3,9 +3,9 @@ package stream
 import "encoding/binary"
 
 const (
-	// Signature is Header.Signature: the bytes "MDMP" in a little-endian file, "PMDM" in a big-endian one.
+	// Signature is the value of Header.Signature: the bytes "MDMP" in a little-endian file, "PMDM" in a big-endian one.
 	Signature = 0x504d444d // MINIDUMP_SIGNATURE
-	// Version is the low half of Header.Version; the high half is the writer's own affair.
+	// Version is the low half of Header.Version; the high half is up to the writer.
 	Version = 0xa793 // MINIDUMP_VERSION
 )
 
@@ -28,10 +28,10 @@ type Header struct {
 	StreamDirectoryRVA uint32 // where the directory, an array of Directory, starts
 	CheckSum           uint32 // 0: no writer is known to set it
 	TimeDateStamp      uint32 // seconds since 1970, UTC, when the dump was made
-	Flags              uint64 // MINIDUMP_TYPE: what kinds of content were asked for
+	Flags              uint64 // MINIDUMP_TYPE: which kinds of content were requested
 }
 
-// Values of Header.Flags that this writer has a use for (MINIDUMP_TYPE).
+// Values of Header.Flags that this writer uses (MINIDUMP_TYPE).
 const (
 	MiniDumpNormal                         = 0x0
 	MiniDumpWithDataSegs                   = 0x1

@@ -15,22 +15,22 @@ type record interface {
 	Get(b []byte, o binary.ByteOrder)
 }
 
-// sample puts a minidump with every stream that File reads, of a 64-bit or a 32-bit process. It is run twice: once to
-// learn where everything is, which at keeps, and once to write it.
+// sample writes a minidump with every stream that File reads, of a 64-bit or a 32-bit process. It runs twice: once to find the
+// place of everything, recorded in at, and once to write it.
 type sample struct {
 	wide bool
 	at   map[string]uint32
 }
 
-// mark remembers where what is put next is.
+// mark records the offset of what is put next.
 func (s *sample) mark(e *Encoder, name string) { s.at[name] = uint32(e.Offset()) }
 
-// loc is where name is, from its mark to the mark that name has with "/" behind it.
+// loc returns the location between the marks name and name + "/".
 func (s *sample) loc(name string) Location {
 	return Location{s.at[name+"/"] - s.at[name], s.at[name]}
 }
 
-// between puts what put puts, and marks its start and its end.
+// between calls put, and marks the start and the end of its output.
 func (s *sample) between(e *Encoder, name string, put func()) {
 	s.mark(e, name)
 	put()
@@ -80,7 +80,7 @@ func (s *sample) put(e *Encoder) {
 		put(e, ThreadInfoListSize, &ThreadInfoList{ThreadInfoListSize, ThreadInfoSize + 8, 2})
 		for i := range 2 {
 			put(e, ThreadInfoSize, &ThreadInfo{ThreadID: uint32(71 + i), StartAddress: 0x401000})
-			e.U64(99) // an entry may be longer than what is known of it
+			e.U64(99) // an entry may be longer than its known part
 		}
 	})
 	s.text(e, "path", "/bin/app")
@@ -197,7 +197,7 @@ func (s *sample) put(e *Encoder) {
 	e.Bytes([]byte("more"))
 }
 
-// putWindows puts the streams that only Windows writers write.
+// putWindows puts the streams that only Windows writers produce.
 func (s *sample) putWindows(e *Encoder) {
 	s.between(e, "object info", func() {
 		put(e, HandleObjectInformationSize, &HandleObjectInformation{s.at["object info 2"], MiniThreadInformation1,
@@ -244,7 +244,7 @@ func (s *sample) putWindows(e *Encoder) {
 	})
 }
 
-// putMacos puts the streams that only macOS writers write.
+// putMacos puts the streams that only macOS writers produce.
 func (s *sample) putMacos(e *Encoder) {
 	s.between(e, "crash info", func() {
 		put(e, MacosCrashInfoRecordSize, &MacosCrashInfoRecord{uint64(MozMacosCrashInfo), 5, 1, 2, 3})
@@ -260,7 +260,7 @@ func (s *sample) putMacos(e *Encoder) {
 	})
 }
 
-// write is the file's bytes.
+// write returns the file's bytes.
 func (s *sample) write(t testing.TB, o binary.ByteOrder) []byte {
 	s.at = map[string]uint32{}
 	e := NewEncoder(nil)
@@ -285,7 +285,7 @@ func open(t testing.TB, b []byte) *File {
 	return f
 }
 
-// same compares what a method of File returned.
+// same compares the result of a method of File.
 func same(t *testing.T, what string, err error, got, want any) {
 	t.Helper()
 	if err != nil {
@@ -296,7 +296,7 @@ func same(t *testing.T, what string, err error, got, want any) {
 	}
 }
 
-// walk calls everything that File has.
+// walk calls every method of File.
 func walk(f *File) {
 	for i := range f.Directory {
 		f.Stream(f.Directory[i].Type)
@@ -338,7 +338,7 @@ func walk(f *File) {
 	Problems(f)
 }
 
-// allocated is how many bytes f allocates.
+// allocated returns the number of bytes that f allocates.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

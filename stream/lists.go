@@ -47,7 +47,7 @@ func (f *File) ThreadInfo() ([]ThreadInfo, error) {
 	return list, err
 }
 
-// ModuleInfo is a Module with what it points to.
+// ModuleInfo is a Module with the data that it points to.
 type ModuleInfo struct {
 	Module
 	Name     string // path
@@ -128,7 +128,7 @@ func (f *File) SystemInfo() (r SystemInfo, csdVersion string, err error) {
 	return r, csdVersion, err
 }
 
-// MiscInfo returns the MiscInfoStream, whichever form it has: see SizeOfInfo.
+// MiscInfo returns the MiscInfoStream in any of its forms: see SizeOfInfo.
 func (f *File) MiscInfo() (MiscInfo5, error) {
 	var r MiscInfo5
 	b, err := f.fixed(MiscInfoStream, MiscInfoSize)
@@ -204,11 +204,11 @@ type HandleObject struct {
 	Data []byte
 }
 
-// HandleObjects returns the list that starts at rva, which is HandleInfo.ObjectInfoRVA; none if that is 0.
+// HandleObjects returns the list that starts at rva, which is HandleInfo.ObjectInfoRVA; an empty list if rva is 0.
 func (f *File) HandleObjects(rva uint32) ([]HandleObject, error) {
 	p := f.pieces(nil)
 	var list []HandleObject
-	// A list that leads back to itself ends when its elements have more bytes than the file.
+	// The sum of sizes ends a cyclic list: it must not exceed the size of the file.
 	for rva != 0 {
 		var r HandleObject
 		b, err := f.read(uint64(rva), HandleObjectInformationSize)
@@ -246,22 +246,22 @@ func (f *File) HandleOperations() ([]HandleOperation, error) {
 	return list, err
 }
 
-// LinkMapInfo is a link map of a 64-bit or, widened, of a 32-bit process with its name.
+// LinkMapInfo is a link map, with its name, of a 64-bit process, or of a 32-bit one with its fields widened.
 type LinkMapInfo struct {
 	LinkMap64
 	Name string
 }
 
-// DSODebugInfo is the LinuxDSODebug stream of a 64-bit or, widened, of a 32-bit process.
+// DSODebugInfo is the LinuxDSODebug stream of a 64-bit process, or of a 32-bit one with its fields widened.
 type DSODebugInfo struct {
 	DSODebug64
 	LinkMaps       []LinkMapInfo
 	DynamicSection []byte // of the program, as it was in memory
 }
 
-// DSODebug returns the LinuxDSODebug stream. Nothing in the stream says whether it has 32-bit addresses; the architecture
-// in SystemInfo does. In a 64-bit dump the records have padding, as Breakpad's header defines them, or are packed, as
-// some writers write them; packedDSO has the rule.
+// DSODebug returns the LinuxDSODebug stream. The stream does not say whether it has 32-bit addresses; the architecture in
+// SystemInfo does. In a 64-bit dump the records have padding, as Breakpad's header defines them, or are packed, as some writers
+// write them; packedDSO decides which.
 func (f *File) DSODebug() (DSODebugInfo, error) {
 	if system, _, err := f.SystemInfo(); err == nil && arch32(system.ProcessorArchitecture) {
 		return f.dsoDebug32()
@@ -283,10 +283,10 @@ func (f *File) DSODebug() (DSODebugInfo, error) {
 	return r, err
 }
 
-// packedDSO reports whether the records of the LinuxDSODebug stream b, of a 64-bit dump, have no padding. The link maps
-// decide: the form counts that finds more of their names in the file. The first name has the same place in both, so with
-// fewer than two link maps the size of the stream decides: an Elf64_Dyn has 16 bytes, and only one form leaves a whole
-// number of them.
+// packedDSO reports whether the records of the LinuxDSODebug stream b, of a 64-bit dump, have no padding. It reads the link maps
+// in both forms and takes the form with more names that lie in the file. The first name has the same place in both forms, so with
+// fewer than two link maps the size of the stream decides: an Elf64_Dyn has 16 bytes, and only one form leaves a whole number of
+// them.
 func (f *File) packedDSO(b []byte) bool {
 	if len(b) < DSODebug64Size {
 		return true
@@ -301,7 +301,7 @@ func (f *File) packedDSO(b []byte) bool {
 	return len(b)%dynSize == packedDSODebug64Size%dynSize
 }
 
-// linkMaps64 reads count link maps at rva, which have no padding if packed.
+// linkMaps64 reads count link maps at rva; packed ones have no padding.
 func (f *File) linkMaps64(rva, count uint32, packed bool) ([]LinkMapInfo, error) {
 	if rva == NoLinkMaps || count == 0 {
 		return nil, nil
@@ -320,7 +320,7 @@ func (f *File) linkMaps64(rva, count uint32, packed bool) ([]LinkMapInfo, error)
 	return list, p.err
 }
 
-// namedMaps counts the link maps whose name lies in the file: a length that is even and not longer than the file.
+// namedMaps counts the link maps whose name lies in the file and has a plausible length: even and not longer than the file.
 func (f *File) namedMaps(list []LinkMapInfo) int {
 	n := 0
 	for i := range list {
@@ -361,7 +361,7 @@ func (f *File) dsoDebug32() (DSODebugInfo, error) {
 	return r, p.err
 }
 
-// arch32 is whether a processor of this architecture has 32-bit addresses.
+// arch32 reports whether a processor of this architecture has 32-bit addresses.
 func arch32(architecture uint16) bool {
 	switch architecture {
 	case MD_CPU_ARCHITECTURE_X86, MD_CPU_ARCHITECTURE_X86_WIN64, MD_CPU_ARCHITECTURE_ARM, MD_CPU_ARCHITECTURE_MIPS,
@@ -374,23 +374,23 @@ func arch32(architecture uint16) bool {
 // Annotation is a key and its value.
 type Annotation struct{ Key, Value string }
 
-// AnnotationObjectInfo is an AnnotationObject with what it points to.
+// AnnotationObjectInfo is an AnnotationObject with the data that it points to.
 type AnnotationObjectInfo struct {
 	Name  string
 	Type  uint16
 	Value []byte
 }
 
-// ModuleAnnotations is what Crashpad knows of a module: a ModuleCrashpadInfo with what it points to.
+// ModuleAnnotations are Crashpad's annotations of a module: a ModuleCrashpadInfo with the data that it points to.
 type ModuleAnnotations struct {
-	ModuleIndex uint32 // in what Modules returns
+	ModuleIndex uint32 // in the result of Modules
 	Version     uint32
 	List        []string
 	Simple      []Annotation
 	Objects     []AnnotationObjectInfo
 }
 
-// CrashpadData is the CrashpadInfoStream with what it points to.
+// CrashpadData is the CrashpadInfoStream with the data that it points to.
 type CrashpadData struct {
 	CrashpadInfo
 	Annotations []Annotation // of the process
@@ -424,7 +424,7 @@ func (f *File) CrashpadInfo() (CrashpadData, error) {
 	return r, p.err
 }
 
-// moduleAnnotations reads what a ModuleCrashpadInfo points to.
+// moduleAnnotations reads the data that a ModuleCrashpadInfo points to.
 func (p *pieces) moduleAnnotations(index uint32, record []byte) ModuleAnnotations {
 	var info ModuleCrashpadInfo
 	info.Get(record, p.f.Order)
@@ -458,7 +458,7 @@ func (p *pieces) dictionary(loc Location) []Annotation {
 	return list
 }
 
-// RegisterSets returns the entries of our RegisterSetsStream; Context reads the bytes of one.
+// RegisterSets returns the entries of the RegisterSetsStream; Context reads the bytes of one.
 func (f *File) RegisterSets() ([]RegisterSet, error) {
 	b, err := f.fixed(RegisterSetsStream, RegisterSetsSize)
 	if err != nil {
@@ -477,14 +477,13 @@ func (f *File) RegisterSets() ([]RegisterSet, error) {
 	return list, err
 }
 
-// Text returns the bytes of a stream that is plain text, such as LinuxMaps, as they are.
+// Text returns the bytes of a plain text stream, such as LinuxMaps, unchanged.
 func (f *File) Text(t Type) (string, error) {
 	b, err := f.Stream(t)
 	return string(b), err
 }
 
-// Comment returns the text of CommentStreamW, or of CommentStreamA, whose bytes it returns as they are, up to the first
-// NUL.
+// Comment returns the text of CommentStreamW, or else the bytes of CommentStreamA, unchanged, up to the first NUL.
 func (f *File) Comment() (string, error) {
 	b, err := f.Stream(CommentStreamW)
 	if err == nil {

@@ -7,14 +7,14 @@ import (
 	"minidump/internal/errtext"
 )
 
-// MacosCrashInfoMax is the number of MacosCrashInfo.Records.
+// MacosCrashInfoMax is the length of MacosCrashInfo.Records.
 const MacosCrashInfoMax = 20
 
 // MacosCrashInfoSize is the size of a MacosCrashInfo in bytes.
 const MacosCrashInfoSize = 172
 
-// MacosCrashInfo is the head of the MozMacosCrashInfo stream (MINIDUMP_MAC_CRASH_INFO of Mozilla): what the images of
-// the process left in their __DATA,__crash_info sections.
+// MacosCrashInfo is the head of the MozMacosCrashInfo stream (MINIDUMP_MAC_CRASH_INFO of Mozilla): the content of the
+// __DATA,__crash_info sections of the process's images.
 //
 //	 0 uint32       stream_type
 //	 4 uint32       record_count
@@ -22,8 +22,8 @@ const MacosCrashInfoSize = 172
 //	12 Location[20] records
 type MacosCrashInfo struct {
 	StreamType      uint32 // MozMacosCrashInfo
-	RecordCount     uint32 // entries of Records that mean something
-	RecordStartSize uint32 // where in a record its texts start
+	RecordCount     uint32 // entries of Records that are used
+	RecordStartSize uint32 // offset in a record at which its texts start
 	Records         [MacosCrashInfoMax]Location
 }
 
@@ -57,8 +57,8 @@ const (
 )
 
 // MacosCrashInfoRecord is a record of a MozMacosCrashInfo stream (MINIDUMP_MAC_CRASH_INFO_RECORD): the numbers of the
-// crashreporter_annotations_t of one image. From version 4 on, five texts follow it, each with a NUL at its end: the
-// image's path, message, signature, backtrace, second message.
+// crashreporter_annotations_t of one image. From version 4 on, five texts follow it, each ending with a NUL: the image's path,
+// message, signature, backtrace, second message.
 //
 //	 0 uint64 stream_type
 //	 8 uint64 version
@@ -83,7 +83,7 @@ func (r *MacosCrashInfoRecord) Put(b []byte, o binary.ByteOrder) {
 	o.PutUint64(b[32:], r.AbortCause)
 }
 
-// Get reads r from b, which has at least MacosCrashInfoRecordMinSize bytes; fields that are not wholly in b are 0.
+// Get reads r from b, which has at least MacosCrashInfoRecordMinSize bytes; fields that are not entirely in b are 0.
 func (r *MacosCrashInfoRecord) Get(b []byte, o binary.ByteOrder) {
 	_ = b[MacosCrashInfoRecordMinSize-1]
 	*r = MacosCrashInfoRecord{StreamType: o.Uint64(b[0:]), Version: o.Uint64(b[8:])}

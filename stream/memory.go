@@ -5,7 +5,7 @@ import "encoding/binary"
 // MemoryDescriptorSize is the size of a MemoryDescriptor in bytes.
 const MemoryDescriptorSize = 16
 
-// MemoryDescriptor is MINIDUMP_MEMORY_DESCRIPTOR: a piece of the process's memory that the file holds.
+// MemoryDescriptor is MINIDUMP_MEMORY_DESCRIPTOR: a piece of the process's memory in the file.
 //
 //	0 uint64   StartOfMemoryRange
 //	8 Location Memory
@@ -31,8 +31,8 @@ func (r *MemoryDescriptor) Get(b []byte, o binary.ByteOrder) {
 // Memory64ListSize is the size of a Memory64List in bytes.
 const Memory64ListSize = 16
 
-// Memory64List is the head of MINIDUMP_MEMORY64_LIST. As many MemoryDescriptor64 follow it as it says; the memory of
-// all of them lies one after the other from BaseRVA on, so only this can be above 4 GiB.
+// Memory64List is the head of MINIDUMP_MEMORY64_LIST. NumberOfMemoryRanges entries, each a MemoryDescriptor64, follow it. The
+// memory of all ranges is contiguous from BaseRVA on, so it is the only part of a file that can lie above 4 GiB.
 //
 //	0 uint64 NumberOfMemoryRanges
 //	8 uint64 BaseRva
@@ -141,7 +141,7 @@ const (
 // MemoryInfoSize is the size of a MemoryInfo in bytes.
 const MemoryInfoSize = 48
 
-// MemoryInfo is MINIDUMP_MEMORY_INFO: a mapping of the address space, whether the file holds its bytes or not.
+// MemoryInfo is MINIDUMP_MEMORY_INFO: a mapping of the address space, whether or not the file contains its bytes.
 //
 //	 0 uint64 BaseAddress
 //	 8 uint64 AllocationBase

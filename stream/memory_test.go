@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// memoryFile is a file of 256 bytes, each of them its offset, with the given ranges.
+// memoryFile returns a file of 256 bytes with the given ranges. Each byte is its own offset.
 func memoryFile(t *testing.T, list []MemoryDescriptor, base uint64, list64 []MemoryDescriptor64) *File {
 	var out bytes.Buffer
 	e := NewEncoder(nil)
@@ -71,7 +71,7 @@ func TestMemoryRanges(t *testing.T) {
 	} {
 		f := memoryFile(t, test.list, test.base, test.list64)
 		got, err := f.MemoryRanges()
-		if test.name == "64 bits" { // what there is of it, which is to the end of the file
+		if test.name == "64 bits" { // the part that exists reaches to the end of the file
 			if len(got) != 1 || got[0] != (MemoryRange{100, f.Size() - 80, 80}) {
 				t.Errorf("%s: %v", test.name, got)
 			}
@@ -102,7 +102,7 @@ func TestReadMemory(t *testing.T) {
 		{50, 0, nil, nil},
 		{1 << 63, 1, nil, ErrNoMemory},
 		{top + 6, 2, []byte{206, 207}, nil},
-		{top + 6, 3, []byte{206, 207}, ErrNoMemory}, // the address space does not go on at 0
+		{top + 6, 3, []byte{206, 207}, ErrNoMemory}, // the address space does not wrap around to 0
 		{0, 4, []byte{240, 241, 242, 243}, nil},
 	} {
 		p := make([]byte, test.size)

@@ -15,7 +15,7 @@ const (
 	MINIDUMP_MISC5_PROCESS_COOKIE        = 0x200
 )
 
-// Sizes in bytes of the five forms of the record. Each has the one before it as its start.
+// Sizes in bytes of the five forms of the record. Each form starts with the one before it.
 const (
 	MiscInfoSize  = 24
 	MiscInfo2Size = 44
@@ -33,7 +33,7 @@ const (
 //	16 uint32 ProcessUserTime
 //	20 uint32 ProcessKernelTime
 type MiscInfo struct {
-	SizeOfInfo        uint32 // MiscInfoSize, or that of the form that it is the start of
+	SizeOfInfo        uint32 // MiscInfoSize, or the size of the longer form that starts with this record
 	Flags1            uint32 // MINIDUMP_MISC…
 	ProcessID         uint32
 	ProcessCreateTime uint32 // seconds since 1970, UTC
@@ -105,8 +105,8 @@ func (r *MiscInfo2) Get(b []byte, o binary.ByteOrder) {
 // SystemTimeSize is the size of a SystemTime in bytes.
 const SystemTimeSize = 16
 
-// SystemTime is SYSTEMTIME of minwinbase.h. In a time zone it says when daylight saving time starts or ends: with Year 0,
-// Day 1 to 5 is the first to the last DayOfWeek of the month.
+// SystemTime is SYSTEMTIME of minwinbase.h. In a time zone it states when daylight saving time starts or ends: with Year 0, Day 1
+// to 5 is the first to the last DayOfWeek of the month.
 //
 //	 0 uint16 wYear
 //	 2 uint16 wMonth
@@ -153,19 +153,19 @@ func (r *SystemTime) Get(b []byte, o binary.ByteOrder) {
 	r.Milliseconds = o.Uint16(b[14:])
 }
 
-// MAXIMUM_XSTATE_FEATURES is the number of XStateConfig.Features (winnt.h).
+// MAXIMUM_XSTATE_FEATURES is the length of XStateConfig.Features (winnt.h).
 const MAXIMUM_XSTATE_FEATURES = 64
 
 // XStateConfigSize is the size of an XStateConfig in bytes.
 const XStateConfigSize = 528
 
-// XStateFeature is XSTATE_FEATURE of winnt.h: where a processor feature has its registers in the XSAVE area.
+// XStateFeature is XSTATE_FEATURE of winnt.h: the place of a processor feature's registers in the XSAVE area.
 type XStateFeature struct {
 	Offset uint32 // from the start of the XSAVE area
 	Size   uint32 // bytes
 }
 
-// XStateConfig is XSTATE_CONFIG_FEATURE_MSC_INFO: what the CPU contexts have after the CONTEXT of their architecture.
+// XStateConfig is XSTATE_CONFIG_FEATURE_MSC_INFO: the layout of what follows the architecture's CONTEXT in CPU contexts.
 //
 //	 0 uint32            SizeOfInfo
 //	 4 uint32            ContextSize
@@ -201,7 +201,7 @@ func (r *XStateConfig) Get(b []byte, o binary.ByteOrder) {
 	}
 }
 
-// MiscInfo5 is MINIDUMP_MISC_INFO_5, or a shorter form, whose missing fields are 0.
+// MiscInfo5 is MINIDUMP_MISC_INFO_5, or a shorter form with the missing fields 0.
 //
 //	   0 MiscInfo2
 //	  44 uint32       ProcessIntegrityLevel
@@ -238,8 +238,8 @@ type MiscInfo5 struct {
 	ProcessCookie         uint32
 }
 
-// Put writes to b the longest of the five forms that r.SizeOfInfo, at least MiscInfoSize, has room for. A text that is
-// too long is cut.
+// Put writes the longest of the five forms that fits in r.SizeOfInfo, which must be at least MiscInfoSize, to b. It cuts texts
+// that are too long.
 func (r *MiscInfo5) Put(b []byte, o binary.ByteOrder) {
 	b = b[:r.SizeOfInfo]
 	r.MiscInfo.Put(b, o)
@@ -269,8 +269,7 @@ func (r *MiscInfo5) Put(b []byte, o binary.ByteOrder) {
 	}
 }
 
-// Get reads r from b, which has at least MiscInfoSize bytes: as many fields as lie wholly within both b and the
-// SizeOfInfo that it names.
+// Get reads r from b, which has at least MiscInfoSize bytes. It reads the fields that lie entirely within both b and SizeOfInfo.
 func (r *MiscInfo5) Get(b []byte, o binary.ByteOrder) {
 	*r = MiscInfo5{}
 	r.MiscInfo.Get(b, o)

@@ -3,14 +3,14 @@ package stream
 import "encoding/binary"
 
 const (
-	VS_FFI_SIGNATURE    = 0xfeef04bd // FixedFileInfo.Signature where the record is filled in
+	VS_FFI_SIGNATURE    = 0xfeef04bd // FixedFileInfo.Signature of a record that is filled in
 	VS_FFI_STRUCVERSION = 0x00010000 // FixedFileInfo.StrucVersion
 )
 
 // FixedFileInfoSize is the size of a FixedFileInfo in bytes.
 const FixedFileInfoSize = 52
 
-// FixedFileInfo is VS_FIXEDFILEINFO (verrsrc.h): the version of a module. All is 0 if that is not known.
+// FixedFileInfo is VS_FIXEDFILEINFO (verrsrc.h): the version of a module. All fields are 0 if it is not known.
 //
 //	 0 uint32 dwSignature
 //	 4 uint32 dwStrucVersion
@@ -28,7 +28,7 @@ const FixedFileInfoSize = 52
 type FixedFileInfo struct {
 	Signature        uint32 // VS_FFI_SIGNATURE
 	StrucVersion     uint32 // VS_FFI_STRUCVERSION
-	FileVersionMS    uint32 // Windows: two numbers of 16 bits; Breakpad's and our Linux modules: the first number
+	FileVersionMS    uint32 // Windows: two numbers of 16 bits; Linux modules of Breakpad and of this writer: the first number
 	FileVersionLS    uint32 // likewise; Linux: the second number
 	ProductVersionMS uint32 // likewise; Linux: the third number
 	ProductVersionLS uint32 // likewise; Linux: the fourth number
@@ -100,7 +100,7 @@ type Module struct {
 	NameRVA       uint32 // of a string: the path
 	VersionInfo   FixedFileInfo
 	CvRecord      Location // a CodeView record, which identifies the debug information
-	MiscRecord    Location // an IMAGE_DEBUG_MISC of long ago
+	MiscRecord    Location // an obsolete IMAGE_DEBUG_MISC
 }
 
 // Put writes the ModuleSize bytes of r to b.
@@ -164,7 +164,7 @@ func (r *UnloadedModuleList) Get(b []byte, o binary.ByteOrder) {
 // UnloadedModuleSize is the size of an UnloadedModule in bytes.
 const UnloadedModuleSize = 24
 
-// UnloadedModule is MINIDUMP_UNLOADED_MODULE: a module that was in the address space once.
+// UnloadedModule is MINIDUMP_UNLOADED_MODULE: a module that was in the address space earlier.
 //
 //	 0 uint64 BaseOfImage
 //	 8 uint32 SizeOfImage

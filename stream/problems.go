@@ -9,15 +9,15 @@ import (
 	"minidump/internal/errtext"
 )
 
-// maxProblems is the most problems that are reported: a hostile file could have one for each of its words.
+// maxProblems bounds the number of reported problems: a hostile file could have one for each of its words.
 const maxProblems = 1000
 
-// maxName is how many bytes of a name are reported.
+// maxName is the largest number of bytes of a name that is reported.
 const maxName = 256
 
-// Problems says in plain words what is wrong with a minidump: what lies outside of the file or can't be read, streams
-// that are there twice or overlap, threads that are there twice, stacks that the memory lists lack, memory that is held
-// twice, and references to threads and modules that are not there. None means that a careful reader accepts the file.
+// Problems states in plain words what is wrong with a minidump: what lies outside of the file or can't be read, duplicate or
+// overlapping streams, duplicate threads, stacks that are missing from the memory lists, memory that is in the file twice, and
+// references to missing threads and modules. An empty result means that a careful reader accepts the file.
 func Problems(f *File) []string {
 	c := checker{f: f}
 	c.streams()
@@ -34,14 +34,14 @@ type checker struct {
 	list []string
 }
 
-// add adds the problem that errtext.Join makes a text of.
+// add adds the problem with the text that errtext.Join makes of parts.
 func (c *checker) add(parts ...any) {
 	if len(c.list) < maxProblems {
 		c.list = append(c.list, errtext.Join(parts...))
 	}
 }
 
-// quoted is a name from the file. It is put in quotes only when a problem is reported.
+// quoted is a name from the file. The quotes are added only when a problem is reported.
 type quoted string
 
 func (q quoted) String() string { return strconv.Quote(string(q)) }
@@ -63,7 +63,7 @@ func (c *checker) location(loc Location, what ...any) bool {
 	return false
 }
 
-// streams checks the directory: that streams lie in the file, don't overlap, and are there once.
+// streams checks the directory: all streams must lie in the file, must not overlap, and must be unique.
 func (c *checker) streams() {
 	type piece struct {
 		start, end uint64
@@ -158,7 +158,7 @@ func (c *checker) threads() {
 	}
 }
 
-// touching joins ranges that touch. The Offset of the result means nothing.
+// touching joins adjacent ranges. Offset is meaningless in the result.
 func touching(ranges []MemoryRange) []MemoryRange {
 	var runs []MemoryRange
 	for _, m := range ranges {
@@ -171,7 +171,7 @@ func touching(ranges []MemoryRange) []MemoryRange {
 	return runs
 }
 
-// holds reports whether all addresses of m are in one of ranges, which are sorted and don't overlap.
+// holds reports whether ranges, which are sorted and don't overlap, contain all addresses of m.
 func holds(ranges []MemoryRange, m MemoryRange) bool {
 	i, _ := slices.BinarySearchFunc(ranges, m.Addr, func(r MemoryRange, addr uint64) int {
 		return cmp.Compare(r.last(), addr)
@@ -241,7 +241,7 @@ func (c *checker) memory() {
 	c.failed(err)
 }
 
-// others checks that the remaining streams can be read.
+// others checks that the remaining streams are readable.
 func (c *checker) others() {
 	c.handles()
 	c.windows()
@@ -276,7 +276,7 @@ func (c *checker) others() {
 func (c *checker) handles() {
 	list, err := c.f.Handles()
 	c.failed(err)
-	left := c.f.size // lists of many handles can share their elements
+	left := c.f.size // the lists of several handles can share elements
 	for i := range list {
 		if list[i].ObjectInfoRVA == 0 {
 			continue
@@ -296,7 +296,7 @@ func (c *checker) handles() {
 	c.failed(err)
 }
 
-// windows checks the streams of Windows that are not about handles.
+// windows checks the Windows streams that are not about handles.
 func (c *checker) windows() {
 	_, err := c.f.Tokens()
 	c.failed(err)

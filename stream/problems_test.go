@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestProblems breaks the sample in one place after another.
+// TestProblems damages the sample in one place after another.
 func TestProblems(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -112,8 +112,8 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// TestProblemsBounded has a file of which all threads have all memory ranges as their stack, and all modules one long name:
-// Problems takes time by its size and memory likewise.
+// TestProblemsBounded reads a file in which the stack of every thread is all memory ranges and all modules share one long name.
+// Time and memory of Problems must stay proportional to the file's size.
 func TestProblemsBounded(t *testing.T) {
 	const many, long = 60000, MaxString
 	directory := make([]Directory, 3)
@@ -175,7 +175,7 @@ func TestProblemsBounded(t *testing.T) {
 	}
 }
 
-// TestHandleObjectsBounded follows a list that leads back to itself.
+// TestHandleObjectsBounded reads a cyclic list.
 func TestHandleObjectsBounded(t *testing.T) {
 	s := &sample{}
 	b := s.write(t, binary.LittleEndian)

@@ -10,7 +10,7 @@ import (
 	"minidump/internal/errtext"
 )
 
-// MemoryRange is a piece of the process's memory that the file holds. It ends at the latest with the address space, where
+// MemoryRange is a piece of the process's memory in the file. It does not extend beyond the end of the address space, where
 // Addr+Size is 0.
 type MemoryRange struct {
 	Addr   uint64 // in the process
@@ -18,16 +18,15 @@ type MemoryRange struct {
 	Offset uint64 // in the file
 }
 
-// last is the address of the last byte.
+// last returns the address of the last byte.
 func (m *MemoryRange) last() uint64 { return m.Addr + m.Size - 1 }
 
-// ErrNoMemory is returned by ReadMemory where the file does not hold the byte at the address.
+// ErrNoMemory is returned by ReadMemory if the file does not contain the byte at the address.
 var ErrNoMemory = errors.New("the minidump does not hold this memory")
 
-// MemoryRanges returns the memory of MemoryListStream and Memory64ListStream, sorted by address, without overlaps: bytes
-// that the file has twice belong to the range with the lower start. A range that lies only partly in the file is cut,
-// and the error says so. There is no error if the file has neither stream.
-// The caller must not change the list.
+// MemoryRanges returns the memory of MemoryListStream and Memory64ListStream, sorted by address and without overlaps: bytes that
+// the file has twice belong to the range with the lower start. A range that lies only partly in the file is cut, and an error is
+// returned too. There is no error if the file has neither stream. The caller must not change the list.
 func (f *File) MemoryRanges() ([]MemoryRange, error) {
 	f.ranges.Do(func() {
 		list, err := f.rawRanges()
@@ -36,7 +35,7 @@ func (f *File) MemoryRanges() ([]MemoryRange, error) {
 	return f.memory, f.memoryErr
 }
 
-// rawRanges returns the ranges of both lists in the file's order, those that lie in part outside of the file cut.
+// rawRanges returns the ranges of both lists in the file's order. Ranges that lie partly outside of the file are cut.
 func (f *File) rawRanges() (list []MemoryRange, err error) {
 	fail := func(e error) {
 		if err == nil {
@@ -87,7 +86,7 @@ func (f *File) rawRanges() (list []MemoryRange, err error) {
 	return list, err
 }
 
-// clip cuts m to what the file holds of it and to the end of the address space.
+// clip cuts m to the part that lies in the file and in the address space.
 func (f *File) clip(m MemoryRange) (MemoryRange, error) {
 	var err error
 	if !f.inside(m.Offset, m.Size) {
@@ -126,10 +125,10 @@ func disjoint(list []MemoryRange) []MemoryRange {
 	return out
 }
 
-// ReadMemory reads len(p) bytes of the process's memory at addr, across ranges that touch. It returns how many there
-// were before the first byte that the file does not hold, with ErrNoMemory if that is less than len(p).
+// ReadMemory reads len(p) bytes of the process's memory at addr, across adjacent ranges. It returns the number of bytes before
+// the first that the file does not contain, with ErrNoMemory if that number is less than len(p).
 func (f *File) ReadMemory(addr uint64, p []byte) (int, error) {
-	ranges, _ := f.MemoryRanges() // what it could not list is not there
+	ranges, _ := f.MemoryRanges() // ranges that can't be listed count as missing
 	i := sort.Search(len(ranges), func(i int) bool { return ranges[i].last() >= addr })
 	done := 0
 	for ; done < len(p); i++ {

@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// recordTests holds the bytes of every record whose fields are filled with the bytes 01, 02, 03 … in their order: so
-// each field has a value of its own and each byte its place. A group is a field, in big-endian order; "=" marks bytes
-// that no order turns round, and dots a reserved field, which is 0. "70*4" is 70 fields of 4 bytes.
+// recordTests has the bytes of every record with the fields filled with the bytes 01, 02, 03 … in their order, so that each field
+// has a unique value and each byte a known place. A group is a field, in big-endian order; "=" marks bytes that are the same in
+// both byte orders, and dots a reserved field, which is 0. "70*4" is 70 fields of 4 bytes.
 var recordTests = []struct {
 	name   string
 	zero   record
@@ -179,11 +179,11 @@ var recordTests = []struct {
 	{"MacosBootargs", &MacosBootargs{}, MacosBootargsSize, 12,
 		`01020304 05060708090a0b0c`}}
 
-// minSizes are those of the records whose older forms, which are shorter, are read too.
+// minSizes are the sizes of the oldest forms of records that have shorter, older forms.
 var minSizes = map[string]int{"ModuleCrashpadInfo": ModuleCrashpadInfoMinSize, "SystemMemoryInfo": SystemMemoryInfoSize,
 	"ProcessVMCounters": ProcessVMCounters1Size, "MacosCrashInfoRecord": MacosCrashInfoRecordMinSize}
 
-// image is the bytes that fields describes, with fill in the reserved ones.
+// image returns the bytes that fields describes, with fill in the reserved ones.
 func image(t *testing.T, fields string, o binary.ByteOrder, fill string) []byte {
 	t.Helper()
 	var image []byte
@@ -219,7 +219,7 @@ func image(t *testing.T, fields string, o binary.ByteOrder, fill string) []byte 
 	return image
 }
 
-// fill gives every number in v the bytes that follow those of the number before.
+// fill sets every number in v to the bytes that follow those of the number before.
 func fill(v reflect.Value, next *byte) {
 	switch v.Kind() {
 	case reflect.Struct:
@@ -273,7 +273,7 @@ func TestRecords(t *testing.T) {
 	}
 }
 
-// TestRecordsShort holds that Put and Get touch nothing if the slice is too short, but panic.
+// TestRecordsShort checks that Put and Get panic if the slice is too short.
 func TestRecordsShort(t *testing.T) {
 	panics := func(f func()) (yes bool) {
 		defer func() { yes = recover() != nil }()
@@ -334,7 +334,7 @@ func TestModuleCrashpadInfoOld(t *testing.T) {
 	}
 }
 
-// TestSystemMemoryInfoForms reads both forms; the shorter one leaves the last fields 0.
+// TestSystemMemoryInfoForms reads both forms; the shorter form leaves the last fields 0.
 func TestSystemMemoryInfoForms(t *testing.T) {
 	var full SystemMemoryInfo
 	next := byte(1)
@@ -353,7 +353,7 @@ func TestSystemMemoryInfoForms(t *testing.T) {
 	}
 }
 
-// TestProcessVMCounters1 reads the form without Flags, in which PrivateUsage has another place.
+// TestProcessVMCounters1 reads the form without Flags, in which PrivateUsage is at a different offset.
 func TestProcessVMCounters1(t *testing.T) {
 	for _, o := range orders {
 		b := make([]byte, ProcessVMCountersSize)
@@ -388,7 +388,7 @@ func TestMacosCrashInfoRecordForms(t *testing.T) {
 	}
 }
 
-// TestMiscInfo5 writes and reads every form: each has its last field, and none of the next.
+// TestMiscInfo5 writes and reads every form: each has its own last field, and no field of the next.
 func TestMiscInfo5(t *testing.T) {
 	for _, o := range orders {
 		full := MiscInfo5{ProcessIntegrityLevel: 44, ProcessExecuteFlags: 48, ProtectedProcess: 52, TimeZoneID: 56,
@@ -420,7 +420,7 @@ func TestMiscInfo5(t *testing.T) {
 	}
 }
 
-// miscInfoForm is what a form of size bytes has of full.
+// miscInfoForm returns the part of full that a form of size bytes has.
 func miscInfoForm(full MiscInfo5, size int) MiscInfo5 {
 	r := full
 	if size < MiscInfo5Size {
@@ -436,12 +436,12 @@ func miscInfoForm(full MiscInfo5, size int) MiscInfo5 {
 		r.MiscInfo2 = MiscInfo2{MiscInfo: full.MiscInfo}
 	}
 	r.SizeOfInfo = uint32(size)
-	// One character more than there is room for.
+	// One character more than fits.
 	r.TimeZoneDaylightName = strings.TrimSuffix(r.TimeZoneDaylightName, "3")
 	return r
 }
 
-// testMiscInfoBytes looks at the places of fields.
+// testMiscInfoBytes checks the offsets of fields.
 func testMiscInfoBytes(t *testing.T, b []byte, o binary.ByteOrder) {
 	for at, want := range map[int]uint32{20: 20, 40: 40, 44: 44, 48: 48, 52: 52, 56: 56, 60: -60 & 0xffffffff, 144: 144,
 		228: -228 & 0xffffffff, 832: 528, 1360: 1360} {

@@ -2,18 +2,18 @@ package stream
 
 import "encoding/binary"
 
-// RegisterSetsVersion is RegisterSets.Version.
+// RegisterSetsVersion is the value of RegisterSets.Version.
 const RegisterSetsVersion = 1
 
 // RegisterSetsSize is the size of a RegisterSets in bytes.
 const RegisterSetsSize = 8
 
-// RegisterSets is the head of our RegisterSetsStream; the entries follow it.
+// RegisterSets is the head of the RegisterSetsStream, a stream of this project; the entries follow it.
 //
 //	0 uint32 Version
 //	4 uint32 Count
 type RegisterSets struct {
-	Version uint32 // RegisterSetsVersion; a reader must stop if it is another
+	Version uint32 // RegisterSetsVersion; a reader must reject any other
 	Count   uint32 // entries
 }
 
@@ -34,7 +34,7 @@ func (r *RegisterSets) Get(b []byte, o binary.ByteOrder) {
 // RegisterSetSize is the size of a RegisterSet in bytes.
 const RegisterSetSize = 16
 
-// RegisterSet is one set of registers of one thread, byte for byte as PTRACE_GETREGSET returns it or a core file's note has it.
+// RegisterSet is one register set of one thread, byte for byte as returned by PTRACE_GETREGSET or stored in a core file's note.
 //
 //	0 uint32   ThreadId
 //	4 uint32   NoteType

@@ -35,7 +35,7 @@ const (
 	MD_OS_FUCHSIA  = 0x8206
 )
 
-// Where CPU is in a SystemInfo's bytes, and its size.
+// Offset of CPU in a SystemInfo's bytes, and its size.
 const (
 	CPUOffset = 32
 	CPUSize   = 24
@@ -71,9 +71,9 @@ type SystemInfo struct {
 	PlatformID            uint32 // MD_OS_…
 	CSDVersionRVA         uint32 // of a string: Linux uname, macOS build, Windows service pack
 	SuiteMask             uint16 // VER_SUITE_… (Windows); else 0
-	// CPU is a union, as bytes since two of its forms are of 32-bit and one of 64-bit words: X86CPU for x86 and amd64,
-	// ARMCPU for ARM and ARM64, OtherCPU for the rest. Their Put and Get take r.CPU[:]; but that moves r to the heap, so
-	// what may not allocate leaves CPU 0 and puts the form over the record's bytes, from CPUOffset on.
+	// CPU is a union: X86CPU for x86 and amd64, ARMCPU for ARM and ARM64, OtherCPU for the rest. It is bytes because two of the
+	// forms have 32-bit words and one has 64-bit words. Put and Get of each accept r.CPU[:], but that moves r to the heap. Code
+	// that must not allocate leaves CPU 0 and puts the form over the record's bytes, from CPUOffset on.
 	CPU [CPUSize]byte
 }
 
@@ -112,7 +112,7 @@ func (r *SystemInfo) Get(b []byte, o binary.ByteOrder) {
 	copy(r.CPU[:], b[CPUOffset:SystemInfoSize])
 }
 
-// X86CPU is CPU_INFORMATION.X86CpuInfo: what the CPUID instruction says.
+// X86CPU is CPU_INFORMATION.X86CpuInfo: results of the CPUID instruction.
 //
 //	 0 byte[12] VendorId
 //	12 uint32   VersionInformation
@@ -168,7 +168,7 @@ func (r *ARMCPU) Get(b []byte, o binary.ByteOrder) {
 	r.ELFHwcaps = o.Uint32(b[4:])
 }
 
-// OtherCPU is CPU_INFORMATION.OtherCpuInfo, for processors that have no form of their own.
+// OtherCPU is CPU_INFORMATION.OtherCpuInfo, for processors without a form of their own.
 //
 //	 0 uint64[2] ProcessorFeatures
 //	16 byte[8]   reserved

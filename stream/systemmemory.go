@@ -2,7 +2,7 @@ package stream
 
 import "encoding/binary"
 
-// Bits of SystemMemoryInfo.Flags: which fields are filled in besides those that every version of Windows has.
+// Bits of SystemMemoryInfo.Flags: which fields are filled in besides those that every version of Windows provides.
 const (
 	MINIDUMP_SYSMEMINFO1_FILECACHE_TRANSITIONREPURPOSECOUNT_FLAGS                    = 0x01
 	MINIDUMP_SYSMEMINFO1_BASICPERF                                                   = 0x02
@@ -12,14 +12,14 @@ const (
 	MINIDUMP_SYSMEMINFO1_PERF_SYSTEMPAGETABLECOMMITTEDPAGES_CONTIGUOUSPAGESALLOCATED = 0x20
 )
 
-// Sizes of the two forms of a SystemMemoryInfo in bytes. The second has the first as its start.
+// Sizes of the two forms of a SystemMemoryInfo in bytes. The second form starts with the first.
 const (
 	SystemMemoryInfoSize  = 492 // MINIDUMP_SYSTEM_MEMORY_INFO_1
 	SystemMemoryInfo2Size = 524 // MINIDUMP_SYSTEM_MEMORY_INFO_2
 )
 
-// SystemMemoryInfo is MINIDUMP_SYSTEM_MEMORY_INFO_2, or its shorter form, whose missing fields are 0: how Windows used
-// the machine's memory.
+// SystemMemoryInfo is MINIDUMP_SYSTEM_MEMORY_INFO_2, or its shorter form with the missing fields 0: how Windows used the
+// machine's memory.
 //
 //	  0 uint16                            Revision
 //	  2 uint16                            Flags
@@ -223,8 +223,8 @@ func (r *SystemBasicPerformanceInformation) Get(b []byte, o binary.ByteOrder) {
 // SystemPerformanceInformationSize is the size of a SystemPerformanceInformation in bytes.
 const SystemPerformanceInformationSize = 344
 
-// SystemPerformanceInformation is MINIDUMP_SYSTEM_PERFORMANCE_INFORMATION: counters since the start of the machine. The
-// 32-bit ones have the order of the header's struct, in which they are ULONG.
+// SystemPerformanceInformation is MINIDUMP_SYSTEM_PERFORMANCE_INFORMATION: counters since the machine started. The 32-bit fields,
+// ULONG in the header, have the order of its struct.
 //
 //	  0 uint64     IdleProcessTime
 //	  8 uint64     IoReadTransferCount
@@ -262,7 +262,7 @@ type SystemPerformanceInformation struct {
 	SharedCommittedPages   uint64
 }
 
-// counters are the 32-bit fields of r in the record's order.
+// counters returns the 32-bit fields of r in the record's order.
 func (r *SystemPerformanceInformation) counters() [70]*uint32 {
 	return [...]*uint32{
 		&r.IoReadOperationCount, &r.IoWriteOperationCount, &r.IoOtherOperationCount, &r.AvailablePages,

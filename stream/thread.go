@@ -51,7 +51,7 @@ func (r *Thread) Get(b []byte, o binary.ByteOrder) {
 // ThreadNameSize is the size of a ThreadName in bytes.
 const ThreadNameSize = 12
 
-// ThreadName is MINIDUMP_THREAD_NAME. Its RVA has 64 bits, and no padding before it.
+// ThreadName is MINIDUMP_THREAD_NAME. Its RVA has 64 bits, with no padding before it.
 //
 //	0 uint32 ThreadId
 //	4 uint64 RvaOfThreadName
@@ -122,10 +122,10 @@ const ThreadInfoSize = 64
 type ThreadInfo struct {
 	ThreadID     uint32
 	DumpFlags    uint32 // 1 error, 2 writing thread, 4 exited, 8 no info, 16 no context, 32 no TEB
-	DumpError    uint32 // HRESULT of what went wrong
+	DumpError    uint32 // HRESULT of the error
 	ExitStatus   uint32
 	CreateTime   uint64
-	ExitTime     uint64 // 0 if the thread runs
+	ExitTime     uint64 // 0 if the thread has not exited
 	KernelTime   uint64 // a length of time
 	UserTime     uint64 // a length of time
 	StartAddress uint64

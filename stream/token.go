@@ -43,7 +43,7 @@ func (r *TokenInfoList) Get(b []byte, o binary.ByteOrder) {
 // TokenInfoSize is the size of a TokenInfo in bytes.
 const TokenInfoSize = 16
 
-// TokenInfo is MINIDUMP_TOKEN_INFO_HEADER: an access token of Windows. Bytes whose layout is not documented follow it: see
+// TokenInfo is MINIDUMP_TOKEN_INFO_HEADER: the head of an access token of Windows. Bytes of an undocumented layout follow it: see
 // TokenDetailsSize.
 //
 //	0 uint32 TokenSize
@@ -75,7 +75,7 @@ func (r *TokenInfo) Get(b []byte, o binary.ByteOrder) {
 type TokenData struct {
 	TokenInfo
 	Data    []byte        // after the head
-	Details *TokenDetails // nil: the head does not say where what lies
+	Details *TokenDetails // nil if the head does not state where the parts lie
 }
 
 // Tokens returns the tokens of the TokenStream.

@@ -5,15 +5,15 @@ import (
 	"strconv"
 )
 
-// TokenDetailsSize is the size in bytes of the head of a token that says where its parts lie: a TokenInfo, then a uint32 offset from
-// the start of the token and a uint32 size for each of the TokenParts.
+// TokenDetailsSize is the size in bytes of the head of a token that states where its parts lie: a TokenInfo, then for each of the
+// TokenParts a uint32 offset from the start of the token and a uint32 size.
 //
-// Microsoft documents the TokenInfo only. The rest is as forks of Wine's dbghelp write it for MiniDumpWithTokenInformation; it was not
-// compared with a dump by Microsoft's. A size of 0 means that the part is not there.
+// Microsoft documents only TokenInfo. The rest is the layout that forks of Wine's dbghelp write for MiniDumpWithTokenInformation.
+// It has not been compared with a dump by Microsoft's dbghelp. A size of 0 means that the part is missing.
 const TokenDetailsSize = TokenInfoSize + 8*TokenParts
 
-// The parts of a token, in the order of their offsets. They begin at multiples of 8, and are what NtQueryInformationToken returns of
-// the class of that name (winnt.h), with offsets in place of pointers:
+// The parts of a token, in the order of their offsets. They start at multiples of 8. Each is the result of
+// NtQueryInformationToken for the class of that name (winnt.h), with offsets in place of pointers:
 //
 //   - TokenPartUser: uint32 offset of the SID from the start of the part, uint32 attributes, SID;
 //   - TokenPartGroups and TokenPartRestrictedSIDs: uint32 count, then for each SID its uint32 offset from the start of the part and
@@ -33,7 +33,7 @@ const (
 	TokenParts
 )
 
-// TokenDetails is what a token says: who a process or a thread runs as, and what it may do. SIDs are written as S-1-5-18.
+// TokenDetails is the content of a token: who a process or a thread runs as, and what it may do. SIDs are written as S-1-5-18.
 type TokenDetails struct {
 	SessionID      uint32
 	User           TokenSID
@@ -41,7 +41,7 @@ type TokenDetails struct {
 	PrimaryGroup   string
 	Privileges     []TokenPrivilege
 	Logon          uint64 // AuthenticationId of TOKEN_STATISTICS: the logon session
-	Impersonation  bool   // TokenType of TOKEN_STATISTICS: a thread acts as somebody else
+	Impersonation  bool   // TokenType of TOKEN_STATISTICS: the thread impersonates somebody else
 	RestrictedSIDs []TokenSID
 }
 
@@ -57,8 +57,8 @@ type TokenPrivilege struct {
 	Attributes uint32
 }
 
-// tokenDetails reads what a token says; nil if its head does not say where that lies. What is not there, or not in the token, stays
-// empty.
+// tokenDetails reads the content of a token; nil if its head does not state where the parts lie. Parts that are missing or lie
+// outside of the token stay empty.
 func tokenDetails(b []byte, head uint32, o binary.ByteOrder) *TokenDetails {
 	if head < TokenDetailsSize || len(b) < TokenDetailsSize {
 		return nil
@@ -105,8 +105,8 @@ func tokenSIDs(p []byte, o binary.ByteOrder) (list []TokenSID) {
 	return list
 }
 
-// sidText writes the SID at an offset as text; "" if there is none. A SID (winnt.h) is uint8 revision, uint8 count, 6 bytes of authority
-// with the high ones first, and count times uint32.
+// sidText returns the SID at offset at as text; "" if there is none. A SID (winnt.h) is uint8 revision, uint8 count, 6 bytes of
+// authority in big-endian order, and count uint32 values.
 func sidText(p []byte, at uint32, o binary.ByteOrder) string {
 	const head, most = 8, 15 // SID_MAX_SUB_AUTHORITIES
 	if uint64(at)+head > uint64(len(p)) {

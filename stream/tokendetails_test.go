@@ -27,7 +27,7 @@ func sid(o appendOrder, parts ...uint32) []byte {
 	return append([]byte{1, byte(len(parts)), 0, 0, 0, 0, 0, 5}, tokenPart(o, parts)...)
 }
 
-// tokenOf puts parts into a token.
+// tokenOf assembles a token from parts.
 func tokenOf(o appendOrder, parts [TokenParts][]byte) []byte {
 	b := make([]byte, TokenDetailsSize)
 	for i, p := range parts {
@@ -48,7 +48,7 @@ func TestTokenDetails(t *testing.T) {
 		b := tokenOf(o, [TokenParts][]byte{
 			TokenPartSessionID: tokenPart(o, []uint32{3}),
 			TokenPartUser:      tokenPart(o, []uint32{8, 0}, sid(o, 18)),
-			// Two groups: their SIDs have 12 and 16 bytes, after 4+2*8 bytes and a pad.
+			// Two groups: their SIDs have 12 and 16 bytes, after 4+2*8 bytes and padding.
 			TokenPartGroups:       tokenPart(o, []uint32{2, 24, 7, 36, 0x60, 0}, sid(o, 11), sid(o, 32, 544)),
 			TokenPartPrimaryGroup: tokenPart(o, []uint32{8}, sid(o, 21, 1, 2, 3, 513)),
 			TokenPartPrivileges:   append(o.AppendUint32(o.AppendUint64(o.AppendUint32(nil, 1), 20), 3), 0xff),
@@ -65,7 +65,7 @@ func TestTokenDetails(t *testing.T) {
 	}
 }
 
-// What a token says of itself is not trusted.
+// FuzzTokenDetails checks that tokenDetails does not trust the content of a token.
 func FuzzTokenDetails(f *testing.F) {
 	o := appendOrder(binary.LittleEndian)
 	f.Add(tokenOf(o, [TokenParts][]byte{TokenPartUser: tokenPart(o, []uint32{8, 0}, sid(o, 18)), TokenPartGroups: tokenPart(o, []uint32{1 << 31, 12, 7}, sid(o, 11))}))

@@ -2,12 +2,12 @@ package stream
 
 import "strconv"
 
-// Type is a stream number: the first word of a directory entry, and so what a stream holds.
+// Type is a stream number: the first word of a directory entry, which identifies the content of the stream.
 type Type uint32
 
 // Streams of minidumpapiset.h (MINIDUMP_STREAM_TYPE).
 const (
-	UnusedStream             Type = 0 // a directory entry to be skipped
+	UnusedStream             Type = 0 // a directory entry that readers must skip
 	ThreadListStream         Type = 3 // uint32 count, Thread…
 	ModuleListStream         Type = 4 // uint32 count, Module…
 	MemoryListStream         Type = 5 // uint32 count, MemoryDescriptor…
@@ -32,8 +32,7 @@ const (
 	ThreadNamesStream        Type = 24 // uint32 count, ThreadName…
 )
 
-// Streams of Breakpad's minidump_format.h (MDStreamType); 0x4767 is "Gg". The Linux ones are the bytes of the file
-// named, as they are.
+// Streams of Breakpad's minidump_format.h (MDStreamType); 0x4767 is "Gg". The Linux ones are unchanged copies of the files named.
 const (
 	BreakpadInfoStream  Type = 0x47670001 // BreakpadInfo
 	AssertionInfoStream Type = 0x47670002
@@ -55,18 +54,18 @@ const (
 	MozMacosCrashInfo Type = 0x4d7a0001
 	MozMacosBootargs  Type = 0x4d7a0002
 	MozLinuxLimits    Type = 0x4d7a0003 // /proc/PID/limits
-	MozSoftErrors     Type = 0x4d7a0004 // JSON text: what could not be put into the dump, and why
+	MozSoftErrors     Type = 0x4d7a0004 // JSON text: what is missing from the dump, and why
 )
 
 // Streams of this writer. Their range is 0x676f0000 to 0x676fffff, 0x676f being "go"; no other writer is known to
 // use it.
 const (
 	GoroutineListStream Type = 0x676f0001 // GoroutineListHeader and its tables: the goroutines of a Go program
-	RegisterSetsStream  Type = 0x676f0002 // RegisterSets, RegisterSet…: registers that a CPU context has no room for
+	RegisterSetsStream  Type = 0x676f0002 // RegisterSets, RegisterSet…: registers that don't fit in a CPU context
 	FrameListStream     Type = 0x676f0003 // FrameListHeader and its tables: frames of threads with their functions
 )
 
-// String is the name of the stream as in the constants of this package, or its number in hexadecimal.
+// String returns the name of the stream as in the constants of this package, or its number in hexadecimal.
 func (t Type) String() string {
 	switch t {
 	case UnusedStream:

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// utf16Text turns UTF-16 of the given byte order into a Go string. A surrogate without its partner becomes U+FFFD, and
-// an odd last byte is dropped.
+// utf16Text converts UTF-16 of the given byte order to a Go string. A surrogate without its partner becomes U+FFFD, and an odd
+// last byte is dropped.
 func utf16Text(b []byte, o binary.ByteOrder) string {
 	text := make([]byte, 0, len(b)/2)
 	for len(b) >= 2 {
@@ -28,7 +28,7 @@ func utf16Text(b []byte, o binary.ByteOrder) string {
 	return string(text)
 }
 
-// beforeNUL returns the 16-bit words of b before the first that is 0.
+// beforeNUL returns the 16-bit words of b before the first 0.
 func beforeNUL(b []byte) []byte {
 	for i := 0; i+1 < len(b); i += 2 {
 		if b[i] == 0 && b[i+1] == 0 {
@@ -38,7 +38,7 @@ func beforeNUL(b []byte) []byte {
 	return b
 }
 
-// putUTF16 fills b with text in UTF-16 and NULs, at least one of them. A text that is too long is cut between characters.
+// putUTF16 fills b with text in UTF-16 and at least one NUL. It cuts a text that is too long, between characters.
 func putUTF16(b []byte, text string, o binary.ByteOrder) {
 	clear(b)
 	for _, c := range text {

@@ -11,14 +11,14 @@ const (
 	MINIDUMP_PROCESS_VM_COUNTERS_JOB         = 0x10
 )
 
-// Sizes of the two forms of a ProcessVMCounters in bytes. Revision says which one a stream has.
+// Sizes of the two forms of a ProcessVMCounters in bytes. Revision states which form a stream has.
 const (
 	ProcessVMCounters1Size = 80
 	ProcessVMCountersSize  = 152
 )
 
-// ProcessVMCounters is MINIDUMP_PROCESS_VM_COUNTERS_2: how Windows accounted for the memory of the process, in bytes.
-// The form of Revision 1 has no Flags, and PrivateUsage directly after PeakPagefileUsage; its other fields are 0.
+// ProcessVMCounters is MINIDUMP_PROCESS_VM_COUNTERS_2: how Windows accounted for the memory of the process, in bytes. The form of
+// Revision 1 has no Flags, and has PrivateUsage directly after PeakPagefileUsage; its other fields are 0.
 //
 //	  0 uint16 Revision
 //	  2 uint16 Flags
@@ -67,7 +67,7 @@ type ProcessVMCounters struct {
 	JobTotalCommitLimit       uint64 // MINIDUMP_PROCESS_VM_COUNTERS_JOB
 }
 
-// Put writes the ProcessVMCountersSize bytes of r to b, whose form is that of Revision 2.
+// Put writes the ProcessVMCountersSize bytes of r, in the form of Revision 2, to b.
 func (r *ProcessVMCounters) Put(b []byte, o binary.ByteOrder) {
 	_ = b[ProcessVMCountersSize-1]
 	o.PutUint16(b[0:], r.Revision)
@@ -78,8 +78,8 @@ func (r *ProcessVMCounters) Put(b []byte, o binary.ByteOrder) {
 	}
 }
 
-// Get reads r from b, which has at least ProcessVMCounters1Size bytes: the form of Revision 1, unless b has a later
-// Revision and room for ProcessVMCountersSize bytes.
+// Get reads r from b, which has at least ProcessVMCounters1Size bytes. It reads the form of Revision 1, unless b has a later
+// Revision and at least ProcessVMCountersSize bytes.
 func (r *ProcessVMCounters) Get(b []byte, o binary.ByteOrder) {
 	_ = b[ProcessVMCounters1Size-1]
 	*r = ProcessVMCounters{Revision: o.Uint16(b[0:]), PageFaultCount: o.Uint32(b[4:])}
@@ -97,7 +97,7 @@ func (r *ProcessVMCounters) Get(b []byte, o binary.ByteOrder) {
 	}
 }
 
-// counters are the 64-bit fields of r in the order of the form of Revision 2.
+// counters returns the 64-bit fields of r in the order of the form of Revision 2.
 func (r *ProcessVMCounters) counters() [18]*uint64 {
 	return [...]*uint64{
 		&r.PeakWorkingSetSize, &r.WorkingSetSize, &r.QuotaPeakPagedPoolUsage, &r.QuotaPagedPoolUsage,

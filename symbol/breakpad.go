@@ -14,7 +14,7 @@ type breakpadFile struct {
 	done bool
 }
 
-// open indexes the file, once. It returns nil if that fails.
+// open indexes the file once. It returns nil if that fails.
 func (b *breakpadFile) open() *breakpad.File {
 	if !b.done {
 		b.done = true
@@ -25,7 +25,7 @@ func (b *breakpadFile) open() *breakpad.File {
 	return b.file
 }
 
-// breakpadNamer finds names by the FUNC records of a symbol file, or by the PUBLIC ones.
+// breakpadNamer finds names in the FUNC records of a symbol file, or else in the PUBLIC records.
 type breakpadNamer struct {
 	*breakpadFile
 	public bool
@@ -50,7 +50,7 @@ func (n breakpadNamer) lookup(rva uint64) []Frame {
 	return frames
 }
 
-// takeBreakpad takes a symbol file, whose MODULE record has the id of the module.
+// takeBreakpad accepts a symbol file whose MODULE record has the id of the module.
 func (l *loader) takeBreakpad(f *os.File) (bool, error) {
 	m, err := breakpad.ReadModule(f)
 	if err != nil {

@@ -34,7 +34,7 @@ STACK CFI INIT 1000 40 .cfa: $rsp 8 +
 STACK CFI 1001 .cfa: $rsp 16 +
 `
 
-// putSym writes symFile where a symbol server has it.
+// putSym writes symFile where a symbol server stores it.
 func putSym(t *testing.T, text string, elem ...string) string {
 	t.Helper()
 	dir := scratch.Dir(t)
@@ -105,7 +105,7 @@ func TestBreakpadRaw(t *testing.T) {
 	}
 }
 
-// TestConcurrent looks up from several goroutines, while the table is closed.
+// TestConcurrent looks up addresses from several goroutines while the table is closed.
 func TestConcurrent(t *testing.T) {
 	const id = "5A9832E5287241C1838ED98914E9B7FF1"
 	s := Sources{Dirs: []string{putSym(t, symFile, "app.sym")}}

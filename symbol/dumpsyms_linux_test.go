@@ -8,7 +8,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// TestDumpSyms compares what a symbol file says of all addresses of a program with its debug information.
+// TestDumpSyms compares a symbol file with the debug information, for all addresses of a program.
 func TestDumpSyms(t *testing.T) {
 	path := compile(t, "gcc", program, "-O2", "-g", "-Wl,--build-id")
 	m := moduleOf(t, path)

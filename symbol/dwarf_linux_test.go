@@ -32,7 +32,7 @@ int main(int argc, char **argv) {
 }
 `
 
-// TestDWARF compares all addresses of programs with what addr2line says.
+// TestDWARF compares all addresses of programs with the output of addr2line.
 func TestDWARF(t *testing.T) {
 	for name, flags := range map[string][]string{
 		"O0":      {"-O0", "-g"},

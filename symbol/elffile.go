@@ -10,7 +10,7 @@ import (
 	"minidump/elf"
 )
 
-// Bounds of the headers of an ELF file, which debug/elf reads whole.
+// Limits on the headers of an ELF file, which debug/elf reads as a whole.
 const (
 	maxELFSections = 1 << 16
 	maxELFNames    = 16 << 20 // bytes of the section names
@@ -22,13 +22,13 @@ type elfFile struct {
 	path  string
 	id    []byte // build id or hash of the code; nil if there is none
 	noted bool   // id is a build id
-	base  uint64 // address at link time of the byte that modules count from
+	base  uint64 // link-time address of the byte from which rvas count
 	mask  uint64 // of addresses
-	image bool   // it has the code, and not only debug information
-	opd   bool   // functions are named at their descriptors: the first ABI of ppc64
+	image bool   // it contains the code, not only debug information
+	opd   bool   // function symbols refer to descriptors: the first ABI of ppc64
 }
 
-// fileSource is a file as package elf and its siblings read it.
+// fileSource is a file in the form that package elf and its siblings read.
 type fileSource struct{ f io.ReaderAt }
 
 func (s fileSource) ReadAt(p []byte, off uint64) int {
@@ -42,7 +42,7 @@ func (s fileSource) ReadAt(p []byte, off uint64) int {
 // openELF reads the headers of an ELF file.
 func openELF(f *os.File) (*elfFile, error) { return readELF(f, f.Name()) }
 
-// readELF is openELF of a file that may be in memory.
+// readELF is openELF for a file that may be in memory.
 func readELF(f io.ReaderAt, name string) (e *elfFile, err error) {
 	defer recovered(&err, "read "+name)
 	r := elf.NewReader(make([]byte, 64<<10))
@@ -74,7 +74,7 @@ func readELF(f io.ReaderAt, name string) (e *elfFile, err error) {
 	return e, nil
 }
 
-// checkELF returns an error if the tables are larger than any linker makes them: debug/elf has no bound but the file's size.
+// checkELF returns an error if the tables are larger than any linker makes them: debug/elf limits them only by the file's size.
 func checkELF(f io.ReaderAt, h *elf.Header) error {
 	size := uint64(elf.SectionSize32)
 	if h.Class == elf.Class64 {
@@ -99,14 +99,14 @@ func checkELF(f io.ReaderAt, h *elf.Header) error {
 	return nil
 }
 
-// recovered makes an error of a panic, in a deferred call.
+// recovered converts a panic to an error, in a deferred call.
 func recovered(err *error, doing string) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%s: %v", doing, r)
 	}
 }
 
-// address returns the address at link time of an rva.
+// address returns the link-time address of an rva.
 func (e *elfFile) address(rva uint64) uint64 { return (rva + e.base) & e.mask }
 
 // section returns a section that has contents in the file.
@@ -118,7 +118,7 @@ func (e *elfFile) section(name string) *stdelf.Section {
 	return s
 }
 
-// debugLink returns what .gnu_debuglink has: the name of the debug file and the CRC32 of its contents.
+// debugLink returns the contents of .gnu_debuglink: the name of the debug file and the CRC32 of its contents.
 func (e *elfFile) debugLink() (name string, crc uint32, ok bool) {
 	s := e.section(".gnu_debuglink")
 	if s == nil || s.Size > MaxName || s.ReaderAt == nil {
@@ -146,7 +146,7 @@ func cString(b []byte) string {
 	return string(b)
 }
 
-// readWhole reads a section into memory, decompressed, if it is within the budget.
+// readWhole reads a section into memory, decompressed, if that is within the budget.
 func readWhole(s *stdelf.Section, left *Budget) ([]byte, error) {
 	if s.Type == stdelf.SHT_NOBITS {
 		return nil, fmt.Errorf("section %s has no contents", s.Name)
@@ -157,7 +157,7 @@ func readWhole(s *stdelf.Section, left *Budget) ([]byte, error) {
 	return readStream(s.Open(), s.Size)
 }
 
-// readStream reads size bytes. The buffer grows with what there is: size may be a lie.
+// readStream reads size bytes. The buffer grows with the data read, because size may be wrong.
 func readStream(r io.Reader, size uint64) ([]byte, error) {
 	b := make([]byte, 0, min(size, 1<<20))
 	for uint64(len(b)) < size {

@@ -9,8 +9,8 @@ import (
 	"minidump/symbol"
 )
 
-// A program shows where a thread of a dump was, by a symbol file that lies as Breakpad's symbol servers have it. Module list and
-// address are those of the dump.
+// A program shows where a thread of a dump was, using a symbol file in the layout of Breakpad's symbol servers. The module list
+// and the address are those of the dump.
 func ExampleSources_Load() {
 	const id = "5A9832E5287241C1838ED98914E9B7FF1"
 	dir, err := os.MkdirTemp("", "symbols")

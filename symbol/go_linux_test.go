@@ -56,7 +56,7 @@ func buildGo(t testing.TB, env []string, flags ...string) string {
 	return out
 }
 
-// mapped is a Sources for which a module needs no id.
+// mapped returns a Sources that accepts the file at path for a module without an id.
 func mapped(path string) Sources {
 	return Sources{Files: func(Module) (string, bool) { return path, true }}
 }
@@ -81,7 +81,7 @@ func TestGo(t *testing.T) {
 				t.Skipf("it needs a C compiler for %s", a)
 			}
 			if c.name == "pie" {
-				victims.SkipCross(t, "linux", "other") // it compiles the standard library again
+				victims.SkipCross(t, "linux", "other") // compiles the standard library again
 			}
 			if c.env != nil {
 				victims.Tool(t, "gcc")
@@ -146,7 +146,7 @@ func TestGoLines(t *testing.T) {
 	}
 }
 
-// TestPclntab compares Go's table with what debug/gosym reads there, for the first and last byte of each function.
+// TestPclntab compares Go's table with what debug/gosym reads from it, for the first and last byte of each function.
 func TestPclntab(t *testing.T) {
 	path := buildGo(t, nil)
 	f, err := stdelf.Open(path)

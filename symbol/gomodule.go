@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 )
 
-// Words of runtime.moduledata (runtime/symtab.go, since Go 1.18). The first is the address of the table.
+// Indexes of words in runtime.moduledata (runtime/symtab.go, since Go 1.18). The first word is the address of the table.
 const (
 	moduleNames   = 1 // of functions: a slice in the table
 	moduleMinPC   = 20
@@ -15,9 +15,9 @@ const (
 	moduleWords   = 24
 )
 
-// goText returns the address of runtime.text of a program that the C linker made and that has no symbols, 0 if it can't be found.
-// The linker's moduledata has it, which is found as it starts with the address of the table. In a position-independent program
-// the words are in relocations.
+// goText returns the address of runtime.text of a program that the C linker made and that has no symbols, or 0 if it can't be
+// found. The address is in the linker's moduledata, which is found because it starts with the address of the table. In a
+// position-independent program the words are in relocations.
 func (e *elfFile) goText(table *stdelf.Section, left *Budget) uint64 {
 	if e.Class != stdelf.ELFCLASS64 {
 		return 0
@@ -47,7 +47,7 @@ func (e *elfFile) goText(table *stdelf.Section, left *Budget) uint64 {
 	return e.relocatedGoText(table.Addr, left, valid)
 }
 
-// relocatedGoText is goText by the relocations with addends (Elf64_Rela).
+// relocatedGoText is goText for relocations with addends (Elf64_Rela).
 func (e *elfFile) relocatedGoText(table uint64, left *Budget, valid func(func(int) uint64) bool) uint64 {
 	s := e.section(".rela.dyn")
 	if s == nil {

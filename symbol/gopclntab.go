@@ -2,7 +2,7 @@ package symbol
 
 import "encoding/binary"
 
-// Magic numbers of the table (internal/abi/symtab.go, and debug/gosym/pclntab.go of the versions before).
+// Magic numbers of the table (internal/abi/symtab.go, and debug/gosym/pclntab.go for older versions).
 const (
 	pclntab116 = 0xfffffffa
 	pclntab118 = 0xfffffff0
@@ -10,13 +10,13 @@ const (
 )
 
 // pclntab is the table of functions and lines of a Go program: pcHeader and _func in runtime/symtab.go and runtime2.go. debug/gosym
-// reads it too, but makes objects of all functions first, for which a hostile table can name as much memory as it likes. This reads
-// what one lookup needs.
+// reads it too, but first creates objects for all functions, which a hostile table can use to make it allocate any amount of
+// memory. This package reads what one lookup needs.
 type pclntab struct {
 	order   binary.ByteOrder
 	quantum uint64 // of addresses
 	ptr     int    // size of a pointer
-	old     bool   // before Go 1.18: entries of functions are addresses
+	old     bool   // before Go 1.18: the entries of functions are addresses
 	n       uint64 // functions
 	text    uint64 // what entries are relative to
 
@@ -95,7 +95,7 @@ func (t *pclntab) end() uint64 {
 // goFunction is a function in the table.
 type goFunction struct {
 	entry uint64
-	b     []byte // _func, from after the entry on
+	b     []byte // _func, after its entry field
 }
 
 // find returns the function that contains an address.
@@ -123,7 +123,7 @@ func (t *pclntab) find(addr uint64) (f goFunction, ok bool) {
 	return goFunction{start, t.functions[at:]}, true
 }
 
-// Places in _func after the entry, in bytes.
+// Offsets in _func after the entry, in bytes.
 const (
 	funcName  = 0
 	funcFiles = 16
@@ -153,7 +153,7 @@ func (t *pclntab) line(f goFunction, addr uint64) (file string, line int) {
 	return textAt(t.files, uint64(t.order.Uint32(t.units[at:]))), line
 }
 
-// value decodes a list of pairs, how much a value changes and for how many bytes of code it then holds, up to an address.
+// value decodes a list of pairs up to an address. A pair is the change of a value and the number of code bytes for which it then holds.
 func (t *pclntab) value(f goFunction, field int, addr uint64) (v int32, ok bool) {
 	at := uint64(t.order.Uint32(f.b[field:]))
 	if at == 0 || at >= uint64(len(t.values)) {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// tinyTable is a table of Go with the functions a (16 bytes) and b (32 bytes), of one file.
+// tinyTable returns a Go table with the functions a (16 bytes) and b (32 bytes) of one file.
 func tinyTable(o binary.ByteOrder, magic uint32) []byte {
 	u32 := func(b []byte, v uint32) []byte {
 		var t [4]byte
@@ -24,7 +24,7 @@ func tinyTable(o binary.ByteOrder, magic uint32) []byte {
 	b = u32(u32(b, 0), 0)                                           // units: the file at 0
 	b = append(b, "a.go\x00\x00\x00\x00"...)                        // files
 	b = append(b, 0, 22, 8, 2, 8, 0, 2, 48, 0, 0, 0, 0, 0, 0, 0, 0) // values: lines 10 and 11; file 0
-	for _, v := range []uint32{0, 20, 16, 64, 48} {                 // where the functions start, and are described
+	for _, v := range []uint32{0, 20, 16, 64, 48} {                 // where the functions start and are described
 		b = u32(b, v)
 	}
 	for _, name := range []uint32{0, 2} {

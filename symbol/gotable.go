@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// goNamer finds names in the table of functions and lines that a Go program has for its own use, which strip leaves in place.
-// It does not know of inlined calls: code of those has the file and line of the inlined function and the name of the one around.
+// goNamer finds names in the table of functions and lines that a Go program has for its own use, which strip does not remove. The
+// table does not record inlined calls: inlined code has the file and line of the inlined function and the name of the surrounding one.
 type goNamer struct {
 	table   *pclntab
 	address func(rva uint64) uint64
@@ -23,20 +23,20 @@ func (n *goNamer) lookup(rva uint64) []Frame {
 	return []Frame{{Function: n.table.name(fn), Offset: addr - fn.entry, File: file, Line: line}}
 }
 
-// goTable is the table of a Go program, which says nothing of where the code starts.
+// goTable is the table of a Go program. The table does not say where the code starts.
 type goTable struct {
 	data    []byte
 	order   binary.ByteOrder
 	text    uint64                  // address of the section .text
-	entry   uint64                  // address that the program starts at; 0 in a library
+	entry   uint64                  // address at which the program starts; 0 in a library
 	start   uint64                  // runtime.text according to the symbols, 0 if unknown
-	search  func() uint64           // looks for runtime.text elsewhere; may be nil
+	search  func() uint64           // finds runtime.text elsewhere; may be nil
 	address func(rva uint64) uint64 // at link time
 }
 
-// namer returns the namer of the table, nil if it can't be used. Functions in it are relative to the symbol runtime.text. In a
-// stripped program that is where .text starts if Go's linker made it, but not if the C linker did. An address is taken
-// only if the functions then make sense: a wrong name is worse than none.
+// namer returns the namer of the table, or nil if it can't be used. Functions in the table are relative to the symbol
+// runtime.text. In a stripped program that is the start of .text if Go's linker made the program, but not if the C linker did.
+// An address is accepted only if the functions then make sense: a wrong name is worse than none.
 func (g *goTable) namer() *goNamer {
 	if g == nil {
 		return nil
@@ -54,8 +54,8 @@ func (g *goTable) namer() *goNamer {
 		if n == nil {
 			continue
 		}
-		// The start of a program of Go's linker is _rt0_amd64_linux, for example. Where it is the C library's, the function
-		// is not in the table.
+		// The entry point of a program made by Go's linker is _rt0_amd64_linux, for example. If it is the C library's, the
+		// function is not in the table.
 		if fn, ok := n.table.find(g.entry); ok && fn.entry == g.entry && strings.HasPrefix(n.table.name(fn), "_rt0_") {
 			return n
 		}
@@ -71,7 +71,7 @@ func (g *goTable) namer() *goNamer {
 	return nil
 }
 
-// at returns the namer if the code starts at an address.
+// at returns the namer if the code starts at the given address.
 func (g *goTable) at(start uint64) *goNamer {
 	if t := newPclntab(g.data, g.order, start); t != nil {
 		return &goNamer{t, g.address}
@@ -79,8 +79,8 @@ func (g *goTable) at(start uint64) *goNamer {
 	return nil
 }
 
-// headerText returns where the code starts according to the header of the table (pcHeader.textStart in runtime/symtab.go), 0 if
-// it does not say. It is 0 in a position-independent program and since Go 1.26.
+// headerText returns where the code starts according to the header of the table (pcHeader.textStart in runtime/symtab.go), or 0
+// if the header does not say. It is 0 in a position-independent program and since Go 1.26.
 func (g *goTable) headerText() uint64 {
 	if len(g.data) < 8+3*8 {
 		return 0
@@ -99,7 +99,7 @@ func (g *goTable) headerText() uint64 {
 	return 0
 }
 
-// goTable returns the table of an ELF file, nil if it has none.
+// goTable returns the table of an ELF file, or nil if it has none.
 func (e *elfFile) goTable(symbols *symtab, left *Budget) *goTable {
 	var s *stdelf.Section
 	for _, name := range []string{".gopclntab", ".data.rel.ro.gopclntab"} {
@@ -123,7 +123,7 @@ func (e *elfFile) goTable(symbols *symtab, left *Budget) *goTable {
 	return g
 }
 
-// named returns the address of the symbol of that name in a range of addresses, 0 if there is none.
+// named returns the address of the symbol with the given name in a range of addresses, or 0 if there is none.
 func (t *symtab) named(name string, lo, hi uint64) uint64 {
 	b := make([]byte, len(name)+1)
 	for _, e := range t.entries {

@@ -14,7 +14,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// moduleOf returns the module that a process has which loaded an ELF file.
+// moduleOf returns the module of a process that loaded an ELF file.
 func moduleOf(t testing.TB, path string) Module {
 	t.Helper()
 	f, err := os.Open(path)
@@ -30,7 +30,7 @@ func moduleOf(t testing.TB, path string) Module {
 	return Module{Path: path, BuildID: append([]byte(nil), id...)}
 }
 
-// load is Load of a module that must have a file.
+// load is Load for a module that must have a file.
 func load(t testing.TB, s Sources, m Module) *Table {
 	t.Helper()
 	table, err := s.Load(m)
@@ -70,7 +70,7 @@ func run(t testing.TB, name string, args ...string) string {
 	return string(out)
 }
 
-// codeAddresses returns addresses in the code of an ELF file, every step bytes, and the address that rvas count from.
+// codeAddresses returns addresses in the code of an ELF file, every step bytes, and the address from which rvas count.
 func codeAddresses(t testing.TB, path string, step uint64) (addrs []uint64, base uint64) {
 	t.Helper()
 	f, err := stdelf.Open(path)
@@ -91,13 +91,13 @@ func codeAddresses(t testing.TB, path string, step uint64) (addrs []uint64, base
 	return addrs, base
 }
 
-// answer is what addr2line prints of one frame.
+// answer is what addr2line prints for one frame.
 type answer struct {
 	function, file string
 	line           int
 }
 
-// addr2line asks that of binutils or LLVM for the frames of addresses.
+// addr2line runs binutils' or LLVM's addr2line for the frames of addresses.
 func addr2line(t testing.TB, tool, path string, addrs []uint64, flags ...string) [][]answer {
 	t.Helper()
 	var in strings.Builder
@@ -140,7 +140,7 @@ func addr2line(t testing.TB, tool, path string, addrs []uint64, flags ...string)
 	return all
 }
 
-// differs returns what of frames is not as addr2line has it, "" if nothing is.
+// differs returns what in frames differs from addr2line's answer, or "" if nothing does.
 func differs(got []Frame, want []answer) string {
 	if len(want) == 1 && want[0].function == "" && (want[0].file == "" || want[0].line == 0) {
 		if len(got) == 0 || len(got) == 1 && got[0].Line == 0 {
@@ -149,10 +149,10 @@ func differs(got []Frame, want []answer) string {
 		return "addr2line knows nothing"
 	}
 	if len(want) == 1 && (len(got) == 0 || got[0].Function == "" && got[0].Line == want[0].line) {
-		return "padding" // addr2line takes the nearest symbol, however far
+		return "padding" // addr2line prints the nearest symbol, however far away it is
 	}
 	if len(want) == 1 && want[0].file == "" && (len(got) == 0 || len(got) == 1 && got[0].Function == want[0].function && got[0].File == "") {
-		return "" // addr2line takes the nearest symbol, however far
+		return "" // addr2line prints the nearest symbol, however far away it is
 	}
 	if len(got) != len(want) {
 		return "number of frames"
@@ -174,15 +174,15 @@ func differs(got []Frame, want []answer) string {
 	return ""
 }
 
-// sameName reports whether a name is what addr2line has, which leaves out the namespaces of some functions, and has the
-// parameters of some that we have not.
+// sameName reports whether a name is equal to addr2line's, which lacks the namespaces of some functions and has the
+// parameters of some for which we have none.
 func sameName(got, want string) bool {
 	name, _, _ := strings.Cut(strings.Replace(want, "(anonymous", "{anonymous", 1), "(")
 	return got == want || strings.HasSuffix(got, "::"+want) || strings.Replace(got, "(anonymous", "{anonymous", 1) == name
 }
 
-// compare compares a table with what tools print of addresses of a file, and returns how many answers are equal to that of one of
-// them. binutils 2.40 has the wrong file of some lines of DWARF 5, and LLVM 14 prefers the names of symbols.
+// compare compares a table with what tools print for addresses of a file, and returns how many answers are equal to one of the
+// tools'. binutils 2.40 has the wrong file for some lines of DWARF 5, and LLVM 14 prefers the names of symbols.
 func compare(t testing.TB, table *Table, path string, step uint64, tools ...string) (equal, all int) {
 	t.Helper()
 	addrs, base := codeAddresses(t, path, step)

@@ -101,7 +101,7 @@ func TestSysroot(t *testing.T) {
 	load(t, s, m)
 }
 
-// TestLies checks that a section whose headers state absurd sizes costs nothing.
+// TestLies checks that a section whose headers contain absurd sizes costs nothing.
 func TestLies(t *testing.T) {
 	path := compile(t, "gcc", program, "-O2", "-g", "-gz", "-Wl,--build-id")
 	m := moduleOf(t, path)
@@ -129,7 +129,7 @@ func TestLies(t *testing.T) {
 	}
 }
 
-// lookupAll replaces a file and looks up some addresses of it.
+// lookupAll replaces a file and looks up some addresses in it.
 func lookupAll(t testing.TB, path string, b []byte, m Module) {
 	t.Helper()
 	if err := os.WriteFile(path, b, 0o755); err != nil {
@@ -153,7 +153,7 @@ func lookupAll(t testing.TB, path string, b []byte, m Module) {
 	}
 }
 
-// FuzzELF changes bytes of a program with debug information, of those that matter: not the code.
+// FuzzELF changes bytes of a program with debug information, but not in its code, which does not matter.
 func FuzzELF(f *testing.F) {
 	dir := f.TempDir()
 	src := filepath.Join(dir, "prog.c")

@@ -11,15 +11,15 @@ import (
 	"minidump/pe"
 )
 
-// identity is what a file or module is known by.
+// identity is what identifies a file or module.
 type identity struct {
 	raw   []byte   // build id, UUID, or GUID and age
-	debug []string // Breakpad's forms
+	debug []string // in Breakpad's forms
 }
 
 func (id *identity) empty() bool { return len(id.raw) == 0 && len(id.debug) == 0 }
 
-// identityOf returns the identity of a module. An id of nothing but zeros is none.
+// identityOf returns the identity of a module. An id that consists of zeros counts as none.
 func identityOf(m *Module) identity {
 	var id identity
 	if len(m.BuildID) <= 64 && !elf.IsAllZero(m.BuildID) {
@@ -41,7 +41,7 @@ func isDebugID(s string) bool {
 	return strings.Trim(s, "0123456789ABCDEF") == "" && strings.Trim(s, "0") != ""
 }
 
-// is reports whether a file with the identity got is of the module with the identity id.
+// is reports whether a file with the identity got belongs to the module with the identity id.
 func (id *identity) is(got identity) bool {
 	if len(id.raw) > 0 && len(got.raw) > 0 {
 		return bytes.Equal(id.raw, got.raw)
@@ -56,8 +56,8 @@ func (id *identity) is(got identity) bool {
 	return false
 }
 
-// elfIdentity is the identity of an ELF file with that build id. Breakpad takes the first 16 bytes for a GUID; which byte order
-// that has depends on who wrote the dump.
+// elfIdentity returns the identity of an ELF file with the given build id. Breakpad interprets the first 16 bytes as a GUID;
+// their byte order depends on the writer of the dump.
 func elfIdentity(buildID []byte) identity {
 	if len(buildID) == 0 {
 		return identity{}
@@ -67,12 +67,12 @@ func elfIdentity(buildID []byte) identity {
 	return identity{buildID, []string{guidText(g, binary.LittleEndian) + "0", guidText(g, binary.BigEndian) + "0"}}
 }
 
-// uuidIdentity is the identity of a Mach-O file.
+// uuidIdentity returns the identity of a Mach-O file.
 func uuidIdentity(uuid [16]byte) identity {
 	return identity{uuid[:], []string{guidText(uuid, binary.BigEndian) + "0"}}
 }
 
-// peIdentity is the identity of a PE file. raw is the GUID with the age.
+// peIdentity returns the identity of a PE file. raw is the GUID and the age.
 func peIdentity(c *pe.CodeView) identity {
 	id := identity{debug: []string{string(c.AppendDebugID(nil))}}
 	if c.Signature == pe.RSDS {
@@ -81,17 +81,17 @@ func peIdentity(c *pe.CodeView) identity {
 	return id
 }
 
-// forms returns what Breakpad may call a module with that id.
+// forms returns the names that Breakpad may use for a module with the given id.
 func forms(raw []byte) []string {
 	debug := elfIdentity(raw).debug
-	if len(raw) == 20 { // a PE image, or a build id: no file has the id that is made from the wrong one
+	if len(raw) == 20 { // a PE image, or a build id: the id made from the wrong interpretation matches no file
 		age := strconv.FormatUint(uint64(binary.LittleEndian.Uint32(raw[16:])), 16)
 		debug = append(debug, guidText([16]byte(raw), binary.LittleEndian)+strings.ToUpper(age))
 	}
 	return debug
 }
 
-// guidText returns the 32 digits of a GUID whose first three fields are numbers of that order.
+// guidText returns the 32 digits of a GUID whose first three fields are numbers in the given byte order.
 func guidText(g [16]byte, o binary.ByteOrder) string {
 	b := binary.BigEndian.AppendUint32(nil, o.Uint32(g[:]))
 	b = binary.BigEndian.AppendUint16(b, o.Uint16(g[4:]))

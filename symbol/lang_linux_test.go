@@ -51,7 +51,7 @@ fn main() {
 }
 `
 
-// TestLanguages compares addresses of C++ and Rust programs with what addr2line and llvm-addr2line say.
+// TestLanguages compares addresses of C++ and Rust programs with the output of addr2line and llvm-addr2line.
 func TestLanguages(t *testing.T) {
 	for name, c := range map[string]struct {
 		compiler, source string

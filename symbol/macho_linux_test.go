@@ -12,7 +12,7 @@ import (
 	"minidump/macho"
 )
 
-// TestDSYM looks for the debug file of a Mach-O image by its UUID. The image is a program of Go whose debug information was made
+// TestDSYM looks for the debug file of a Mach-O image by its UUID. The image is a Go program whose debug information was made
 // unrecognizable.
 func TestDSYM(t *testing.T) {
 	victims.SkipCross(t, "darwin", "amd64")
@@ -68,7 +68,7 @@ func TestDSYM(t *testing.T) {
 	load(t, Sources{}, m)
 }
 
-// checkImage reads the start of an image out of a thin file and out of a fat one.
+// checkImage reads the start of an image from a thin file and from a fat one.
 func checkImage(t *testing.T, m Module, full []byte) {
 	t.Helper()
 	for _, b := range [][]byte{full, fat(full)} {
@@ -82,7 +82,7 @@ func checkImage(t *testing.T, m Module, full []byte) {
 	}
 }
 
-// put writes a file at a path whose folders need not exist.
+// put writes a file and creates the folders of its path.
 func put(t *testing.T, path string, b []byte) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -93,7 +93,7 @@ func put(t *testing.T, path string, b []byte) {
 	}
 }
 
-// fat returns a file with an image for another CPU before b.
+// fat returns a fat file with an image for another CPU, followed by b.
 func fat(b []byte) []byte {
 	o := binary.BigEndian
 	f := o.AppendUint32(o.AppendUint32(nil, macho.FAT_MAGIC), 2)

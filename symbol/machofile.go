@@ -24,7 +24,7 @@ const (
 	nExt  = 0x01
 )
 
-// isMachO reports whether a file that starts so may be Mach-O.
+// isMachO reports whether a file that starts with this magic may be Mach-O.
 func isMachO(magic []byte) bool {
 	switch binary.BigEndian.Uint32(magic) {
 	case 0xfeedface, 0xfeedfacf, 0xcefaedfe, 0xcffaedfe, macho.FAT_MAGIC, macho.FAT_MAGIC_64:
@@ -38,7 +38,7 @@ type machFile struct {
 	f    *os.File
 	off  uint64 // of the image in the file
 	r    *macho.Reader
-	base uint64 // address of __TEXT at link time
+	base uint64 // link-time address of __TEXT
 	left *Budget
 }
 
@@ -55,7 +55,7 @@ func (s part) ReadAt(p []byte, off uint64) int {
 	return s.fileSource.ReadAt(p, s.off+off)
 }
 
-// takeMachO takes an image, or a file with the debug information of one (dSYM).
+// takeMachO accepts an image, or a file with the debug information of one (dSYM).
 func (l *loader) takeMachO(f *os.File, anyID bool) (taken bool, err error) {
 	defer recovered(&err, "read "+f.Name())
 	offsets := []uint64{0}
@@ -90,7 +90,7 @@ func (l *loader) takeMachO(f *os.File, anyID bool) (taken bool, err error) {
 	return false, err
 }
 
-// keepMachO takes a file that is of the module, and reports whether it is of use.
+// keepMachO keeps a file that belongs to the module, and reports whether it is of use.
 func (l *loader) keepMachO(m *machFile) bool {
 	used := false
 	if !l.hasDWARF {
@@ -140,7 +140,7 @@ func (m *machFile) dwarfSection(name string) dwarf.Section {
 	return nil
 }
 
-// command returns the first load command of a kind, nil if there is none.
+// command returns the first load command of a kind, or nil if there is none.
 func (m *machFile) command(kind uint32) []byte {
 	h := &m.r.Image.Header
 	commands := make([]byte, h.CommandsSize())
@@ -165,10 +165,10 @@ func (m *machFile) symbols() *symtab {
 	return m.symtab(o.Uint32(c[8:]), o.Uint32(c[12:]), o.Uint32(c[16:]), o.Uint32(c[20:]))
 }
 
-// entry returns the address that the program starts at, 0 if that is unknown. Go's linker writes no LC_MAIN for amd64, but the
-// registers of the first thread.
+// entry returns the address at which the program starts, or 0 if that is unknown. For amd64 Go's linker writes the registers
+// of the first thread instead of LC_MAIN.
 func (m *machFile) entry() uint64 {
-	const ip = 16 + 16*8 // of x86_thread_state64_t, after the head of the command
+	const ip = 16 + 16*8 // of x86_thread_state64_t, after the header of the command
 	if m.r.Image.HasEntry {
 		return m.base + m.r.Image.Entry
 	}
@@ -178,7 +178,7 @@ func (m *machFile) entry() uint64 {
 	return 0
 }
 
-// symtab reads count symbols at an offset of the image, whose names are at another.
+// symtab reads a symbol table: count symbols at offset off of the image, names at offset names.
 func (m *machFile) symtab(off, count, names, nameSize uint32) *symtab {
 	h := &m.r.Image.Header
 	size := uint64(12)
@@ -202,7 +202,7 @@ func (m *machFile) symtab(off, count, names, nameSize uint32) *symtab {
 			continue
 		}
 		if e.addr == text.Addr {
-			continue // __mh_execute_header, which is no function
+			continue // __mh_execute_header, which is not a function
 		}
 		if kind&nExt != 0 {
 			e.rank = rankGlobal

@@ -2,5 +2,5 @@
 
 package symbol
 
-// nonblock is 0: a pipe of this system has no path among those of files.
+// nonblock is 0: on these systems a pipe has no path in the file system.
 const nonblock = 0

@@ -4,5 +4,5 @@ package symbol
 
 import "syscall"
 
-// nonblock is the flag with which opening a pipe does not wait for a writer.
+// nonblock is the flag that makes opening a pipe not wait for a writer.
 const nonblock = syscall.O_NONBLOCK

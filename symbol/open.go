@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// errIrregular is the error for what is not a file with contents: a pipe, a device, a folder.
+// errIrregular is the error for a file that is not regular: a pipe, a device, a folder.
 var errIrregular = errors.New("not a regular file")
 
-// Bounds of a path that is resolved inside a root.
+// Limits on a path that is resolved inside a root.
 const (
 	maxLinks = 40 // MAXSYMLINKS of Linux
 	maxParts = 256
 )
 
-// sysroot is the folder that paths of modules are in. It is nil for the folder /.
+// sysroot is the folder that contains the paths of modules. It is nil for the folder /.
 type sysroot struct{ root *os.Root }
 
 func openSysroot(dir string) (sysroot, error) {
@@ -34,7 +34,7 @@ func (s sysroot) close() {
 	}
 }
 
-// open opens a regular file. No link leads out of the root.
+// open opens a regular file. No link is followed out of the root.
 func (s sysroot) open(path string) (*os.File, error) {
 	if strings.IndexByte(path, 0) >= 0 || len(path) > maxText {
 		return nil, fmt.Errorf("open %.80q: %w", path, fs.ErrInvalid)
@@ -49,8 +49,8 @@ func (s sysroot) open(path string) (*os.File, error) {
 	return openRegularIn(s.root, name)
 }
 
-// resolve follows the links of a path as a process whose root this is would: an absolute link starts at the root, and ".."
-// stays there. The result has no links, unless somebody makes one meanwhile; os.Root does not let those out either.
+// resolve follows the links of a path as a process with this root directory would: an absolute link starts at the root, and ".." stays
+// there. The result contains no links, unless somebody creates one meanwhile; os.Root does not follow those out of the root either.
 func (s sysroot) resolve(path string) (string, error) {
 	todo := strings.Split(path, "/")
 	var done []string

@@ -8,8 +8,8 @@ import (
 	"os"
 )
 
-// openRegular opens a regular file for reading. Whether it is one is asked before, so that no device or pipe is opened,
-// and afterwards, as it may have been replaced meanwhile.
+// openRegular opens a regular file for reading. It checks the type before opening, so that no device or pipe is opened,
+// and again afterwards, because the file may have been replaced meanwhile.
 func openRegular(path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err := check(path, info, err); err != nil {

@@ -10,7 +10,7 @@ import (
 	"minidump/pe"
 )
 
-// TestPE compiles programs for Windows and compares their symbols with what nm prints.
+// TestPE compiles programs for Windows and compares their symbols with the output of nm.
 func TestPE(t *testing.T) {
 	for _, compiler := range []string{"x86_64-w64-mingw32-gcc", "i686-w64-mingw32-gcc"} {
 		for name, flags := range map[string][]string{
@@ -66,7 +66,7 @@ func TestPE(t *testing.T) {
 	}
 }
 
-// peModule returns the module that a process has which loaded a PE file.
+// peModule returns the module of a process that loaded a PE file.
 func peModule(t *testing.T, path string) Module {
 	t.Helper()
 	var l loader

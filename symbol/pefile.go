@@ -18,7 +18,7 @@ type peFile struct {
 	left *Budget
 }
 
-// takePE takes a PE image, or a file that has the debug information of one (objcopy --only-keep-debug).
+// takePE accepts a PE image, or a file that has the debug information of one (objcopy --only-keep-debug).
 func (l *loader) takePE(f *os.File, anyID bool) (taken bool, err error) {
 	defer recovered(&err, "read "+f.Name())
 	p := &peFile{f, pe.NewReader(nil), l.t.budget}
@@ -53,7 +53,7 @@ func (l *loader) takePE(f *os.File, anyID bool) (taken bool, err error) {
 
 // contents returns a section of the file.
 func (p *peFile) contents(s *pe.Section) *io.SectionReader {
-	// Padding up to the alignment of the file is no part of a section.
+	// Padding up to the file alignment is not part of a section.
 	return io.NewSectionReader(p.f, int64(s.PointerToRawData), int64(min(s.SizeOfRawData, s.Size())))
 }
 
@@ -69,7 +69,7 @@ func (p *peFile) dwarfSection(name string) dwarf.Section {
 	return nil
 }
 
-// sectionEnd returns the RVA at which the section of code that rva lies in ends, rva itself if there is none.
+// sectionEnd returns the RVA where the code section containing rva ends, or rva itself if there is none.
 func (p *peFile) sectionEnd(rva uint64) uint64 {
 	var s pe.Section
 	for i := 0; p.r.Section(i, &s); i++ {
@@ -112,7 +112,7 @@ const (
 	coffTypeIsFunction = 0x20
 )
 
-// symbols returns the namer of the COFF symbols, which only GNU's and Go's linkers write into images.
+// symbols returns the namer of the COFF symbols, which only GNU's and Go's linkers write to images.
 func (p *peFile) symbols() namer {
 	h := &p.r.Header
 	size := uint64(h.NumberOfSymbols) * coffSymbolSize
@@ -149,7 +149,7 @@ func (p *peFile) symbols() namer {
 			names.WriteByte(0)
 			t.entries = append(t.entries, e)
 		}
-		i += uint64(x[17]) // records that belong to this one
+		i += uint64(x[17]) // auxiliary records of this symbol
 	}
 	t.names = bytes.NewReader(names.Bytes())
 	t.finish(p.sectionEnd)
@@ -172,7 +172,7 @@ func coffEntry(x []byte, starts []uint64) (e entry, ok bool) {
 	return e, true
 }
 
-// coffName returns the name of a symbol: 8 bytes, or an offset in the strings that follow the symbols.
+// coffName returns the name of a symbol: 8 bytes, or an offset in the strings after the symbols.
 func coffName(x, b []byte, strings uint64) string {
 	if binary.LittleEndian.Uint32(x) != 0 {
 		return cString(x[:8])
@@ -184,8 +184,8 @@ func coffName(x, b []byte, strings uint64) string {
 	return cString(b[at:min(uint64(len(b)), at+MaxName)])
 }
 
-// goNamer returns the namer of a Go program. No section or symbol of a stripped one says where its table is, so the start of the
-// table is searched for: pcHeader in runtime/symtab.go.
+// goNamer returns the namer of a Go program. No section or symbol of a stripped program says where its table is, so the start of
+// the table is searched for: pcHeader in runtime/symtab.go.
 func (p *peFile) goNamer() namer {
 	var text, data pe.Section
 	if !p.r.FindSection(".text", &text) || !p.r.FindSection(".rdata", &data) {

@@ -10,9 +10,9 @@ import (
 	"minidump/symbol/internal/dwarf"
 )
 
-// lazySection is a compressed section, which is decompressed at the first read. If it can't be, it reads as empty.
+// lazySection is a compressed section that is decompressed at the first read. If that fails, it reads as empty.
 type lazySection struct {
-	size uint64 // decompressed, as the file states it
+	size uint64 // decompressed size according to the file
 	open func() (io.Reader, error)
 	left *Budget
 	b    []byte
@@ -35,7 +35,7 @@ func (s *lazySection) ReadAt(p []byte, off int64) (int, error) {
 	return bytes.NewReader(s.b).ReadAt(p, off)
 }
 
-// dwarfSection returns a section of debug information of an ELF file, nil if it has none. name has no prefix.
+// dwarfSection returns a section of debug information of an ELF file, or nil if it has none. name has no prefix.
 func (e *elfFile) dwarfSection(name string, left *Budget) dwarf.Section {
 	if s := e.section(".debug_" + name); s != nil {
 		if s.Flags&stdelf.SHF_COMPRESSED == 0 && s.ReaderAt != nil {
@@ -49,8 +49,7 @@ func (e *elfFile) dwarfSection(name string, left *Budget) dwarf.Section {
 	return nil
 }
 
-// oldCompressed returns a section that is compressed in GNU's old way: "ZLIB", the size in 8 bytes, big-endian, and a zlib
-// stream.
+// oldCompressed returns a section that is compressed in GNU's old format: "ZLIB", the size in 8 bytes, big-endian, and a zlib stream.
 func oldCompressed(r io.ReaderAt, size uint64, left *Budget) dwarf.Section {
 	head := make([]byte, 12)
 	if n, _ := r.ReadAt(head, 0); n < len(head) || string(head[:4]) != "ZLIB" {
@@ -61,7 +60,7 @@ func oldCompressed(r io.ReaderAt, size uint64, left *Budget) dwarf.Section {
 	}}
 }
 
-// dwarfSections collects the sections that package dwarf reads. find returns nil, and no nil pointer, for what is missing.
+// dwarfSections collects the sections that package dwarf reads. find must return a nil interface for a missing section.
 func dwarfSections(find func(name string) dwarf.Section) (s dwarf.Sections, ok bool) {
 	s = dwarf.Sections{
 		Abbrev: find("abbrev"), Addr: find("addr"), Aranges: find("aranges"), Info: find("info"), Line: find("line"),
@@ -93,7 +92,7 @@ func (n *dwarfNamer) lookup(rva uint64) []Frame {
 	return frames
 }
 
-// notes returns what the lookups so far met and could not read.
+// notes returns what the lookups so far encountered and could not read.
 func (n *dwarfNamer) notes() (notes []string) {
 	if n.data.Split {
 		notes = append(notes, n.path+": debug information in separate .dwo files is not read")

@@ -35,7 +35,7 @@ func selfMapping(t *testing.T) (name string, addr uint64) {
 	return "", 0
 }
 
-// TestMapFiles looks up functions of this program by the file that is mapped, as a writer of dumps does.
+// TestMapFiles looks up functions of this program through the mapped file, as a writer of dumps does.
 func TestMapFiles(t *testing.T) {
 	name, base := selfMapping(t)
 	path := filepath.Join("/proc/self/map_files", name)

@@ -12,8 +12,8 @@ import (
 	"minidump/symbol/internal/dwarf"
 )
 
-// findByLink looks for the debug file that .gnu_debuglink of the image names, as gdb does ("Separate Debug Files" in its
-// manual). The file must have that CRC, and the same build id if the image has one.
+// findByLink looks for the debug file named in .gnu_debuglink of the image, as gdb does ("Separate Debug Files" in its
+// manual). The file must have the CRC given there, and the same build id if the image has one.
 func (l *loader) findByLink() {
 	if l.elf == nil || l.complete() {
 		return
@@ -32,7 +32,7 @@ func (l *loader) findByLink() {
 	}
 }
 
-// tryLink takes a debug file that has that CRC.
+// tryLink accepts a debug file with the given CRC.
 func (l *loader) tryLink(open opener, name string, crc uint32) {
 	if l.complete() || l.debug != nil {
 		return
@@ -51,8 +51,8 @@ func (l *loader) tryLink(open opener, name string, crc uint32) {
 	f.Close()
 }
 
-// supplement returns the debug information that dwz has moved from a file to one that it shares with others, which
-// .gnu_debugaltlink names, with its build id; nil if there is none or it is not found.
+// supplement returns the debug information that dwz moved from a file to one that several files share, which
+// .gnu_debugaltlink identifies by name and build id. It returns nil if there is none or it is not found.
 func (l *loader) supplement(e *elfFile) *dwarf.Data {
 	s := e.section(".gnu_debugaltlink")
 	if s == nil || s.Size > MaxName || s.ReaderAt == nil {
@@ -96,7 +96,7 @@ type opened struct {
 	name string
 }
 
-// resolved returns the path of an open file as the root has it, for names that are relative to it.
+// resolved returns the path of an open file inside the root, against which relative names are resolved.
 func (l *loader) resolved(name string) string {
 	if l.root.root != nil {
 		return "/" + strings.TrimPrefix(strings.TrimPrefix(name, l.root.root.Name()), "/")
@@ -107,7 +107,7 @@ func (l *loader) resolved(name string) string {
 	return name
 }
 
-// hasCRC reports whether the contents of a file have that CRC32. That of a file that is too large is not computed.
+// hasCRC reports whether the contents of a file have the given CRC32. It returns false for a file that is too large.
 func hasCRC(f *os.File, crc uint32) bool {
 	info, err := f.Stat()
 	if err != nil || info.Size() > maxFile {
@@ -118,8 +118,8 @@ func hasCRC(f *os.File, crc uint32) bool {
 	return err == nil && h.Sum32() == crc
 }
 
-// findDSYM looks for the debug file of a Mach-O image, as dsymutil makes it: NAME.dSYM beside the image or beside the bundle that it is
-// in.
+// findDSYM looks for the debug file of a Mach-O image, as created by dsymutil: NAME.dSYM next to the image or next to the bundle that
+// contains it.
 func (l *loader) findDSYM() {
 	name := baseName(l.m.Path)
 	if name == "" || l.elf != nil {
@@ -137,7 +137,7 @@ func (l *loader) findDSYM() {
 	}
 }
 
-// findBreakpad looks for a symbol file in the layout of Breakpad's symbol servers, or beside others.
+// findBreakpad looks for a symbol file in the layout of Breakpad's symbol servers, or in a flat folder.
 func (l *loader) findBreakpad() {
 	names := []string{baseName(l.m.DebugFile), baseName(l.m.Path)}
 	for _, dir := range l.s.Dirs {

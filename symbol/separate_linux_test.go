@@ -24,7 +24,7 @@ func stripped(t *testing.T, flags ...string) (image, debug string, m Module) {
 	return image, debug, moduleOf(t, image)
 }
 
-// move moves a file to a path whose folders need not exist.
+// move moves a file and creates the folders of the new path.
 func move(t *testing.T, from, to string) {
 	t.Helper()
 	b, err := os.ReadFile(from)
@@ -129,7 +129,7 @@ func TestDebugLink(t *testing.T) {
 	})
 }
 
-// TestOtherBuild checks that a file of another build, or one without an id, is never taken for its name.
+// TestOtherBuild checks that a file of another build, or one without an id, is never used because of its name.
 func TestOtherBuild(t *testing.T) {
 	path := compile(t, "gcc", program, "-g", "-Wl,--build-id")
 	m := moduleOf(t, path)
@@ -163,7 +163,7 @@ func TestOtherBuild(t *testing.T) {
 	}
 }
 
-// TestDwz reads debug information that two programs share in a file that dwz made.
+// TestDwz reads debug information that two programs share in a file made by dwz.
 func TestDwz(t *testing.T) {
 	dwz := victims.Tool(t, "dwz")
 	a, b := compile(t, "g++", cxxProgram, "-O2", "-g", "-Wl,--build-id"), compile(t, "g++", cxxProgram+"int unused;\n", "-O2", "-g", "-Wl,--build-id")
@@ -195,7 +195,7 @@ func TestDwz(t *testing.T) {
 	}
 }
 
-// TestDirs takes an unstripped copy of the image, and reports a PDB file.
+// TestDirs uses an unstripped copy of the image, and reports a PDB file.
 func TestDirs(t *testing.T) {
 	full := compile(t, "gcc", program, "-O2", "-g", "-Wl,--build-id")
 	bare := filepath.Join(t.TempDir(), "prog")

@@ -10,23 +10,23 @@ import (
 	"strings"
 )
 
-// Sources states where the files of modules are looked for. The zero value means: under the paths that processes have named,
-// and in /usr/lib/debug. A file counts only if its build id is that of the module.
+// Sources says where to look for the files of modules. The zero value means: the paths that processes have recorded, and
+// /usr/lib/debug. A file is used only if its build id is that of the module.
 type Sources struct {
-	// Sysroot is put in front of all paths of modules, and of /usr/lib/debug: "/proc/PID/root" for a process that is alive and
-	// may be in a container, or a copy of another machine's files. Links do not lead out of it. "" is "/".
+	// Sysroot is prefixed to all paths of modules, and to /usr/lib/debug: "/proc/PID/root" for a process that is alive and may
+	// be in a container, or a copy of another machine's files. Links are not followed out of it. "" is "/".
 	Sysroot string
 
 	// Files returns a better path of a module than Module.Path, such as /proc/PID/map_files/LO-HI of a process that is alive.
-	// Sysroot is not put in front of it. If the module has no id, that file is taken without one, so it must be the
-	// very file that is mapped. May be nil.
+	// Sysroot is not prefixed to it. If the module has no id, the file is accepted without one, so it must be the very file
+	// that is mapped. May be nil.
 	Files func(m Module) (path string, ok bool)
 
-	// Dirs are more folders, without Sysroot: with files such as .build-id/ab/cdef.debug, with plain files, and as a symbol
-	// server of Breakpad has them, NAME/DEBUGID/NAME.sym.
+	// Dirs are additional folders, not below Sysroot. They may contain files such as .build-id/ab/cdef.debug, plain files,
+	// and files in the layout of a Breakpad symbol server, NAME/DEBUGID/NAME.sym.
 	Dirs []string
 
-	// Budget is how much memory the Tables of these Sources may take together; nil: MaxLoad bytes each.
+	// Budget limits the total memory of the Tables of these Sources; nil: MaxLoad bytes each.
 	Budget *Budget
 }
 
@@ -55,8 +55,8 @@ type loader struct {
 	found                           []ranked
 }
 
-// Load finds the files of a module and reads their headers. Names are read by Lookup. The error is ErrNotFound or ErrOtherBuild
-// (errors.Is), unless Sysroot can't be opened. It can block for as long as a file system takes to answer.
+// Load finds the files of a module and reads their headers. Lookup reads the names. The error is ErrNotFound or ErrOtherBuild
+// (errors.Is), unless Sysroot can't be opened. Load can block for as long as a file system takes to answer.
 func (s *Sources) Load(m Module) (t *Table, err error) {
 	root, err := openSysroot(s.Sysroot)
 	if err != nil {
@@ -133,7 +133,7 @@ func (l *loader) findDebug() {
 		}
 		l.try(l.root.open, path.Join(debugDir, p), false)
 		if l.root.root != nil {
-			l.try(openRegular, path.Join(debugDir, p), false) // of this machine: the id is what counts
+			l.try(openRegular, path.Join(debugDir, p), false) // on this machine: the id decides
 		}
 	}
 	l.findByLink()
@@ -153,7 +153,7 @@ func (l *loader) findDebug() {
 // opener opens a file.
 type opener func(path string) (*os.File, error)
 
-// try takes the file at a path if it is of the module and something is not known without it. anyID takes it whatever its id.
+// try accepts the file at a path if it belongs to the module and adds something. anyID accepts it whatever its id.
 func (l *loader) try(open opener, name string, anyID bool) {
 	if l.complete() {
 		return
@@ -180,10 +180,10 @@ func (l *loader) try(open opener, name string, anyID bool) {
 	f.Close()
 }
 
-// complete reports whether no further file can add anything: there is the image, and debug information.
+// complete reports whether no further file can add anything: the image and debug information were found.
 func (l *loader) complete() bool { return l.hasImage && l.hasDWARF }
 
-// buildIDPath returns the path under .build-id, "" if the id is too short.
+// buildIDPath returns the path below .build-id, or "" if the id is too short.
 func buildIDPath(id []byte) string {
 	if len(id) < 2 {
 		return ""
@@ -191,7 +191,7 @@ func buildIDPath(id []byte) string {
 	return fmt.Sprintf("%02x/%x", id[0], id[1:])
 }
 
-// baseName returns the last part of a path of any system, "" if that is no name of a file.
+// baseName returns the last part of a path of any system, or "" if that is not a file name.
 func baseName(p string) string {
 	p = p[strings.LastIndexAny(p, `/\`)+1:]
 	if p == "." || p == ".." || len(p) > 255 || strings.IndexByte(p, 0) >= 0 {

@@ -12,19 +12,19 @@ import (
 	"sync/atomic"
 )
 
-// Module identifies an image that was loaded, as the module list of a minidump has it.
+// Module identifies a loaded image, as in the module list of a minidump.
 type Module struct {
-	Path      string // as the process named it; may be that of another system, with backslashes
-	BuildID   []byte // GNU build id, LC_UUID, or GUID and age of a PE image as they lie in its CodeView record; may be nil
+	Path      string // as recorded by the process; may be that of another system, with backslashes
+	BuildID   []byte // GNU build id, LC_UUID, or GUID and age of a PE image in the byte order of its CodeView record; may be nil
 	DebugID   string // Breakpad's form, the GUID in 32 hexadecimal digits and the age; may be "" if BuildID is not
 	DebugFile string // name of the file with the debug information, such as "app.pdb"; may be ""
-	Size      uint64 // of the image in memory, bytes; 0 if unknown. No address at or after it is looked up
+	Size      uint64 // of the image in memory, bytes; 0 if unknown. Addresses at or after it are not looked up
 }
 
-// Frame is one function that an address lies in.
+// Frame is one function that contains an address.
 type Frame struct {
 	Function string // "" if only the line is known
-	Offset   uint64 // from the start of the function; of an inlined one, from the start of its code here; bytes
+	Offset   uint64 // from the start of the function; of an inlined one, from the start of its inlined code; bytes
 	File     string // "" if unknown
 	Line     int    // 0 if unknown
 	Inlined  bool   // the function was inlined into the next frame
@@ -32,18 +32,18 @@ type Frame struct {
 
 // Errors of Load.
 var (
-	// ErrNotFound is the error of Load if no file of the module was found, or the module has no id.
+	// ErrNotFound is the error of Load if no file of the module was found, or if the module has no id.
 	ErrNotFound = errors.New("no file of this build was found")
-	// ErrOtherBuild is the error of Load if files were found and all are of other builds.
+	// ErrOtherBuild is the error of Load if all files found are of other builds.
 	ErrOtherBuild = errors.New("the file is of another build")
 )
 
-// Limits of what is read from files.
+// Limits on what is read from files.
 const (
-	// MaxLoad bounds the bytes of sections and symbol tables that a Table has in memory, decompressed. What is made of debug
-	// information as it is looked up has bounds of its own, which add up to about as much.
+	// MaxLoad limits the bytes of sections and symbol tables that a Table has in memory, decompressed. What is built from
+	// debug information during lookups has its own limits, which add up to about as much.
 	MaxLoad = 1 << 30
-	// MaxName bounds the length of a name or path in bytes. Longer ones are cut.
+	// MaxName limits the length of a name or path in bytes. Longer ones are cut.
 	MaxName = 4096
 
 	maxText  = 4096    // bytes of a path that is opened
@@ -53,12 +53,11 @@ const (
 
 // namer finds names in one file.
 type namer interface {
-	// lookup returns the functions at rva, innermost first. One frame without Function means that only the line is known.
+	// lookup returns the functions at rva, innermost first. A single frame without Function means that only the line is known.
 	lookup(rva uint64) []Frame
 }
 
-// Table has the names of one module. It keeps files open until Close, and reads them on demand. Its methods may be called
-// from several goroutines.
+// Table has the names of one module. It keeps files open until Close, and reads them on demand. Its methods are safe for concurrent use.
 type Table struct {
 	mu     sync.Mutex
 	size   uint64
@@ -68,10 +67,10 @@ type Table struct {
 	notes  []string
 
 	image, debug *stdelf.File
-	other        io.ReaderAt // an image that is no ELF file
+	other        io.ReaderAt // an image that is not an ELF file
 }
 
-// Budget is how much memory some Tables may take together. It may be used by several goroutines.
+// Budget limits the total memory of several Tables. It is safe for concurrent use.
 type Budget struct{ left atomic.Int64 }
 
 // NewBudget returns a Budget of a number of bytes.
@@ -81,7 +80,7 @@ func NewBudget(bytes int64) *Budget {
 	return b
 }
 
-// take takes n bytes; false if there are not so many left.
+// take reserves n bytes; it returns false if fewer are left.
 func (b *Budget) take(n uint64) bool {
 	for {
 		left := b.left.Load()
@@ -94,9 +93,9 @@ func (b *Budget) take(n uint64) bool {
 	}
 }
 
-// Lookup returns the functions that contain the code at rva, an offset from the address that the module is loaded at: the
-// innermost inlined one first, the function itself last. It is nil if nothing is known of rva. To find the place of a
-// call, pass the return address minus 1.
+// Lookup returns the functions that contain the code at rva, an offset from the address at which the module is loaded:
+// the innermost inlined one first, the function itself last. It returns nil if nothing is known about rva. To find the
+// place of a call, pass the return address minus 1.
 func (t *Table) Lookup(rva uint64) []Frame {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -126,7 +125,7 @@ func (t *Table) Lookup(rva uint64) []Frame {
 	return cleaned([]Frame{line})
 }
 
-// ask asks n. The parsers of the standard library are not made for hostile files: a panic in one counts as no answer.
+// ask calls n.lookup. The parsers of the standard library are not made for hostile files: a panic in one counts as no result.
 func (t *Table) ask(n namer, rva uint64) (frames []Frame) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -137,7 +136,7 @@ func (t *Table) ask(n namer, rva uint64) (frames []Frame) {
 	return n.lookup(rva)
 }
 
-// cleaned bounds the names in frames and makes them safe to print: a file may have control characters in its names.
+// cleaned limits the names in frames and makes them safe to print: a file may have control characters in its names.
 func cleaned(frames []Frame) []Frame {
 	for i := range frames {
 		frames[i].Function = clean(frames[i].Function)
@@ -150,25 +149,25 @@ func clean(s string) string {
 	s = strings.ToValidUTF8(s[:min(len(s), MaxName)], "?")
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return '?' // also what turns the direction of text
+			return '?' // includes characters that change the direction of text
 		}
 		return r
 	}, s)
 }
 
-// ELF returns the image as it was loaded, as a file: its program headers, its sections such as .eh_frame, and its code. It is nil
-// if there is no such file, or the module is not an ELF image. It is valid until Close.
+// ELF returns the loaded image as a file: its program headers, its sections such as .eh_frame, and its code. It returns nil if
+// there is no such file, or if the module is not an ELF image. The result is valid until Close.
 func (t *Table) ELF() *stdelf.File { return t.image }
 
-// DebugELF returns the separate file with debug information, whose sections of code and data have no contents; nil if there is
-// none. It is valid until Close.
+// DebugELF returns the separate file with debug information, whose sections of code and data have no contents, or nil if there
+// is none. The result is valid until Close.
 func (t *Table) DebugELF() *stdelf.File { return t.debug }
 
-// Image returns the file of an image that is not ELF: of a PE image the whole file, of a Mach-O image the part of a fat file that is of the
-// module. It is nil if there is no such file. It is valid until Close.
+// Image returns the file of an image that is not ELF: of a PE image the whole file, of a Mach-O image the module's part of a fat file. It
+// returns nil if there is no such file. The result is valid until Close.
 func (t *Table) Image() io.ReaderAt { return t.other }
 
-// Notes returns what was found and can't be read, as sentences: "/x/app.pdb: PDB files are not read". There are 32 at most.
+// Notes returns what was found but can't be read, as sentences: "/x/app.pdb: PDB files are not read". There are at most 32.
 func (t *Table) Notes() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -12,12 +12,12 @@ import (
 
 // entry is a function in a symbol table.
 type entry struct {
-	addr, size uint64 // size 0: up to the next one
+	addr, size uint64 // size 0: up to the next entry
 	name       uint32 // offset in the names
-	rank       uint8  // of two at one address, the one with the greater is taken
+	rank       uint8  // of two entries at one address, the one with the greater rank is used
 }
 
-// Ranks of symbols; they add up. A size is worth most: the others are names that assembly code or the linker made.
+// Ranks of symbols; they add up. A size counts most: most names without one were made by assembly code or the linker.
 const (
 	rankWeak     = 1
 	rankGlobal   = 2
@@ -32,13 +32,13 @@ type symtab struct {
 	limit   func(addr uint64) uint64
 	names   io.ReaderAt
 	address func(rva uint64) uint64
-	prefix  string // of every name, to be cut: "_" in Mach-O files
+	prefix  string // prefix of every name that must be cut: "_" in Mach-O files
 }
 
-// maxBack is how many entries before an address are looked at.
+// maxBack is how many entries before an address are examined.
 const maxBack = 4096
 
-// finish sorts the entries. limit returns the end of the section that an address lies in, where symbols without a size end.
+// finish sorts the entries. limit returns the end of the section that contains an address, where symbols without a size end.
 func (t *symtab) finish(limit func(addr uint64) uint64) {
 	slices.SortFunc(t.entries, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(a.addr, b.addr), cmp.Compare(a.rank, b.rank), cmp.Compare(b.name, a.name))
@@ -64,7 +64,7 @@ func (t *symtab) lookup(rva uint64) []Frame {
 	return []Frame{{Function: readable(name), Offset: addr - e.addr}}
 }
 
-// find returns the entry that addr lies in: the last one with a size that holds addr, else the last one without a size.
+// find returns the entry for addr: the last sized one that contains addr, or else the last one without a size.
 func (t *symtab) find(addr uint64) *entry {
 	end, _ := slices.BinarySearchFunc(t.entries, addr, func(e entry, addr uint64) int {
 		if e.addr <= addr {
@@ -80,7 +80,7 @@ func (t *symtab) find(addr uint64) *entry {
 	if end == 0 {
 		return nil
 	}
-	// A function without a size goes up to the next symbol, whatever that is.
+	// A function without a size extends to the next symbol, whatever that is.
 	e := &t.entries[end-1]
 	if e.size != 0 || addr >= t.limit(e.addr) {
 		return nil
@@ -102,7 +102,7 @@ func (t *symtab) name(off uint32) string {
 	}
 }
 
-// readable returns the form of a linker's name that people read, bounded.
+// readable returns the human-readable form of a linker's name, of limited length.
 func readable(name string) string {
 	if len(name) > MaxName {
 		return name[:MaxName]
@@ -135,7 +135,7 @@ func (e *elfFile) symtab(kind stdelf.SectionType, left *Budget) *symtab {
 	return nil
 }
 
-// sectionEnd returns where the section that addr lies in ends, addr itself if there is none.
+// sectionEnd returns the end of the section that contains addr, or addr itself if there is none.
 func (e *elfFile) sectionEnd(addr uint64) uint64 {
 	for _, s := range e.Sections {
 		if s.Flags&stdelf.SHF_ALLOC != 0 && addr >= s.Addr && addr-s.Addr < s.Size {
@@ -191,7 +191,7 @@ func (e *elfFile) entries(b []byte) []entry {
 	return list
 }
 
-// rank returns the rank of a symbol by its st_info, and whether it can be a function's.
+// rank returns the rank of a symbol according to its st_info, and whether it can be a function.
 func rank(info byte, size uint64) (uint8, bool) {
 	var r uint8
 	switch stdelf.ST_TYPE(info) {
@@ -213,8 +213,8 @@ func rank(info byte, size uint64) (uint8, bool) {
 	return r, true
 }
 
-// withoutMarks drops mapping symbols, such as $a and $d on Arm and RISC-V, which mark what kind the bytes are, and labels of
-// the compiler.
+// withoutMarks removes mapping symbols, such as $a and $d on Arm and RISC-V, which mark the kind of the following bytes, and
+// labels of the compiler.
 func withoutMarks(list []entry, names io.ReaderAt) []entry {
 	b := make([]byte, 2)
 	return slices.DeleteFunc(list, func(x entry) bool {
@@ -226,8 +226,8 @@ func withoutMarks(list []entry, names io.ReaderAt) []entry {
 	})
 }
 
-// descriptors returns a function that looks up the address of the code of a function descriptor in .opd. (64-bit PowerPC
-// ELF ABI Supplement 1.9, 3.2.5.)
+// descriptors returns a function that looks up the code address of a function descriptor in .opd. (64-bit PowerPC ELF
+// ABI Supplement 1.9, 3.2.5.)
 func (e *elfFile) descriptors() func(addr uint64) (uint64, bool) {
 	s := e.section(".opd")
 	if !e.opd || s == nil || s.ReaderAt == nil {

@@ -9,7 +9,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// nm returns the functions that nm prints of a file: names by address, and sizes.
+// nm returns the functions that nm prints for a file: names by address, and sizes.
 func nm(t *testing.T, path string, flags ...string) (names map[uint64][]string, sizes map[uint64]uint64) {
 	t.Helper()
 	names, sizes = map[uint64][]string{}, map[uint64]uint64{}
@@ -76,7 +76,7 @@ func TestDynsym(t *testing.T) {
 	t.Logf("%d addresses of libc.so.6", n)
 }
 
-// dynamicOnly is a table without the debug information that may be installed.
+// dynamicOnly returns a table without the debug information that may be installed.
 func dynamicOnly(t *testing.T, path string) *Table {
 	t.Helper()
 	table := load(t, Sources{}, moduleOf(t, path))
@@ -113,7 +113,7 @@ int main(void) { return 0; }
 	}
 }
 
-// TestMiniDebugInfo reads the symbols that Fedora leaves in its programs, compressed.
+// TestMiniDebugInfo reads compressed symbols of the kind that Fedora includes in its programs.
 func TestMiniDebugInfo(t *testing.T) {
 	objcopy, xz := victims.Tool(t, "objcopy"), victims.Tool(t, "xz")
 	path := compile(t, "gcc", program, "-O1", "-Wl,--build-id")

@@ -12,7 +12,7 @@ import (
 	"minidump/symbol/internal/xz"
 )
 
-// What a namer is worth. Of two with the same rank, the one found first is asked first.
+// The ranks of namers. Of two namers with the same rank, the one found first is called first.
 const (
 	rankDWARF    = iota // functions, inlined calls, lines
 	rankLines           // Go's table, Breakpad's files
@@ -29,7 +29,7 @@ type ranked struct {
 
 func (l *loader) add(rank int, n namer) { l.found = append(l.found, ranked{rank, n}) }
 
-// finish puts what was found in order.
+// finish sorts what was found.
 func (l *loader) finish() {
 	slices.SortStableFunc(l.found, func(a, b ranked) int { return cmp.Compare(a.rank, b.rank) })
 	for _, r := range l.found {
@@ -39,7 +39,7 @@ func (l *loader) finish() {
 
 // lazyNamer reads its file at the first lookup.
 type lazyNamer struct {
-	open func() namer // returns nil if there is nothing
+	open func() namer // returns nil if the file has no names
 	n    namer
 }
 
@@ -54,8 +54,8 @@ func (z *lazyNamer) lookup(rva uint64) []Frame {
 	return z.n.lookup(rva)
 }
 
-// take reads the headers of a file of any format, and reports whether the file is of use. The error is ErrOtherBuild if it is
-// not of the module.
+// take reads the headers of a file of any format, and reports whether the file is of use. The error is ErrOtherBuild if the
+// file does not belong to the module.
 func (l *loader) take(f *os.File, anyID bool) (taken bool, err error) {
 	magic := make([]byte, 4)
 	if n, _ := f.ReadAt(magic, 0); n < len(magic) {
@@ -76,7 +76,7 @@ func (l *loader) take(f *os.File, anyID bool) (taken bool, err error) {
 	return false, nil
 }
 
-// accepts reports whether a file with the identity got is of the module. With anyID it is, and the module gets its identity.
+// accepts reports whether a file with the identity got belongs to the module. With anyID it does, and the module adopts its identity.
 func (l *loader) accepts(got identity, anyID bool) bool {
 	if anyID {
 		l.id = got
@@ -85,7 +85,7 @@ func (l *loader) accepts(got identity, anyID bool) bool {
 	return l.id.is(got)
 }
 
-// takeELF takes an image, or a file with debug information alone.
+// takeELF accepts an image, or a file with debug information alone.
 func (l *loader) takeELF(f *os.File, anyID bool) (bool, error) {
 	e, err := openELF(f)
 	if err != nil {
@@ -97,13 +97,13 @@ func (l *loader) takeELF(f *os.File, anyID bool) (bool, error) {
 	return l.keepELF(e), nil
 }
 
-// keepELF takes a file that is of the module, and reports whether there is no other one yet.
+// keepELF keeps a file that belongs to the module, and reports whether it is the first of its kind.
 func (l *loader) keepELF(e *elfFile) bool {
 	switch {
 	case e.image && l.elf == nil:
 		l.elf, l.hasImage = e, true
 	case l.debug == nil && (!e.image || e.hasDWARF() || e.SectionByType(stdelf.SHT_SYMTAB) != nil && l.elf.SectionByType(stdelf.SHT_SYMTAB) == nil):
-		l.debug = e // maybe the image before it was stripped
+		l.debug = e // perhaps the image before it was stripped
 	default:
 		return false
 	}
@@ -144,7 +144,7 @@ func (l *loader) addELF() {
 		}}
 		l.add(rankSymbols, full)
 		l.add(rankLines, &lazyNamer{open: func() namer {
-			full.lookup(0) // the table of Go may need a symbol
+			full.lookup(0) // Go's table may need a symbol
 			if n := e.goTable(symbols, left).namer(); n != nil {
 				return n
 			}
@@ -160,7 +160,7 @@ func (l *loader) addELF() {
 	}
 }
 
-// mini returns the namer of .gnu_debugdata: an ELF file, compressed by xz, with the symbols that .dynsym has not. (MiniDebugInfo in
+// mini returns the namer of .gnu_debugdata: an ELF file, compressed with xz, with the symbols that .dynsym lacks. (MiniDebugInfo in
 // gdb's manual.)
 func (l *loader) mini(e *elfFile) namer {
 	s := e.section(".gnu_debugdata")
@@ -178,7 +178,7 @@ func (l *loader) mini(e *elfFile) namer {
 		if inner, err = readELF(bytes.NewReader(b), e.path+": .gnu_debugdata"); err == nil {
 			inner.base, inner.mask = e.base, e.mask
 			if t := inner.symtab(stdelf.SHT_SYMTAB, l.t.budget); t != nil {
-				// What has no size would go up to the next symbol in this table, over those of the other.
+				// A symbol without a size would extend to the next one in this table, over symbols of the other table.
 				t.entries = slices.DeleteFunc(t.entries, func(x entry) bool { return x.size == 0 })
 				t.finish(e.sectionEnd)
 				return t
@@ -190,10 +190,10 @@ func (l *loader) mini(e *elfFile) namer {
 	return nil
 }
 
-// maxMini bounds the size of the file in .gnu_debugdata in bytes. That of the largest programs has some 10 MB.
+// maxMini is the maximum size in bytes of the file in .gnu_debugdata. That of the largest programs has about 10 MB.
 const maxMini = 128 << 20
 
-// addDWARF adds the namer of debug information, and returns it; nil if there is none.
+// addDWARF adds the namer of debug information, and returns it, or nil if there is none.
 func (l *loader) addDWARF(path string, o binary.ByteOrder, address func(uint64) uint64, find func(string) dwarf.Section) *dwarfNamer {
 	sections, ok := dwarfSections(find)
 	if !ok {

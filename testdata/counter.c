@@ -1,8 +1,8 @@
-// counter: a process that shows whether it runs.
+// counter: a process that shows that it runs.
 //
-//   counter FILE N MS   N threads, each of which adds 1 to its word of FILE and sleeps MS milliseconds, over and over
+//   counter FILE N MS   N threads, each of which adds 1 to its word of FILE and sleeps MS milliseconds, repeatedly
 //
-// FILE is 4,096 bytes of 64-bit words: that of thread i is number i. Number 510 counts SIGUSR1, number 511 SIGRTMIN+3.
+// FILE is 4,096 bytes of 64-bit words: thread i has word i. Word 510 counts SIGUSR1, word 511 SIGRTMIN+3.
 // It prints "ready PID" once all threads run.
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -6,16 +6,17 @@ import (
 	"strings"
 )
 
-// A flagSet is the flags of a subcommand. They are written as GNU programs have them: --name VALUE, --name=VALUE, -o
-// VALUE and -oVALUE, before and after the other arguments; "--" ends them. (Package flag stops at the first other
-// argument, and does not distinguish -o from --o.)
+// A flagSet is the flags of a subcommand. They are written as for GNU programs: --name VALUE, --name=VALUE, -o VALUE
+// and -oVALUE, before and after the other arguments; "--" ends them. (Package flag stops at the first other argument,
+// and does not distinguish -o from --o.)
 type flagSet struct {
 	command string
-	args    string // what the help text says of the other arguments
+	args    string // the other arguments in the help text
 	about   string // what the subcommand does
 	flags   []flagDef
 
-	// literal ends the flags at the first argument that is none, for a subcommand whose arguments are a command line.
+	// literal ends the flags at the first argument that is not a flag, for a subcommand whose arguments are a command
+	// line.
 	literal bool
 }
 
@@ -23,16 +24,15 @@ type flagSet struct {
 type flagDef struct {
 	short byte
 	long  string
-	value string // what the help text calls its value; "" if it takes none
-	// optional marks a flag that may stand without its value; set then receives "". The value must be written as
-	// --name=VALUE.
+	value string // the value's name in the help text; "" if the flag has no value
+	// optional marks a flag whose value may be omitted; set then receives "". A value must be written as --name=VALUE.
 	optional bool
 	choices  []string // values to offer for completion; nil if the value is free text or a file name
 	help     string
 	set      func(value string) error
 }
 
-// add adds a flag that takes a value.
+// add adds a flag with a value.
 func (s *flagSet) add(long, value, help string, set func(string) error) {
 	s.flags = append(s.flags, flagDef{long: long, value: value, help: help, set: set})
 }
@@ -48,7 +48,7 @@ func (s *flagSet) addBool(short byte, long, help string, to *bool) {
 	}})
 }
 
-// wrong makes a usageError.
+// wrong returns a usageError.
 func (s *flagSet) wrong(format string, args ...any) error {
 	return &usageError{s.command, fmt.Sprintf(format, args...)}
 }
@@ -95,7 +95,7 @@ func (s *flagSet) parse(args []string) (rest []string, err error) {
 	return rest, nil
 }
 
-// find looks for the flag that arg names, and splits off a value that is joined to it.
+// find returns the flag that arg names, and the value that is joined to it.
 func (s *flagSet) find(arg string) (f *flagDef, value string, joined bool) {
 	long := strings.HasPrefix(arg, "--")
 	name := arg[1:2]
@@ -120,7 +120,7 @@ func (f *flagDef) name() string {
 	return "--" + f.long
 }
 
-// usage is how the flag is written in the help text.
+// usage returns the flag as written in the help text.
 func (f *flagDef) usage() string {
 	t := "    "
 	if f.short != 0 {
@@ -151,7 +151,7 @@ func (f *flagDef) isFile() bool {
 	return strings.Contains(f.value, "FILE") || strings.Contains(f.value, "DIR")
 }
 
-// help is the help text.
+// help returns the help text.
 func (s *flagSet) help() string {
 	const column, width = 28, 80
 	var b strings.Builder
@@ -172,8 +172,8 @@ func (s *flagSet) help() string {
 	return b.String()
 }
 
-// wrap breaks text into lines of at most width columns, and indents all except the first. A longer word has a line of
-// its own.
+// wrap breaks text into lines of at most width columns, and indents all except the first. A word that is longer gets
+// its own line.
 func wrap(text string, indent, width int) string {
 	var b strings.Builder
 	at := indent

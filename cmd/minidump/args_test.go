@@ -44,7 +44,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// The arguments of a command line behind the flags are no flags.
+// TestParseLiteral checks that the arguments of a command line after the flags are not parsed as flags.
 func TestParseLiteral(t *testing.T) {
 	s := flagSet{command: "x", literal: true}
 	verbose := false

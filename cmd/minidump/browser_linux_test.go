@@ -16,7 +16,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// browser is a page in a headless Chromium, which is led through a pipe by the DevTools protocol: messages of JSON that end with a NUL.
+// browser is a page in a headless Chromium, controlled through a pipe by the DevTools protocol: JSON messages that end with a NUL.
 type browser struct {
 	t       *testing.T
 	to      *os.File
@@ -34,7 +34,7 @@ type browserMessage struct {
 	Error  *struct{ Message string }
 }
 
-// openBrowser starts the browser with a page that is empty. No name of a host is found in it.
+// openBrowser starts the browser with an empty page. It resolves no host names.
 func openBrowser(t *testing.T) *browser {
 	t.Helper()
 	cmd := exec.Command(victims.Tool(t, "chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
@@ -47,7 +47,7 @@ func openBrowser(t *testing.T) *browser {
 	cmd.ExtraFiles = []*os.File{theirs, out} // descriptors 3 and 4
 	var log strings.Builder
 	cmd.Stderr = &log
-	cmd.WaitDelay = 5 * time.Second // its other processes have that too
+	cmd.WaitDelay = 5 * time.Second // its child processes inherit the pipe too
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func openBrowser(t *testing.T) *browser {
 	b := &browser{t: t, to: to, from: bufio.NewReader(from)}
 	timer := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
 	t.Cleanup(func() {
-		to.Close() // it ends with the pipe
+		to.Close() // the browser ends with the pipe
 		cmd.Wait()
 		timer.Stop()
 		from.Close()
@@ -75,7 +75,7 @@ func openBrowser(t *testing.T) *browser {
 	return b
 }
 
-// call calls a method of the protocol and waits for its result. Events on the way are kept.
+// call calls a method of the protocol and waits for its result. It keeps the events that arrive meanwhile.
 func (b *browser) call(method string, params map[string]any, result any) {
 	b.t.Helper()
 	b.id++
@@ -124,7 +124,7 @@ func (b *browser) next() (m browserMessage, ok bool) {
 	return m, true
 }
 
-// open loads a file and waits until it is there.
+// open loads a file and waits until it is loaded.
 func (b *browser) open(path string) {
 	b.t.Helper()
 	b.call("Page.navigate", map[string]any{"url": (&url.URL{Scheme: "file", Path: path}).String()}, nil)
@@ -177,7 +177,7 @@ func (b *browser) show(name, scheme string, width int) {
 	}
 }
 
-// click clicks in the middle of the first element that a selector finds.
+// click clicks the middle of the first element that matches a selector.
 func (b *browser) click(selector string) {
 	b.t.Helper()
 	var at struct{ X, Y float64 }
@@ -188,7 +188,7 @@ func (b *browser) click(selector string) {
 	}
 }
 
-// checkEvents fails the test if the page has logged anything, or asked for anything but itself.
+// checkEvents fails the test if the page has logged anything, or requested anything except itself.
 func (b *browser) checkEvents(path string) {
 	b.t.Helper()
 	for _, e := range b.events {
@@ -203,8 +203,8 @@ func (b *browser) checkEvents(path string) {
 	}
 }
 
-// TestBrowser looks at the page of a crash as a person would: what must be there can be seen, parts open and close, nothing is cut off
-// on a narrow screen, text can be read in light and dark, and nothing comes from elsewhere.
+// TestBrowser checks the page of a crash as a person would use it: the main facts are visible, parts open and close, nothing is cut
+// off on a narrow screen, text is readable in light and dark mode, and nothing is loaded from elsewhere.
 func TestBrowser(t *testing.T) {
 	victims.Tool(t, "chromium")
 	dir := t.TempDir()
@@ -245,7 +245,7 @@ func TestBrowser(t *testing.T) {
 	b.checkEvents(path)
 }
 
-// checkDetails opens and closes each part that can be opened.
+// checkDetails opens and closes each part of the page that can be opened.
 func (b *browser) checkDetails() {
 	b.t.Helper()
 	var count int
@@ -269,8 +269,8 @@ func (b *browser) checkDetails() {
 	}
 }
 
-// checkLayout checks that the page is no wider than the screen with everything open, and that text has a contrast of 4.5 to what is
-// behind it (Web Content Accessibility Guidelines, 1.4.3).
+// checkLayout checks that the page is no wider than the screen with everything open, and that text has a contrast of 4.5 to its
+// background (Web Content Accessibility Guidelines, 1.4.3).
 func (b *browser) checkLayout(scheme string, width int) {
 	b.t.Helper()
 	var wide []string
@@ -282,7 +282,7 @@ func (b *browser) checkLayout(scheme string, width int) {
 	if len(wide) > 0 {
 		b.t.Errorf("%s, %d wide: cut off are %q", scheme, width, wide[:min(5, len(wide))])
 	}
-	var column float64 // where the names of functions are
+	var column float64 // width of the column of function names
 	if b.evaluate(`document.querySelector(".frames tr:nth-child(2) .f").getBoundingClientRect().width`, &column); column < 250 {
 		b.t.Errorf("%s, %d wide: functions have %v pixels", scheme, width, column)
 	}

@@ -2,8 +2,8 @@
 
 package main
 
-// standardOutputClosed reports false: outside of Unix a write to a closed standard output fails by itself.
+// standardOutputClosed returns false: on systems other than Unix a write to a closed standard output fails.
 func standardOutputClosed() bool { return false }
 
-// nonBlocking is no flag that this system has.
+// nonBlocking is 0: this system has no such flag.
 const nonBlocking = 0

@@ -9,7 +9,7 @@ import (
 )
 
 // standardOutputClosed reports whether the command was started without a standard output. The Go runtime then opens the
-// null device in its place, for reading and writing; a shell's >/dev/null only writes.
+// null device in its place for reading and writing; a shell's >/dev/null opens it only for writing.
 func standardOutputClosed() bool {
 	flags, err := unix.FcntlInt(os.Stdout.Fd(), unix.F_GETFL, 0)
 	if err != nil {
@@ -20,5 +20,5 @@ func standardOutputClosed() bool {
 	return err == nil && err2 == nil && os.SameFile(null, info) && flags&unix.O_ACCMODE == unix.O_RDWR
 }
 
-// nonBlocking keeps the opening of a pipe from waiting for its writer.
+// nonBlocking is the flag with which opening a FIFO does not wait for its writer.
 const nonBlocking = unix.O_NONBLOCK

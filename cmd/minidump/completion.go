@@ -26,7 +26,7 @@ func runCompletion(args []string) error {
 	return err
 }
 
-// names are the spellings of the flag: "-o", "--output".
+// names returns the spellings of the flag: "-o", "--output".
 func (f *flagDef) names() []string {
 	var names []string
 	if f.short != 0 {
@@ -38,7 +38,8 @@ func (f *flagDef) names() []string {
 	return names
 }
 
-// argumentKind says what the other arguments of a subcommand are: "pid", "command", "file", or words to choose from.
+// argumentKind returns what the other arguments of a subcommand are: "pid", "command", "file", or words to choose
+// from.
 func (c *subcommand) argumentKind() (kind string, words []string) {
 	switch c.name {
 	case "dump":
@@ -100,7 +101,7 @@ func bashCompletion() string {
 		strings.Join(names, " "), cases.String())
 }
 
-// shellQuoted is text in single quotes, for a POSIX shell.
+// shellQuoted returns text in single quotes, for a POSIX shell.
 func shellQuoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 func zshCompletion() string {

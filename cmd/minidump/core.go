@@ -19,7 +19,7 @@ var coreCommand = subcommand{
 	run:     runCore,
 }
 
-// coreFlags are the flags of core besides those of the writer.
+// coreFlags are the flags of core.
 type coreFlags struct {
 	writerFlags
 	pid       int
@@ -28,7 +28,7 @@ type coreFlags struct {
 	force     bool
 	settings  bool // args have --install or --uninstall
 
-	// The flags that choose the dump's content, as the user wrote them: --install puts them into core_pattern.
+	// The flags that choose the dump's content, as the user wrote them: --install writes them to core_pattern.
 	given []string
 }
 
@@ -63,7 +63,7 @@ func (c *coreFlags) register(s *flagSet) {
 	})
 	s.add("log", "FILE", "append messages to this file instead of printing them", func(v string) error {
 		c.given = append(c.given, "--log="+v)
-		if c.settings { // the messages are for who installs it
+		if c.settings { // messages of --install go to its user
 			return nil
 		}
 		return logTo(v)
@@ -75,11 +75,11 @@ func (c *coreFlags) register(s *flagSet) {
 	s.addBool(0, "force", "install also in a container, which shares the setting with its host", &c.force)
 }
 
-// configFile returns the set of a flag that names a file with further flags of s.
+// configFile returns the set function of a flag that names a file with further flags of s.
 func configFile(s *flagSet) func(string) error {
 	inside := false
 	return func(v string) error {
-		if inside { // it could be the same one
+		if inside { // the file could name itself
 			return errors.New("a file of flags can't name another one")
 		}
 		inside = true
@@ -102,7 +102,7 @@ func configFile(s *flagSet) func(string) error {
 	}
 }
 
-// coreFlagSet returns the flags. Some mean something else if args have --install or --uninstall.
+// coreFlagSet returns the flags of core. Some have another meaning if args contain --install or --uninstall.
 func coreFlagSet(args []string) (*flagSet, *coreFlags) {
 	s := &flagSet{command: "core", args: "FILE",
 		about: "Writes a minidump of what the ELF core file FILE holds: of the Linux kernel or of gdb's gcore, of any " +
@@ -159,7 +159,7 @@ func runCore(args []string) (err error) {
 	return c.writeKept(writer)
 }
 
-// dumpStream dumps the core that in holds or the kernel writes there.
+// dumpStream dumps the core that in contains or that the kernel writes to it.
 func (c *coreFlags) dumpStream(in *os.File) error {
 	if info, err := in.Stat(); err == nil && info.Mode().IsRegular() {
 		writer, err := minidump.OpenCore(in, info.Size(), c.options)
@@ -180,14 +180,14 @@ func (c *coreFlags) dumpStream(in *os.File) error {
 		return err
 	}
 	defer writer.Close()
-	// Only now may the process end: all of it has been read.
+	// in must stay open until the dump is written: the process ends when it is closed.
 	defer in.Close()
 	c.alive = c.pid
-	c.replaceLinks = c.pid != 0 // the kernel has started this, as root
+	c.replaceLinks = c.pid != 0 // the kernel started this program, as root
 	return c.writeKept(writer)
 }
 
-// folder is where the dump goes.
+// folder returns the folder of the dump.
 func (c *coreFlags) folder() string {
 	if i := strings.LastIndexByte(c.output, '/'); i >= 0 {
 		return c.output[:i+1]
@@ -204,10 +204,11 @@ func (c *coreFlags) path(w *minidump.Writer) string {
 		return c.output
 	}
 	i := strings.LastIndexByte(c.output, '/') + 1
-	return c.output[:i] + dumpfile.SafeName(c.output[i:]) // %e is what a thread called itself
+	return c.output[:i] + dumpfile.SafeName(c.output[i:]) // %e is a name that the thread chose
 }
 
-// writeKept is write, and keeps the number and size of the dumps in the folder within bounds.
+// writeKept is write, and then deletes old dumps so that the number and size of those in the folder stay within
+// bounds.
 func (c *coreFlags) writeKept(w *minidump.Writer) error {
 	path := c.path(w)
 	if path == "-" {
@@ -220,7 +221,8 @@ func (c *coreFlags) writeKept(w *minidump.Writer) error {
 	return errors.Join(err, c.keep.Prune(c.folder(), path[strings.LastIndexByte(path, '/')+1:]))
 }
 
-// isFolder reports whether path means a folder: what exists does not count, as another user may have put it there.
+// isFolder reports whether path names a folder. It does not look at the file system, where another user may have made
+// something of that name.
 func isFolder(path string) bool { return strings.HasSuffix(path, "/") }
 
 func joinFolder(dir, name string) string {

@@ -12,29 +12,30 @@ import (
 	"minidump/internal/newfile"
 )
 
-// The kernel's settings (core(5)), and where --install keeps its own.
+// The kernel's settings (core(5)), and the files of --install.
 const (
 	corePattern   = "/proc/sys/kernel/core_pattern"
 	corePipeLimit = "/proc/sys/kernel/core_pipe_limit"
 	savedPattern  = "/var/lib/minidump/core_pattern.saved"
 	coreConfig    = "/etc/minidump/core.conf"
 
-	// maxPattern is CORENAME_MAX_SIZE of include/linux/binfmts.h without the NUL. A longer text is cut silently.
+	// maxPattern is CORENAME_MAX_SIZE of include/linux/binfmts.h without the NUL. The kernel silently cuts a longer
+	// text.
 	maxPattern = 127
 
-	// ourPipeLimit is how many crashing processes wait for this program at a time. With more than 0 the kernel keeps a
-	// process until the program that reads its core has ended.
+	// ourPipeLimit is the maximum number of crashing processes that wait for this program at a time. If it is not 0, the
+	// kernel keeps a process until the program that reads its core has ended.
 	ourPipeLimit = "16"
 )
 
-// savedSetting is what savedPattern holds, as JSON.
+// savedSetting is the contents of savedPattern, as JSON.
 type savedSetting struct {
 	Pattern   string `json:"core_pattern"`    // before
 	PipeLimit string `json:"core_pipe_limit"` // before
-	Installed string `json:"installed"`       // what --install made of core_pattern
+	Installed string `json:"installed"`       // the core_pattern that --install wrote
 }
 
-// report prints what --install has set, and what was before. config is the text of coreConfig, "" if there is none.
+// report prints the settings before and after --install. config is the text of coreConfig, "" if there is none.
 func (saved *savedSetting) report(config string) {
 	fmt.Fprintf(os.Stderr, "core_pattern is now %s\ncore_pipe_limit is now %s\n", saved.Installed, ourPipeLimit)
 	if config != "" {
@@ -49,7 +50,7 @@ func readSetting(path string) (string, error) {
 	return strings.TrimSuffix(string(b), "\n"), err
 }
 
-// writeSetting writes a setting and checks that the kernel has taken all of it.
+// writeSetting writes a setting and checks that the kernel has stored all of it.
 func writeSetting(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
@@ -69,7 +70,7 @@ func writeSetting(path, text string) error {
 	return nil
 }
 
-// needsRoot is the error of an ordinary user who wants to change the kernel's settings.
+// needsRoot returns an error if an ordinary user wants to change the kernel's settings.
 func needsRoot(flag string) error {
 	if os.Geteuid() == 0 {
 		return nil
@@ -114,7 +115,7 @@ func (c *coreFlags) installPattern() error {
 			return err
 		}
 	}
-	// What was before is on the disk before it is changed.
+	// The old settings are saved to disk before they are changed.
 	text, err := json.MarshalIndent(&saved, "", "  ")
 	if err != nil {
 		return err
@@ -231,7 +232,7 @@ func readSaved() (s savedSetting, err error) {
 	return s, err
 }
 
-// writeWhole writes a file so that it is there whole or not at all.
+// writeWhole writes a file completely or not at all.
 func writeWhole(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0755); err != nil {
 		return err
@@ -255,9 +256,9 @@ func writeWhole(path string, text []byte) error {
 }
 
 // sharedKernel returns why this program must not set core_pattern, or "" if it may. A machine has only one core_pattern:
-// the kernel starts the program in the first namespaces, and looks for it below their root.
+// the kernel starts the program in the initial namespaces, with a path relative to their root.
 func sharedKernel(exe string) string {
-	// The number of the first pid namespace is fixed (PROC_PID_INIT_INO, 0xEFFFFFFC, in the kernel's proc_ns.h).
+	// The number of the initial pid namespace is fixed (PROC_PID_INIT_INO, 0xEFFFFFFC, in the kernel's proc_ns.h).
 	const firstPIDs = "pid:[4026531836]"
 	if ns, err := os.Readlink("/proc/self/ns/pid"); err != nil || ns != firstPIDs {
 		return "this is a container: its process ids are not those of the machine"
@@ -266,9 +267,9 @@ func sharedKernel(exe string) string {
 	if f := strings.Fields(string(users)); len(f) != 3 || f[0] != "0" || f[1] != "0" || f[2] != "4294967295" {
 		return "this is a container: its user ids are not those of the machine"
 	}
-	// Process 2 of the first namespace is kthreadd, which the kernel's programs inherit their root from.
+	// Process 2 of the initial namespace is kthreadd, from which the programs that the kernel starts inherit their root.
 	if name, _ := readSetting("/proc/2/comm"); name != "kthreadd" {
-		return "" // a kernel without one; nothing more is known
+		return "" // a kernel without kthreadd; nothing more is known
 	}
 	ours, err := os.Stat(exe)
 	theirs, err2 := os.Stat("/proc/2/root" + exe)

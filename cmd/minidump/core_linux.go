@@ -13,8 +13,8 @@ import (
 	"minidump/internal/newfile"
 )
 
-// logTo makes the file standard error: also what the Go runtime prints goes there. It follows no link of another
-// user's, as this program may be root's and the folder may not be.
+// logTo makes the file standard error, so the Go runtime also prints to it. It does not follow another user's link,
+// as this program may run as root in a folder that others can write to.
 func logTo(path string) error {
 	place, err := newfile.Find(path, true)
 	if err != nil {
@@ -32,8 +32,8 @@ func logTo(path string) error {
 	return nil
 }
 
-// toKernelLog puts an error into the kernel's log where the kernel has started this program, with nobody to read its
-// standard error.
+// toKernelLog writes an error to the kernel's log if the kernel started this program, as nobody reads standard error
+// then.
 func toKernelLog(err error) {
 	if err == nil || err == errHelp {
 		return
@@ -53,7 +53,7 @@ func toKernelLog(err error) {
 }
 
 // endInTime ends this program if it takes too long, because the kernel and the parent of the crashed process wait for
-// it. The temporary file is removed (output.go). The function that it returns stops the timer.
+// it. The temporary file is removed (output.go). The returned function stops the timer.
 func endInTime(mode minidump.Mode) func() {
 	most := time.Minute
 	if mode == minidump.ModeFull {

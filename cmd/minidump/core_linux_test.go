@@ -17,7 +17,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// A core on standard input, in a file or through a pipe.
+// TestCoreStream dumps a core on standard input, from a file or through a pipe.
 func TestCoreStream(t *testing.T) {
 	dir := t.TempDir()
 	core := filepath.Join(dir, "core")
@@ -97,9 +97,9 @@ func TestCoreStream(t *testing.T) {
 	}
 }
 
-// In a container the setting is the host's.
+// TestCoreInstallInContainer checks that --install fails in a container, where the setting is the host's.
 func TestCoreInstallInContainer(t *testing.T) {
-	victims.CorePattern(t, false) // in case that it is changed all the same
+	victims.CorePattern(t, false) // in case it is changed nevertheless
 	before, err := readSetting(corePattern)
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func TestCoreInstallInContainer(t *testing.T) {
 	}
 }
 
-// An ordinary user reads that it takes root, and nothing of containers.
+// TestCoreInstallAsUser checks that an ordinary user is told that root is required, and nothing about containers.
 func TestCoreInstallAsUser(t *testing.T) {
 	for _, flag := range []string{"--install", "--uninstall"} {
 		runWith(t, asNobody(t, "core", flag), nil).want(t, 1, "minidump: "+flag+" takes root: it sets "+corePattern+"\n")
@@ -161,13 +161,14 @@ func TestCorePattern(t *testing.T) {
 	}
 }
 
-// A client that talks as the kernel does, but is not crashing: the stream alone has to do.
+// TestServeProtocol connects a client that sends what the kernel does but is not crashing: the dump is made from the
+// stream alone.
 func TestServeProtocol(t *testing.T) {
 	if runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
 		t.Skip("the sample is little-endian")
 	}
 	dir := t.TempDir()
-	short, err := os.MkdirTemp("/tmp", "mdt-") // the path of a socket has 107 bytes at most
+	short, err := os.MkdirTemp("/tmp", "mdt-") // the path of a socket has at most 107 bytes
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +209,7 @@ func TestServeProtocol(t *testing.T) {
 		o.PutUint64(b[8:], mask)
 		return b
 	}
-	// What is none of the kernel's ends in a message, and the server goes on.
+	// Requests that the kernel would not send cause a message, and the server continues.
 	for _, bad := range [][]byte{{}, []byte("hello"), request(15, 16, 15), request(4097, 16, 15), request(16, 8, 15),
 		request(16, 16, 2|4|8), request(16, 16, 15)[:9]} {
 		conn := dial()
@@ -238,7 +239,7 @@ func TestServeProtocol(t *testing.T) {
 		}
 		conn.Write(streamCore())
 		conn.(*net.UnixConn).CloseWrite()
-		if n, err := io.Copy(io.Discard, conn); n != 0 { // it hangs up when it is done
+		if n, err := io.Copy(io.Discard, conn); n != 0 { // the server hangs up when it is done
 			t.Errorf("%d bytes came: %v", n, err)
 		}
 		conn.Close()
@@ -270,7 +271,8 @@ func TestServeProtocol(t *testing.T) {
 	}
 }
 
-// The server goes on when nobody reads its messages any more: while it is named in core_pattern, no crash may be lost.
+// TestServeWithoutReader checks that the server continues when nobody reads its messages any more: while core_pattern
+// names it, no crash may be lost.
 func TestServeWithoutReader(t *testing.T) {
 	short, err := os.MkdirTemp("/tmp", "mdt-")
 	if err != nil {
@@ -290,7 +292,7 @@ func TestServeWithoutReader(t *testing.T) {
 	defer cmd.Wait()
 	defer cmd.Process.Kill()
 	w.Close()
-	// It has said that it listens.
+	// The server has reported that it listens.
 	if _, err := r.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
@@ -312,7 +314,7 @@ func TestServeWithoutReader(t *testing.T) {
 	}
 }
 
-// A setting that can't be saved leaves nothing behind.
+// TestWriteWhole checks that a setting that can't be saved leaves no file.
 func TestWriteWhole(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "etc", "saved")

@@ -14,7 +14,7 @@ func TestCore(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "c"), tinyCore(), 0600); err != nil {
 		t.Fatal(err)
 	}
-	// The default name is made of the process's.
+	// The default name is made from the process's name.
 	run(t, dir, "core", "c").want(t, 0, "wrote some_app.4321.dmp: ")
 	if _, err := os.Stat(filepath.Join(dir, "some_app.4321.dmp")); err != nil {
 		t.Error(err)
@@ -55,7 +55,7 @@ func TestCoreErrors(t *testing.T) {
 	run(t, dir, "core", "-o", "cut.dmp", "cut").want(t, 0, "warning: read all of the core file: it is shorter than its headers say at 0x7000")
 }
 
-// A file of flags that names itself is an error.
+// TestCoreConfigOfItself checks that a file of flags that names itself is an error.
 func TestCoreConfigOfItself(t *testing.T) {
 	dir := scratch.Dir(t)
 	path := filepath.Join(dir, "core.conf")

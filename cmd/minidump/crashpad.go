@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// crashpadName is the name that clients of Crashpad start their handler by.
+// crashpadName is the name by which Crashpad's clients start their handler.
 const crashpadName = "crashpad_handler"
 
 var crashpadCommand = subcommand{
@@ -19,7 +19,7 @@ var crashpadCommand = subcommand{
 	run:     runCrashpadHandler,
 }
 
-// crashpadFlags are the flags of Crashpad's handler that mean something here, besides those of the writer.
+// crashpadFlags are the flags of Crashpad's handler that have an effect here, besides the writer's flags.
 type crashpadFlags struct {
 	writerFlags
 	database     string
@@ -62,14 +62,14 @@ func addressTo(to *uint64) func(string) error {
 	}
 }
 
-// ignoredFlags are flags of Crashpad's handler that need no warning: what they are about does not happen here. true: it
-// has a value.
+// ignoredFlags are flags of Crashpad's handler that are ignored without a warning, as they concern functions that this
+// handler does not have. true: the flag has a value.
 var ignoredFlags = map[string]bool{
 	"--url": true, "--metrics-dir": true, "--monitor-self": false, "--monitor-self-annotation": true, "--monitor-self-argument": true,
 	"--no-identify-client-via-url": false, "--no-periodic-tasks": false, "--no-rate-limit": false, "--no-upload-gzip": false,
 }
 
-// known returns the arguments whose flags s has, and warns of others.
+// known returns the arguments whose flags s has, and warns about others.
 func (s *flagSet) known(args []string) (out []string) {
 	for i := 0; i < len(args); i++ {
 		arg := args[i]

@@ -16,7 +16,7 @@ import (
 	"minidump/server"
 )
 
-// serve serves the clients of Crashpad that have started this program.
+// serve serves the Crashpad clients that started this program.
 func (f *crashpadFlags) serve() error {
 	if err := makeDatabase(f.database); err != nil {
 		return fmt.Errorf("database %s: %w", f.database, err)
@@ -24,7 +24,7 @@ func (f *crashpadFlags) serve() error {
 	f.output = filepath.Join(f.database, "pending")
 	s := &clientService{writerFlags: &f.writerFlags}
 	o := s.options()
-	o.FileName = func(server.Peer, string) string { return newReport() } // "" is refused
+	o.FileName = func(server.Peer, string) string { return newReport() } // the server refuses ""
 	o.OnDump = func(d server.Dump) {
 		if d.Err == nil {
 			if err := writeMetadata(d.Path); err != nil {
@@ -72,16 +72,17 @@ func makeDatabase(dir string) error {
 	return errors.Join(err, f.Close())
 }
 
-// newID returns random bytes. Package crypto/rand makes the start of every command slower and larger.
+// newID returns random bytes. Package crypto/rand would make the start of every command slower and the program
+// larger.
 func newID() ([16]byte, error) {
 	var b [16]byte
-	if n, err := unix.Getrandom(b[:], 0); err != nil || n != len(b) { // so few bytes come whole
+	if n, err := unix.Getrandom(b[:], 0); err != nil || n != len(b) { // so few bytes are always returned whole
 		return b, fmt.Errorf("getrandom: %w", err)
 	}
 	return b, nil
 }
 
-// newReport returns the name of a dump: a random UUID (RFC 9562, version 4). It is "" if there is none.
+// newReport returns the name of a dump: a random UUID (RFC 9562, version 4), or "" if there are no random bytes.
 func newReport() string {
 	b, err := newID()
 	if err != nil {
@@ -91,7 +92,7 @@ func newReport() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x.dmp", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// writeMetadata writes what Crashpad has beside a report: i32 version 1, i32 attempts to upload it, i64 time of the last
+// writeMetadata writes the metadata file of a report: i32 version 1, i32 attempts to upload it, i64 time of the last
 // one, time_t of its creation, u8 attributes, padding (struct ReportMetadata, where time_t has 64 bits).
 func writeMetadata(dump string) error {
 	b := make([]byte, 32)

@@ -71,13 +71,13 @@ func runDump(args []string) error {
 	return errors.Join(failed...)
 }
 
-// process is a process that has the name which was asked for.
+// process is a process that has the requested name.
 type process struct {
 	pid     int
 	command string
 }
 
-// targets returns the processes that an argument means: a PID, or a name.
+// targets returns the processes that an argument, a PID or a name, stands for.
 func (d *dumpCall) targets(s *flagSet, arg string) (pids []int, err error) {
 	if pid, err := parseID(arg); err == nil {
 		if d.all {
@@ -141,7 +141,7 @@ func (d *dumpCall) dump(pid int) error {
 	return explain(w.write(writer, path), pid)
 }
 
-// nameFor is the name of a dump of w where none is given.
+// nameFor returns the default name of a dump of w.
 func nameFor(w *minidump.Writer) string {
 	pid, process := w.Process()
 	if n := len(process) - len(".exe"); runtime.GOOS == "windows" && n > 0 && strings.EqualFold(process[n:], ".exe") {
@@ -150,7 +150,7 @@ func nameFor(w *minidump.Writer) string {
 	return dumpfile.Name(process, pid)
 }
 
-// explain says more plainly what the commonest obstacle is.
+// explain returns a plainer error for the commonest obstacle, a missing permission.
 func explain(err error, pid int) error {
 	if errors.Is(err, minidump.ErrPermission) {
 		return fmt.Errorf("no permission to look into PID %d: that takes its owner, or root, or CAP_SYS_PTRACE", pid)

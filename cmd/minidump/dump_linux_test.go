@@ -52,7 +52,7 @@ func TestDumpDefault(t *testing.T) {
 	}
 }
 
-// An older dump of the same name is replaced; a link is followed.
+// TestDumpReplaces checks that an older dump of the same name is replaced, and a link followed.
 func TestDumpReplaces(t *testing.T) {
 	pid, _ := goVictim(t)
 	dir := t.TempDir()
@@ -126,7 +126,7 @@ func TestDumpOptions(t *testing.T) {
 		t.Fatalf("%d threads, %d handles, texts %v", len(plain.Threads), len(plain.Handles), plain.Texts)
 	}
 	worker := plain.Threads[2]
-	code := plain.Modules[0].Base // where no stack is
+	code := plain.Modules[0].Base // an address outside all stacks
 	run(t, "", "dump", "-o", path, pid, "--annotation", "a=b=c", "--annotation=channel=beta", "--omit",
 		"environ,cmdline,handles", "--thread="+strconv.Itoa(int(worker.ID)), "--register-sets", "--sanitize",
 		"--app-memory", fmt.Sprintf("%v+4K", code), "--stack-limit", "1K", "--timeout=5s").want(t, 0, "wrote ")
@@ -148,7 +148,7 @@ func TestDumpOptions(t *testing.T) {
 	}
 	for i, th := range d.Threads {
 		if th.ID == worker.ID {
-			continue // the blamed thread has a limit of its own
+			continue // the blamed thread has its own limit
 		}
 		if th.StackSize > 4096 || plain.Threads[i].StackSize <= th.StackSize {
 			t.Errorf("thread %d: %d bytes of stack, %d without a limit", th.ID, th.StackSize, plain.Threads[i].StackSize)
@@ -238,7 +238,7 @@ func TestDumpErrors(t *testing.T) {
 	}
 }
 
-// Without permission there is no dump, and no file.
+// TestDumpForbidden checks that without permission there is neither a dump nor a file.
 func TestDumpForbidden(t *testing.T) {
 	pid, p := goVictim(t)
 	cmd := asNobody(t, "dump", pid)
@@ -251,7 +251,7 @@ func TestDumpForbidden(t *testing.T) {
 	}
 }
 
-// A file system that fills up while the dump is written leaves nothing behind.
+// TestDumpFileTooLarge checks that a dump that can't be written to its end leaves no file.
 func TestDumpFileTooLarge(t *testing.T) {
 	pid, _ := goVictim(t)
 	dir := t.TempDir()
@@ -267,9 +267,9 @@ func TestDumpFileTooLarge(t *testing.T) {
 	}
 }
 
-// A signal in the middle of a dump leaves no file, and the process goes on.
+// TestDumpInterrupted checks that a signal in the middle of a dump leaves no file, and that the process continues.
 func TestDumpInterrupted(t *testing.T) {
-	const heap = "256" // megabytes: enough that the signal comes before the end
+	const heap = "256" // megabytes: enough that the signal arrives before the end
 	p := victims.Start(t, victims.Go(t, "gocrowd"), heap, "1")
 	dir := t.TempDir()
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL} {
@@ -310,7 +310,7 @@ func TestDumpInterrupted(t *testing.T) {
 			t.Errorf("%v never came in time", s)
 		}
 	}
-	// It runs, and is not traced.
+	// The victim runs, and is not traced.
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID))
 	if err != nil || !p.Alive() || !strings.Contains(string(status), "\nTracerPid:\t0\n") ||
 		strings.Contains(string(status), "\nState:\tt") || strings.Contains(string(status), "\nState:\tT") {
@@ -318,7 +318,7 @@ func TestDumpInterrupted(t *testing.T) {
 	}
 }
 
-// There is no progress where there is no terminal.
+// TestNoProgressOnAPipe checks that no progress is shown without a terminal.
 func TestNoProgressOnAPipe(t *testing.T) {
 	p := victims.Start(t, victims.Go(t, "gocrowd"), "64", "1")
 	o := run(t, t.TempDir(), "dump", "--mode=full", strconv.Itoa(p.PID))
@@ -399,7 +399,8 @@ func TestShowVictim(t *testing.T) {
 	runWith(t, cmd, nil).want(t, 1, "minidump: write: no space left on device\n")
 }
 
-// A dump for a standard output that is closed is an error, and not written to the null device.
+// TestDumpToClosedOutput checks that a dump to a closed standard output is an error, and is not written to the null
+// device.
 func TestDumpToClosedOutput(t *testing.T) {
 	pid, _ := goVictim(t)
 	exe, err := os.Executable()
@@ -453,7 +454,7 @@ func TestDumpByThread(t *testing.T) {
 	}
 }
 
-// TestDumpByName dumps the process that has a name, and with --all each of several.
+// TestDumpByName dumps the process of a given name, and with --all each of several.
 func TestDumpByName(t *testing.T) {
 	const name = "dump-by-name" // no other program has it
 	program := filepath.Join(t.TempDir(), name)

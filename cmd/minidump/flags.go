@@ -23,9 +23,9 @@ type writerFlags struct {
 	crashContext string
 	replaceLinks bool          // see openOutput
 	keep         dumpfile.Keep // of core, serve and run
-	crashed      bool          // the subcommand dumps what has crashed: core, serve, run
-	noBacktrace  bool          // of these
-	alive        int           // the process that dumps core now, of core; 0: there is none
+	crashed      bool          // the subcommand, core, serve or run, dumps crashed processes
+	noBacktrace  bool          // of core, serve and run
+	alive        int           // of core: the process that is dumping core now; 0: there is none
 	dog          *watchdog     // of dump
 	options      minidump.Options
 	platform     platformFlags // of dump
@@ -41,7 +41,7 @@ func (w *writerFlags) register(s *flagSet) {
 		"to standard output); docs/result.schema.json describes it", &w.json)
 }
 
-// registerOutput adds the flags that say where the dump goes, which thread it is about, and how long to wait.
+// registerOutput adds the flags for the destination of the dump, the thread that it is about, and timeouts.
 func (w *writerFlags) registerOutput(s *flagSet) {
 	o := &w.options
 	s.flags = append(s.flags, flagDef{short: 'o', long: "output", value: "FILE",
@@ -78,7 +78,8 @@ func (w *writerFlags) registerOutput(s *flagSet) {
 	})
 }
 
-// registerKeep adds the flags that bound what the dumps in a folder take. count is how many are kept without a flag.
+// registerKeep adds the flags that bound the number and size of the dumps in a folder. count is how many are kept by
+// default.
 func (w *writerFlags) registerKeep(s *flagSet, count int) {
 	w.keep.Count, w.crashed = count, true
 	by := "all"
@@ -97,7 +98,7 @@ func (w *writerFlags) registerKeep(s *flagSet, count int) {
 		"it, and if that does not do, no dump is made", sizeTo(&w.keep.Free))
 }
 
-// registerMemory adds the flags that say how much memory goes into the dump.
+// registerMemory adds the flags for the amount of memory in the dump.
 func (w *writerFlags) registerMemory(s *flagSet) {
 	o := &w.options
 	s.add("mode", "MODE", "how much memory: stack (default), indirect (also what the blamed thread's registers and "+
@@ -129,7 +130,7 @@ func (w *writerFlags) registerMemory(s *flagSet) {
 		})
 }
 
-// registerSnapshot adds the flag that says whether a live process is copied.
+// registerSnapshot adds the flag that controls whether a live process is copied.
 func (w *writerFlags) registerSnapshot(s *flagSet) {
 	o := &w.options
 	o.Snapshot = minidump.SnapshotAuto
@@ -205,12 +206,12 @@ func (w *writerFlags) registerContent(s *flagSet) {
 		&o.RegisterSets)
 }
 
-// load reads the files that flags name.
+// load reads the file that --crash-context names.
 func (w *writerFlags) load() error {
 	if w.crashContext == "" {
 		return nil
 	}
-	// A crash context has some kilobytes. A file that is something else is not read to its end.
+	// A crash context has a few kilobytes. Any other file is not read to its end.
 	const most = 1 << 20
 	in := io.Reader(os.Stdin)
 	if w.crashContext != "-" {
@@ -231,7 +232,7 @@ func (w *writerFlags) load() error {
 	return nil
 }
 
-// parseID reads the id of a process or thread.
+// parseID parses the id of a process or thread.
 func parseID(v string) (int, error) {
 	n, err := strconv.ParseInt(v, 10, 32)
 	if err != nil || n <= 0 {
@@ -250,8 +251,8 @@ func sizeTo(to *uint64) func(string) error {
 	}
 }
 
-// parseSize reads a number of bytes: decimal or 0x hexadecimal, or decimal with K, M, G or T for powers of 1024, which
-// may have a B or iB after them.
+// parseSize parses a number of bytes: decimal, hexadecimal with 0x, or decimal with K, M, G or T for powers of 1024,
+// which B or iB may follow.
 func parseSize(v string) (uint64, error) {
 	bad := fmt.Errorf("%q is no size such as 4096, 64K, 1M or 2G", v)
 	if hex, ok := cutHex(v); ok {
@@ -290,7 +291,7 @@ func cutHex(v string) (string, bool) {
 	return strings.CutPrefix(v, "0X")
 }
 
-// parseRange reads ADDR+LEN.
+// parseRange parses ADDR+LEN.
 func parseRange(v string) (minidump.AppMemory, error) {
 	addr, size, ok := strings.Cut(v, "+")
 	base, digits := 10, addr

@@ -7,14 +7,14 @@ import (
 	"minidump/stream"
 )
 
-// tebLastError is where a TEB has LastErrorValue (winternl.h has the fields reserved; the places are those of the public
-// symbols of ntdll): in a 64-bit and in a 32-bit process.
+// Offset of LastErrorValue in the TEB of a 64-bit and of a 32-bit process, from the public symbols of ntdll (in
+// winternl.h the field is reserved).
 const (
 	tebLastError64 = 0x68
 	tebLastError32 = 0x34
 )
 
-// lastError reads what GetLastError would have returned in the thread. It is nil if the dump does not have that memory.
+// lastError returns what GetLastError would have returned in the thread, or nil if the dump does not have that memory.
 func (d *dumpInfo) lastError(f *stream.File, teb uint64) *uint32 {
 	if teb == 0 || d.System == nil || uint32(d.System.PlatformID) != stream.MD_OS_WIN32_NT {
 		return nil
@@ -31,7 +31,7 @@ func (d *dumpInfo) lastError(f *stream.File, teb uint64) *uint32 {
 	return &v
 }
 
-// lastErrors are the commonest names of winerror.h.
+// lastErrors are the names of the commonest errors of winerror.h.
 var lastErrors = map[uint32]string{
 	0: "ERROR_SUCCESS", 1: "ERROR_INVALID_FUNCTION", 2: "ERROR_FILE_NOT_FOUND", 3: "ERROR_PATH_NOT_FOUND",
 	5: "ERROR_ACCESS_DENIED", 6: "ERROR_INVALID_HANDLE", 8: "ERROR_NOT_ENOUGH_MEMORY", 18: "ERROR_NO_MORE_FILES",
@@ -42,7 +42,7 @@ var lastErrors = map[uint32]string{
 	1455: "ERROR_COMMITMENT_LIMIT", 1812: "ERROR_RESOURCE_DATA_NOT_FOUND", 14007: "ERROR_SXS_KEY_NOT_FOUND",
 }
 
-// lastErrorText is "5 (ERROR_ACCESS_DENIED)".
+// lastErrorText returns "5 (ERROR_ACCESS_DENIED)" for 5.
 func lastErrorText(v uint32) string {
 	if name := lastErrors[v]; name != "" {
 		return fmt.Sprintf("%d (%s)", v, name)
@@ -50,7 +50,7 @@ func lastErrorText(v uint32) string {
 	return strconv.FormatUint(uint64(v), 10)
 }
 
-// readMemoryCounters reads how Windows accounted for the memory of the process and of the machine.
+// readMemoryCounters reads Windows' counters for the memory of the process and of the machine.
 func (d *dumpInfo) readMemoryCounters(f *stream.File) {
 	if r, err := f.ProcessVMCounters(); err == nil {
 		v := &vmCounters{PageFaults: r.PageFaultCount, WorkingSet: r.WorkingSetSize, PeakWorkingSet: r.PeakWorkingSetSize,
@@ -86,7 +86,7 @@ func (d *dumpInfo) readMemoryCounters(f *stream.File) {
 			SystemCalls: p.SystemCalls, FileCache: r.FileCacheInfo.CurrentSize, PeakFileCache: r.FileCacheInfo.PeakSize,
 			MinAddress: hex(b.MinimumUserModeAddress), MaxAddress: hex(b.MaximumUserModeAddress),
 			Processors: b.NumberOfProcessors, Affinity: hex(b.ActiveProcessorsAffinityMask)}
-		if r.Flags&stream.MINIDUMP_SYSMEMINFO1_BASICPERF != 0 { // the same numbers, with 64 bits
+		if r.Flags&stream.MINIDUMP_SYSMEMINFO1_BASICPERF != 0 { // the same numbers in 64 bits
 			m := &r.BasicPerfInfo
 			d.SystemMemory.Available, d.SystemMemory.Committed = m.AvailablePages, m.CommittedPages
 			d.SystemMemory.CommitLimit, d.SystemMemory.PeakCommitted = m.CommitLimit, m.PeakCommitment
@@ -94,7 +94,7 @@ func (d *dumpInfo) readMemoryCounters(f *stream.File) {
 	}
 }
 
-// numbered is the name of v in names, or else v itself.
+// numbered returns the name of v in names, or v itself if it has none.
 func numbered(v uint32, names ...string) string {
 	if uint64(v) < uint64(len(names)) {
 		return names[v]

@@ -10,7 +10,8 @@ import (
 	"minidump/stream"
 )
 
-// The instruction says what the system did not: each row is a fault of "mov %rbx,(%rax)" with this rax.
+// TestReasonByInstruction checks that the instruction completes the system's report: each row is a fault of "mov
+// %rbx,(%rax)" with this rax.
 func TestReasonByInstruction(t *testing.T) {
 	const pc, wild, sp = 0x401000, 0xfefefefefefefefe, 0x7ff000
 	write := []byte{0x48, 0x89, 0x18} // mov %rbx,(%rax)
@@ -60,7 +61,7 @@ func TestReasonByInstruction(t *testing.T) {
 	}
 }
 
-// The disassemblers of all architectures, each with one instruction of it.
+// TestDisassemble disassembles one instruction of each architecture.
 func TestDisassemble(t *testing.T) {
 	le, be := binary.ByteOrder(binary.LittleEndian), binary.ByteOrder(binary.BigEndian)
 	for _, c := range []struct {
@@ -90,7 +91,8 @@ func TestDisassemble(t *testing.T) {
 	}
 }
 
-// Writers on Windows extend the sign of 32-bit addresses; show cuts them, and still finds the memory.
+// TestNarrowAddresses checks sign-extended 32-bit addresses, as writers on Windows store them: show truncates them,
+// and still finds the memory.
 func TestNarrowAddresses(t *testing.T) {
 	const high = 0xffffffff_80401000
 	av := stream.Exception{ThreadID: 7, Code: 0xc0000005, Address: high, NumberParameters: 2}
@@ -128,7 +130,7 @@ func TestLastError(t *testing.T) {
 	}
 }
 
-// A context that has less than today's record is read as far as it goes.
+// TestShortContext checks that a context that is shorter than the current record is read as far as it goes.
 func TestShortContext(t *testing.T) {
 	const note = "the context has 204 bytes, less than the record of x86"
 	b := handmade(t, binary.LittleEndian, system(stream.MD_CPU_ARCHITECTURE_X86, stream.MD_OS_WIN32_NT),
@@ -142,7 +144,7 @@ func TestShortContext(t *testing.T) {
 		!strings.Contains(got, "\n          "+note+"\n") {
 		t.Errorf("%s", got)
 	}
-	// Without ESP, and without EIP.
+	// Contexts without ESP, and without EIP.
 	for size, ip := range map[int]bool{196: true, 187: false, 3: false, 0: false} {
 		d := read(t, handmade(t, binary.LittleEndian, system(stream.MD_CPU_ARCHITECTURE_X86, stream.MD_OS_WIN32_NT),
 			threadWith(stream.Thread{ThreadID: 7}, x86Context(0x401000, 0x77, 0x12f000)[:size])))
@@ -158,7 +160,7 @@ func TestShortContext(t *testing.T) {
 	}
 }
 
-// The streams that only other writers write are in the text and in the JSON.
+// TestShowForeignStreams checks that the streams that only other writers write are in the text and in the JSON.
 func TestShowForeignStreams(t *testing.T) {
 	b := handmade(t, binary.LittleEndian, system(stream.MD_CPU_ARCHITECTURE_AMD64, stream.MD_OS_WIN32_NT),
 		piece{stream.AssertionInfoStream, func(e *stream.Encoder) {

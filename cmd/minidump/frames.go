@@ -12,7 +12,7 @@ import (
 	"minidump/stream"
 )
 
-// maxFrames is how many frames of a thread are printed unless all are wanted.
+// maxFrames is how many frames of a thread are printed unless all are requested.
 const maxFrames = 32
 
 // frameInfo is one frame.
@@ -25,8 +25,8 @@ type frameInfo struct {
 	File     string `json:"file,omitempty"`
 	Line     uint32 `json:"line,omitempty"`
 	Inlined  bool   `json:"inlined,omitempty"` // into the next frame
-	Signal   bool   `json:"signal,omitempty"`  // a signal interrupted it
-	Trust    string `json:"trust"`             // how it was found: see package stackwalk
+	Signal   bool   `json:"signal,omitempty"`  // a signal interrupted the function
+	Trust    string `json:"trust"`             // how the frame was found: see package stackwalk
 }
 
 // framesOf converts the frames of a thread.
@@ -47,7 +47,7 @@ func framesOf(r *backtrace.Result, t *stream.ThreadFrames, text func(string) str
 	return list
 }
 
-// text is the frame in one line, as "app!parse at parse.c:42"; with whole paths if all is wanted.
+// text returns the frame in one line, such as "app!parse at parse.c:42"; with whole paths if all is set.
 func (f *frameInfo) text(all bool) string {
 	place := ""
 	if f.Module != "" {
@@ -82,7 +82,7 @@ func (f *frameInfo) text(all bool) string {
 	return strings.TrimSpace(place)
 }
 
-// printFrames prints frames, each in a line; if not all are wanted at most maxFrames, of a bounded width.
+// printFrames prints frames, one a line; unless all is set, at most maxFrames, of a bounded width.
 func printFrames(to io.Writer, frames []frameInfo, all bool) {
 	digits := 8
 	for i := range frames {
@@ -112,16 +112,17 @@ func printFrames(to io.Writer, frames []frameInfo, all bool) {
 	}
 }
 
-// namesLimit is how long to look for the frames of a crash. Tests change it.
+// namesLimit is how long the search for the frames of a crash may take. Tests change it.
 var namesLimit = backtrace.DefaultLimit
 
-// backtrace adds the frames of the blamed thread to a dump that was just written; nil if they are not wanted or there are none. What
-// goes wrong costs no more than the names. pid is the process, which may have ended; 0 if it is of another time or machine.
+// backtrace adds the frames of the blamed thread to a dump that was just written, and returns them; nil if they are not requested or
+// there are none. A failure costs only the names. pid is the process, which may have ended; 0 if the dump is of another time or
+// machine.
 func (w *writerFlags) backtrace(path string, pid int) *backtrace.Result {
 	return w.backtraceWith(path, backtrace.Options{PID: pid})
 }
 
-// backtraceWith is backtrace with other options than the time.
+// backtraceWith is backtrace with options; it sets the time limit.
 func (w *writerFlags) backtraceWith(path string, o backtrace.Options) *backtrace.Result {
 	if w.noBacktrace || path == "-" {
 		return nil
@@ -134,7 +135,7 @@ func (w *writerFlags) backtraceWith(path string, o backtrace.Options) *backtrace
 	return r
 }
 
-// crashFrames is backtrace for the subcommands that dump what has crashed: not for dump, whose process lives.
+// crashFrames is backtrace for the subcommands that dump crashed processes: not for dump, whose process lives.
 func (w *writerFlags) crashFrames(path string) *backtrace.Result {
 	if !w.crashed {
 		return nil
@@ -142,7 +143,7 @@ func (w *writerFlags) crashFrames(path string) *backtrace.Result {
 	return w.backtrace(path, w.alive)
 }
 
-// reportFrames prints the frames of the blamed thread and the signature, for people.
+// reportFrames prints the frames of the blamed thread and the signature, as text.
 func reportFrames(to io.Writer, r *backtrace.Result) {
 	if r == nil {
 		return
@@ -153,13 +154,14 @@ func reportFrames(to io.Writer, r *backtrace.Result) {
 	}
 }
 
-// stackGroup is threads that do the same.
+// stackGroup is a group of threads with the same frames.
 type stackGroup struct {
 	threads []uint32
 	frames  []frameInfo
 }
 
-// groups puts threads with the same frames together, in the order of the first of each; the blamed one stands alone, at first.
+// stackGroups groups threads with the same frames, in the order of the first thread of each group. The blamed thread is alone
+// in the first group.
 func (d *dumpInfo) stackGroups() (list []stackGroup) {
 	blamed, ok := d.blamed()
 	same := func(a, b []frameInfo) bool {
@@ -185,7 +187,7 @@ func (d *dumpInfo) stackGroups() (list []stackGroup) {
 	return list
 }
 
-// stacks prints the frames of the threads; those that do the same once.
+// stacks prints the frames of the threads, once for each group.
 func (p *page) stacks() {
 	groups := p.d.stackGroups()
 	for _, g := range groups[:p.some(len(groups))] {

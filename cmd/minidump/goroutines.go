@@ -8,15 +8,15 @@ import (
 	"minidump/stream"
 )
 
-// goroutineList is what a dump of a Go program has about its goroutines. Goroutines with the same frames refer to one
-// stack.
+// goroutineList is what a dump of a Go program records about its goroutines. Goroutines with the same frames refer to
+// one stack.
 type goroutineList struct {
 	GoVersion string      `json:"go_version,omitempty"`
 	BuildInfo string      `json:"build_info,omitempty"`
-	Total     uint64      `json:"total"`   // those that have ended included
+	Total     uint64      `json:"total"`   // including those that have ended
 	Dead      uint32      `json:"dead"`    // have ended
 	Omitted   uint32      `json:"omitted"` // were not read, because of a limit
-	Torn      uint32      `json:"torn"`    // made no sense
+	Torn      uint32      `json:"torn"`    // were inconsistent
 	List      []goroutine `json:"list"`
 	Stacks    [][]goCall  `json:"stacks"`
 	Threads   []goThread  `json:"threads"`
@@ -29,7 +29,7 @@ type goroutine struct {
 	State     string       `json:"state"`
 	Waited    uint64       `json:"waited_ns,omitempty"`
 	Thread    uint32       `json:"thread,omitempty"`
-	System    bool         `json:"system,omitempty"` // one of the runtime itself
+	System    bool         `json:"system,omitempty"` // a goroutine of the runtime itself
 	Locked    bool         `json:"locked_to_thread,omitempty"`
 	StackLo   hex          `json:"stack_start"`
 	StackSize uint32       `json:"stack_size"`
@@ -62,7 +62,8 @@ type goThread struct {
 	Stack     *int    `json:"stack,omitempty"` // index in stacks, of its system or signal stack
 }
 
-// maxGoFrames bounds the frames of all stacks that are printed as JSON: stacks may share them in a crafted file.
+// maxGoFrames is the maximum number of frames, over all stacks, that are printed as JSON: in a crafted file stacks
+// can share frames.
 const maxGoFrames = 1 << 20
 
 func (d *dumpInfo) readGoroutines(f *stream.File) {
@@ -86,19 +87,19 @@ func (d *dumpInfo) readGoroutines(f *stream.File) {
 	d.Goroutines = out
 }
 
-// goroutineReader converts the goroutines of a dump, with each of their stacks once.
+// goroutineReader converts the goroutines of a dump, and each of their stacks once.
 type goroutineReader struct {
 	d      *dumpInfo
 	out    *goroutineList
-	known  map[uint32]int // index in out.Stacks of a stack of the dump
-	frames int            // of all of these
+	known  map[uint32]int // a stack of the dump → its index in out.Stacks
+	frames int            // of all stacks in known
 }
 
 func (r *goroutineReader) call(c *stream.GoCall) goCall {
 	return goCall{PC: r.d.hex(c.PC), Function: r.d.text(c.Function), File: r.d.text(c.File), Line: c.Line, Inlined: c.Inlined}
 }
 
-// stack returns the index of a stack; nil if it is empty or there are too many frames.
+// stack returns the index of a stack, or nil if it is empty or there are too many frames.
 func (r *goroutineReader) stack(index uint32, calls []stream.GoCall) *int {
 	at, ok := r.known[index]
 	if !ok {
@@ -148,7 +149,8 @@ func (r *goroutineReader) thread(l *stream.GoroutineList, t *stream.GoThreadInfo
 	}
 }
 
-// goroutines prints them as the Go runtime does when a program crashes; those that do the same once, with their number.
+// goroutines prints the goroutines as the Go runtime does when a program crashes; those with the same stack once, with
+// their number.
 func (p *page) goroutines() {
 	list := p.d.Goroutines
 	if list == nil {
@@ -198,9 +200,9 @@ func (p *page) goroutines() {
 func (p *page) goroutineGroup(l *stream.GoroutineList, group *stream.GoroutineGroup) {
 	g := group.Goroutines[0]
 	p.line("")
-	for i := len(g.Panics) - 1; i >= 0; i-- { // the outermost first, as the runtime has them
+	for i := len(g.Panics) - 1; i >= 0; i-- { // the outermost first, in the runtime's order
 		text := "panic: " + printable(g.Panics[i].Value)
-		if t := g.Panics[i].Type; t != "" && t != "string" { // the runtime makes a string of an error's value before it ends
+		if t := g.Panics[i].Type; t != "" && t != "string" { // the runtime converts an error's value to a string before the program ends
 			text += " (" + printable(t) + ")"
 		}
 		if g.Panics[i].Flags&stream.GoPanicRecovered != 0 {
@@ -227,7 +229,7 @@ func (p *page) goroutineGroup(l *stream.GoroutineList, group *stream.GoroutineGr
 	p.line("%s", strings.TrimSuffix(printableLines(string(text)), "\n"))
 }
 
-// systemStacks prints the frames of the thread that the dump is about, if it is on a stack of the runtime itself.
+// systemStacks prints the frames of the thread that the dump is about, if it runs on a stack of the runtime itself.
 func (p *page) systemStacks(l *stream.GoroutineList) {
 	id, ok := p.d.blamed()
 	for i := range l.Threads {

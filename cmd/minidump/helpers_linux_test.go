@@ -23,7 +23,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// streamCore is a core file of the kernel's making: a thread with registers, and its stack.
+// streamCore returns a core file as the kernel makes it: a thread with registers, and its stack.
 func streamCore() []byte {
 	o := binary.LittleEndian
 	const head, status, stack = 64 + 2*56, 20 + 336, 4096
@@ -59,7 +59,7 @@ func streamCore() []byte {
 	return b
 }
 
-// files lists a folder, hidden files too.
+// files lists a folder, including hidden files.
 func files(t *testing.T, dir string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -80,7 +80,7 @@ func goVictim(t *testing.T) (pid string, p *victims.Proc) {
 	return strconv.Itoa(p.PID), p
 }
 
-// shown is what show --json says of a dump.
+// shown returns what show --json prints for a dump.
 func shown(t *testing.T, path string) *dumpInfo {
 	t.Helper()
 	o := run(t, "", "show", "--json", path)
@@ -102,7 +102,7 @@ func (h *hex) UnmarshalText(b []byte) error {
 	return err
 }
 
-// UnmarshalJSON reads what MarshalJSON writes. The order of the registers is lost.
+// UnmarshalJSON reads what MarshalJSON writes. It does not keep the order of the registers.
 func (r *registers) UnmarshalJSON(b []byte) error {
 	var m map[string]hex
 	err := json.Unmarshal(b, &m)
@@ -115,7 +115,7 @@ func (r *registers) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// crashContext is a crash_context::CrashContext of x86_64: a write to 0x45 by the instruction at ip.
+// crashContext returns a crash_context::CrashContext of x86_64 for a write to 0x45 by the instruction at ip.
 func crashContext(pid, tid int, ip, sp uint64) []byte {
 	const ucontext, fp, siginfo = 968, 512, 128
 	b := make([]byte, ucontext+fp+siginfo+8)
@@ -135,13 +135,13 @@ func crashContext(pid, tid int, ip, sp uint64) []byte {
 	return b
 }
 
-// asNobody is the command as an ordinary user, in a folder of its own that has nothing but the program.
+// asNobody returns the command for an ordinary user, in its own folder with only the program.
 func asNobody(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root, to become another user")
 	}
-	dir, err := os.MkdirTemp("/tmp", "minidump-test-") // t.TempDir is closed to others
+	dir, err := os.MkdirTemp("/tmp", "minidump-test-") // others can't enter t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func asNobody(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// newFileOf is the file in dir that pid has open, by /proc; "" if there is none.
+// newFileOf returns the file in dir that pid has open, from /proc; "" if there is none.
 func newFileOf(pid int, dir string) string {
 	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	for _, fd := range fds {
@@ -193,7 +193,7 @@ func readLines(t *testing.T, r io.Reader) *lines {
 	return l
 }
 
-// next returns the next line, "" if none comes within the time.
+// next returns the next line, or "" if none comes within d.
 func (l *lines) next(d time.Duration) string {
 	select {
 	case s := <-l.ch:
@@ -223,7 +223,7 @@ func startWatched(t *testing.T, mode string) (*exec.Cmd, *lines) {
 	return cmd, readLines(t, out)
 }
 
-// startSignals is startWatched, and returns when the command is ready.
+// startSignals is startWatched, except that it returns after the program is ready.
 func startSignals(t *testing.T, mode string) (cmd *exec.Cmd, pid int, l *lines) {
 	t.Helper()
 	cmd, l = startWatched(t, mode)
@@ -347,7 +347,7 @@ func checkJobControl(t *testing.T, mode string) {
 	program := victims.C(t, "watched.c")
 	s := startSession(t, command(t, "", "run", "--", program, mode))
 	typed, expect := s.typed, s.expect
-	// The state of the newest thread: the first one may have ended.
+	// Use the state of the newest thread: the first one may have ended.
 	stateOf := func(pid string) string {
 		tids, _ := os.ReadDir("/proc/" + pid + "/task")
 		if len(tids) == 0 {
@@ -396,7 +396,7 @@ func checkJobControl(t *testing.T, mode string) {
 	}
 }
 
-// noPtrace names the environment variable that makes ptrace fail with its error number in the command.
+// noPtrace is the environment variable that makes ptrace in the command fail with the error number in its value.
 const noPtrace = "MINIDUMP_TEST_NO_PTRACE"
 
 func init() {
@@ -412,7 +412,7 @@ func init() {
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
 	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	// On all threads: the runtime has some by now.
+	// On all threads: the runtime has several by now.
 	_, _, e := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
 	if e == unix.EACCES { // not root
 		unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

@@ -17,8 +17,8 @@ import (
 	"minidump/stream"
 )
 
-// tinyCore is a core file of an arm64 process 4321 named "some/app" whose only thread died of SIGSEGV at 0x5150, with a
-// page of stack.
+// tinyCore returns a core file of an arm64 process 4321 named "some/app" whose only thread died of SIGSEGV at 0x5150,
+// with a page of stack.
 func tinyCore() []byte {
 	le := binary.LittleEndian
 	var notes []byte
@@ -69,7 +69,7 @@ func tinyCore() []byte {
 	return append(append(b, notes...), make([]byte, 4096)...)
 }
 
-// memoryAt is a MemoryListStream with one range.
+// memoryAt returns a MemoryListStream with one range.
 func memoryAt(address uint64, b []byte) piece {
 	return piece{stream.MemoryListStream, func(e *stream.Encoder) {
 		e.U32(1)
@@ -80,7 +80,7 @@ func memoryAt(address uint64, b []byte) piece {
 	}}
 }
 
-// threadWith is a ThreadListStream with one thread, whose context has the bytes ctx.
+// threadWith returns a ThreadListStream with one thread, whose context has the bytes ctx.
 func threadWith(r stream.Thread, ctx []byte) piece {
 	return piece{stream.ThreadListStream, func(e *stream.Encoder) {
 		e.U32(1)
@@ -90,7 +90,7 @@ func threadWith(r stream.Thread, ctx []byte) piece {
 	}}
 }
 
-// amd64Context is a CONTEXT of winnt.h with these registers.
+// amd64Context returns a CONTEXT of winnt.h with these registers.
 func amd64Context(rip, rax, rsp uint64) []byte {
 	b := make([]byte, 1232)
 	le := binary.LittleEndian
@@ -101,7 +101,7 @@ func amd64Context(rip, rax, rsp uint64) []byte {
 	return b
 }
 
-// x86Context is the CONTEXT of a 32-bit process.
+// x86Context returns the CONTEXT of a 32-bit process.
 func x86Context(eip, eax, esp uint32) []byte {
 	b := make([]byte, 716)
 	le := binary.LittleEndian
@@ -112,7 +112,7 @@ func x86Context(eip, eax, esp uint32) []byte {
 	return b
 }
 
-// read reads a dump.
+// read returns what show reads from a dump.
 func read(t testing.TB, b []byte) *dumpInfo {
 	t.Helper()
 	f, err := stream.Open(bytes.NewReader(b), int64(len(b)))
@@ -122,7 +122,7 @@ func read(t testing.TB, b []byte) *dumpInfo {
 	return readDump(f, "x.dmp")
 }
 
-// zipped is b, compressed with gzip.
+// zipped returns b compressed with gzip.
 func zipped(t testing.TB, b []byte) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -146,7 +146,7 @@ func (r *repeated) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// asCommand makes this test binary the command.
+// asCommand is the environment variable that makes this test binary run as the command.
 const asCommand = "MINIDUMP_TEST_AS_COMMAND"
 
 func TestMain(m *testing.M) {
@@ -154,7 +154,8 @@ func TestMain(m *testing.M) {
 		namesLimit = time.Minute // for a loaded machine
 		main()
 	}
-	// A script's background jobs ignore SIGINT, and those of nohup SIGHUP. What is caught here starts with the default.
+	// A script's background jobs ignore SIGINT, and nohup's ignore SIGHUP. A child gets the default action of signals
+	// that are caught here.
 	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM} {
 		if signal.Ignored(s) {
 			signal.Notify(make(chan os.Signal, 1), s)
@@ -163,7 +164,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// outcome is how a run of the command ended.
+// outcome is the result of a run of the command.
 type outcome struct {
 	out, err string
 	status   int
@@ -202,7 +203,7 @@ func runWith(t testing.TB, cmd *exec.Cmd, stdin io.Reader) outcome {
 	return outcome{out.String(), errOut.String(), cmd.ProcessState.ExitCode()}
 }
 
-// want fails the test unless the run ended with status, and its messages hold text.
+// want fails the test unless the run ended with status, and its messages contain text.
 func (o outcome) want(t *testing.T, status int, text string) {
 	t.Helper()
 	if o.status != status || !strings.Contains(o.err, text) {
@@ -210,19 +211,19 @@ func (o outcome) want(t *testing.T, status int, text string) {
 	}
 }
 
-// piece is a stream of a dump made by hand.
+// piece is a stream of a handmade dump.
 type piece struct {
 	t    stream.Type
 	data func(e *stream.Encoder)
 }
 
-// handmade makes a dump.
+// handmade returns a dump with these streams.
 func handmade(t testing.TB, order binary.ByteOrder, pieces ...piece) []byte {
 	t.Helper()
 	var file bytes.Buffer
 	e := stream.NewEncoder(nil)
 	dirs := make([]stream.Directory, len(pieces))
-	// The first time to know where the streams are.
+	// The first pass determines where the streams are.
 	for range 2 {
 		file.Reset()
 		e.Reset(&file, order)
@@ -260,7 +261,7 @@ func text(t stream.Type, s string) piece {
 	return piece{t, func(e *stream.Encoder) { e.Bytes([]byte(s)) }}
 }
 
-// module is a list of one module, whose name stands behind the list.
+// module returns a list of one module, whose name follows the list.
 func module(m stream.Module, name string) piece {
 	return piece{stream.ModuleListStream, func(e *stream.Encoder) {
 		e.U32(1)
@@ -281,7 +282,7 @@ func showText(t testing.TB, b []byte, o textOptions) string {
 	return out.String()
 }
 
-// tool finds a program that a test needs.
+// tool returns the path of a program that a test needs, and skips the test without it.
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)

@@ -13,7 +13,7 @@ import (
 //go:embed page.html
 var pageHTML string
 
-// htmlPage is what page.html is made of. It needs nothing from elsewhere: no script, font or picture.
+// htmlPage is the data of the template page.html. The page loads nothing: no script, font or picture.
 type htmlPage struct {
 	Title, Process, Reason string
 	Facts                  []annotation
@@ -43,7 +43,8 @@ type htmlModule struct{ Base, Size, Name, Version, ID string }
 
 type htmlMapping struct{ Address, Size, Access, What string }
 
-// printHTML prints the dump as one page for a browser. Whatever the dump has is escaped: it may be made by an attacker.
+// printHTML prints the dump as one page for a browser. All text from the dump is escaped: an attacker may have made the
+// dump.
 func printHTML(to io.Writer, d *dumpInfo) error {
 	t, err := template.New("page").Parse(pageHTML)
 	if err != nil {
@@ -89,7 +90,7 @@ func (d *dumpInfo) page() *htmlPage {
 	return p
 }
 
-// facts are the lines at the top.
+// facts fills the lines at the top of the page.
 func (p *htmlPage) facts(d *dumpInfo) {
 	add := func(key, value string) {
 		if value != "" {

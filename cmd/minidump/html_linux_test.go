@@ -9,7 +9,8 @@ import (
 	"minidump/internal/victims"
 )
 
-// TestHTML makes the page of a crash whose annotation would be a script, and checks what a person looks for on it.
+// TestHTML makes the page of a crash with an annotation that would be a script, and checks that the page has the main
+// facts.
 func TestHTML(t *testing.T) {
 	dir := t.TempDir()
 	const evil = "</dd><script>alert(1)</script>"
@@ -40,7 +41,7 @@ func TestHTML(t *testing.T) {
 	run(t, dir, "show", "--html", "no/such/folder/x", name).want(t, 1, "no such file")
 }
 
-// TestShowFrames holds the flags of show about frames.
+// TestShowFrames checks the flags of show about frames.
 func TestShowFrames(t *testing.T) {
 	dir := t.TempDir()
 	program := victims.C(t, "crasher.c")

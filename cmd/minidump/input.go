@@ -13,10 +13,10 @@ import (
 	"minidump/stream"
 )
 
-// maxUnpacked is the most that a compressed dump may have in bytes: it is held in memory.
+// maxUnpacked is the maximum unpacked size of a compressed dump in bytes: it is kept in memory.
 const maxUnpacked = 4 << 30
 
-// compressions are formats that dumps are kept in, by the bytes that files start with, and what unpacks them.
+// compressions are formats of compressed dumps: the bytes that files begin with, and the command that unpacks them.
 var compressions = []struct{ magic, name, tool string }{
 	{"\x28\xb5\x2f\xfd", "zstd", "zstd -d"},
 	{"\xfd7zXZ\x00", "xz", "xz -d"},
@@ -42,8 +42,8 @@ func openDump(path string) (*stream.File, error) {
 	return f, nil
 }
 
-// openDumpFile opens the dump that starts where file is read next. What can't be read at any offset, as a pipe, is read
-// into memory first.
+// openDumpFile opens the dump that starts at the current offset of file. A file that can't be read at any offset, such
+// as a pipe, is read into memory first.
 func openDumpFile(file *os.File) (*stream.File, error) {
 	info, err := file.Stat()
 	if err != nil {
@@ -66,7 +66,7 @@ func openDumpFile(file *os.File) (*stream.File, error) {
 	return stream.OpenFile(&tail{io.NewSectionReader(file, start, info.Size()-start), file})
 }
 
-// tail is the rest of a file.
+// tail is a file from an offset to its end.
 type tail struct {
 	*io.SectionReader
 	file *os.File
@@ -75,7 +75,7 @@ type tail struct {
 // Close closes the file.
 func (t *tail) Close() error { return t.file.Close() }
 
-// Stat is that of the file, with the size of the rest.
+// Stat returns the file's information, with the size of the tail.
 func (t *tail) Stat() (fs.FileInfo, error) {
 	info, err := t.file.Stat()
 	return tailInfo{info, t.Size()}, err
@@ -86,7 +86,7 @@ type tailInfo struct {
 	size int64
 }
 
-// Size is the size of the rest in bytes.
+// Size returns the size of the tail in bytes.
 func (t tailInfo) Size() int64 { return t.size }
 
 // isCompressed reports whether a file that starts with b is compressed.
@@ -94,7 +94,7 @@ func isCompressed(b []byte) bool {
 	return bytes.HasPrefix(b, []byte("\x1f\x8b")) || compression(b) != nil
 }
 
-// compression is the error about a format that can't be unpacked here; nil if b is the start of none.
+// compression returns an error if a file that begins with b is compressed in a format that is not supported.
 func compression(b []byte) error {
 	for _, c := range compressions {
 		if bytes.HasPrefix(b, []byte(c.magic)) {
@@ -134,8 +134,8 @@ func openReader(r io.Reader, limit int64) (*stream.File, error) {
 // chunkSize is the size of the pieces of chunks in bytes.
 const chunkSize = 1 << 20
 
-// chunks holds bytes in pieces of chunkSize; the last may be shorter. Unlike a slice that grows, it never holds anything
-// twice.
+// chunks stores bytes in pieces of chunkSize; the last may be shorter. Unlike a slice that grows, it never has two
+// copies of anything in memory.
 type chunks struct {
 	list [][]byte
 	size int64
@@ -143,7 +143,7 @@ type chunks struct {
 
 var errTooLarge = errors.New("too large to be read through a pipe or unpacked: use a file")
 
-// read appends what r has, up to most pieces if that is not 0, and at most limit bytes in all.
+// read appends the bytes of r: at most limit bytes in all, and at most most pieces if most is not 0.
 func (c *chunks) read(r io.Reader, most int, limit int64) error {
 	for n := 0; most == 0 || n < most; n++ {
 		b := make([]byte, chunkSize)
@@ -175,7 +175,7 @@ func fill(r io.Reader, b []byte) (n int, err error) {
 	return n, err
 }
 
-// start is the first piece.
+// start returns the first piece.
 func (c *chunks) start() []byte {
 	if len(c.list) == 0 {
 		return nil
@@ -183,7 +183,7 @@ func (c *chunks) start() []byte {
 	return c.list[0]
 }
 
-// ReadAt is that of io.ReaderAt.
+// ReadAt implements io.ReaderAt.
 func (c *chunks) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, fs.ErrInvalid

@@ -16,7 +16,8 @@ import (
 	"minidump/stream"
 )
 
-// The same dump as a file, as standard input that is a file and one that is a pipe, each also compressed.
+// TestShowInputs shows the same dump as a file, as a file on standard input and as a pipe on standard input, each
+// also compressed.
 func TestShowInputs(t *testing.T) {
 	dir := scratch.Dir(t)
 	dump := handmade(t, binary.LittleEndian, system(stream.MD_CPU_ARCHITECTURE_AMD64, stream.MD_OS_LINUX),
@@ -74,7 +75,7 @@ func TestShowCompressed(t *testing.T) {
 	}
 }
 
-// What comes through a pipe is in memory once.
+// TestChunks checks that a dump from a pipe is in memory only once.
 func TestChunks(t *testing.T) {
 	const size = 64<<20 + 5
 	var c chunks
@@ -101,7 +102,7 @@ func TestChunks(t *testing.T) {
 	}
 }
 
-// The JSON of a dump is UTF-8, whatever its writer put into the soft errors.
+// TestShowJSONIsUTF8 checks that the JSON of a dump is UTF-8, whatever its writer put into the soft errors.
 func TestShowJSONIsUTF8(t *testing.T) {
 	b := handmade(t, binary.LittleEndian, text(stream.MozSoftErrors, "[{\"A\": \"\xff\xfe \xe2\x82\"}]"),
 		text(stream.LinuxCmdLine, "\xff\x00"), text(stream.CommentStreamA, "\xfe"))
@@ -114,7 +115,8 @@ func TestShowJSONIsUTF8(t *testing.T) {
 	}
 }
 
-// On a terminal a stream of text can't move the cursor; elsewhere it is as it is.
+// TestPrintStreamTerminal checks that a text stream can't move the cursor of a terminal, and that it is printed
+// unchanged elsewhere.
 func TestPrintStreamTerminal(t *testing.T) {
 	const raw = "a\tb\x1b[2J\r\n\x00c\xff\n\nd"
 	b := handmade(t, binary.LittleEndian, text(stream.LinuxMaps, raw))
@@ -130,7 +132,7 @@ func TestPrintStreamTerminal(t *testing.T) {
 	}
 }
 
-// What is wrong with a command line is said without the escapes in it.
+// TestUsageErrorEscapes checks that an error about a command line does not print its control characters.
 func TestUsageErrorEscapes(t *testing.T) {
 	o := run(t, scratch.Dir(t), "show", "--\x1b[2Jx\n=y")
 	o.want(t, 2, `unknown flag --\x1b[2Jx`)

@@ -21,8 +21,8 @@ import (
 // maxInstruction is the longest instruction in bytes, of x86.
 const maxInstruction = 15
 
-// readInstruction reads the instruction that faulted. From it and the registers in rec come what the system did not
-// report: the kind of access, and an address that is not canonical.
+// readInstruction reads the instruction that faulted. The instruction and the registers in rec supply what the system
+// did not report: the kind of access, and a non-canonical address.
 func (d *dumpInfo) readInstruction(f *stream.File, rec []byte) {
 	r := d.Reason
 	if r.cpu == nil || rec == nil {
@@ -33,17 +33,17 @@ func (d *dumpInfo) readInstruction(f *stream.File, rec []byte) {
 	code := b[:d.memory(f, pc, b[:])]
 	arch := d.System.arch
 	if arch == context.ARM && thumb(r.cpu) {
-		code = nil // the disassembler knows no Thumb
+		code = nil // the disassembler does not support Thumb
 	}
 	r.Instruction = disassemble(arch, f.Order, code, pc)
-	// Without code it still recognises a pc that is not canonical.
+	// Without code, Decode still recognises a pc that is not canonical.
 	if op, ok := insn.Decode(arch, f.Order, code, pc, rec); ok {
 		r.refine(&op)
 	}
 	r.explainAddress(uint32(d.System.PlatformID), arch)
 }
 
-// thumb reports whether an ARM processor was in Thumb state: bit T of the CPSR.
+// thumb reports whether an ARM processor was in Thumb state (bit T of the CPSR).
 func thumb(cpu *context.CPU) bool {
 	for _, r := range cpu.Registers {
 		if r.Name == "cpsr" {
@@ -65,7 +65,7 @@ func (r *reason) refine(op *insn.Operand) {
 		r.Access, r.note = access, ""
 		r.fault(op.Address)
 	case r.memory && r.Fault != nil && r.Access == "" && op.HasAddress:
-		// Instructions of unknown size (vectors, several registers) get room for the longest.
+		// Assume the longest size for instructions of unknown size (vectors, several registers).
 		size := uint64(op.Size)
 		if size == 0 {
 			size = 256
@@ -76,7 +76,7 @@ func (r *reason) refine(op *insn.Operand) {
 	}
 }
 
-// explainAddress says what is special about the address of a memory fault.
+// explainAddress records what is special about the address of a memory fault.
 func (r *reason) explainAddress(platform uint32, arch context.Arch) {
 	if !r.memory || r.Fault == nil {
 		return
@@ -95,7 +95,7 @@ func (r *reason) explainAddress(platform uint32, arch context.Arch) {
 	}
 }
 
-// disassemble returns the instruction in code, which was read at pc, in GNU syntax. It is "" if that is not possible.
+// disassemble returns the instruction in code, which was read at pc, in GNU syntax, or "" if that is not possible.
 func disassemble(arch context.Arch, o binary.ByteOrder, code []byte, pc uint64) (text string) {
 	defer func() {
 		if recover() != nil { // the disassemblers panic on some bytes
@@ -136,7 +136,7 @@ func disassembleWith(arch context.Arch, o binary.ByteOrder, code []byte, pc uint
 	return "", fmt.Errorf("no disassembler for %v", arch)
 }
 
-// absoluteZero puts in the operand that x86asm leaves out of "mov 0x0,%eax": a memory operand that is nothing but a
+// absoluteZero inserts the operand that x86asm omits from "mov 0x0,%eax": a memory operand that is only a
 // displacement of 0.
 func absoluteZero(text string) string {
 	text = strings.Replace(text, " ,", " 0x0,", 1)

@@ -22,7 +22,7 @@ func TestAddressSpace(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	// Not the test's own program: one with cgo takes a hundred megabytes more for each thread.
+	// Not the test's own program: with cgo each thread reserves a hundred megabytes more.
 	program := filepath.Join(t.TempDir(), "minidump")
 	build := exec.Command("go", "build", "-o", program, "minidump/cmd/minidump")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -55,8 +55,8 @@ func TestAddressSpace(t *testing.T) {
 	}
 }
 
-// TestDumpNotStopped dumps a process that another tracer has: the file is kept, and the command says that it is incomplete and
-// fails.
+// TestDumpNotStopped dumps a process that another tracer traces: the file is kept, and the command reports that it is
+// incomplete and fails.
 func TestDumpNotStopped(t *testing.T) {
 	v := victims.Start(t, victims.C(t, "victim.c", "-pthread"), "idle", "1")
 	tracer := ptrace.New(v.PID)

@@ -66,14 +66,14 @@ func runList(args []string) error {
 	return failed
 }
 
-// listed is a line of the list.
+// listed is an entry of the list.
 type listed struct {
 	time time.Time
 	size int64
 	name string
 	what string    // the process and the reason
-	info *dumpInfo // nil if it can't be read
-	err  error     // why
+	info *dumpInfo // nil if the dump can't be read
+	err  error     // why it can't be read
 }
 
 // jsonListed is a dump in the list, with --json.
@@ -84,7 +84,7 @@ type jsonListed struct {
 	Process *processInfo `json:"process,omitempty"` // if it can be read
 	Reason  *reason      `json:"reason,omitempty"`
 
-	Signature string `json:"signature,omitempty"` // what crashes of this kind have in common, if the dump has it
+	Signature string `json:"signature,omitempty"` // what crashes of this kind have in common, if the dump records it
 
 	Error string `json:"error,omitempty"` // why it can't be read
 }
@@ -106,8 +106,8 @@ func listJSON(to io.Writer, all []listed) error {
 	return nil
 }
 
-// listFolder returns the dumps in dir. It opens regular files in the folder itself only: others may put links, pipes
-// and more there.
+// listFolder returns the dumps in dir. It opens only regular files in the folder itself: other users may have put
+// links or pipes there.
 func listFolder(dir string, whole bool) ([]listed, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -135,7 +135,7 @@ func listFolder(dir string, whole bool) ([]listed, error) {
 	return list, err
 }
 
-// read reads what and when from the dump.
+// read reads the process, the reason and the time from the dump.
 func (d *listed) read(root *os.Root, e os.FileInfo) {
 	file, err := root.OpenFile(e.Name(), os.O_RDONLY|nonBlocking, 0)
 	if err == nil {

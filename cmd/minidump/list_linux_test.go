@@ -11,7 +11,8 @@ import (
 	"minidump/internal/scratch"
 )
 
-// TestList holds the lines of a folder with two dumps, other files, and what is no dump in spite of its name.
+// TestList checks the list of a folder with two dumps, other files, and files that are not dumps in spite of their
+// names.
 func TestList(t *testing.T) {
 	dir := scratch.Dir(t)
 	core := filepath.Join(dir, "core")

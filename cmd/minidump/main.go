@@ -1,6 +1,6 @@
-// Minidump writes minidumps of processes and shows what is in one.
+// Minidump writes minidumps of processes and shows their contents.
 //
-//	minidump dump [flags] PID     dump a live process, which goes on afterwards
+//	minidump dump [flags] PID     dump a live process, which continues afterwards
 //	minidump core [flags] FILE    make a dump of an ELF core file
 //	minidump serve [flags] SOCKET dump each process that asks for it when it crashes, or whose
 //	                              core the kernel sends there
@@ -8,7 +8,7 @@
 //	                              take the place of Crashpad's handler
 //	minidump run  [flags] -- COMMAND [ARG...]
 //	                              run a command, and dump it if it dies of a signal
-//	minidump show [flags] FILE    what a dump holds
+//	minidump show [flags] FILE    show what a dump contains
 //	minidump list [DIR...]        the dumps in a folder
 //	minidump wer install|uninstall FILE
 //	                              the module by which Windows reports fail fast
@@ -16,8 +16,8 @@
 //	minidump man [SUBCOMMAND]     a manual page
 //	minidump version              the version
 //
-// Each subcommand lists its flags with --help. Messages go to standard error. The exit status is 0 if all went well,
-// also where pieces of a dump are missing (they are warnings), 1 if not, and 2 for wrong usage.
+// Each subcommand lists its flags with --help. Messages go to standard error. The exit status is 0 on success, even
+// if pieces of a dump are missing (warnings), 1 on failure, and 2 for wrong usage.
 package main
 
 import (
@@ -27,21 +27,21 @@ import (
 	"path/filepath"
 	"strings"
 
-	_ "minidump/context/insn" // lets run and show read the faulting instruction
+	_ "minidump/context/insn" // run and show read the faulting instruction
 	_ "minidump/goroutines"   // dumps of Go programs list their goroutines
 )
 
 // A subcommand is what the first argument can name. Its run receives the arguments after that. A usageError makes the
-// exit status 2, an exitStatus makes it that, silently, and any other error makes it 1.
+// exit status 2, an exitStatus sets it without a message, and any other error makes it 1.
 type subcommand struct {
 	name    string
 	args    string
 	summary string
-	flags   func() *flagSet // the table that its help, its manual page and the completions come from
+	flags   func() *flagSet // the source of its help, its manual page and the completions
 	run     func(args []string) error
 }
 
-// subcommands returns all there are, in the order of the help text.
+// subcommands returns all subcommands, in the order of the help text.
 func subcommands() []subcommand {
 	return []subcommand{dumpCommand, coreCommand, serveCommand, crashpadCommand, runCommand, showCommand, listCommand, werCommand,
 		{"completion", "bash|zsh|fish", "print a completion script for a shell", completionFlags, runCompletion},
@@ -57,16 +57,16 @@ type usageError struct {
 
 func (e *usageError) Error() string { return e.text }
 
-// exitStatus ends the command with that status and without a message.
+// exitStatus is an error that ends the command with that status and without a message.
 type exitStatus int
 
 func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
-// errHelp says that the help text was printed, as asked.
+// errHelp means that the help text was printed, as requested.
 var errHelp = errors.New("help printed")
 
 func main() {
-	if filepath.Base(os.Args[0]) == crashpadName { // a link, or a copy in its place
+	if filepath.Base(os.Args[0]) == crashpadName { // a link to this program, or a copy of it
 		os.Exit(statusOf(runCrashpadHandler(os.Args[1:])))
 	}
 	os.Exit(statusOf(dispatch(os.Args[1:])))
@@ -114,7 +114,7 @@ func usage() string {
 	return b.String()
 }
 
-// invocation is how the subcommand is written in a synopsis, without the program's name.
+// invocation returns the subcommand as written in a synopsis, without the program's name.
 func (c *subcommand) invocation() string {
 	text := c.name
 	if len(c.flags().flags) > 0 {
@@ -137,7 +137,7 @@ func statusOf(err error) int {
 		fmt.Fprintf(os.Stderr, "%s: %s\nTry '%s --help'.\n", command, oneLine(wrong.text), command)
 		return 2
 	}
-	// The library's errors begin with its name already.
+	// The library's errors already begin with its name.
 	fmt.Fprintf(os.Stderr, "minidump: %s\n", oneLine(strings.TrimPrefix(err.Error(), "minidump: ")))
 	return 1
 }

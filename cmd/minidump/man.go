@@ -42,10 +42,10 @@ func roff(text string) string {
 	return text
 }
 
-// exitStatuses is the section about them.
+// exitStatuses is the section about exit statuses.
 const exitStatuses = ".SH EXIT STATUS\n.TP\n0\nDone. Missing pieces of a dump are warnings.\n.TP\n1\nNot done.\n.TP\n2\nWrong usage.\n"
 
-// manual is the page minidump(1).
+// manual returns the page minidump(1).
 func manual() string {
 	var b strings.Builder
 	b.WriteString(".TH MINIDUMP 1\n.SH NAME\nminidump \\- write minidumps of processes, and show what is in one\n.SH SYNOPSIS\n")
@@ -65,7 +65,7 @@ func manual() string {
 	return b.String()
 }
 
-// manual is the page minidump-NAME(1).
+// manual returns the page minidump-NAME(1).
 func (c *subcommand) manual() string {
 	s := c.flags()
 	var b strings.Builder

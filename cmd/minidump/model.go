@@ -8,8 +8,8 @@ import (
 	"minidump/context"
 )
 
-// dumpInfo is all that show prints of a dump: read once, and rendered as text or as JSON. What the dump does not have is
-// empty, or nil. docs/show.schema.json describes the JSON.
+// dumpInfo is all that show prints of a dump: read once, and rendered as text or as JSON. Fields that the dump does not
+// have are empty or nil. docs/show.schema.json describes the JSON.
 type dumpInfo struct {
 	File      string       `json:"file"`
 	Size      uint64       `json:"size"`
@@ -55,7 +55,7 @@ type dumpInfo struct {
 	Auxv         []auxEntry    `json:"auxv,omitempty"`
 	Misc         *miscInfo     `json:"misc,omitempty"`
 
-	SoftErrors json.RawMessage   `json:"soft_errors,omitempty"` // as it is in the dump; a string if it is no JSON, or a deep one
+	SoftErrors json.RawMessage   `json:"soft_errors,omitempty"` // as in the dump; a string if it is not JSON, or is deeply nested
 	Texts      map[string]string `json:"texts,omitempty"`       // streams of plain text by their names
 	Problems   []string          `json:"problems"`
 
@@ -65,8 +65,8 @@ type dumpInfo struct {
 	budget uint64 // see text
 }
 
-// text returns s, or its start if s is long and the long texts together already exceed those of any real dump: in a
-// small file, thousands of records can have the same long name.
+// text returns s, or only its start if s is long and the long texts so far exceed those of any real dump: in a small
+// file, thousands of records can have the same long name.
 func (d *dumpInfo) text(s string) string {
 	const free = 256
 	if len(s) <= free {
@@ -118,7 +118,7 @@ type breakpadInfo struct {
 	RequestingThread *uint32 `json:"requesting_thread,omitempty"`
 }
 
-// place is an address and the module that it lies in.
+// place is an address and the module that contains it.
 type place struct {
 	Address hex    `json:"address"`
 	Module  string `json:"module,omitempty"`
@@ -132,10 +132,10 @@ func (p *place) String() string {
 	return printable(baseName(p.Module)) + "+" + p.Offset.String()
 }
 
-// registers has the order of the architecture's table, in JSON too.
+// registers are in the order of the architecture's table, also in JSON.
 type registers []context.Register
 
-// MarshalJSON makes an object of it.
+// MarshalJSON returns a JSON object.
 func (r registers) MarshalJSON() ([]byte, error) {
 	b := []byte{'{'}
 	for i, x := range r {
@@ -236,7 +236,7 @@ type assertion struct {
 	Type       string `json:"type"` // "invalid parameter", "pure virtual call", or a number
 }
 
-// vmCounters are sizes in bytes; what the writer did not record is absent.
+// vmCounters are sizes in bytes; those that the writer did not record are absent.
 type vmCounters struct {
 	PageFaults            uint32  `json:"page_faults"`
 	WorkingSet            uint64  `json:"working_set"`
@@ -259,7 +259,7 @@ type vmCounters struct {
 	JobTotalCommitLimit   *uint64 `json:"job_total_commit_limit,omitempty"`
 }
 
-// systemMemory are counts of pages, unless the name says bytes.
+// systemMemory are counts of pages, unless the name ends in bytes.
 type systemMemory struct {
 	PageSize        uint32 `json:"page_size_bytes"`
 	Granularity     uint32 `json:"allocation_granularity_bytes"`
@@ -294,10 +294,10 @@ type token struct {
 	Groups         []string `json:"groups,omitempty"`
 	RestrictedSIDs []string `json:"restricted_sids,omitempty"`
 	Privileges     []string `json:"privileges,omitempty"`         // all
-	Enabled        []string `json:"enabled_privileges,omitempty"` // those that are switched on
+	Enabled        []string `json:"enabled_privileges,omitempty"` // the enabled ones
 }
 
-// functions is a table of functions that were made at run time.
+// functions is a table of functions created at run time.
 type functions struct {
 	Start   hex    `json:"start"`
 	End     hex    `json:"end"`
@@ -340,7 +340,7 @@ type moduleAnnotations struct {
 type annotationObject struct {
 	Name  string `json:"name"`
 	Type  uint16 `json:"type"`
-	Value string `json:"value"` // in hexadecimal if it is no text
+	Value string `json:"value"` // in hexadecimal if it is not text
 }
 
 type registerSet struct {

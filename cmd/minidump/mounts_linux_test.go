@@ -9,8 +9,8 @@ import (
 	"minidump/internal/victims"
 )
 
-// TestMounts has programs crash whose files only they can see: in a mount namespace of their own, as in a container, which is gone when
-// run looks for the functions.
+// TestMounts crashes programs whose files only they can see: in their own mount namespace, as in a container, which is gone when run
+// looks up the functions.
 func TestMounts(t *testing.T) {
 	victims.SkipEmulated(t, "the files of its victims are not there in the form that the dump names")
 	unshare := victims.Tool(t, "unshare")

@@ -15,21 +15,21 @@ import (
 	"minidump/internal/newfile"
 )
 
-// output is where a dump is written to. A file appears whole or not at all, also if a signal ends the command. What is
-// not a regular file, such as standard output, a pipe or a device, is written to directly (but see openOutput).
+// output is where a dump is written to. A regular file is written completely or not at all, also if a signal ends the
+// command. Standard output, pipes and devices are written to directly (but see openOutput).
 type output struct {
 	path         string // as the user gave it
 	replaceLinks bool
 	written      atomic.Uint64
 	file         outputFile
 	err          error  // of the first write that failed
-	begins       func() // called before the first write; nil: nothing is
+	begins       func() // called before the first write; nil: no function
 
-	mu   sync.Mutex    // held while the new file comes and gets its name, so that a signal finds it or finds none
+	mu   sync.Mutex    // held while the new file is created and named, so that a signal finds a complete state
 	made *newfile.File // file, if that is a new one
 
 	signals  chan os.Signal
-	progress chan struct{} // closed to end it
+	progress chan struct{} // closed to end the progress display
 	shown    sync.WaitGroup
 }
 
@@ -40,14 +40,14 @@ type outputFile interface {
 }
 
 // openOutput prepares to write to path; "-" is standard output. With replaceLinks a symbolic link or a FIFO there is
-// replaced, not followed or opened: in a folder that others can write to, they may have put it there.
+// replaced, not followed or opened: in a folder that others can write to, another user may have put it there.
 func openOutput(path string, replaceLinks bool) (*output, error) {
 	if path == "-" && standardOutputClosed() {
 		return nil, errors.New("standard output is closed")
 	}
 	o := &output{path: path, replaceLinks: replaceLinks, signals: make(chan os.Signal, 1), progress: make(chan struct{})}
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(s) { // as nohup has it
+		if !signal.Ignored(s) { // nohup ignores SIGHUP
 			signal.Notify(o.signals, s)
 		}
 	}
@@ -69,7 +69,7 @@ func (o *output) open() error {
 		o.file = os.Stdout
 		return nil
 	}
-	// A link is followed, as by a program that just opens its output file, but not one that another user may have made.
+	// A link is followed, as by any program that opens its output file, except one that another user may have made.
 	place, err := newfile.Find(o.path, !o.replaceLinks)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", o.path, bare(err))
@@ -109,13 +109,13 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// close ends the output. Without an error the file appears under its name, otherwise it is removed. It returns err, or
-// the error of closing.
+// close ends the output. If err is nil and closing succeeds, the file gets its name, otherwise it is removed. close
+// returns err, or the error of closing.
 func (o *output) close(err error) error {
 	close(o.progress)
 	o.shown.Wait()
 	if o.err != nil {
-		err = o.err // says what failed more plainly than what the library made of it
+		err = o.err // plainer than the library's error about it
 	}
 	fail := func(e error) {
 		if err == nil && e != nil {
@@ -159,14 +159,14 @@ func (o *output) dieCleanly() {
 
 // abandon removes the unfinished file. Nothing can be done with the output afterwards.
 func (o *output) abandon() {
-	o.mu.Lock() // for ever
+	o.mu.Lock() // never unlocked
 	if o.made != nil {
 		o.made.Abort()
 	}
 }
 
-// showProgress prints on the terminal how much is written. It runs beside the dump, so that a terminal that blocks (its
-// reader may be the very process that is stopped) delays nothing.
+// showProgress prints on the terminal how much is written. It runs concurrently with the dump, so that a terminal that
+// blocks (its reader may be the stopped process itself) does not delay the dump.
 func (o *output) showProgress() {
 	defer o.shown.Done()
 	const clear = "\r\x1b[K"
@@ -196,7 +196,7 @@ func isTerminal(f *os.File) bool {
 	return err == nil && info.Mode()&fs.ModeCharDevice != 0
 }
 
-// bare returns a system's error without the operation and the path, which is that of a temporary file.
+// bare returns a system's error without the operation and the path, which would be the path of a temporary file.
 func bare(err error) error {
 	var p *fs.PathError
 	var l *os.LinkError

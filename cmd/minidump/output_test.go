@@ -10,7 +10,8 @@ import (
 	"minidump/internal/scratch"
 )
 
-// What fails at the very end names the file as the user did, and leaves nothing.
+// TestOutputNotRenamed checks that a failure of the final rename reports the name that the user gave, and leaves no
+// file.
 func TestOutputNotRenamed(t *testing.T) {
 	dir := scratch.Dir(t)
 	path := filepath.Join(dir, "out")
@@ -30,7 +31,8 @@ func TestOutputNotRenamed(t *testing.T) {
 	}
 }
 
-// A link is followed for a user, and replaced for the kernel, which has this program run as root.
+// TestOutputLinks checks that a link is followed for a user, and replaced for the kernel, which runs this program as
+// root.
 func TestOutputLinks(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("links need a privilege there")

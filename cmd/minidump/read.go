@@ -15,7 +15,7 @@ import (
 	"minidump/stream"
 )
 
-// readDump reads the whole dump. What can't be read is among the problems.
+// readDump reads the whole dump. Problems lists what can't be read.
 func readDump(f *stream.File, path string) *dumpInfo {
 	d := &dumpInfo{File: path, Size: f.Size(), ByteOrder: "little", Version: hex(f.Header.Version),
 		Flags: hex(f.Header.Flags), Texts: map[string]string{}, budget: 4*f.Size() + 1<<20}
@@ -72,7 +72,7 @@ var platforms = map[uint32]string{
 	stream.MD_OS_PS3: "PS3", stream.MD_OS_NACL: "NaCl", stream.MD_OS_FUCHSIA: "Fuchsia",
 }
 
-// processors are names of those that package context does not know.
+// processors are names of architectures that package context does not support.
 var processors = map[uint16]string{
 	stream.MD_CPU_ARCHITECTURE_SPARC: "sparc", stream.MD_CPU_ARCHITECTURE_RISCV: "riscv32",
 }
@@ -102,7 +102,7 @@ func (d *dumpInfo) readSystem(f *stream.File) {
 	case context.X86, context.AMD64:
 		var cpu stream.X86CPU
 		cpu.Get(r.CPU[:], f.Order)
-		// Windows on amd64 has other things in these bytes.
+		// Windows on amd64 stores other data in these bytes.
 		if vendor := strings.TrimRight(string(cpu.VendorID[:]), "\x00"); vendor != "" && vendor == printable(vendor) {
 			s.CPUVendor = vendor
 		}
@@ -119,7 +119,7 @@ func (d *dumpInfo) readSystem(f *stream.File) {
 	d.System = s
 }
 
-// field looks in lines of the form KEY separator VALUE for the first of the keys that is there.
+// field returns the value of the first of keys that text has, in lines of the form KEY separator VALUE.
 func field(text, separator string, keys ...string) string {
 	for _, key := range keys {
 		for line := range strings.Lines(text) {
@@ -163,8 +163,8 @@ func (d *dumpInfo) readModules(f *stream.File) {
 	}
 }
 
-// moduleVersion is the version of a module, "" if there is none. The writers of each platform fill the record in their own
-// way.
+// moduleVersion returns the version of a module, or "" if there is none. Writers on each platform fill the record
+// differently.
 func moduleVersion(v *stream.FixedFileInfo, platform uint32) string {
 	if v.Signature != stream.VS_FFI_SIGNATURE {
 		return ""
@@ -174,7 +174,7 @@ func moduleVersion(v *stream.FixedFileInfo, platform uint32) string {
 	switch {
 	case platform == stream.MD_OS_LINUX || platform == stream.MD_OS_ANDROID:
 		n = []uint32{ms, ls, v.ProductVersionMS, v.ProductVersionLS}
-	case platform != stream.MD_OS_WIN32_NT && ms>>16 == 0: // Breakpad on macOS has all of the first number in MS
+	case platform != stream.MD_OS_WIN32_NT && ms>>16 == 0: // Breakpad on macOS stores the whole first number in MS
 		n = []uint32{ms, ls >> 16, ls & 0xffff}
 	default:
 		n = []uint32{ms >> 16, ms & 0xffff, ls >> 16, ls & 0xffff}
@@ -195,7 +195,7 @@ func moduleVersion(v *stream.FixedFileInfo, platform uint32) string {
 	return strings.Join(parts, ".")
 }
 
-// debugFile is the path of the PDB file in a CodeView record.
+// debugFile returns the path of the PDB file in a CodeView record.
 func debugFile(f *stream.File, codeView []byte) string {
 	if len(codeView) < 4 {
 		return ""
@@ -216,7 +216,7 @@ func debugFile(f *stream.File, codeView []byte) string {
 	return name
 }
 
-// at returns the address with the module that it lies in.
+// at returns the address with the module that contains it.
 func (d *dumpInfo) at(address uint64) *place {
 	address = uint64(d.hex(address))
 	p := &place{Address: hex(address)}
@@ -227,7 +227,7 @@ func (d *dumpInfo) at(address uint64) *place {
 	return p
 }
 
-// hex is an address of the process. Writers on Windows extend the sign of 32-bit ones.
+// hex returns an address of the process. Writers on Windows sign-extend 32-bit addresses; hex truncates those.
 func (d *dumpInfo) hex(address uint64) hex {
 	if d.narrow {
 		address &= 0xffffffff
@@ -235,7 +235,7 @@ func (d *dumpInfo) hex(address uint64) hex {
 	return hex(address)
 }
 
-// memory reads up to len(b) bytes of the process's memory and returns how many the dump has.
+// memory reads up to len(b) bytes of the process's memory and returns how many bytes the dump has.
 func (d *dumpInfo) memory(f *stream.File, address uint64, b []byte) int {
 	n, _ := f.ReadMemory(address, b)
 	if extended := uint64(int64(int32(address))); n == 0 && d.narrow && extended != address {
@@ -244,13 +244,13 @@ func (d *dumpInfo) memory(f *stream.File, address uint64, b []byte) int {
 	return n
 }
 
-// cpu decodes a CPU context. It also returns its record, and a note if the file has less of it than the architecture's
-// record. Of such a context only those registers are in the result that lie in the bytes that are there.
+// cpu decodes a CPU context. It also returns the context's record, and a note if the file has less than the
+// architecture's record; the result then has only the registers in the available bytes.
 func (d *dumpInfo) cpu(f *stream.File, loc stream.Location) (cpu *context.CPU, rec []byte, note string) {
 	if d.System == nil || loc.DataSize == 0 {
 		return nil, nil, ""
 	}
-	// No record is nearly as long; the XSAVE area of Windows comes after it.
+	// No record is nearly as long; the XSAVE area of Windows follows the record.
 	const most = 16 << 10
 	loc.DataSize = min(loc.DataSize, most)
 	rec, err := f.Context(loc)
@@ -259,7 +259,7 @@ func (d *dumpInfo) cpu(f *stream.File, loc stream.Location) (cpu *context.CPU, r
 	}
 	cpu, err = context.Decode(d.System.arch, rec, f.Order)
 	if err == nil {
-		if known := cpu.Known(); len(known) == 0 { // a record that stands for one that is not known
+		if known := cpu.Known(); len(known) == 0 { // a placeholder record for an unknown context
 			return nil, nil, ""
 		} else if len(known) < len(cpu.Registers) {
 			cpu.Registers = known
@@ -269,7 +269,7 @@ func (d *dumpInfo) cpu(f *stream.File, loc stream.Location) (cpu *context.CPU, r
 	if len(rec) >= context.MaxContextSize {
 		return nil, nil, ""
 	}
-	// A register that the padding changes is not in the record.
+	// A register whose value depends on the padding is not in the record.
 	zeros := append(rec[:len(rec):len(rec)], make([]byte, context.MaxContextSize-len(rec))...)
 	ones := append(rec[:len(rec):len(rec)], bytes.Repeat([]byte{0xff}, context.MaxContextSize-len(rec))...)
 	cpu, err = context.Decode(d.System.arch, zeros, f.Order)
@@ -319,7 +319,7 @@ func (d *dumpInfo) readThreads(f *stream.File) {
 	}
 }
 
-// thread finds a thread by its id.
+// thread returns the thread with an id.
 func (d *dumpInfo) thread(id uint32) *threadInfo {
 	for i := range d.Threads {
 		if d.Threads[i].ID == id {
@@ -374,7 +374,7 @@ func (d *dumpInfo) readReason(f *stream.File) {
 	}
 }
 
-// blamed is the thread that the dump is about.
+// blamed returns the id of the thread that the dump is about.
 func (d *dumpInfo) blamed() (id uint32, ok bool) {
 	switch {
 	case d.Reason != nil:
@@ -403,7 +403,7 @@ func (d *dumpInfo) readProcess(f *stream.File) {
 			misc.ProtectedProcess, misc.TimeZoneStandardName, misc.TimeZoneBias, misc.BuildString, misc.DbgBldStr,
 			hex(misc.ProcessCookie), hex(misc.XStateData.EnabledFeatures)}
 	}
-	// Breakpad has no MiscInfo on Linux, and a status that is of the crashed thread: its Pid is the thread's id.
+	// Breakpad writes no MiscInfo on Linux, and its status stream is of the crashed thread, so Pid is the thread's id.
 	if p.PID == 0 {
 		pid, _ := strconv.ParseUint(field(d.Texts["LinuxProcStatus"], ":", "Tgid", "Pid"), 10, 32)
 		p.PID = uint32(pid)
@@ -435,7 +435,7 @@ func (d *dumpInfo) readMemory(f *stream.File) {
 	}
 }
 
-// accessText is how a mapping may be used.
+// accessText returns how a mapping may be accessed.
 func accessText(state, protect uint32) string {
 	switch state {
 	case stream.MEM_FREE:
@@ -465,7 +465,7 @@ func accessText(state, protect uint32) string {
 func (d *dumpInfo) readHandles(f *stream.File) {
 	list, _ := f.Handles()
 	d.Handles = make([]handle, len(list))
-	budget := int(min(f.Size(), 1<<24)) // lists of many handles can share their elements
+	budget := int(min(f.Size(), 1<<24)) // lists of many handles can share elements
 	for i := range list {
 		h := &list[i]
 		d.Handles[i] = handle{h.Handle, d.text(h.TypeName), d.text(h.ObjectName), hex(h.Attributes), hex(h.GrantedAccess),
@@ -536,9 +536,9 @@ func (d *dumpInfo) readRest(f *stream.File) {
 	}
 	d.readAuxv(f)
 	if soft, err := f.SoftErrors(); err == nil {
-		soft = strings.ToValidUTF8(soft, "\ufffd") // package json accepts other bytes, and copies them
+		soft = strings.ToValidUTF8(soft, "\ufffd") // package json accepts and copies invalid UTF-8
 		d.soft = soft
-		// Each level is a longer indent of every line.
+		// Each level indents every line further.
 		const deepest = 16
 		if d.SoftErrors = json.RawMessage(soft); !json.Valid(d.SoftErrors) || nesting(soft) > deepest {
 			d.SoftErrors, _ = json.Marshal(soft)
@@ -546,7 +546,7 @@ func (d *dumpInfo) readRest(f *stream.File) {
 	}
 }
 
-// nesting is how deep the arrays and objects of a JSON text are nested.
+// nesting returns how deep the arrays and objects of a JSON text are nested.
 func nesting(text string) (most int) {
 	depth, quoted := 0, false
 	for i := 0; i < len(text); i++ {
@@ -590,7 +590,7 @@ func (d *dumpInfo) readAuxv(f *stream.File) {
 	}
 }
 
-// baseName is the last part of a path of either kind.
+// baseName returns the last part of a Unix or Windows path.
 func baseName(path string) string {
 	if i := strings.LastIndexAny(path, `/\`); i >= 0 && i < len(path)-1 {
 		return path[i+1:]

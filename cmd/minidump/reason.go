@@ -8,7 +8,7 @@ import (
 	"minidump/stream"
 )
 
-// reason is why the dump was made: the exception, in the terms of the system that it happened on.
+// reason is why the dump was made: the exception, in the terms of its system.
 type reason struct {
 	Thread      uint32    `json:"thread"`
 	Code        hex       `json:"code"`  // Linux: the signal; macOS: the Mach exception
@@ -19,7 +19,7 @@ type reason struct {
 	Name        string    `json:"name"`                    // "SIGSEGV", "EXCEPTION_ACCESS_VIOLATION"; "" if not known
 	CodeName    string    `json:"code_name,omitempty"`     // "SEGV_MAPERR"
 	Access      string    `json:"access,omitempty"`        // "read", "write", "execute"
-	Fault       *hex      `json:"fault_address,omitempty"` // the memory that could not be used
+	Fault       *hex      `json:"fault_address,omitempty"` // the memory that could not be accessed
 	Sender      *sender   `json:"sender,omitempty"`        // of a signal
 	AddressKind string    `json:"address_kind,omitempty"`  // "null pointer", "non-canonical address"
 	Instruction string    `json:"instruction,omitempty"`   // at IP
@@ -29,9 +29,9 @@ type reason struct {
 
 	cpu        *context.CPU
 	note       string // further text
-	memory     bool   // a fault of memory
+	memory     bool   // a memory fault
 	protection bool   // the processor reported a protection fault, which has no address
-	noCode     bool   // the writer did not store si_code, so it is open if Address means something
+	noCode     bool   // the writer did not store si_code, so Address may have no meaning
 }
 
 // sender is who sent a signal.
@@ -73,7 +73,8 @@ func (r *reason) fault(address uint64) {
 	r.Fault = &h
 }
 
-// accessOf is the kind of access in the first parameter of EXCEPTION_ACCESS_VIOLATION, and of our dumps of Linux.
+// accessOf returns the kind of access in the first parameter of EXCEPTION_ACCESS_VIOLATION, which this module's dumps
+// of Linux also have.
 func accessOf(v hex) string {
 	switch v {
 	case 0:
@@ -178,8 +179,8 @@ func (r *reason) mach(e *stream.Exception, arch context.Arch) {
 	}
 }
 
-// windowsExceptions are the names of minwinbase.h, and of ntstatus.h where that has none. The last three are named after
-// the runtime that raises them.
+// windowsExceptions are the names of minwinbase.h, or of ntstatus.h if minwinbase.h has none. The last three are named
+// after the runtime that raises them.
 var windowsExceptions = map[uint32]string{
 	0x40010005: "DBG_CONTROL_C",
 	0x80000001: "EXCEPTION_GUARD_PAGE",
@@ -219,7 +220,7 @@ var windowsExceptions = map[uint32]string{
 	0xe06d7363: "C++ exception",
 }
 
-// fastFails are the commonest codes of __fastfail (FAST_FAIL_ in winnt.h).
+// fastFails are the names of the commonest codes of __fastfail (FAST_FAIL_ in winnt.h).
 var fastFails = map[hex]string{
 	0: "FAST_FAIL_LEGACY_GS_VIOLATION", 1: "FAST_FAIL_VTGUARD_CHECK_FAILURE", 2: "FAST_FAIL_STACK_COOKIE_CHECK_FAILURE",
 	3: "FAST_FAIL_CORRUPT_LIST_ENTRY", 4: "FAST_FAIL_INCORRECT_STACK", 5: "FAST_FAIL_INVALID_ARG",
@@ -238,7 +239,7 @@ func (r *reason) windows(e *stream.Exception, arch context.Arch) {
 	case 0xc0000005, 0xc0000006:
 		r.memory = true
 		if len(r.Parameters) >= 2 {
-			// Of a protection fault Windows says that it is a read of the last address.
+			// Windows reports a protection fault as a read of the last address.
 			r.protection = e.Code == 0xc0000005 && arch == context.AMD64 && r.Parameters[1] == 1<<64-1
 			r.Access = accessOf(r.Parameters[0])
 			r.fault(uint64(r.Parameters[1]))
@@ -256,7 +257,7 @@ func (r *reason) windows(e *stream.Exception, arch context.Arch) {
 	}
 }
 
-// text is the reason in one line.
+// text returns the reason in one line.
 func (r *reason) text() string {
 	if r.Name == "DUMP_REQUESTED" {
 		return "dump requested, no crash"

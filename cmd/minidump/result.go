@@ -15,7 +15,7 @@ import (
 	"minidump/internal/backtrace"
 )
 
-// write dumps what writer has, to path, and reports the result.
+// write writes writer's dump to path, and reports the result.
 func (w *writerFlags) write(writer *minidump.Writer, path string) error {
 	out, err := openOutput(path, w.replaceLinks)
 	if err != nil {
@@ -43,7 +43,8 @@ func (w *writerFlags) write(writer *minidump.Writer, path string) error {
 	return w.incomplete(&result, soft)
 }
 
-// incomplete returns an error if no thread has registers in the dump, which is of little use then. The file is kept.
+// incomplete returns an error if no thread has registers in the dump. Such a dump is of little use, but the file is
+// kept.
 func (w *writerFlags) incomplete(r *minidump.Result, soft []minidump.SoftError) error {
 	if r.Threads > 0 && r.Stopped == 0 {
 		return fmt.Errorf("the dump is incomplete: %s", w.whyNotStopped(r.Threads, soft))
@@ -51,10 +52,10 @@ func (w *writerFlags) incomplete(r *minidump.Result, soft []minidump.SoftError) 
 	return nil
 }
 
-// lateOp is what a SoftError names a thread by that was too slow to stop.
+// lateOp is the Op of the SoftError about a thread that did not stop in time.
 const lateOp = "stop in time"
 
-// whyNotStopped says in plain words why threads could not be stopped.
+// whyNotStopped returns in plain words why threads could not be stopped.
 func (w *writerFlags) whyNotStopped(threads int, soft []minidump.SoftError) string {
 	late, timeout := 0, w.options.StopTimeout
 	if timeout == 0 {
@@ -76,7 +77,7 @@ func (w *writerFlags) whyNotStopped(threads int, soft []minidump.SoftError) stri
 	return "no thread has registers in it"
 }
 
-// reportText prints for people what was written and what is missing.
+// reportText prints as text what was written and what is missing.
 func reportText(to io.Writer, path string, r *minidump.Result, soft []minidump.SoftError) {
 	const most = 10
 	if path == "-" {
@@ -100,7 +101,7 @@ func reportText(to io.Writer, path string, r *minidump.Result, soft []minidump.S
 			late++
 		}
 	}
-	if late > 1 { // one line for all
+	if late > 1 { // one line for all of them
 		soft = slices.DeleteFunc(slices.Clone(soft), func(e minidump.SoftError) bool { return e.Op == lateOp })
 		fmt.Fprintf(to, "warning: %d of %s did not stop in time\n", late, count(r.Threads, "thread"))
 	}
@@ -130,7 +131,7 @@ type jsonResult struct {
 	Frames    []frameInfo `json:"frames,omitempty"`    // of the thread that the dump is about
 }
 
-// jsonError is a soft error. Text has all of it in one line.
+// jsonError is a soft error. Text is the whole error in one line.
 type jsonError struct {
 	Text    string `json:"text"`
 	Op      string `json:"op"`
@@ -160,15 +161,15 @@ func reportJSON(to io.Writer, path string, r *minidump.Result, soft []minidump.S
 	return encoder.Encode(&j)
 }
 
-// hex is a number that is a string "0x…" in JSON, because most readers of JSON keep only 53 bits of a number.
+// hex is a number that is the string "0x…" in JSON, because most JSON readers keep only 53 bits of a number.
 type hex uint64
 
 func (h hex) String() string { return fmt.Sprintf("%#x", uint64(h)) }
 
-// MarshalText is for encoding/json.
+// MarshalText implements encoding.TextMarshaler, for encoding/json.
 func (h hex) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
-// count is "1 thread" or "2 threads".
+// count returns "1 thread" or "2 threads".
 func count(n int, what string) string {
 	if n != 1 {
 		what += "s"
@@ -176,7 +177,7 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %s", n, what)
 }
 
-// bytesText is a size with at most three digits and a unit: "156 KB".
+// bytesText returns a size with at most three digits and a unit: "156 KB".
 func bytesText(n uint64) string {
 	if n < 1024 {
 		return fmt.Sprintf("%d B", n)
@@ -191,7 +192,7 @@ func bytesText(n uint64) string {
 	return fmt.Sprintf("%.0f %cB", f, units[0])
 }
 
-// milliseconds is a length of time with two or three digits.
+// milliseconds returns a duration with two or three digits.
 func milliseconds(d time.Duration) string {
 	switch ms := d.Seconds() * 1000; {
 	case ms < 1:
@@ -204,7 +205,7 @@ func milliseconds(d time.Duration) string {
 	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
-// oneLine is text without characters that begin a new line or move the cursor of a terminal.
+// oneLine returns text without characters that begin a new line or move the cursor of a terminal.
 func oneLine(text string) string {
 	return printable(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
 }

@@ -15,7 +15,7 @@ var runCommand = subcommand{
 	run:     runRun,
 }
 
-// runFlags are the flags of run besides those of the writer.
+// runFlags are the flags of run.
 type runFlags struct {
 	writerFlags
 	followChildren string // "", "yes", "no"
@@ -25,7 +25,7 @@ type runFlags struct {
 
 func (r *runFlags) register(s *flagSet) {
 	r.writerFlags.register(s)
-	// run finds out the thread and the crash by itself.
+	// run determines the thread and the crash itself.
 	s.flags = slices.DeleteFunc(s.flags, func(f flagDef) bool { return f.long == "thread" || f.long == "crash-context" })
 	for i := range s.flags {
 		switch f := &s.flags[i]; f.long {

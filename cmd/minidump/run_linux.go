@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"minidump/internal/backtrace"
-	runner "minidump/run" // run is a function of the tests
+	runner "minidump/run" // package tests define a function run
 )
 
 // watch runs the command, and returns how it ended.
@@ -34,7 +34,7 @@ func (r *runFlags) watch(argv []string) error {
 }
 
 // follows reports whether the processes that the command starts are watched too. By default they are if the command only
-// starts others: a shell, a script, or the first command of a container.
+// starts other programs: a shell, a script, or the first command of a container.
 func (r *runFlags) follows(command string) bool {
 	switch {
 	case r.followChildren != "":
@@ -63,7 +63,7 @@ func (r *runFlags) follows(command string) bool {
 	return err == nil && string(head) == "#!"
 }
 
-// shells are programs that start the one that matters.
+// shells are programs that only start other programs.
 var shells = []string{"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh", "fish", "env", "nice", "nohup", "setsid", "stdbuf", "su", "sudo",
 	"timeout", "xargs", "make", "tini", "dumb-init", "gosu", "su-exec"}
 

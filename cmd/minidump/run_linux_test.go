@@ -100,7 +100,7 @@ func TestRunForwardsSignals(t *testing.T) {
 					t.Fatalf("%q, want %q", got, want)
 				}
 			}
-			// To the command itself, and to the group of both: once.
+			// A signal to run, and a signal to the process group: the program gets each once.
 			unix.Kill(pid, unix.SIGUSR1)
 			if got := l.next(long); got != "got 10" {
 				t.Errorf("%q", got)
@@ -129,13 +129,13 @@ func TestRunForwardsSignals(t *testing.T) {
 	}
 }
 
-// Real-time signals queue: one that waits already does not stand for the next.
+// TestRunForwardsQueuedSignals checks that run forwards each of several queued real-time signals.
 func TestRunForwardsQueuedSignals(t *testing.T) {
 	cmd, pid, l := startSignals(t, "signals")
 	unix.Kill(pid, unix.SIGSTOP)
 	for range 3 {
 		unix.Kill(cmd.Process.Pid, 40)
-		time.Sleep(150 * time.Millisecond) // Go keeps only one at a time that it has not passed on
+		time.Sleep(150 * time.Millisecond) // Go keeps only one undelivered signal of each number
 	}
 	unix.Kill(pid, unix.SIGCONT)
 	for n := 0; n < 3; {
@@ -151,8 +151,8 @@ func TestRunForwardsQueuedSignals(t *testing.T) {
 	cmd.Wait()
 }
 
-// SIGCONT to the process group while run starts the command: the one by which run wakes it is not passed on, the next that
-// is forwarded is.
+// TestRunContinuedInStart sends SIGCONT to the process group while run starts the command: the SIGCONT with which run
+// resumes it is not forwarded, the next one is.
 func TestRunContinuedInStart(t *testing.T) {
 	for range 12 {
 		t.Run("", func(t *testing.T) {
@@ -181,7 +181,7 @@ func TestRunContinuedInStart(t *testing.T) {
 			if !strings.HasPrefix(ready, "ready ") {
 				t.Fatalf("%q", ready)
 			}
-			for l.next(500*time.Millisecond) != "" { // those that come late
+			for l.next(500*time.Millisecond) != "" { // late ones
 			}
 			unix.Kill(cmd.Process.Pid, unix.SIGCONT)
 			got := l.next(long)
@@ -189,7 +189,7 @@ func TestRunContinuedInStart(t *testing.T) {
 				t.Fatalf("%q, want signal 18", got)
 			}
 			unix.Kill(cmd.Process.Pid, unix.SIGTERM)
-			for got == "got 18" { // or even later
+			for got == "got 18" { // even later
 				got = l.next(long)
 			}
 			if got != "got 15" {
@@ -199,7 +199,8 @@ func TestRunContinuedInStart(t *testing.T) {
 	}
 }
 
-// A report that no one can read does not end run before the command, which has SIGPIPE as it should be.
+// TestRunBrokenPipe checks that a report that nobody can read does not end run before the command, and that the
+// command has the default action of SIGPIPE.
 func TestRunBrokenPipe(t *testing.T) {
 	program := victims.C(t, "crasher.c")
 	r, w, err := os.Pipe()
@@ -251,7 +252,7 @@ func TestRunAsInit(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("a pid namespace takes root")
 	}
-	// Orphans of the shell's children are reaped while the command runs: none is left as a zombie.
+	// Orphaned descendants of the shell are reaped while the command runs: none stays a zombie.
 	cmd := command(t, t.TempDir(), "run", "--", "/bin/sh", "-c",
 		`(sleep 0.1 & sleep 0.2 & : ) ; sleep 0.5; cat /proc/[0-9]*/stat | grep -c ' Z '; echo $$; kill -SEGV $$`)
 	dir := t.TempDir()
@@ -268,14 +269,15 @@ func TestRunAsInit(t *testing.T) {
 	}
 }
 
-// A shell with job control on a terminal runs run, which runs a program: ^C, ^Z, fg and bg do what they do without run.
+// TestRunJobControl runs a program under run from a shell with job control on a terminal: ^C, ^Z, fg and bg work as
+// without run.
 func TestRunJobControl(t *testing.T) {
 	for _, mode := range []string{"signals", "leaderless"} {
 		t.Run(mode, func(t *testing.T) { checkJobControl(t, mode) })
 	}
 }
 
-// A machine that forbids ptrace: the command runs all the same, and gets what the terminal sends once.
+// TestRunUnwatched forbids ptrace: the command runs nevertheless, and gets each signal of the terminal once.
 func TestRunUnwatched(t *testing.T) {
 	for _, errno := range []syscall.Errno{unix.EPERM, unix.EACCES, unix.ENOSYS} {
 		forbidden := noPtrace + "=" + strconv.Itoa(int(errno))
@@ -304,7 +306,7 @@ func TestRunUnwatched(t *testing.T) {
 	if strings.Contains(s.pending(), "got ") {
 		t.Errorf("a signal came twice: %q", s.seen.String())
 	}
-	// A stop that is over at once is none of the shell's business.
+	// The shell must not see a stop that ends immediately.
 	unix.Kill(atoi(t, pid), unix.SIGSTOP)
 	time.Sleep(5 * time.Millisecond)
 	unix.Kill(atoi(t, pid), unix.SIGCONT)
@@ -325,7 +327,7 @@ func TestRunUnwatched(t *testing.T) {
 	}
 }
 
-// TestRunReportsIncomplete holds the line about a dump without one thread's registers.
+// TestRunReportsIncomplete checks the line about a dump in which no thread has registers.
 func TestRunReportsIncomplete(t *testing.T) {
 	for _, asJSON := range []bool{false, true} {
 		path := filepath.Join(t.TempDir(), "messages")
@@ -348,7 +350,8 @@ func TestRunReportsIncomplete(t *testing.T) {
 	}
 }
 
-// By default the processes that a shell or a script starts are watched, and those of another command are not.
+// TestRunFollowsByDefault checks that by default the processes that a shell or a script starts are watched, and those
+// of other commands are not.
 func TestRunFollowsByDefault(t *testing.T) {
 	dir := t.TempDir()
 	script := filepath.Join(dir, "start")
@@ -372,7 +375,8 @@ func TestRunFollowsByDefault(t *testing.T) {
 	}
 }
 
-// A Go program that panics leaves a dump, and show prints what its goroutines did, as text and as JSON.
+// TestRunGoPanic checks that a Go program that panics leaves a dump, and that show prints its goroutines' stacks, as
+// text and as JSON.
 func TestRunGoPanic(t *testing.T) {
 	program, dir := victims.Go(t, "gocrash"), t.TempDir()
 	ran := run(t, dir, "run", "-o", "x.dmp", "--", "/bin/sh", "-c", `"$0" nil; exit 7`, program)

@@ -17,7 +17,7 @@ import (
 	"minidump/stream"
 )
 
-// schemaOf is the JSON schema (draft 2020-12) of what package encoding/json makes of a t.
+// schemaOf returns the JSON schema (draft 2020-12) of a t encoded by package encoding/json.
 func schemaOf(t reflect.Type, title string) []byte {
 	defs := map[string]any{}
 	root := typeSchema(t, defs).(map[string]any)
@@ -52,7 +52,7 @@ func typeSchema(t reflect.Type, defs map[string]any) any {
 		return map[string]any{"type": "object", "additionalProperties": typeSchema(t.Elem(), defs)}
 	case reflect.Struct:
 		if _, ok := defs[t.Name()]; !ok {
-			defs[t.Name()] = nil // a type that holds itself ends here
+			defs[t.Name()] = nil // ends the recursion of a type that contains itself
 			defs[t.Name()] = structSchema(t, defs)
 		}
 		return map[string]any{"$ref": "#/$defs/" + t.Name()}
@@ -82,7 +82,7 @@ func structSchema(t reflect.Type, defs map[string]any) any {
 	return map[string]any{"type": "object", "properties": properties, "required": required, "additionalProperties": false}
 }
 
-// schemas are the files of docs and the types that they describe.
+// schemas are the files in docs and the types that they describe.
 var schemas = map[string]struct {
 	t     reflect.Type
 	title string
@@ -92,7 +92,7 @@ var schemas = map[string]struct {
 	"result.schema.json": {reflect.TypeFor[jsonResult](), "What minidump dump, core, serve and run print with --json"},
 }
 
-// The schemas are those of the types. With UPDATE_SCHEMAS=1 the test writes them.
+// TestSchemas checks that the schemas match the types. With UPDATE_SCHEMAS=1 it writes them.
 func TestSchemas(t *testing.T) {
 	for name, s := range schemas {
 		path := filepath.Join("..", "..", "docs", name)
@@ -109,13 +109,13 @@ func TestSchemas(t *testing.T) {
 	}
 }
 
-// validator validates JSON by the keywords of JSON Schema that the schemas have.
+// validator validates JSON by the JSON Schema keywords that the schemas use.
 type validator struct {
 	root     map[string]any
 	problems []string
 }
 
-// validate returns what is wrong with document by the schema file of docs.
+// validate returns the problems of document under a schema file in docs.
 func validate(t testing.TB, name string, document []byte) []string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "..", "docs", name))
@@ -217,7 +217,7 @@ func (v *validator) checkObject(at string, value any, s map[string]any) {
 	}
 }
 
-// Real output is as the schema says, and the validator finds what is not.
+// TestShowSchema checks that real output is valid under the schema, and that the validator finds errors.
 func TestShowSchema(t *testing.T) {
 	dump := handmade(t, binary.LittleEndian, system(stream.MD_CPU_ARCHITECTURE_AMD64, stream.MD_OS_LINUX),
 		threadWith(stream.Thread{ThreadID: 7}, amd64Context(0x1010, 2, 3)),

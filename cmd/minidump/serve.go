@@ -15,7 +15,7 @@ var serveCommand = subcommand{
 	run:     runServe,
 }
 
-// serveFlags are the flags of serve besides those of the writer.
+// serveFlags are the flags of serve.
 type serveFlags struct {
 	writerFlags
 	coredump bool
@@ -38,7 +38,7 @@ func serveFlagSet() (*flagSet, *serveFlags) {
 	f := &serveFlags{clients: clientFlags{breakpadFD: -1}}
 	f.register(s)
 	f.registerKeep(s, 0)
-	// serve finds out the thread and the crash by itself.
+	// serve determines the thread and the crash itself.
 	s.flags = slices.DeleteFunc(s.flags, func(f flagDef) bool { return f.long == "thread" || f.long == "crash-context" })
 	for i := range s.flags {
 		switch d := &s.flags[i]; d.long {
@@ -63,7 +63,7 @@ func (c *clientFlags) register(s *flagSet) {
 	})
 }
 
-// parseFD reads the number of an inherited descriptor.
+// parseFD parses the number of an inherited descriptor.
 func parseFD(v string) (int, error) {
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 3 {

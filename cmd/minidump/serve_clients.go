@@ -20,7 +20,7 @@ import (
 type clientService struct {
 	*writerFlags
 	mu    sync.Mutex     // for messages
-	named sync.WaitGroup // of reports
+	named sync.WaitGroup // running reports, which look up names
 }
 
 func (s *clientService) options() server.Options {
@@ -37,7 +37,7 @@ func (s *clientService) dumped(d server.Dump) {
 	if err := s.incomplete(&d.Result, soft); err != nil {
 		s.failed(d.Peer, err)
 	}
-	s.named.Go(func() { s.report(&d, soft) }) // the client need not wait for the names
+	s.named.Go(func() { s.report(&d, soft) }) // the client need not wait for the look-up of names
 }
 
 // report prints what was written.
@@ -46,7 +46,7 @@ func (s *clientService) report(d *server.Dump, soft []minidump.SoftError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.json {
-		_ = reportJSON(os.Stdout, d.Path, &d.Result, soft, frames) // nobody may read it any more
+		_ = reportJSON(os.Stdout, d.Path, &d.Result, soft, frames) // its reader may be gone
 		return
 	}
 	reportText(os.Stderr, d.Path, &d.Result, soft)
@@ -60,15 +60,16 @@ func (s *clientService) failed(p server.Peer, err error) {
 	fmt.Fprintf(os.Stderr, "minidump: process %d: %s\n", p.PID, text)
 }
 
-// stuck ends the server, so that a client whose dump hangs goes on. Whoever started the server starts it again.
+// stuck ends the server, so that a client whose dump hangs continues. The service manager must start the server
+// again.
 func (s *clientService) stuck(p server.Peer) {
 	endHanging("the dump of process %d hangs: the server ends, so that the process goes on", p.PID)
 }
 
-// untilSignal ends v at SIGINT and SIGTERM, when the dumps that are being made are done, or after 10 seconds. finished
-// must be called when v has ended by itself or by the signal: it waits for the latter.
+// untilSignal shuts v down at SIGINT and SIGTERM, after the dumps in progress are complete, or after 10 seconds. The
+// caller must call finished after v has stopped serving: it waits until a shutdown by signal is complete.
 func untilSignal(v *server.Server) (finished func()) {
-	signal.Ignore(syscall.SIGPIPE) // nobody may read the messages any more
+	signal.Ignore(syscall.SIGPIPE) // the reader of the messages may be gone
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	done := make(chan struct{})
@@ -88,7 +89,7 @@ func untilSignal(v *server.Server) (finished func()) {
 	}
 }
 
-// newService makes the server for crash clients.
+// newService returns the server for crash clients.
 func (f *serveFlags) newService() (*server.Server, *clientService, error) {
 	s := &clientService{writerFlags: &f.writerFlags}
 	o := s.options()

@@ -27,7 +27,7 @@ import (
 // (size, size_ack, mask), expects a coredump_ack (size, spare, mask) and answers with a mark whether it accepts that.
 const (
 	coredumpKernel = 1 << 0 // COREDUMP_KERNEL: the kernel writes the core
-	coredumpWait   = 1 << 3 // COREDUMP_WAIT: and keeps the process until we hang up
+	coredumpWait   = 1 << 3 // COREDUMP_WAIT: and keeps the process until the connection is closed
 	coredumpSize   = 16     // COREDUMP_REQ_SIZE_VER0, COREDUMP_ACK_SIZE_VER0
 	coredumpReqAck = 0      // COREDUMP_MARK_REQACK
 
@@ -35,11 +35,11 @@ const (
 )
 
 const (
-	serveAtOnce = 4           // crashes; further ones wait
-	serveTime   = time.Minute // for one, from its first byte on; half an hour in mode full
+	serveAtOnce = 4           // crashes being dumped; further ones wait
+	serveTime   = time.Minute // for one crash, from its first byte on; half an hour in mode full
 
-	// Clients that have connected. The kernel sends at once and then without a break, unless it waits for memory
-	// itself. Who sends nothing for serveIdle is no kernel, and may not keep a crash from being dumped.
+	// Limits on connected clients. The kernel sends immediately and without a break, unless it waits for memory itself.
+	// A client that sends nothing for serveIdle is not the kernel, and must not prevent the dump of a crash.
 	serveClients = 64
 	serveIdle    = 5 * time.Second
 )
@@ -50,15 +50,15 @@ type coredumpServer struct {
 	mu      sync.Mutex // for messages
 	running sync.WaitGroup
 	clients chan struct{}
-	places  chan struct{} // taken when the first bytes of a core have come
+	places  chan struct{} // acquired after the first bytes of a core have arrived
 }
 
 func (f *serveFlags) serve(path string) error {
-	// A crash of this program itself must not make the kernel connect to it: nobody would answer.
+	// A crash of this program must not make the kernel connect to it, as nobody would answer.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("PR_SET_DUMPABLE: %w", err)
 	}
-	// It must also not end because nobody reads its messages any more.
+	// This program must also not end because nobody reads its messages any more.
 	signal.Ignore(syscall.SIGPIPE)
 	listener, err := coredumpListener(path)
 	if err != nil {
@@ -82,7 +82,7 @@ func (f *serveFlags) serve(path string) error {
 	return s.accept(listener, stopped)
 }
 
-// coredumpListener is the service manager's socket, or a new one.
+// coredumpListener returns the service manager's socket, or a new one.
 func coredumpListener(path string) (l *unixsocket.Listener, err error) {
 	file, err := unixsocket.Passed(path)
 	switch {
@@ -101,7 +101,7 @@ func coredumpListener(path string) (l *unixsocket.Listener, err error) {
 	return l, nil
 }
 
-// accept serves one connection after the other, some at a time, until stopped is closed.
+// accept serves connections, a limited number at a time, until stopped is closed.
 func (s *coredumpServer) accept(listener *unixsocket.Listener, stopped <-chan struct{}) error {
 	for {
 		s.clients <- struct{}{}
@@ -133,7 +133,7 @@ func (s *coredumpServer) accept(listener *unixsocket.Listener, stopped <-chan st
 	}
 }
 
-// finish waits for the dumps that are being made, for a while.
+// finish waits a limited time for the dumps in progress.
 func (s *coredumpServer) finish() {
 	done := make(chan struct{})
 	go func() {
@@ -167,7 +167,7 @@ func (s *coredumpServer) handle(conn *os.File) error {
 		defer unix.Close(pidfd)
 	}
 	r, err := negotiate(client)
-	if err == io.EOF { // somebody looked whether this server runs
+	if err == io.EOF { // a check whether this server runs
 		return nil
 	}
 	if err != nil {
@@ -186,7 +186,7 @@ func (s *coredumpServer) handle(conn *os.File) error {
 		return fmt.Errorf("process %d: %w", pid, err)
 	}
 	defer writer.Close()
-	// Its number was not another's by the time that it was looked up.
+	// If the process has ended, its pid may be another process's by now.
 	if pidfd >= 0 && unix.PidfdSendSignal(pidfd, 0, nil, 0) == unix.ESRCH {
 		return fmt.Errorf("process %d has gone before it was dumped", pid)
 	}
@@ -211,7 +211,7 @@ func (s *coredumpServer) save(writer *minidump.Writer, pid int) error {
 	}
 	soft := result.SoftErrors()
 	pruned := s.keep.Prune(folder, file)
-	s.running.Go(func() { s.report(path, pid, &result, soft) }) // the process need not wait for the names
+	s.running.Go(func() { s.report(path, pid, &result, soft) }) // the process need not wait for the look-up of names
 	return errors.Join(s.incomplete(&result, soft), pruned)
 }
 
@@ -221,20 +221,20 @@ func (s *coredumpServer) report(path string, pid int, r *minidump.Result, soft [
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.json {
-		_ = reportJSON(os.Stdout, path, r, soft, frames) // nobody may read it any more
+		_ = reportJSON(os.Stdout, path, r, soft, frames) // its reader may be gone
 		return
 	}
 	reportText(os.Stderr, path, r, soft)
 	reportFrames(os.Stderr, frames)
 }
 
-// client is a connection that may not be silent for long.
+// client is a connection that must not be silent for long.
 type client struct {
 	*os.File
-	until time.Time // of all that it sends; zero: no limit yet
+	until time.Time // deadline for all that it sends; zero: no limit yet
 }
 
-// Read waits for serveIdle at most, and not after until.
+// Read waits at most serveIdle, and not beyond until.
 func (c *client) Read(p []byte) (int, error) {
 	idle := time.Now().Add(serveIdle)
 	if !c.until.IsZero() && c.until.Before(idle) {
@@ -246,8 +246,8 @@ func (c *client) Read(p []byte) (int, error) {
 	return c.File.Read(p)
 }
 
-// peer finds the process that has connected: by a descriptor of it, which means no other process ever (Linux 6.5), and
-// its number. pidfd is -1 without one.
+// peer returns the pid of the process that has connected, and a pidfd, which never refers to another process (Linux
+// 6.5); -1 if the kernel has none.
 func peer(conn *os.File) (pid, pidfd int, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -270,7 +270,7 @@ func peer(conn *os.File) (pid, pidfd int, err error) {
 	return pid, pidfd, errors.Join(err, inner)
 }
 
-// pidOf reads the number of a pidfd's process out of fdinfo (proc_pid_fdinfo(5)).
+// pidOf reads the pid of a pidfd's process from fdinfo (proc_pid_fdinfo(5)).
 func pidOf(pidfd int) (int, error) {
 	b, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(pidfd))
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 	"minidump/server"
 )
 
-// socketPair is a pair of sockets as crash clients make it, which states who sends.
+// socketPair returns a pair of sockets as crash clients make it, with SO_PASSCRED set.
 func socketPair(t *testing.T) (ours, theirs *os.File) {
 	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
@@ -45,7 +45,7 @@ func startWith(t *testing.T, cmd *exec.Cmd, f *os.File) {
 	t.Cleanup(func() { cmd.Process.Kill() })
 }
 
-// TestServeClients has a client of Breakpad crash that connects to the socket, and ends the server by a signal.
+// TestServeClients crashes a Breakpad client that connects to the socket, and ends the server by a signal.
 func TestServeClients(t *testing.T) {
 	program := victims.C(t, "crashclient.c", "-pthread")
 	dir := socketFolder(t)
@@ -88,7 +88,7 @@ func TestServeClients(t *testing.T) {
 	}
 }
 
-// TestServeBreakpadPair has a client crash on a socket pair; the server ends with it.
+// TestServeBreakpadPair crashes a client on a socket pair; the server ends with the client.
 func TestServeBreakpadPair(t *testing.T) {
 	program := victims.C(t, "crashclient.c", "-pthread")
 	dir := t.TempDir()
@@ -111,8 +111,8 @@ func TestServeBreakpadPair(t *testing.T) {
 	}
 }
 
-// TestCrashpadHandler is the handler of a client that crashes: by the subcommand and by the handler's name, of one client
-// and of several.
+// TestCrashpadHandler runs the handler of crashing clients: by the subcommand and by the handler's name, for one client
+// and for several.
 func TestCrashpadHandler(t *testing.T) {
 	program := victims.C(t, "crashclient.c", "-pthread")
 	for _, protocol := range []string{"crashpad", "crashpad-shared"} {
@@ -146,7 +146,7 @@ func TestCrashpadHandler(t *testing.T) {
 	}
 }
 
-// TestCrashpadStartedAtCrash has a client start the handler when it crashes.
+// TestCrashpadStartedAtCrash checks a client that starts the handler when it crashes.
 func TestCrashpadStartedAtCrash(t *testing.T) {
 	program := victims.C(t, "crashclient.c", "-pthread")
 	for _, kind := range []string{"all", "sanitized"} {
@@ -174,7 +174,7 @@ func TestCrashpadStartedAtCrash(t *testing.T) {
 	}
 }
 
-// checkDatabase checks a database with one report.
+// checkDatabase checks that a database has one report.
 func checkDatabase(t *testing.T, dir string) {
 	t.Helper()
 	found := files(t, filepath.Join(dir, "pending"))

@@ -8,7 +8,7 @@ import (
 	"minidump/server"
 )
 
-// clientListener is a new socket, with the service of its name.
+// clientListener returns a new socket with the Mach service of its name.
 func (f *serveFlags) clientListener(path string) (*server.Listener, error) {
 	listener, err := server.Listen(path)
 	if err == nil && f.clients.anyUser {
@@ -19,7 +19,7 @@ func (f *serveFlags) clientListener(path string) (*server.Listener, error) {
 	return listener, err
 }
 
-// hangTimeForTest is for tests on Linux.
+// hangTimeForTest is used by tests on Linux only.
 const hangTimeForTest time.Duration = 0
 
 // endHanging ends the command with a message.

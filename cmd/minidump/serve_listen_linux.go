@@ -9,7 +9,7 @@ import (
 	"minidump/server"
 )
 
-// clientListener is the service manager's socket, or a new one.
+// clientListener returns the service manager's socket, or a new one.
 func (f *serveFlags) clientListener(path string) (*server.Listener, error) {
 	file, err := unixsocket.Passed(path)
 	if err != nil {

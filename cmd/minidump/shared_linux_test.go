@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sharedFolder is a folder that everybody can write to, beside one that is root's alone.
+// sharedFolder returns a folder that everybody can write to, and one that only root can access.
 func sharedFolder(t *testing.T) (open, closed string) {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -43,14 +43,15 @@ func theirLink(t *testing.T, target, path string) {
 	}
 }
 
-// asKernel is core as the kernel starts it, with a process number that no process has.
+// asKernel runs core as the kernel does, with a pid that no process has.
 func asKernel(t *testing.T, args ...string) outcome {
 	t.Helper()
 	cmd := command(t, "/", append([]string{"core", "--pid=2147483646"}, append(args, "-")...)...)
 	return runWith(t, cmd, io.MultiReader(strings.NewReader(string(streamCore()))))
 }
 
-// TestCoreSharedFolder holds that another user's links and folders take no dump elsewhere, whatever is at its name.
+// TestCoreSharedFolder checks that another user's links and folders can't redirect a dump, whatever they put at its
+// name.
 func TestCoreSharedFolder(t *testing.T) {
 	open, closed := sharedFolder(t)
 	path := open + "/app-7.dmp"
@@ -60,7 +61,7 @@ func TestCoreSharedFolder(t *testing.T) {
 	}
 	theirLink(t, closed, path)               // a link to a folder
 	theirLink(t, closed, open+"/dumps")      // a link in the path
-	theirLink(t, closed+"/x", open+"/9.dmp") // a link to what is not there
+	theirLink(t, closed+"/x", open+"/9.dmp") // a link to a missing file
 	theirLink(t, closed+"/log", open+"/log")
 	asKernel(t, "-o", path).want(t, 0, "wrote "+path)
 	asKernel(t, "-o", open+"/9.dmp").want(t, 0, "wrote "+open+"/9.dmp")
@@ -90,7 +91,7 @@ func TestCoreSharedFolder(t *testing.T) {
 	}
 }
 
-// TestCoreSafeNames holds the names that %e makes of what a process calls itself.
+// TestCoreSafeNames checks the file names that %e makes from names of processes.
 func TestCoreSafeNames(t *testing.T) {
 	dir := t.TempDir()
 	for name, want := range map[string]string{
@@ -107,14 +108,14 @@ func TestCoreSafeNames(t *testing.T) {
 		}
 		os.Remove(dir + "/" + want)
 	}
-	// Also where it replaces one.
+	// Also if the dump replaces an older one.
 	long := dir + "/" + strings.Repeat("n", 255)
 	for range 2 {
 		asKernel(t, "-o", long).want(t, 0, "wrote")
 	}
 }
 
-// TestCoreKeep makes many dumps in a folder where another user has files whose names and times claim that they are
+// TestCoreKeep makes many dumps in a folder in which another user has files whose names and times make them seem
 // newer.
 func TestCoreKeep(t *testing.T) {
 	open, _ := sharedFolder(t)
@@ -143,7 +144,7 @@ func TestCoreKeep(t *testing.T) {
 	if _, err := os.Stat(open + "/app-9.dmp"); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
-	// No dump that could be counted would have such a name.
+	// Dumps with such names could not be counted.
 	f := coreFlags{}
 	f.output, f.keep.Count = open+"/%h-%t", 3
 	if _, _, err := f.pattern("/usr/bin/minidump"); err == nil || !strings.Contains(err.Error(), "--keep") {

@@ -119,7 +119,7 @@ func runShow(args []string) error {
 	return err
 }
 
-// print prints the dump f, whose name is path, in the form that the flags ask for.
+// print prints the dump f, whose name is path, in the form that the flags select.
 func (flags *showFlags) print(out io.Writer, f *stream.File, path string) error {
 	switch {
 	case flags.stream != "":
@@ -140,7 +140,7 @@ func (flags *showFlags) print(out io.Writer, f *stream.File, path string) error 
 	return nil
 }
 
-// writeHTML writes the page into a file, which replaces one of that name when it is whole.
+// writeHTML writes the page to a file, which replaces an existing one after it is complete.
 func (flags *showFlags) writeHTML(f *stream.File, path string) error {
 	out, err := openOutput(flags.html, false)
 	if err != nil {
@@ -154,7 +154,7 @@ func (flags *showFlags) writeHTML(f *stream.File, path string) error {
 	return out.close(err)
 }
 
-// How long show looks for names, and how many bytes of symbols it keeps for that.
+// How long show may look up names, and the maximum bytes of symbols that it keeps in memory meanwhile.
 const (
 	showLimit  = 10 * time.Second
 	showMemory = 2 << 30
@@ -169,7 +169,7 @@ func (flags *showFlags) read(f *stream.File, path string) *dumpInfo {
 	return d
 }
 
-// texts are the streams that are plain text in UTF-8 or something near it.
+// texts are the streams that are plain text, mostly UTF-8.
 var texts = []stream.Type{stream.LinuxCPUInfo, stream.LinuxProcStatus, stream.LinuxLSBRelease, stream.LinuxCmdLine,
 	stream.LinuxEnviron, stream.LinuxMaps, stream.MozLinuxLimits, stream.MozSoftErrors, stream.CommentStreamA}
 
@@ -182,7 +182,7 @@ func isText(t stream.Type) bool {
 	return false
 }
 
-// printStream prints a stream: text as it is, or escaped for a terminal, and what is no text as a hex dump.
+// printStream prints a stream: text as it is, or escaped for a terminal, and other data as a hex dump.
 func printStream(out io.Writer, f *stream.File, name string, terminal bool) error {
 	t, err := findStream(f, name)
 	if err != nil {
@@ -205,7 +205,7 @@ func printStream(out io.Writer, f *stream.File, name string, terminal bool) erro
 	return err
 }
 
-// printableLines is printable for each line of a text; tabs stay.
+// printableLines is printable for each line of a text, and keeps tabs.
 func printableLines(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
@@ -223,8 +223,8 @@ func printableLines(text string) string {
 	return b.String()
 }
 
-// findStream returns the type of the stream that name names: by its number, or by its name. Case does not matter, nor
-// "Stream" at the end of the name, nor "Linux" or "Moz" at its start.
+// findStream returns the type of the stream that name names: by its number, or by its name. Case, "Stream" at the end
+// of the name, and "Linux" or "Moz" at its start do not matter.
 func findStream(f *stream.File, name string) (stream.Type, error) {
 	if n, err := strconv.ParseUint(name, 0, 32); err == nil {
 		return stream.Type(n), nil

@@ -70,7 +70,7 @@ func TestReason(t *testing.T) {
 	}
 }
 
-// A count of parameters that the record has no room for is not believed.
+// TestReasonTooManyParameters checks that a count of parameters that exceeds the record is capped.
 func TestReasonTooManyParameters(t *testing.T) {
 	e := stream.Exception{Code: 0xc0000005, NumberParameters: 0xffffffff}
 	if r := reasonOf(&e, stream.MD_OS_WIN32_NT, context.AMD64); len(r.Parameters) != stream.EXCEPTION_MAXIMUM_PARAMETERS {
@@ -90,8 +90,8 @@ func TestModuleVersion(t *testing.T) {
 		{stream.MD_OS_LINUX, [4]uint32{20240101, 1, 2, 3}, "20240101.1.2.3"},
 		{stream.MD_OS_WIN32_NT, [4]uint32{0x60002, 0x456304a8, 0x60002, 0x456304a8}, "6.2.17763.1192"},
 		{stream.MD_OS_WIN32_NT, [4]uint32{0x10000}, "1.0.0.0"},
-		{stream.MD_OS_MAC_OS_X, [4]uint32{1277, 120<<16 | 1}, "1277.120.1"},             // as Breakpad has it
-		{stream.MD_OS_MAC_OS_X, [4]uint32{1277<<16 | 120, 1 << 16, 9, 9}, "1277.120.1"}, // as Crashpad has it
+		{stream.MD_OS_MAC_OS_X, [4]uint32{1277, 120<<16 | 1}, "1277.120.1"},             // as Breakpad writes it
+		{stream.MD_OS_MAC_OS_X, [4]uint32{1277<<16 | 120, 1 << 16, 9, 9}, "1277.120.1"}, // as Crashpad writes it
 	} {
 		v := stream.FixedFileInfo{Signature: stream.VS_FFI_SIGNATURE, FileVersionMS: c.v[0], FileVersionLS: c.v[1],
 			ProductVersionMS: c.v[2], ProductVersionLS: c.v[3]}
@@ -101,7 +101,7 @@ func TestModuleVersion(t *testing.T) {
 	}
 }
 
-// A dump of Windows: no /proc streams, a module with a path of that system, big things missing.
+// TestShowWindows shows a dump of Windows: no /proc streams, a module with a Windows path, and main parts missing.
 func TestShowWindows(t *testing.T) {
 	b := handmade(t, binary.LittleEndian, system(stream.MD_CPU_ARCHITECTURE_AMD64, stream.MD_OS_WIN32_NT),
 		exception(stream.Exception{ThreadID: 7, Code: 0xc0000094, Address: 0x140001000}),
@@ -116,7 +116,7 @@ func TestShowWindows(t *testing.T) {
 	}
 }
 
-// A big-endian dump with next to nothing in it.
+// TestShowBigEndian shows a big-endian dump with few contents.
 func TestShowBigEndian(t *testing.T) {
 	b := handmade(t, binary.BigEndian, system(context.S390X.ProcessorArchitecture(), stream.MD_OS_LINUX),
 		text(stream.LinuxProcStatus, "Name:\tthing\nTgid:\t77\nPid:\t78\n"), text(stream.LinuxCmdLine, "thing\x00a b\x00\x00"))
@@ -130,7 +130,7 @@ func TestShowBigEndian(t *testing.T) {
 	}
 }
 
-// What a dump says can't do anything to the terminal.
+// TestShowEscapes checks that text from a dump can't control the terminal.
 func TestShowEscapes(t *testing.T) {
 	b := handmade(t, binary.LittleEndian, system(stream.MD_CPU_ARCHITECTURE_AMD64, stream.MD_OS_LINUX),
 		module(stream.Module{BaseOfImage: 0x1000, SizeOfImage: 0x8000}, "/x/\x1b]0;evil\x07\nReason    none"),
@@ -169,7 +169,7 @@ func TestShowLongLists(t *testing.T) {
 	}
 }
 
-// Thousands of records with the same long name don't make an output of gigabytes.
+// TestShowRepeatedName checks that thousands of records with the same long name don't make gigabytes of output.
 func TestShowRepeatedName(t *testing.T) {
 	const n, long = 4000, 500_000
 	b := handmade(t, binary.LittleEndian, system(stream.MD_CPU_ARCHITECTURE_AMD64, stream.MD_OS_LINUX),
@@ -245,8 +245,8 @@ func TestBytesText(t *testing.T) {
 	}
 }
 
-// Whatever a file holds, show neither panics nor prints what is no text, and its JSON can be read.
-// Soft errors that lie in each other thousands deep are no thousands of times as long when they are indented.
+// TestShowDeepSoftErrors checks that soft errors nested thousands of levels deep don't make thousands of times as
+// much output when they are indented.
 func TestShowDeepSoftErrors(t *testing.T) {
 	deep := func(n int) string { return strings.Repeat(`["[{",`, n) + "1" + strings.Repeat("]", n) }
 	for _, c := range []struct {

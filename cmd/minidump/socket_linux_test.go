@@ -15,7 +15,7 @@ import (
 	"minidump/internal/unixsocket"
 )
 
-// socketFolder is short: the path of a socket has 107 bytes at most.
+// socketFolder returns a folder with a short path: the path of a socket has at most 107 bytes.
 func socketFolder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "mdt-")
@@ -35,7 +35,7 @@ func answers(path string) bool {
 	return err == nil || err == syscall.EAGAIN
 }
 
-// passed is serve, started as a service manager does with a socket: the variables have the process's own number.
+// passed returns the command serve as a service manager starts it with a socket: LISTEN_PID is the command's own pid.
 func passed(t *testing.T, socket *os.File, dir string, args ...string) *exec.Cmd {
 	cmd := command(t, dir, append([]string{"serve", "--coredump", "-o", dir}, args...)...)
 	cmd.Args = append([]string{"sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"`, "sh", cmd.Path}, cmd.Args[1:]...)
@@ -44,8 +44,8 @@ func passed(t *testing.T, socket *os.File, dir string, args ...string) *exec.Cmd
 	return cmd
 }
 
-// TestServePassedSocket holds that a socket of the service manager is served and left there, with what came before the
-// server ran, so that no crash is lost while it starts again.
+// TestServePassedSocket checks that a socket of the service manager is served, including connections made before the
+// server ran, and is not removed, so that no crash is lost while the server restarts.
 func TestServePassedSocket(t *testing.T) {
 	dir := socketFolder(t)
 	path := filepath.Join(dir, "socket")
@@ -70,7 +70,7 @@ func TestServePassedSocket(t *testing.T) {
 	}
 	defer cmd.Process.Kill()
 	early.SetDeadline(time.Now().Add(20 * time.Second))
-	if _, err := io.Copy(io.Discard, early); err != nil { // it hangs up when it is done
+	if _, err := io.Copy(io.Discard, early); err != nil { // the server hangs up when it is done
 		t.Error(err)
 	}
 	cmd.Process.Signal(syscall.SIGTERM)
@@ -101,8 +101,8 @@ func TestServeWrongPassedSocket(t *testing.T) {
 	runWith(t, passed(t, file, dir, filepath.Join(dir, "socket")), nil).want(t, 1, "no socket that listens")
 }
 
-// TestServeSilentClients holds that clients that connect and say nothing, or begin and say no more, keep no crash from
-// being dumped.
+// TestServeSilentClients checks that clients that connect and send nothing, or stop sending, don't prevent the dump of
+// a crash.
 func TestServeSilentClients(t *testing.T) {
 	dir := socketFolder(t)
 	path := filepath.Join(dir, "socket")
@@ -123,9 +123,9 @@ func TestServeSilentClients(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer silent.Close()
-		silent.Write(core[:i%4]) // no whole number
+		silent.Write(core[:i%4]) // too short
 	}
-	time.Sleep(100 * time.Millisecond) // they are accepted first
+	time.Sleep(100 * time.Millisecond) // the silent clients are accepted first
 	start := time.Now()
 	conn, err := net.Dial("unix", path)
 	if err != nil {
@@ -135,7 +135,7 @@ func TestServeSilentClients(t *testing.T) {
 	conn.SetDeadline(time.Now().Add(20 * time.Second))
 	conn.Write(core)
 	conn.(*net.UnixConn).CloseWrite()
-	if _, err := io.Copy(io.Discard, conn); err != nil { // it hangs up when it is done
+	if _, err := io.Copy(io.Discard, conn); err != nil { // the server hangs up when it is done
 		t.Error(err)
 	}
 	if took := time.Since(start); took > serveIdle/2 {
@@ -144,7 +144,7 @@ func TestServeSilentClients(t *testing.T) {
 	if found := files(t, dir); !slices.ContainsFunc(found, func(n string) bool { return strings.HasSuffix(n, ".dmp") }) {
 		t.Errorf("no dump: %q", found)
 	}
-	// One that has begun holds its place no longer than that either.
+	// A client that has begun to send does not keep its place longer than that either.
 	for range serveAtOnce {
 		silent, err := net.Dial("unix", path)
 		if err != nil {

@@ -10,7 +10,7 @@ import (
 	"minidump/internal/scratch"
 )
 
-// The manual pages are right for man and for mandoc, and have each flag.
+// TestManual checks that man and mandoc accept the manual pages, and that the pages have each flag.
 func TestManual(t *testing.T) {
 	pages := []string{""}
 	for _, c := range subcommands() {
@@ -45,7 +45,7 @@ func TestManual(t *testing.T) {
 	run(t, scratch.Dir(t), "man", "show", "dump").want(t, 2, "one SUBCOMMAND is expected")
 }
 
-// bash completes words as it would at a terminal.
+// TestBashCompletion completes words as bash does at a terminal.
 func TestBashCompletion(t *testing.T) {
 	bash := tool(t, "bash")
 	o := run(t, scratch.Dir(t), "completion", "bash")

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// named returns the processes with a name, in order of their ids. The name is compared with comm, which has at most 15 bytes,
-// and with the last part of the program's path. This process and kernel threads are not in the list.
+// named returns the processes with a name, ordered by id. The name is compared with comm, which has at most 15 bytes, and
+// with the last part of the program's path. This process and kernel threads are not in the list.
 func named(name string) (list []process, err error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {

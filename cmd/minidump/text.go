@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// textOptions choose how much printText lists.
+// textOptions select how much printText lists.
 type textOptions struct {
 	all    bool // everything
 	memory bool // the memory ranges
@@ -20,13 +20,13 @@ type textOptions struct {
 	allGoroutines bool // those of the runtime too, each by itself
 }
 
-// Widths of the text: of a plain terminal, and of the names at the left of the first part.
+// Widths in columns: of a plain terminal, and of the labels in the first part.
 const (
 	textWidth  = 80
 	labelWidth = 10
 )
 
-// page prints a dump for people.
+// page prints a dump as text.
 type page struct {
 	io.Writer
 	d *dumpInfo
@@ -56,12 +56,12 @@ func (p *page) line(format string, args ...any) {
 	fmt.Fprintf(p, format+"\n", args...)
 }
 
-// entry prints a name and what belongs to it, in as many lines as it takes.
+// entry prints a label and its text, wrapped to as many lines as needed.
 func (p *page) entry(label, text string) {
 	p.line("%-*s%s", labelWidth, label, wrap(text, labelWidth, textWidth))
 }
 
-// some is how many of n entries of a list are printed.
+// some returns how many of n entries of a list are printed.
 func (p *page) some(n int) int {
 	const most = 50
 	if p.all || n <= most {
@@ -91,7 +91,7 @@ func (p *page) summary() {
 	p.said()
 }
 
-// brief is the dump in one line.
+// brief returns the dump in one line.
 func (d *dumpInfo) brief() string {
 	text := d.Process.text()
 	if d.Reason != nil {
@@ -109,7 +109,7 @@ func (d *dumpInfo) brief() string {
 	return printable(text)
 }
 
-// text is "name (PID 12)", of what is known.
+// text returns "name (PID 12)", without the parts that are not known.
 func (r *processInfo) text() string {
 	text := printable(r.Name)
 	switch {
@@ -173,11 +173,11 @@ func (p *page) system() {
 	p.entry("CPU", printable(text))
 }
 
-// text is the system with its distribution and build.
+// text returns the system with its distribution and build.
 func (s *systemInfo) text() string {
 	text := s.OS + " " + s.Version
 	switch {
-	case strings.HasPrefix(s.Build, s.OS+" "): // Linux has the whole of uname there
+	case strings.HasPrefix(s.Build, s.OS+" "): // on Linux Build is the whole uname
 		text = s.Build
 	case s.Build != "":
 		text += " (" + s.Build + ")"
@@ -221,7 +221,7 @@ func (p *page) reason() {
 	}
 }
 
-// blamedText is the thread that the dump is about and where it was; "" if the dump does not say.
+// blamedText returns the thread that the dump is about and where it was, or "" if the dump does not say.
 func (d *dumpInfo) blamedText() string {
 	id, ok := d.blamed()
 	if !ok {
@@ -243,7 +243,7 @@ func (d *dumpInfo) blamedText() string {
 	return text
 }
 
-// said prints what the program or its writer left as text: a failed assertion, a comment, what macOS keeps of a crash.
+// said prints texts from the program or the writer: a failed assertion, a comment, macOS crash information.
 func (p *page) said() {
 	d := p.d
 	if a := d.Assertion; a != nil {
@@ -265,7 +265,7 @@ func (p *page) said() {
 	}
 }
 
-// text is "p != NULL in f, a.c:7 (invalid parameter)", of what is there.
+// text returns "p != NULL in f, a.c:7 (invalid parameter)", without the parts that are missing.
 func (a *assertion) text() string {
 	text := a.Expression
 	if text == "" {
@@ -286,11 +286,12 @@ func (a *assertion) text() string {
 	return text
 }
 
-// statusRegisters are short and hold no addresses. They come last, in one line.
+// statusRegisters are short and contain no addresses. They are printed last, in one line.
 var statusRegisters = map[string]bool{"eflags": true, "cs": true, "ss": true, "ds": true, "es": true, "fs": true,
 	"gs": true, "cpsr": true, "cr": true, "xer": true}
 
-// registersOf returns the registers of the thread that the dump is about: those of the exception, or of the thread if it has none.
+// registersOf returns the registers of the thread that the dump is about: those of the exception, or the thread's if the exception
+// has none.
 func (d *dumpInfo) registersOf(blamed uint32) registers {
 	if d.Reason != nil && d.Reason.Registers != nil {
 		return d.Reason.Registers
@@ -344,7 +345,7 @@ func (p *page) threads() {
 	p.line("\nThreads (%d)", len(list))
 	shown := list[:p.some(len(list))]
 	id, ok := p.d.blamed()
-	// The thread that the dump is about is shown even if it is not among the first.
+	// The thread that the dump is about is always shown.
 	if t := p.d.thread(id); ok && t != nil && len(shown) < len(list) {
 		among := false
 		for i := range shown {
@@ -380,7 +381,7 @@ func (p *page) threads() {
 	p.rest(len(list))
 }
 
-// threadName is the name as the table has it.
+// threadName returns a thread's name as the table shows it.
 func (p *page) threadName(t *threadInfo) string {
 	const most = 32
 	name := printable(t.Name)
@@ -432,7 +433,7 @@ func (p *page) modules() {
 	}
 }
 
-// hint is how to see the entries of a list that is only counted.
+// hint returns how to see the entries of a list that is only counted.
 func (p *page) hint() string {
 	if p.all {
 		return ""
@@ -474,7 +475,7 @@ func (p *page) memoryRanges() {
 	}
 }
 
-// memoryCounters prints how Windows accounted for the memory of the process and of the machine.
+// memoryCounters prints Windows' counters for the memory of the process and of the machine.
 func (p *page) memoryCounters() {
 	if v := p.d.VM; v != nil {
 		text := fmt.Sprintf("process: working set %s, peak %s, pagefile %s", bytesText(v.WorkingSet),
@@ -494,7 +495,7 @@ func (p *page) memoryCounters() {
 	}
 }
 
-// heldBy returns what each memory range is: the stack of a thread, or a piece of a module.
+// heldBy returns what each memory range contains: the stack of a thread, or a piece of a module.
 func (d *dumpInfo) heldBy() []string {
 	out := make([]string, len(d.Memory))
 	index := func(address uint64) int {
@@ -540,7 +541,7 @@ func (p *page) handles() {
 	}
 }
 
-// traces prints the streams of Windows that few dumps have: handle operations, tokens, tables of functions.
+// traces prints the Windows streams that few dumps have: handle operations, tokens, tables of functions.
 func (p *page) traces() {
 	d := p.d
 	if n := len(d.HandleOps); n > 0 {
@@ -568,7 +569,7 @@ func (p *page) traces() {
 	}
 }
 
-// listed is how many of n entries of a list are printed that is only counted without -v.
+// listed returns how many of n entries are printed of a list that is only counted without -v.
 func (p *page) listed(n int) int {
 	if p.all {
 		return n
@@ -628,8 +629,8 @@ func (p *page) softErrors() {
 	p.rest(len(lines))
 }
 
-// softLines turns the JSON text of the soft errors into lines for people. Each writer fills the tree in its own way: names
-// as strings, {"name": details}, {"name": [more of these]}.
+// softLines converts the JSON text of the soft errors to lines of plain text. Each writer builds the tree differently:
+// names as strings, {"name": details}, {"name": [more of these]}.
 func softLines(text string) []string {
 	var root any
 	if json.Unmarshal([]byte(text), &root) != nil {
@@ -675,7 +676,7 @@ func softLines(text string) []string {
 	return lines
 }
 
-// ownSoftError renders an entry as this writer makes it.
+// ownSoftError renders an entry in this module's own format.
 func ownSoftError(what string, v map[string]any) string {
 	if s, ok := v["subject"].(string); ok {
 		what += " " + strconv.Quote(s)
@@ -713,7 +714,7 @@ func (p *page) streams() {
 
 func timeText(t *time.Time) string { return t.Format("2006-01-02 15:04:05 UTC") }
 
-// commandText is a command line as a shell might take it.
+// commandText returns a command line quoted as for a shell.
 func commandText(args []string) string {
 	quoted := make([]string, len(args))
 	for i, a := range args {
@@ -724,8 +725,8 @@ func commandText(args []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// printable is text with everything except visible characters escaped, as \x1b: text from a dump must not control the
-// terminal.
+// printable returns text with everything except visible characters escaped, such as \x1b: text from a dump must not
+// control the terminal.
 func printable(text string) string {
 	clean := utf8.ValidString(text)
 	for _, r := range text {
@@ -754,5 +755,5 @@ func printable(text string) string {
 
 func width(text string) int { return utf8.RuneCountInString(text) }
 
-// pad fills text up to n characters.
+// pad pads text with spaces to n characters.
 func pad(text string, n int) string { return text + strings.Repeat(" ", max(0, n-width(text))) }

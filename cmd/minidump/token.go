@@ -7,7 +7,7 @@ import (
 	"minidump/stream"
 )
 
-// newToken is a token as it is shown.
+// newToken converts a token for output.
 func newToken(t *stream.TokenData) token {
 	out := token{ID: t.TokenID, Handle: hex(t.TokenHandle), Size: t.TokenSize}
 	d := t.Details
@@ -33,7 +33,7 @@ func newToken(t *stream.TokenData) token {
 	return out
 }
 
-// text is a token on one line.
+// text returns the token in one line.
 func (t *token) text() string {
 	who := "process or thread"
 	if t.Impersonation {
@@ -55,7 +55,7 @@ var privileges = strings.Fields(`CreateToken AssignPrimaryToken LockMemory Incre
 	SystemEnvironment ChangeNotify RemoteShutdown Undock SyncAgent EnableDelegation ManageVolume Impersonate CreateGlobal
 	TrustedCredManAccess Relabel IncreaseWorkingSet TimeZone CreateSymbolicLink DelegateSessionUserImpersonate`)
 
-// privilege names the privilege of a LUID.
+// privilege returns the name of the privilege with a LUID.
 func privilege(luid uint64) string {
 	if i := luid - 2; i < uint64(len(privileges)) {
 		return privileges[i]

@@ -27,8 +27,8 @@ func runVersion(args []string) error {
 	return err
 }
 
-// versionText is "minidump v1.2.3 (0123456789ab, 2026-11-28, modified) go1.26.8 linux/amd64", of what the build
-// information has. info is nil if the program was built without modules.
+// versionText returns "minidump v1.2.3 (0123456789ab, 2026-11-28, modified) go1.26.8 linux/amd64", without the parts
+// that the build information lacks. info is nil if the program was built without modules.
 func versionText(info *debug.BuildInfo) string {
 	version, system := "(unknown)", runtime.GOOS+"/"+runtime.GOARCH
 	var commit []string

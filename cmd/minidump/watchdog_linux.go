@@ -17,9 +17,9 @@ type watchdog struct {
 	out *output
 }
 
-// How long a dump of a live process may take until its first bytes are written: this at least, and so many times the
-// timeout of a stop. Before that, the process is stopped once, and files of its libraries are looked at, perhaps on a
-// slow disk.
+// How long a dump of a live process may take until its first bytes are written: hangTime or hangTimes the stop
+// timeout, whichever is longer. In that time the process is stopped once, and files of its libraries are read,
+// perhaps from a slow disk.
 const (
 	hangTime  = 10 * time.Second
 	hangTimes = 30
@@ -47,9 +47,8 @@ func stopTimeout(o *minidump.Options) time.Duration {
 	return o.StopTimeout
 }
 
-// writing is called before the first bytes of the dump are written. Whoever reads them may be slow: the process
-// goes on, except in mode full, where it goes on by itself after Options.MaxPause, but the command would wait for
-// whoever takes the dump.
+// writing is called before the first bytes of the dump are written. The reader of the dump may be slow. The process
+// runs meanwhile, or in mode full after Options.MaxPause at the latest, but the command would wait for the reader.
 func (d *watchdog) writing(o *minidump.Options, out *output) {
 	if d == nil {
 		return
@@ -71,9 +70,9 @@ func (d *watchdog) writing(o *minidump.Options, out *output) {
 // arm ends the command after limit.
 func (d *watchdog) arm(limit time.Duration, why string) {
 	d.Arm(limit, func() {
-		go fmt.Fprintf(os.Stderr, "minidump: %s\n", why) // whoever reads that may be the process that is stopped
+		go fmt.Fprintf(os.Stderr, "minidump: %s\n", why) // the reader of standard error may be the stopped process
 		time.Sleep(sayTime)
-		d.mu.Lock() // and never unlocks it: the command ends here
+		d.mu.Lock() // never unlocked: the command ends here
 		if d.out != nil {
 			d.out.abandon()
 		}
@@ -83,15 +82,15 @@ func (d *watchdog) arm(limit time.Duration, why string) {
 
 // endHanging ends the command with a message.
 func endHanging(format string, args ...any) {
-	go fmt.Fprintf(os.Stderr, "minidump: "+format+"\n", args...) // whoever reads that may be the process that is stopped
+	go fmt.Fprintf(os.Stderr, "minidump: "+format+"\n", args...) // the reader of standard error may be the stopped process
 	time.Sleep(sayTime)
 	os.Exit(1)
 }
 
-// sayTime is how long the last message of a command that hangs may take.
+// sayTime is how long writing the last message of a hanging command may take.
 const sayTime = deadline.KillAfter / 10
 
-// stop ends the watch.
+// stop stops the watchdog.
 func (d *watchdog) stop() {
 	if d != nil {
 		d.Disarm()

@@ -22,8 +22,8 @@ import (
 	"minidump/server"
 )
 
-// hangAt names the environment variable that makes a system call of a dump hang in the command: its number, and the
-// how manieth of that number. With hangPatiently the command waits as long as it does outside of tests.
+// hangAt is the environment variable that makes a system call of a dump hang in the command; its value is the number
+// of the call, and which call of that number. With hangPatiently the command waits as long as outside tests.
 const (
 	hangAt        = "MINIDUMP_TEST_HANG"
 	hangPatiently = "MINIDUMP_TEST_HANG_PATIENTLY"
@@ -46,14 +46,14 @@ func init() {
 	sys.Install(h.Gates(func(got, _, _, _, _, _, _ uintptr) bool { return got == nr && seen.Add(1) == nth }))
 }
 
-// stopped reports whether a process has a tracer, or a thread that stands.
+// stopped reports whether a process has a tracer or is in a tracing stop.
 func stopped(pid int) bool {
 	status, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	return !strings.Contains(string(status), "TracerPid:\t0\n") || strings.Contains(string(status), "State:\tt")
 }
 
-// TestDumpHangs has each kind of system call of a dump hang once, in places: the command ends, the process goes on,
-// and no unfinished file is left.
+// TestDumpHangs makes each kind of system call of a dump hang once, at several places: the command ends, the process
+// continues, and no unfinished file is left.
 func TestDumpHangs(t *testing.T) {
 	v := victims.Start(t, victims.C(t, "victim.c", "-pthread"), "idle", "4")
 	hung, whole := 0, 0
@@ -73,7 +73,7 @@ func TestDumpHangs(t *testing.T) {
 					t.Errorf("%s, %s #%d: took %v, the process is stopped: %v", mode, name, nth, took, stopped(v.PID))
 				}
 				switch {
-				case o.status == 0: // there was no such call, or it was not waited for
+				case o.status == 0: // there was no such call, or the dump did not wait for it
 					whole++
 				case len(left) > 0 || o.status != 1 || !strings.Contains(o.err, "hang") && !strings.Contains(o.err, "process goes on") &&
 					!strings.Contains(o.err, "in time"):
@@ -90,8 +90,8 @@ func TestDumpHangs(t *testing.T) {
 	t.Logf("%d dumps hung, %d were whole", hung, whole)
 }
 
-// TestDumpHangsOnOneProcessor has the same with one processor of the Go runtime, which the hanging call keeps: only
-// the kernel's timer is left.
+// TestDumpHangsOnOneProcessor is TestDumpHangs with one processor of the Go runtime, which the hanging call occupies:
+// only the kernel's timer can end the command.
 func TestDumpHangsOnOneProcessor(t *testing.T) {
 	v := victims.Start(t, victims.C(t, "victim.c", "-pthread"), "idle", "4")
 	cmd := command(t, t.TempDir(), "dump", "--timeout=10ms", "-o", "x.dmp", strconv.Itoa(v.PID))
@@ -103,7 +103,7 @@ func TestDumpHangsOnOneProcessor(t *testing.T) {
 	}
 }
 
-// TestDumpStalledPipe dumps into a pipe that nobody reads: a full dump ends with an error, and the process goes on.
+// TestDumpStalledPipe dumps into a pipe that nobody reads: a full dump fails, and the process continues.
 func TestDumpStalledPipe(t *testing.T) {
 	v := victims.Start(t, victims.C(t, "victim.c", "-pthread"), "idle", "4")
 	r, w, err := os.Pipe()
@@ -120,14 +120,14 @@ func TestDumpStalledPipe(t *testing.T) {
 		t.Errorf("took %v, stopped %v", took, stopped(v.PID))
 	}
 	o.want(t, 1, "it took no more bytes; the process goes on after a pause of 300ms")
-	// In the other modes the process goes on at once, and the reader may take its time.
+	// In the other modes the process is resumed immediately, and the reader may be slow.
 	if r, w, err = os.Pipe(); err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
 	cmd = command(t, t.TempDir(), "dump", "-o", "-", strconv.Itoa(v.PID))
 	cmd.Stdout = w
-	cmd.Env = append(cmd.Env, hangAt+"=100000 1") // a call that there is not: for the short time
+	cmd.Env = append(cmd.Env, hangAt+"=100000 1") // no such call: only for the short time
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestDumpTerminated(t *testing.T) {
 	}
 }
 
-// TestRunHangs has a read of a dump under run hang: the command ends with a message, and the process dies of its
+// TestRunHangs makes a read of a dump under run hang: the command ends with a message, and the process dies of its
 // signal.
 func TestRunHangs(t *testing.T) {
 	program := victims.C(t, "crasher.c", "-pthread")
@@ -204,7 +204,7 @@ func TestRunHangs(t *testing.T) {
 	}
 }
 
-// waitGone waits until a process has died, and kills it if it does not.
+// waitGone waits until a process has died, and kills it if it does not die.
 func waitGone(t *testing.T, pid int) {
 	t.Helper()
 	for until := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
@@ -219,7 +219,7 @@ func waitGone(t *testing.T, pid int) {
 	}
 }
 
-// childOf waits for a process that another has started.
+// childOf waits for a child of a process, and returns its pid.
 func childOf(t *testing.T, parent int) int {
 	t.Helper()
 	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); time.Sleep(time.Millisecond) {
@@ -236,8 +236,8 @@ func childOf(t *testing.T, parent int) int {
 	return 0
 }
 
-// TestRunHangsOnOneProcessor has the dump keep the only processor of the Go runtime: the kernel kills run, and the process
-// dies.
+// TestRunHangsOnOneProcessor makes the dump occupy the only processor of the Go runtime: the kernel kills run, and the
+// process dies.
 func TestRunHangsOnOneProcessor(t *testing.T) {
 	program := victims.C(t, "crasher.c", "-pthread")
 	cmd := command(t, t.TempDir(), "run", "-o", "x.dmp", "--", program, "null")
@@ -254,7 +254,8 @@ func TestRunHangsOnOneProcessor(t *testing.T) {
 	waitGone(t, child)
 }
 
-// TestRunHangsAndIsTold has a dump under run hang, and sends run a SIGTERM: it ends long before it would give up by itself.
+// TestRunHangsAndIsTold makes a dump under run hang, and sends SIGTERM to run: run ends long before it would give up by
+// itself.
 func TestRunHangsAndIsTold(t *testing.T) {
 	program := victims.C(t, "crasher.c", "-pthread")
 	cmd := command(t, t.TempDir(), "run", "-o", "x.dmp", "--", program, "null")
@@ -263,7 +264,7 @@ func TestRunHangsAndIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	child := childOf(t, cmd.Process.Pid)
-	time.Sleep(time.Second) // by then it has crashed; if not, the dump has its usual time
+	time.Sleep(time.Second) // by then the program has crashed; if not, the dump has its usual time
 	start := time.Now()
 	cmd.Process.Signal(syscall.SIGTERM)
 	err := cmd.Wait()
@@ -273,7 +274,7 @@ func TestRunHangsAndIsTold(t *testing.T) {
 	waitGone(t, child)
 }
 
-// TestServeHangs has the dump of a client hang: the server ends, and the client goes on. The client is this process.
+// TestServeHangs makes the dump of a client, which is this process, hang: the server ends, and the client continues.
 func TestServeHangs(t *testing.T) {
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "socket")

@@ -4,7 +4,7 @@ package main
 
 import "minidump"
 
-// watchdog watches nothing here: it is for Linux, where reads of a live process can hang.
+// watchdog does nothing here: only on Linux can reads of a live process hang.
 type watchdog struct{}
 
 func startWatchdog(*minidump.Options) *watchdog { return nil }

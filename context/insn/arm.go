@@ -45,7 +45,7 @@ func decodeARM(code []byte, pc uint64, regs []uint64) instruction {
 	return inst
 }
 
-// armAccess returns what an instruction does to memory, AccessUnknown if it is neither a load nor a store.
+// armAccess returns the kind of access of an instruction, AccessUnknown if it is neither a load nor a store.
 func armAccess(op string) context.Access {
 	for _, p := range [...]string{"STR", "STM", "VSTR", "SWP", "PUSH"} {
 		if strings.HasPrefix(op, p) {
@@ -85,10 +85,10 @@ func armAddress(m armasm.Mem, pc uint64, regs []uint64) uint64 {
 	return addr + off
 }
 
-// armListAddress returns the lowest address that a load or store of a list of registers, n bytes, accesses. The P and U
-// bits say which end of the list the base register points to.
+// armListAddress returns the lowest address that a load or store of a list of registers, n bytes, accesses. The P and U bits
+// state which end of the list the base register points to.
 func armListAddress(w uint32, n uint64, access context.Access, regs []uint64) uint64 {
-	if w>>26&3 == 1 { // push and pop of one register are a str and a ldr
+	if w>>26&3 == 1 { // push and pop of one register are str and ldr
 		if access == context.AccessWrite {
 			return regs[13] - 4
 		}
@@ -137,7 +137,7 @@ func armSize(op string) int {
 	return 4
 }
 
-// decodeThumb reads the encodings of loads and stores of T32 (ARM ARM for ARMv7, A6): no disassembler is at hand.
+// decodeThumb reads the encodings of loads and stores of T32 (ARM ARM for ARMv7, A6): there is no disassembler for it.
 func decodeThumb(code []byte, pc uint64, regs []uint64) instruction {
 	var inst instruction
 	w := uint32(binary.LittleEndian.Uint16(code))
@@ -178,7 +178,7 @@ func decodeThumb(code []byte, pc uint64, regs []uint64) instruction {
 	return inst
 }
 
-// decodeThumb32 takes the first half-word in the high half of w.
+// decodeThumb32 decodes a 32-bit instruction. The first half-word is in the high half of w.
 func decodeThumb32(w uint32, literal uint64, regs []uint64) instruction {
 	var inst instruction
 	f := func(hi, lo int) uint64 { return uint64(w << (31 - hi) >> (31 - hi + lo)) }
@@ -254,7 +254,7 @@ func thumbSingle(inst *instruction, w uint32, base uint64, access context.Access
 	}
 }
 
-// isCallARM knows bl and blx of A32 and T32; which of the two the caller was in is not known here.
+// isCallARM recognizes bl and blx of A32 and of T32: it does not know which of the two the caller used.
 func isCallARM(before []byte) bool {
 	n := len(before)
 	if n >= 4 {

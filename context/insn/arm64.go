@@ -8,8 +8,8 @@ import (
 	"minidump/context"
 )
 
-// arm64Insn is one A64 instruction with the registers that it is executed with. regs[31] is sp, as register 31 of a base
-// register field is.
+// arm64Insn is one A64 instruction with the registers before it is executed. regs[31] is sp, which register 31 means in a base
+// register field.
 type arm64Insn struct {
 	w    uint32
 	pc   uint64
@@ -38,8 +38,8 @@ func loadIf(load uint32) context.Access {
 	return context.AccessWrite
 }
 
-// decodeARM64 reads the encodings of loads and stores itself (ARM ARM, C4.1.94): the disassembler does not return the
-// offsets of its operands, and does not know the newer instructions.
+// decodeARM64 reads the encodings of loads and stores itself (ARM ARM, C4.1.94): the disassembler does not return the offsets of
+// operands, and does not support newer instructions.
 func decodeARM64(code []byte, pc uint64, regs []uint64) instruction {
 	var inst instruction
 	if len(code) < 4 {
@@ -47,7 +47,7 @@ func decodeARM64(code []byte, pc uint64, regs []uint64) instruction {
 	}
 	x := arm64Insn{binary.LittleEndian.Uint32(code), pc, regs} // instructions are little-endian on a big-endian system too
 	switch bits := x.bits; {
-	case x.w&0xffffffe0 == 0xd50b7420: // dc zva, xt: how much it clears is not in the instruction
+	case x.w&0xffffffe0 == 0xd50b7420: // dc zva, xt: the instruction does not state the size
 		inst.add(regFile(regs, bits(4, 0)), 0, context.AccessWrite)
 	case bits(31, 25) == 0b1101011 && bits(24, 24) == 0 && bits(20, 10) == 0b11111000000 && bits(23, 21) <= 2:
 		// br, blr, ret
@@ -150,12 +150,12 @@ func (x *arm64Insn) single(inst *instruction) {
 		}
 	case bits(11, 10) == 0 && !x.vector():
 		x.atomic(inst, size)
-	case !x.vector(): // ldraa, ldrab: the base is what authentication makes of it
+	case !x.vector(): // ldraa, ldrab: authentication changes the base
 		inst.addUnknown(8, context.AccessRead)
 	}
 }
 
-// indexOffset returns what the index register adds to the base.
+// indexOffset returns the offset that the index register adds to the base.
 func (x *arm64Insn) indexOffset(scale uint32) uint64 {
 	off := regFile(x.regs, x.bits(20, 16))
 	switch x.bits(15, 13) {
@@ -184,7 +184,7 @@ func (x *arm64Insn) atomic(inst *instruction, size int) {
 	inst.add(x.base(), size, access)
 }
 
-// regFile reads register n where 31 is the zero register.
+// regFile returns register n, where 31 is the zero register.
 func regFile(regs []uint64, n uint32) uint64 {
 	if n == 31 {
 		return 0
@@ -192,7 +192,7 @@ func regFile(regs []uint64, n uint32) uint64 {
 	return regs[n]
 }
 
-// pairOffset is 0 for post-indexed pairs.
+// pairOffset returns the offset of a pair: 0 if it is post-indexed.
 func pairOffset(mode uint32, off uint64) uint64 {
 	if mode == 1 {
 		return 0
@@ -200,7 +200,7 @@ func pairOffset(mode uint32, off uint64) uint64 {
 	return off
 }
 
-// arm64StructureSize is the number of bytes that ld1 to ld4 and st1 to st4 move.
+// arm64StructureSize returns the number of bytes that ld1 to ld4 and st1 to st4 transfer.
 func arm64StructureSize(q, single, r, opcode, size uint32) int {
 	if single == 0 {
 		width := 8 << q
@@ -229,7 +229,7 @@ func arm64StructureSize(q, single, r, opcode, size uint32) int {
 	return n << size // one element to all lanes
 }
 
-// isCallARM64 knows bl, blr and the forms of blr that authenticate the target.
+// isCallARM64 recognizes bl, blr and the forms of blr that authenticate the target.
 func isCallARM64(before []byte) bool {
 	if len(before) < 4 {
 		return false

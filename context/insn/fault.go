@@ -10,12 +10,12 @@ func init() { context.RegisterRefiner(Refine) }
 
 // Operand is the memory operand of an instruction.
 type Operand struct {
-	Address    uint64 // the effective address; of an indirect branch through a register, where it leads
-	HasAddress bool   // false where the address is unknown: relative to the base of FS or GS, or the target of a return
-	Size       int    // in bytes, 0 where the instruction does not state it
+	Address    uint64 // the effective address; the target of an indirect branch through a register
+	HasAddress bool   // false if the address is unknown: relative to the base of FS or GS, or the target of a return
+	Size       int    // in bytes, 0 if the instruction does not state it
 
 	Access context.Access // read-modify-write is a write, as the hardware reports it
-	Text   string         // the instruction in GNU syntax; "" where there is no disassembler (MIPS, Thumb)
+	Text   string         // the instruction in GNU syntax; "" if there is no disassembler (MIPS, Thumb)
 
 	// NonCanonical is set on amd64 for an address whose bits 47 to 63 are not all the same. Such an address raises a
 	// general protection fault, and Linux does not report its address.
@@ -36,8 +36,8 @@ type memOp struct {
 	access context.Access
 }
 
-// instruction is what the decoders of each architecture find: the accesses of operands that the instruction names first,
-// then of those it implies (the stack), then the target of an indirect branch as AccessExecute.
+// instruction is the result of the decoder of an architecture: first the accesses of operands that the instruction names, then
+// those that it implies (the stack), then the target of an indirect branch as AccessExecute.
 type instruction struct {
 	text string
 	ops  []memOp
@@ -51,28 +51,28 @@ func (i *instruction) addUnknown(size int, access context.Access) {
 	i.ops = append(i.ops, memOp{0, false, size, access})
 }
 
-// nonCanonical reports that no AMD64 process with 48-bit addresses can have a. (A processor with 57-bit addresses may have it,
-// but then it makes no general protection fault.)
+// nonCanonical reports whether no AMD64 process with 48-bit addresses can use addr. (A processor with 57-bit addresses may use
+// it, but then it raises no general protection fault.)
 func nonCanonical(a context.Arch, addr uint64) bool {
 	return a == context.AMD64 && uint64(int64(addr<<16)>>16) != addr
 }
 
-// unreachableMIPS reports whether a program gets an address error for addr: it is outside of the user segment, which has
-// at least 40 bits on every CPU with registers of 64 bits (MIPS64 PRA, SEGBITS).
+// unreachableMIPS reports whether addr raises an address error in a program: it is outside of the user segment, which has at
+// least 40 bits on every CPU with 64-bit registers (MIPS64 PRA, SEGBITS).
 func unreachableMIPS(a context.Arch, addr uint64) bool {
 	return a == context.MIPS && addr>>31 != 0 || a == context.MIPS64 && addr>>40 != 0
 }
 
-// Decode decodes the instruction at pc; code has the bytes from pc on (16 are enough for any architecture; fewer
-// do if the instruction is that short), and computes its memory operand out of the registers in rec, a CPU context
-// record in byte order o (nil is little-endian).
+// Decode decodes the instruction at pc and computes its memory operand from the registers in rec, a CPU context record in byte
+// order o (nil is little-endian). code has the bytes from pc on: 16 are enough for any architecture, and fewer if the instruction
+// is shorter.
 //
-// Of more than one operand it returns the one that can't be right: a non-canonical address on amd64, then one that is not
-// aligned to its size of 16 bytes or more; else the first that the instruction names, else the one it implies. An
-// instruction without any yields false, as do bytes that are no instruction and a rec that context.Decode refuses. If pc
-// itself is not canonical the operand is pc, and the access to execute.
+// If there are several operands, Decode returns the invalid one: a non-canonical address on amd64, then one that is not aligned
+// to its size of 16 bytes or more. Otherwise it returns the first operand that the instruction names, or else the one that it
+// implies. It returns false for an instruction without operands in memory, for bytes that are no instruction, and for a rec that
+// context.Decode rejects. If pc itself is not canonical the operand is pc, and the access is to execute.
 //
-// It allocates, and is for use before or after the hot path. It never panics, whatever the bytes.
+// It allocates, and is not for use in the hot path. It never panics, whatever the bytes.
 func Decode(a context.Arch, o binary.ByteOrder, code []byte, pc uint64, rec []byte) (Operand, bool) {
 	if nonCanonical(a, pc) {
 		return Operand{Address: pc, HasAddress: true, Access: context.AccessExecute, NonCanonical: true}, true
@@ -89,7 +89,7 @@ func Decode(a context.Arch, o binary.ByteOrder, code []byte, pc uint64, rec []by
 	return Operand{op.addr, op.known, op.size, op.access, inst.text, op.known && nonCanonical(a, op.addr)}, true
 }
 
-// suspect returns the index of the operand that can't be right, -1 if there is none.
+// suspect returns the index of the operand that is invalid, -1 if there is none.
 func (i *instruction) suspect(a context.Arch) int {
 	if a == context.AMD64 {
 		for n, op := range i.ops {
@@ -115,7 +115,8 @@ func (i *instruction) suspect(a context.Arch) int {
 	return -1
 }
 
-// decodeInstruction calls the decoder of the architecture. The disassemblers of x/arch panic on some bytes.
+// decodeInstruction calls the decoder of the architecture. It recovers from panics: the disassemblers of x/arch panic on some
+// bytes.
 func decodeInstruction(a context.Arch, o binary.ByteOrder, code []byte, pc uint64, rec []byte) (inst instruction) {
 	cpu, err := context.Decode(a, rec, o)
 	if err != nil || len(code) < 2 && a != context.X86 && a != context.AMD64 || len(code) == 0 {
@@ -166,19 +167,19 @@ func decodeInstruction(a context.Arch, o binary.ByteOrder, code []byte, pc uint6
 	return inst
 }
 
-// Refine adds what the instruction at c.PC reveals about a memory fault; code has the bytes from there on (see Decode);
-// c needs its registers. The Refine of context.Crash ends here.
+// Refine adds what the instruction at c.PC reveals about a memory fault. code has the bytes from c.PC on (see Decode). c must
+// have its registers. context.Crash.Refine calls it.
 //
-//   - A general protection fault of x86 and amd64 (SI_KERNEL, no address): Address and Access of the operand that can't be
-//     right. If all its operands can be, but the instruction branches to where a register, memory or the stack says, Access
-//     is to execute, and Address is set if the target is known to be non-canonical. If there is no such thing, the fault
-//     has another reason (a privileged instruction, a selector) and c stays as it is.
-//   - An address error of MIPS (SIGBUS with SI_KERNEL and no address): likewise, of the operand that is outside of the user
+//   - A general protection fault of x86 and amd64 (SI_KERNEL, no address): Address and Access of the invalid operand. If all
+//     operands are valid, but the instruction branches to an address from a register, memory or the stack, Access is to execute,
+//     and Address is set if the target is known to be non-canonical. Otherwise the fault has another reason (a privileged
+//     instruction, a selector) and c is not changed.
+//   - An address error of MIPS (SIGBUS with SI_KERNEL and no address): likewise, for the operand that is outside of the user
 //     segment or not aligned.
-//   - Any other fault whose Access is not known: the Access of the operand that Address lies in. On s390x, where the
-//     hardware reports no more than the page, Address is made exact too.
+//   - Any other fault whose Access is not known: the Access of the operand that contains Address. On s390x, where the hardware
+//     reports only the page, Address is made exact too.
 //
-// Params follow. Refine allocates.
+// It updates Params. Refine allocates.
 func Refine(c *context.Crash, code []byte) {
 	if !c.HasContext || !c.IsMemoryFault() {
 		return
@@ -217,14 +218,14 @@ func sameAddress(c *context.Crash, op memOp) bool {
 	addr, start := c.Address, op.addr
 	switch c.Arch {
 	case context.S390X:
-		// The kernel reports the page, with flags of its own in the low bits. An operand may reach into the next page.
+		// The kernel reports the page, with flags of its own in the low bits. An operand may extend into the next page.
 		page := addr &^ 0xfff
 		return page == start&^0xfff || page == (start+uint64(max(op.size, 1))-1)&^0xfff
 	case context.ARM64:
-		// The kernel takes the tag off the address it reports.
+		// The kernel removes the tag from the address that it reports.
 		addr, start = addr<<8>>8, start<<8>>8
 	}
-	// Instructions of unknown size (vectors, multiple registers) get room for the longest.
+	// Instructions of unknown size (vectors, multiple registers) may have the largest size.
 	size := uint64(op.size)
 	if size == 0 {
 		size = 256
@@ -232,7 +233,7 @@ func sameAddress(c *context.Crash, op memOp) bool {
 	return addr-start < size
 }
 
-// refineProtection is Refine for a fault about which the kernel says no more than that.
+// refineProtection is Refine for a fault about which the kernel reports nothing more.
 func refineProtection(c *context.Crash, code []byte) {
 	if nonCanonical(c.Arch, c.PC) || unreachableMIPS(c.Arch, c.PC) {
 		c.Address, c.HasAddress, c.Access = c.PC, true, context.AccessExecute
@@ -252,9 +253,9 @@ func refineProtection(c *context.Crash, code []byte) {
 }
 
 // IsCall reports whether before, the bytes of code right before an address, end in a call, so that the address may be a return
-// address; 16 bytes are enough for any architecture. It is a check, not a proof: on x86 and amd64 an instruction may be a
-// call read from its middle. On ARM bytes that are a call in either A32 or T32 count; on MIPS the call is the instruction
-// before the delay slot. It never panics.
+// address; 16 bytes are enough for any architecture. It is a check, not a proof: on x86 and amd64 the end of another instruction
+// may look like a call. On ARM a call in either A32 or T32 counts; on MIPS the call is the instruction before the delay slot. It
+// never panics.
 func IsCall(a context.Arch, o binary.ByteOrder, before []byte) (call bool) {
 	defer func() {
 		if recover() != nil {

@@ -11,7 +11,7 @@ import (
 	"minidump/context"
 )
 
-// The names of package context that the tables have by the hundred.
+// The names of package context that the tables use by the hundred.
 const (
 	X86     = context.X86
 	AMD64   = context.AMD64
@@ -33,13 +33,13 @@ const (
 	SI_KERNEL = context.SI_KERNEL
 )
 
-// Every general register of the test has a value of its own, by the number that the architecture gives it.
+// r returns the value of general register n, which is different for each register. n is the architecture's own number.
 func r(n int) uint64 { return 0x100000 * uint64(n+1) }
 
 const testPC = 0x40000000
 
-// gpLayout says where the NT_PRSTATUS set of each architecture (elf_gregset_t of the kernel's asm/elf.h) has the registers, by
-// the number that an instruction gives them, and the program counter: offsets in words.
+// gpLayout states where the NT_PRSTATUS set of each architecture (elf_gregset_t of the kernel's asm/elf.h) has the registers, by
+// the number that an instruction uses for them, and the program counter: offsets in words.
 var gpLayout = map[context.Arch]struct {
 	pc   int
 	regs []int
@@ -52,12 +52,12 @@ var gpLayout = map[context.Arch]struct {
 	MIPS64:  {34, inOrder(0, 32)},
 	PPC:     {32, inOrder(0, 32)},
 	PPC64:   {32, inOrder(0, 32)},
-	RISCV64: {0, inOrder(0, 32)}, // x0 is none: the pc is in its place
+	RISCV64: {0, inOrder(0, 32)}, // x0 is not in the set: pc is in its place
 	S390X:   {1, inOrder(2, 16)},
 	LOONG64: {33, inOrder(0, 32)},
 }
 
-// inOrder is n registers one after the other.
+// inOrder returns n consecutive numbers from first on.
 func inOrder(first, n int) []int {
 	at := make([]int, n)
 	for i := range at {
@@ -66,7 +66,7 @@ func inOrder(first, n int) []int {
 	return at
 }
 
-// testRecord makes a record of a whose registers have the values of r, or of set, out of the register set.
+// testRecord makes a record of a from a register set in which the registers have the values of r, or of set.
 func testRecord(a context.Arch, o binary.ByteOrder, pc uint64, set map[int]uint64) []byte {
 	gp := make([]byte, a.GPSize())
 	put := func(word int, v uint64) {
@@ -97,11 +97,11 @@ func testRecord(a context.Arch, o binary.ByteOrder, pc uint64, set map[int]uint6
 	return rec
 }
 
-// The code is what GNU as makes of the text; that of loong64 is of Go's assembler.
+// The code is the output of GNU as for the text; that of loong64 is from Go's assembler.
 var faultCases = []struct {
 	arch   context.Arch
 	code   string
-	text   string // "-" where no disassembler is at hand
+	text   string // "-" if there is no disassembler
 	addr   uint64
 	size   int
 	access context.Access
@@ -309,7 +309,7 @@ func order(big bool) binary.ByteOrder {
 	return binary.LittleEndian
 }
 
-// testOrder is the byte order that the bytes of an architecture's cases are in.
+// testOrder returns the byte order of the cases of an architecture.
 func testOrder(a context.Arch) binary.ByteOrder {
 	return order(a == S390X || a == MIPS || a == MIPS64 || a == PPC)
 }
@@ -335,7 +335,7 @@ func TestDecode(t *testing.T) {
 			t.Errorf("%s %s: text %q, want %q", c.arch, c.code, squeeze, want)
 		}
 	}
-	// As many bytes as the instruction has are enough, and one less is not.
+	// As many bytes as the instruction has are enough, and one byte less is not.
 	for _, c := range faultCases {
 		code, _ := hex.DecodeString(c.code)
 		o := testOrder(c.arch)
@@ -423,7 +423,7 @@ func TestNonCanonical(t *testing.T) {
 	if !ok || !op.NonCanonical || op.Address != bad || op.Access != AccessRead || !op.HasAddress {
 		t.Errorf("mov: %+v", op)
 	}
-	// rep movsb: of its two operands the second is bad
+	// rep movsb: the second of its two operands is bad
 	op, ok = Decode(AMD64, nil, []byte{0xf3, 0xa4}, testPC, testRecord(AMD64, nil, testPC, map[int]uint64{6: bad}))
 	if !ok || !op.NonCanonical || op.Address != bad || op.Access != AccessRead {
 		t.Errorf("movs: %+v", op)
@@ -513,14 +513,14 @@ func TestRefine(t *testing.T) {
 			t.Errorf("%s: parameters %x", w.name, c.Params[:2])
 		}
 	}
-	// A signal that someone sent is none of the instruction's doing.
+	// A signal that was sent has nothing to do with the instruction.
 	c := crash(AMD64, context.SI_USER, 0, map[int]uint64{0: bad})
 	c.HasAddress = false
 	c.Refine([]byte{0x48, 0x8b, 0x18})
 	if c.HasAddress || c.Access != AccessUnknown {
 		t.Errorf("sent: %#x %s", c.Address, c.Access)
 	}
-	// What the hardware said stays.
+	// An access reported by the hardware is kept.
 	c = crash(AMD64, 1, r(0), nil)
 	c.Access = AccessWrite
 	c.Refine([]byte{0x48, 0x8b, 0x18})
@@ -565,7 +565,7 @@ func TestIsCall(t *testing.T) {
 	}
 }
 
-// Whatever the bytes, there is an answer.
+// TestDecodeAnyBytes checks that Decode returns for any bytes.
 func TestDecodeAnyBytes(t *testing.T) {
 	rnd := rand.New(rand.NewSource(1))
 	code := make([]byte, 16)

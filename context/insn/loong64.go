@@ -8,8 +8,8 @@ import (
 	"minidump/context"
 )
 
-// loongMem is size and kind of the loads and stores with a 12-bit offset, from ld.b (0x28000000) on, each 0x400000 apart;
-// a size of 0 is a prefetch.
+// loongMem has the size and kind of the loads and stores with a 12-bit offset, from ld.b (0x28000000) on, each 0x400000 apart; a
+// size of 0 is a prefetch.
 var loongMem = [20]struct {
 	size   uint8
 	access context.Access
@@ -21,7 +21,7 @@ var loongMem = [20]struct {
 	{16, read}, {16, write}, {32, read}, {32, write}, // vld vst xvld xvst
 }
 
-// loongMemX is the same for those with an index register, from ldx.b (0x38000000) on, each 0x40000 apart.
+// loongMemX has the same for loads and stores with an index register, from ldx.b (0x38000000) on, each 0x40000 apart.
 var loongMemX = [20]struct {
 	size   uint8
 	access context.Access
@@ -33,8 +33,8 @@ var loongMemX = [20]struct {
 	{16, read}, {16, write}, {32, read}, {32, write}, // vldx vstx xvldx xvstx
 }
 
-// decodeLOONG64 reads the encodings of loads and stores (LoongArch reference manual volume 1, 2.2.5 to 2.2.7, and its table
-// of instruction codes; the vectors are of volume 2).
+// decodeLOONG64 reads the encodings of loads and stores (LoongArch reference manual volume 1, 2.2.5 to 2.2.7, and its table of
+// instruction codes; the vectors are in volume 2).
 func decodeLOONG64(code []byte, regs []uint64) instruction {
 	var inst instruction
 	if len(code) < 4 {
@@ -80,7 +80,7 @@ func decodeLOONG64(code []byte, regs []uint64) instruction {
 	return inst
 }
 
-// isCallLOONG64 knows bl, and jirl with ra as the link register.
+// isCallLOONG64 recognizes bl, and jirl with ra as the link register.
 func isCallLOONG64(before []byte) bool {
 	if len(before) < 4 {
 		return false

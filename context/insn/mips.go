@@ -6,8 +6,8 @@ import (
 	"minidump/context"
 )
 
-// mipsMem has size and kind for each major opcode that loads or stores (MIPS64 ISA, table A.2). lwl, lwr and their like
-// move a part of an aligned word: their size is that of the word, counted from its start.
+// mipsMem has the size and kind of each major opcode that loads or stores (MIPS64 ISA, table A.2). lwl, lwr and their variants
+// transfer a part of an aligned word: their size is that of the word, counted from its start.
 var mipsMem = [64]struct {
 	size   uint8
 	access context.Access
@@ -21,7 +21,7 @@ var mipsMem = [64]struct {
 	0x38: {4, write}, 0x39: {4, write}, 0x3c: {8, write}, 0x3d: {8, write}, 0x3f: {8, write},
 }
 
-// decodeMIPS decodes the instruction, or that in the delay slot if it is a branch: a fault there is reported at the branch.
+// decodeMIPS decodes the instruction or, if it is a branch, the one in its delay slot: a fault there is reported at the branch.
 func decodeMIPS(code []byte, regs []uint64, o binary.ByteOrder) instruction {
 	var inst instruction
 	var target memOp
@@ -66,7 +66,7 @@ func mipsBranch(w uint32) bool {
 	}
 }
 
-// isCallMIPS looks before the delay slot: jal, jalr, bal and its like.
+// isCallMIPS checks the instruction before the delay slot for jal, jalr, bal and variants.
 func isCallMIPS(before []byte, o binary.ByteOrder) bool {
 	if len(before) < 8 {
 		return false

@@ -9,8 +9,8 @@ import (
 	"minidump/context"
 )
 
-// decodePPC64 takes the name of the instruction from the disassembler, and the operands of a load or store from its fields
-// (Power ISA book I, 1.6): they always lie in the same bits.
+// decodePPC64 gets the name of the instruction from the disassembler, and reads the operands of a load or store from its fields
+// (Power ISA book I, 1.6), which always have the same bits.
 func decodePPC64(code []byte, pc uint64, regs []uint64, o binary.ByteOrder) instruction {
 	var inst instruction
 	if len(code) < 4 {
@@ -39,11 +39,11 @@ func decodePPC64(code []byte, pc uint64, regs []uint64, o binary.ByteOrder) inst
 	switch primary := w >> 26; {
 	case primary == 31:
 		off := regs[w>>11&31]
-		if strings.HasSuffix(op, "swi") { // lswi, stswi: the number of bytes is in the field of the index
+		if strings.HasSuffix(op, "swi") { // lswi, stswi: the index field is the number of bytes
 			off = 0
 		}
 		addr := base + off
-		switch op { // the vector instructions of VMX ignore what would make the address unaligned
+		switch op { // vector instructions of VMX ignore the low bits of the address
 		case "lvx", "lvxl", "stvx", "stvxl":
 			addr &^= 15
 		}
@@ -84,8 +84,8 @@ func ppc64Size(op string) int {
 	return 0
 }
 
-// isCallPPC64 knows bl, bcl, bctrl, blrl and bctarl: all branches that set the link register, but the idiom "bcl 20,31,$+4"
-// that only reads the program counter.
+// isCallPPC64 recognizes bl, bcl, bctrl, blrl and bctarl: all branches that set the link register, except the idiom "bcl
+// 20,31,$+4", which only reads the program counter.
 func isCallPPC64(before []byte, o binary.ByteOrder) bool {
 	if len(before) < 4 {
 		return false

@@ -90,7 +90,7 @@ func decodeRISCVC(inst *instruction, w uint32, x func(uint32) uint64) {
 	}
 }
 
-// isCallRISCV64 knows jal and jalr with ra or t0 as the link register, and c.jalr.
+// isCallRISCV64 recognizes jal and jalr with ra or t0 as the link register, and c.jalr.
 func isCallRISCV64(before []byte) bool {
 	n := len(before)
 	if n >= 4 {

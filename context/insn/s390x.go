@@ -9,11 +9,11 @@ import (
 	"minidump/context"
 )
 
-// decodeS390X takes the storage operands from the disassembler: each is a displacement, then maybe an index or a length,
-// then a base. regs are r0-r15; number 0 as base or index means none.
+// decodeS390X gets the storage operands from the disassembler: each is a displacement, an optional index or length, and a base.
+// regs are r0-r15; number 0 as base or index means none.
 func decodeS390X(code []byte, pc uint64, regs []uint64) instruction {
 	var inst instruction
-	// Bits 0 and 1 are the length: 2, 4, 4 or 6 bytes.
+	// Bits 0 and 1 encode the length: 2, 4, 4 or 6 bytes.
 	n := [4]int{2, 4, 4, 6}[code[0]>>6]
 	if len(code) < n {
 		return inst
@@ -82,25 +82,25 @@ func zBranch(op string, args s390xasm.Args, regs []uint64) (uint64, bool) {
 	return 0, false
 }
 
-// zAddressOnly lists the beginnings of the names of instructions whose storage operand is no access to storage: they only
-// compute with the address, shift by it, or branch.
+// zAddressOnly lists prefixes of the names of instructions whose storage operand is not accessed: they only compute with the
+// address, shift by it, or branch.
 var zAddressOnly = []string{"la", "sll", "srl", "sla", "sra", "sld", "srd", "rll", "b", "pfd", "ver", "ves", "vlvg", "vlgv",
 	"crb", "cgrb", "clrb", "clgrb", "cib", "cgib", "clib", "clgib", "crj", "cgrj", "clrj", "clgrj", "cij", "cgij", "clij", "clgij",
 	"ex"}
 
-// zLoadAnd are those that begin with "la" and access storage all the same, with the size of their operand: load and add (and,
+// zLoadAnd are the instructions that begin with "la" but do access storage, with the size of their operand: load and add (and,
 // or, exclusive or), an interlocked update; load access multiple.
 var zLoadAnd = map[string]int{"laa": 4, "laal": 4, "lan": 4, "lao": 4, "lax": 4, "laag": 8, "laalg": 8, "lang": 8, "laog": 8,
 	"laxg": 8, "lam": 0, "lamy": 0}
 
-// zStores lists the beginnings of the names of instructions that store into their first storage operand, zUpdates whole names.
+// zStores lists prefixes of the names of instructions that store into their first storage operand, zUpdates whole names.
 var (
 	zStores  = []string{"st", "vst", "mv", "cs", "cds", "pack", "unpk"}
 	zUpdates = strings.Fields("xc oc nc ni niy oi oiy xi xiy tr asi agsi alsi algsi ts zap ap sp pka pku cvd cvdy cvdg ed edmk")
 )
 
-// zAccess returns what an instruction does with its first storage operand and with the others (z/Architecture Principles of
-// Operation, chapter 7).
+// zAccess returns the kind of access of an instruction to its first storage operand and to the others (z/Architecture Principles
+// of Operation, chapter 7).
 func zAccess(op string) (first, other context.Access) {
 	begins := func(p string) bool { return strings.HasPrefix(op, p) }
 	if _, ok := zLoadAnd[op]; ok {
@@ -118,7 +118,7 @@ func zAccess(op string) (first, other context.Access) {
 	return context.AccessRead, context.AccessRead
 }
 
-// zSizes is the size of the storage operand of common instructions, by name.
+// zSizes lists common instructions by the size of their storage operand.
 var zSizes = map[int][]string{
 	1: strings.Fields("ic icy stc stcy llc llgc llch lb lgb mvi mviy cli cliy tm tmy ni niy oi oiy xi xiy ts"),
 	2: strings.Fields("lh lhy lgh llh llgh sth sthy ch chy cgh ah ahy sh shy mh mvhhi lhrl sthrl"),
@@ -128,7 +128,7 @@ var zSizes = map[int][]string{
 	16: strings.Fields("lpq stpq cdsg vl vst"),
 }
 
-// zSize returns 0 where the name does not state it, as for those with a length of their own.
+// zSize returns the size by the name of the instruction, 0 if the name does not determine it, as for those with a length field.
 func zSize(op string) int {
 	for size, names := range zSizes {
 		if slices.Contains(names, op) {
@@ -138,7 +138,7 @@ func zSize(op string) int {
 	return zLoadAnd[op]
 }
 
-// isCallS390X knows brasl and bras, and basr with a target.
+// isCallS390X recognizes brasl and bras, and basr with a target.
 func isCallS390X(before []byte) bool {
 	n := len(before)
 	switch {

@@ -8,9 +8,9 @@ import (
 	"minidump/context"
 )
 
-// decodeX86 decodes for mode 32 or 64. regs are in the order of the tables, which is that of the instruction encoding.
+// decodeX86 decodes in mode 32 or 64. regs are in the order of the tables, which is that of the instruction encoding.
 func decodeX86(code []byte, pc uint64, regs []uint64, mode int) instruction {
-	// The disassembler does not always notice that an instruction is cut off.
+	// The disassembler does not always notice that an instruction is cut short.
 	var padded [32]byte
 	copy(padded[:16], code)
 	in, err := x86asm.Decode(padded[:], mode)
@@ -90,7 +90,7 @@ func x86Branch(inst *instruction, in x86asm.Inst, regs []uint64) {
 	}
 }
 
-// x86Access returns what an instruction does to its memory operand, which is argument i.
+// x86Access returns the kind of access of an instruction to its memory operand, which is argument i.
 func x86Access(op string, i int, args x86asm.Args) context.Access {
 	switch {
 	case op == "LEA", strings.HasPrefix(op, "NOP"), strings.HasPrefix(op, "PREFETCH"), op == "INVLPG",
@@ -110,8 +110,8 @@ func x86Access(op string, i int, args x86asm.Args) context.Access {
 		}
 	}
 	if op[0] == 'F' {
-		// All x87 instructions with a memory operand read it but FST, FSTP, FIST, FISTP, FISTTP, FBSTP, the FNST family and the
-		// saves of the whole state.
+		// All x87 instructions with a memory operand read it, except FST, FSTP, FIST, FISTP, FISTTP, FBSTP, the FNST family and
+		// those that save the whole state.
 		for _, p := range [...]string{"FST", "FIST", "FBSTP", "FNST", "FNSAVE", "FXSAVE"} {
 			if strings.HasPrefix(op, p) {
 				return context.AccessWrite
@@ -122,7 +122,7 @@ func x86Access(op string, i int, args x86asm.Args) context.Access {
 	return context.AccessWrite
 }
 
-// x86StringSize is the operand size of a string instruction, which the disassembler does not have.
+// x86StringSize returns the operand size of a string instruction, which the disassembler does not return.
 func x86StringSize(op string) int {
 	for _, p := range [...]string{"MOVS", "STOS", "LODS", "SCAS", "CMPS", "INS", "OUTS"} {
 		if len(op) == len(p)+1 && strings.HasPrefix(op, p) {
@@ -144,8 +144,8 @@ func x86StringSize(op string) int {
 	return 0
 }
 
-// x86Address computes an effective address. It can't be known relative to FS or GS, whose base the record does not have, or
-// with a vector register as index.
+// x86Address computes an effective address. It returns false for an address relative to FS or GS, whose base is not in the
+// record, and for one with a vector register as index.
 func x86Address(m x86asm.Mem, in x86asm.Inst, pc uint64, regs []uint64, mode int) (uint64, bool) {
 	if m.Segment == x86asm.FS || m.Segment == x86asm.GS {
 		return 0, false
@@ -191,7 +191,7 @@ func x86RegIndex(r x86asm.Reg) (int, bool) {
 	return 0, false
 }
 
-// isCallX86 looks for a call that ends where before ends. Its length is not known, so all are tried.
+// isCallX86 reports whether a call ends at the end of before. Its length is not known, so all lengths are tried.
 func isCallX86(before []byte, mode int) bool {
 	for n := 2; n <= min(len(before), 15); n++ {
 		in, err := x86asm.Decode(before[len(before)-n:], mode)

@@ -1,13 +1,13 @@
-// Package frames makes the monitor of package crash name the frames of a crash: import it for that effect.
+// Package frames makes the monitor of package crash find the named frames of a crash. Import it for this side effect:
 //
 //	import _ "minidump/crash/frames"
 //
-// The monitor then prints the signature of a crash on standard error beside the dump's path, and the frames of the thread that
-// crashed, C code included, unless the runtime's report has them. It adds them to the dump. Names come from the files of the
-// program and its libraries on this machine. That takes five seconds at most, after the dump is complete.
+// The monitor then prints the signature of a crash on standard error after the dump's path, and the frames of the crashed thread,
+// including C code, unless the runtime's report has them. It adds them to the dump. Names come from the files of the program and its
+// libraries on this machine. All this takes at most five seconds, after the dump is complete.
 //
-// It is a package of its own because what reads the symbols makes a program 2.5 MB larger, and 1.9 MB larger in memory, the monitor too
-// (docs/crash.md).
+// It is a separate package because the code that reads symbols makes a program 2.5 MB larger, and the program and the monitor 1.9 MB
+// larger in memory (docs/crash.md).
 package frames
 
 import (
@@ -25,7 +25,7 @@ import (
 // maxLines is how many frames are printed.
 const maxLines = 32
 
-// limit is how long the search takes at most. Nobody waits for the monitor except its OnDump.
+// limit is the maximum duration of the search. Only OnDump waits for it.
 const limit = 5 * time.Second
 
 func init() { hook.Frames = find }
@@ -47,7 +47,7 @@ func find(dump string) (signature string, lines []string) {
 	return printable(r.Signature), lines
 }
 
-// place is where a frame is, as "app!parse at parse.c:42".
+// place returns where a frame is, such as "app!parse at parse.c:42".
 func place(f *stream.NamedFrame, modules []stream.ModuleInfo) string {
 	var b strings.Builder
 	if uint64(f.Module) < uint64(len(modules)) {
@@ -69,7 +69,7 @@ func place(f *stream.NamedFrame, modules []stream.ModuleInfo) string {
 	return b.String()
 }
 
-// printable replaces what could control a terminal: names come from files.
+// printable replaces characters that could control a terminal, because names come from files.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

@@ -2,10 +2,10 @@ package arena
 
 import "unsafe"
 
-// An Arena is address space that is reserved at once and made usable step by step: its contents never move, and taking
-// memory from it is not a Go allocation. It is emptied, not freed, between dumps.
+// An Arena is address space that is reserved once and made usable in steps. Its contents never move, and allocating
+// from it is not a Go allocation. Between dumps an arena is emptied, not freed.
 //
-// The reserved size bounds how many entries one dump can hold; address space that is not touched costs nothing.
+// The reserved size limits how many entries one dump can hold. Address space that is not touched costs nothing.
 type Arena struct {
 	base unsafe.Pointer
 	size uintptr // reserved
@@ -13,14 +13,14 @@ type Arena struct {
 	Used uintptr // taken so far, in bytes
 }
 
-// Unit is the unit of arena sizes in bytes: 1 MiB, or an eighth of that where addresses have 32 bits.
+// Unit is the unit of arena sizes in bytes: 1 MiB, or an eighth of that where addresses are 32 bits wide.
 const Unit = 1 << (17 + 3*(^uintptr(0)>>63))
 
-// Step is the least number of bytes that an arena grows by.
+// Step is the minimum number of bytes by which an arena grows.
 const Step = 64 << 10
 
-// Ensure makes the first end bytes of the arena usable. It returns false if that is more than is reserved, or the system
-// has no memory left.
+// Ensure makes the first end bytes of the arena usable. It returns false if that is more than is reserved, or if the
+// system is out of memory.
 func (a *Arena) Ensure(end uintptr) bool {
 	if end <= a.open {
 		return true
@@ -28,7 +28,7 @@ func (a *Arena) Ensure(end uintptr) bool {
 	if end > a.size {
 		return false
 	}
-	// Doubling keeps the number of system calls low for an arena of any size. Pages that are not touched cost nothing.
+	// Doubling keeps the number of system calls low for an arena of any size. Untouched pages cost nothing.
 	step := min(max(a.open, (end-a.open+Step-1)&^(Step-1)), a.size-a.open)
 	if !openPages(unsafe.Add(a.base, a.open), step) {
 		return false
@@ -65,10 +65,10 @@ type Bytes struct {
 	kept uintptr // bytes that Reset does not free
 }
 
-// Keep makes the bytes that have been put so far survive Reset.
+// Keep makes the bytes that were put so far survive Reset.
 func (a *Bytes) Keep() { a.kept = a.Used }
 
-// Reset frees everything except what Keep has marked. Older spans become invalid.
+// Reset frees everything except the bytes marked by Keep. Older spans become invalid.
 func (a *Bytes) Reset() { a.Used = a.kept }
 
 // Get returns the bytes of a span, nil for an empty one. They are valid until Reset.
@@ -79,8 +79,7 @@ func (a *Bytes) Get(s Span) []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(a.base, s.Off)), int(s.Len))
 }
 
-// Alloc takes n bytes, which are not cleared. The span is empty and the slice nil when the arena is full, n is 0 or n
-// exceeds 2 GiB.
+// Alloc allocates n bytes, which are not cleared. The span is empty and the slice nil if the arena is full, n is 0 or n exceeds 2 GiB.
 func (a *Bytes) Alloc(n int) (Span, []byte) {
 	if n <= 0 || uint64(n) > 1<<31 {
 		return Span{}, nil
@@ -131,7 +130,7 @@ func (t *Table[T]) Add() *T {
 		return nil
 	}
 	p := unsafe.Add(t.base, uintptr(t.N)*size)
-	clear(unsafe.Slice((*byte)(p), size)) // *p = zero would have one on the stack, which is not to grow
+	clear(unsafe.Slice((*byte)(p), size)) // *p = zero would put a T on the stack, which must not grow
 	t.N++
 	return (*T)(p)
 }
@@ -146,9 +145,9 @@ func (t *Table[T]) Extend(n int) []T {
 	return t.All()[t.N-n:]
 }
 
-// All returns the entries. They keep their addresses until Clear.
+// All returns the entries. Their addresses do not change until Clear.
 //
-// It is not inlined because it is called everywhere: the copies would be a hundredth of the program's code.
+// It is not inlined: it is called everywhere, and the copies would be a hundredth of the program's code.
 //
 //go:noinline
 func (t *Table[T]) All() []T {
@@ -161,11 +160,11 @@ func (t *Table[T]) All() []T {
 // At returns entry i, which must be less than N.
 func (t *Table[T]) At(i int) *T { return &t.All()[i] }
 
-// Clear removes all entries and keeps the memory.
+// Clear removes all entries but keeps the memory.
 func (t *Table[T]) Clear() { t.N = 0 }
 
 // Search returns the index of the first entry that ends above addr, or len(entries) if there is none. The entries must
-// be in order of address and must not overlap; end returns the address after an entry.
+// be sorted by address and must not overlap. end returns the address after an entry.
 func Search[T any](entries []T, addr uint64, end func(*T) uint64) int {
 	lo, hi := 0, len(entries)
 	for lo < hi {

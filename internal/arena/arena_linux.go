@@ -9,14 +9,14 @@ import (
 	"minidump/internal/sys"
 )
 
-// Reserve takes size bytes of address space, or less if a limit (RLIMIT_AS) forbids that much, down to 1/64 of it.
+// Reserve reserves size bytes of address space, or less, down to 1/64 of size, if a limit (RLIMIT_AS) forbids that much.
 func (a *Arena) Reserve(size uintptr) error {
 	least := size / 64
 	size = share(size)
 	for {
 		p, err := unix.MmapPtr(-1, 0, nil, size, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
 		if err == nil {
-			// A transparent huge page for a few kilobytes would be most of the memory of a small dumper.
+			// A transparent huge page for a few kilobytes would be most of a small dumper's memory.
 			unix.Syscall(unix.SYS_MADVISE, uintptr(p), size, unix.MADV_NOHUGEPAGE)
 			*a = Arena{base: p, size: size}
 			return nil
@@ -40,14 +40,14 @@ func openPages(p unsafe.Pointer, n uintptr) bool {
 	return sys.Mprotect(p, n, unix.PROT_READ|unix.PROT_WRITE) == 0
 }
 
-// ample is how much address space must be left to a process for its arenas to have their full size. Of less each has
-// its share, so that the rest of the program, first of all the Go runtime, goes on to get what it needs.
+// ample is how much address space must be left to the process for its arenas to have their full size. If less is
+// left, each arena gets a share, and the rest goes to the program, above all to the Go runtime.
 const ample = 8 << 30
 
-// share returns how much of size there is to take under RLIMIT_AS, such as batch systems and systemd's LimitAS set.
+// share returns how much of size may be reserved under RLIMIT_AS, which batch systems and systemd's LimitAS set.
 func share(size uintptr) uintptr {
 	var limit unix.Rlimit
-	if size < 1<<20 { // not worth the question
+	if size < 1<<20 { // not worth a system call
 		return size
 	}
 	if unix.Getrlimit(unix.RLIMIT_AS, &limit) != nil || limit.Cur > 1<<46 {
@@ -60,7 +60,7 @@ func share(size uintptr) uintptr {
 	return max(uintptr(uint64(size)*(left>>20)/(ample>>20))&^(Step-1), min(size, Step))
 }
 
-// addressSpace returns how many bytes of address space this process has in use; 0 if that can't be found out.
+// addressSpace returns how many bytes of address space this process uses; 0 if that can't be determined.
 func addressSpace() uint64 {
 	fd, err := unix.Open("/proc/self/statm", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {

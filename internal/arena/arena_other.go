@@ -4,7 +4,7 @@ package arena
 
 import "unsafe"
 
-// Reserve takes size bytes, at most 256 MiB, from the Go heap: these systems offer nothing better to package syscall.
+// Reserve allocates size bytes, at most 256 MiB, from the Go heap: package syscall offers nothing better on these systems.
 func (a *Arena) Reserve(size uintptr) error {
 	b := make([]byte, min(size, 256<<20))
 	*a = Arena{base: unsafe.Pointer(unsafe.SliceData(b)), size: uintptr(len(b))}

@@ -9,8 +9,8 @@ import (
 	"minidump/internal/errtext"
 )
 
-// Reserve maps size bytes, at most 256 MiB, that are usable at once: these systems allocate a page only when it is
-// touched. The memory is not Go heap, because the runtime would clear a reused block and so touch all of it.
+// Reserve maps size bytes, at most 256 MiB, which are usable at once: these systems allocate a page only when it is
+// touched. The memory is not from the Go heap, because the runtime would clear a reused block and so touch all of it.
 func (a *Arena) Reserve(size uintptr) error {
 	b, err := syscall.Mmap(-1, 0, int(min(size, 256<<20)), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
 	if err != nil {

@@ -22,14 +22,14 @@ var (
 	virtualFree  = kernel32.NewProc("VirtualFree")
 )
 
-// Reserve takes size bytes of address space. It commits none of it: committed memory counts against the limit of the
-// whole system even if it is never used.
+// Reserve reserves size bytes of address space and commits none of it: committed memory counts against the limit of
+// the whole system even if it is never used.
 func (a *Arena) Reserve(size uintptr) error {
 	p, _, err := syscall.SyscallN(virtualAlloc.Addr(), 0, size, memReserve, pageNoAccess)
 	if p == 0 {
 		return errtext.Wrap(err, "minidump: reserve address space")
 	}
-	// The address is not in the Go heap, so this conversion, written to avoid vet's warning, is safe.
+	// The address is not in the Go heap, so this conversion, written this way to avoid vet's warning, is safe.
 	*a = Arena{base: *(*unsafe.Pointer)(unsafe.Pointer(&p)), size: size}
 	return nil
 }

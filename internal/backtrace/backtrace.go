@@ -20,15 +20,15 @@ const (
 	DefaultMemory    = 256 << 20 // bytes of the symbols of all modules together
 )
 
-// Options say which frames are wanted, and where their names come from. The zero value: those of the thread that the dump is about,
-// from the files where the process had them.
+// Options says which frames are wanted and where their names come from. The zero value means the frames of the thread that the dump
+// is about, named from the files at the paths where the process had them.
 type Options struct {
 	Sources   symbol.Sources
 	All       bool          // the frames of all threads
-	Limit     time.Duration // for all of it; 0: DefaultLimit. Then what is there is the result
+	Limit     time.Duration // for the whole search; 0: DefaultLimit. The frames found by then are the result
 	MaxFrames int           // of a thread; 0: DefaultMaxFrames
-	PID       int           // of the process if it may still be there, so that root can open the files that it has mapped; 0: unknown
-	Mounts    []byte        // mountinfo of the process, if that is at hand after its end
+	PID       int           // of the process if it may still exist, so that root can open the files that it has mapped; 0: unknown
+	Mounts    []byte        // mountinfo of the process, if it was saved before the process ended
 	Memory    int64         // bytes of the symbols of all modules together; 0: DefaultMemory
 }
 
@@ -39,7 +39,7 @@ type Result struct {
 	Modules []stream.ModuleInfo
 }
 
-// Of returns the frames of a thread; nil if they were not looked for.
+// Of returns the frames of a thread, or nil if they were not searched for.
 func (r *Result) Of(thread uint32) *stream.ThreadFrames {
 	for i := range r.Threads {
 		if r.Threads[i].ThreadID == thread {
@@ -49,11 +49,11 @@ func (r *Result) Of(thread uint32) *stream.ThreadFrames {
 	return nil
 }
 
-// SignatureKey is the key of the annotation of a process that has the signature of its crash.
+// SignatureKey is the key of the process annotation that holds the crash signature.
 const SignatureKey = "signature"
 
-// Add finds the frames of the dump at a path, adds them to it as a FrameListStream, with the signature of the crash as an annotation
-// too, and returns them. A dump that has that stream already stays as it is.
+// Add finds the frames of the dump at path, adds them to it as a FrameListStream, adds the signature of the crash as an annotation,
+// and returns the frames. A dump that already has that stream is left unchanged.
 func Add(path string, o Options) (*Result, error) {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -82,8 +82,8 @@ func Add(path string, o Options) (*Result, error) {
 	return r, stream.Append(file, info.Size(), stream.FrameListStream, stream.AppendFrameList(nil, f.Order, &r.FrameList), notes...)
 }
 
-// Find returns the frames of a dump. Those that the dump has as a FrameListStream are not looked for again. The file must stay open
-// for as long as it takes, also after the limit.
+// Find returns the frames of a dump. Frames that the dump has as a FrameListStream are not searched for again. The file must stay
+// open until the search has ended, even if that is after the limit.
 func Find(f *stream.File, o Options) (*Result, error) {
 	w, err := newWalk(f, &o)
 	if err != nil {
@@ -108,7 +108,7 @@ func Find(f *stream.File, o Options) (*Result, error) {
 	return w.result(), nil
 }
 
-// testMode lets a panic of the search end the program: a test must see it.
+// testMode lets a panic of the search end the program, so that a test sees it.
 var testMode = false
 
 // walk is the search for the frames of one dump.
@@ -116,19 +116,19 @@ type walk struct {
 	f       *stream.File
 	o       *Options
 	p       *stackwalk.Process
-	modules []stream.ModuleInfo // of the file
-	numbers []int               // of the process's modules, in modules
+	modules []stream.ModuleInfo // of the dump
+	numbers []int               // for each module of the process, its index in modules
 	tables  []*symbol.Table
 	tried   []bool
-	avoid   func(path string) bool // a file that is not opened
+	avoid   func(path string) bool // reports whether a file must not be opened
 	threads []stream.Thread
 	blamed  uint32
 	crashed bool
-	late    atomic.Bool // the time is over
+	late    atomic.Bool // the time limit has passed
 
 	mu    sync.Mutex
 	found []stream.ThreadFrames
-	had   stream.FrameList // what the dump has
+	had   stream.FrameList // the frames that the dump already has
 	dying string           // the signature of a Go program without an exception
 }
 
@@ -178,10 +178,9 @@ func newWalk(f *stream.File, o *Options) (*walk, error) {
 	return w, nil
 }
 
-// all finds the frames of the blamed thread, and after it those of the others.
+// all finds the frames of the blamed thread and then those of the others.
 //
-// A fault of this code must not end the program, which may be the first process of a container, or serve others: what was found by
-// then is the result.
+// A bug here must not end the program, which may be the first process of a container or serve others: what was found by then is the result.
 func (w *walk) all() {
 	defer w.close()
 	if !testMode {
@@ -211,7 +210,7 @@ func (w *walk) all() {
 	}
 }
 
-// known returns the frames of a thread that the dump has; nil if there are none.
+// known returns the frames of a thread that the dump already has, or nil if there are none.
 func (w *walk) known(thread uint32) *stream.ThreadFrames {
 	for i := range w.had.Threads {
 		if t := &w.had.Threads[i]; t.ThreadID == thread && len(t.Frames) > 0 {
@@ -221,7 +220,7 @@ func (w *walk) known(thread uint32) *stream.ThreadFrames {
 	return nil
 }
 
-// result is what was found so far.
+// result returns what was found so far.
 func (w *walk) result() *Result {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -241,7 +240,7 @@ func (w *walk) result() *Result {
 	return l
 }
 
-// thread returns the frames of a thread with their names.
+// thread returns the named frames of a thread.
 func (w *walk) thread(t *stream.Thread) (list []stream.NamedFrame, cut bool) {
 	cpu, err := stackwalk.ThreadCPU(w.f, t)
 	if err != nil {
@@ -257,7 +256,7 @@ func (w *walk) thread(t *stream.Thread) (list []stream.NamedFrame, cut bool) {
 	return list, len(frames) == w.p.MaxFrames
 }
 
-// named appends a frame, and before it the calls that were inlined into its function.
+// named appends a frame, preceded by the calls that were inlined into its function.
 func (w *walk) named(list []stream.NamedFrame, f *stackwalk.Frame) []stream.NamedFrame {
 	r := stream.NamedFrame{FrameRecord: stream.FrameRecord{PC: f.PC, SP: f.SP, Module: stream.GoNone, Trust: uint16(f.Trust)}}
 	if f.Signal {
@@ -290,7 +289,7 @@ func (w *walk) named(list []stream.NamedFrame, f *stackwalk.Frame) []stream.Name
 	return list
 }
 
-// table returns the names of module i of the process, and gives its files to the stack walk; nil if there are none.
+// table returns the symbols of module i of the process, or nil if there are none, and adds the module's files to the stack walk.
 func (w *walk) table(i int) *symbol.Table {
 	if w.tried[i] {
 		return w.tables[i]

@@ -19,7 +19,7 @@ import (
 
 func init() { testMode = true }
 
-// dumped returns a dump of a victim with threads deep in a recursion.
+// dumped returns a dump of a victim whose threads are deep in a recursion.
 func dumped(t testing.TB) []byte {
 	t.Helper()
 	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "4")
@@ -45,7 +45,7 @@ func opened(t testing.TB, b []byte) *stream.File {
 	return f
 }
 
-// functions are the names of the frames, from the outermost one that has one.
+// functions returns the names of the frames, starting at the outermost one that has a name.
 func functions(t *stream.ThreadFrames) string {
 	var names []string
 	for i := range t.Frames {
@@ -83,7 +83,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestMapped has a process whose program has no name any more: root opens it by its mapping.
+// TestMapped dumps a process whose program file was deleted: root opens the file by its mapping.
 func TestMapped(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: for map_files")
@@ -119,7 +119,7 @@ func TestMapped(t *testing.T) {
 	}
 }
 
-// TestRoot has a process in a mount namespace and a user namespace of its own, whose program nobody else can see.
+// TestRoot dumps a process in its own mount and user namespaces, whose program is not visible from outside.
 func TestRoot(t *testing.T) {
 	victims.SkipEmulated(t, "the files of its victims are not there in the form that the dump names")
 	unshare := victims.Tool(t, "unshare")
@@ -144,7 +144,7 @@ func TestRoot(t *testing.T) {
 	if root == "" || rootOf(os.Getpid()) != "" {
 		t.Fatalf("the root of the process is %q, of this one %q", root, rootOf(os.Getpid()))
 	}
-	for sysroot, want := range map[string]bool{"/": false, root: true} { // root opens files by their mappings, and this is about others
+	for sysroot, want := range map[string]bool{"/": false, root: true} { // root opens files by their mappings; this test is about the other ways
 		r, err := Find(f, Options{Limit: time.Minute, Sources: symbol.Sources{Sysroot: sysroot}, Mounts: mountinfo(t, v.PID)})
 		if err != nil || strings.Contains(functions(&r.Threads[0]), "main") != want {
 			t.Errorf("%s: %s, %v", sysroot, functions(&r.Threads[0]), err)
@@ -164,7 +164,7 @@ func mountinfo(t *testing.T, pid int) []byte {
 	return b
 }
 
-// TestMemory has no memory for symbols: what is read from a file by parts has names, what is loaded has none.
+// TestMemory allows no memory for symbols: a file that is read in parts yields names, one that must be loaded does not.
 func TestMemory(t *testing.T) {
 	victims.SkipEmulated(t, "the files of its victims are not there in the form that the dump names")
 	f := opened(t, dumped(t))
@@ -178,7 +178,7 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestLimit has no time at all: the result comes at once, with what is there.
+// TestLimit allows no time at all: the result comes at once, with what is there.
 func TestLimit(t *testing.T) {
 	f := opened(t, dumped(t))
 	started := time.Now()
@@ -191,7 +191,7 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// TestAdd holds that the frames are in the dump afterwards, and stay what they are when the files of the program are gone.
+// TestAdd checks that the added frames are in the dump, and that they do not change when the program's files are gone.
 func TestAdd(t *testing.T) {
 	victims.SkipEmulated(t, "the files of its victims are not there in the form that the dump names")
 	path := filepath.Join(t.TempDir(), "x.dmp")
@@ -231,7 +231,7 @@ func fileSize(t *testing.T, path string) int64 {
 	return info.Size()
 }
 
-// TestServed holds which files are not opened: those on devices that are not among the mounts, or are a server's.
+// TestServed checks which files are not opened: those on devices that are not among the mounts, or that a server provides.
 func TestServed(t *testing.T) {
 	b := dumped(t)
 	f := opened(t, b)
@@ -242,7 +242,7 @@ func TestServed(t *testing.T) {
 	if avoid := served(f, 0, nil); avoid("/no/such/file") || avoid(os.Args[0]) {
 		t.Error("a file is avoided that is not mapped")
 	}
-	// Each device becomes one that there is not.
+	// Each device number is replaced by one that does not exist.
 	lines := strings.Split(string(maps), "\n")
 	for i, l := range lines {
 		if fields := strings.Fields(l); len(fields) == 6 && strings.HasPrefix(fields[5], "/") {
@@ -261,7 +261,7 @@ func TestServed(t *testing.T) {
 	}
 }
 
-// FuzzFind looks for the frames of dumps that are broken.
+// FuzzFind looks for the frames of corrupt dumps.
 func FuzzFind(f *testing.F) {
 	b := dumped(f)
 	f.Add(b, uint32(0), byte(0))

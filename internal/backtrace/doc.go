@@ -1,7 +1,7 @@
-// Package backtrace finds the calls on the stacks of a dump and names them, with what this machine has: the dump itself and the
-// files of the program. The commands call it when a dump is complete, and show does for any dump.
+// Package backtrace finds the calls on the stacks of a dump and names them, using what this machine has: the dump itself and the
+// files of the program. The commands call it when a dump is complete, and show calls it for any dump.
 //
-// It puts packages stackwalk and symbol together, bounds the time, and computes the signature of a crash. Nothing of a dump and of
-// a file is trusted. It blocks as long as the files do; a file on a file system that a server answers for is not opened if the dump
-// says so (the device numbers in its LinuxMaps stream).
+// It combines packages stackwalk and symbol, limits the time, and computes the signature of a crash. Nothing in a dump or a file is
+// trusted. It blocks while a file read blocks. A file on a file system that is served by a process or over a network is not opened
+// if the dump shows that (by the device numbers in its LinuxMaps stream).
 package backtrace

@@ -6,11 +6,11 @@ import (
 	"minidump/stream"
 )
 
-// maxDying is how far up the stack of a Go program that is dying the call is that ends it.
+// maxDying is how many frames of a dying Go program are searched for the call that ends it.
 const maxDying = 8
 
-// goSignature returns the signature of a Go program that dies of a panic or a fatal error, from the frames of its goroutine
-// that the dump has: the exception then is none. It is empty for a program that lives on.
+// goSignature returns the signature of a Go program that dies of a panic or a fatal error, which is no exception in the
+// dump. It reads the frames of the blamed goroutine in the dump. It returns "" for a program that is not dying.
 func goSignature(f *stream.File, blamed uint32) string {
 	l, err := f.Goroutines()
 	if err != nil {
@@ -29,7 +29,7 @@ func goSignature(f *stream.File, blamed uint32) string {
 	return ""
 }
 
-// dying reports whether a goroutine has called the function that ends the program.
+// dying reports whether a goroutine has called a function that ends the program.
 func dying(g *stream.Goroutine) bool {
 	for i := range g.Frames[:min(len(g.Frames), maxDying)] {
 		switch strings.TrimPrefix(g.Frames[i].Function, "internal/") {

@@ -10,9 +10,10 @@ import (
 	"minidump/symbol"
 )
 
-// served returns a function that reports whether the file at a path lies on a file system that a server answers for, such as FUSE or
-// NFS, or on one that is not known here: a silent one would hold this program for ever. The maps of the process have the device
-// numbers. mounts is mountinfo of the process, if that is known. Without the maps, as in dumps of other writers, every file may be opened.
+// served returns a function that reports whether the file at a path is on a file system that is served by a process or over a network,
+// such as FUSE or NFS, or on one that is not known here: opening the file could block this program for ever. The device numbers come from
+// the maps of the process. mounts is mountinfo of the process, if known. Without the maps, as in dumps by other writers, every file may be
+// opened.
 func served(f *stream.File, pid int, mounts []byte) func(path string) bool {
 	maps, err := f.Text(stream.LinuxMaps)
 	if err != nil {
@@ -23,7 +24,7 @@ func served(f *stream.File, pid int, mounts []byte) func(path string) bool {
 		return func(string) bool { return false }
 	}
 	mounts = append(mounts[:len(mounts):len(mounts)], self...)
-	if pid != 0 { // it may be in a mount namespace of its own
+	if pid != 0 { // the process may be in another mount namespace
 		own, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/mountinfo")
 		mounts = append(own, mounts...)
 	}
@@ -52,8 +53,9 @@ func served(f *stream.File, pid int, mounts []byte) func(path string) bool {
 	return func(path string) bool { return paths[path] }
 }
 
-// mapped returns where the file of a module can be opened while process pid has it mapped, which is the very file, whatever is at its
-// path now and in whatever mount namespace that is. It takes root. The dump says which mapping it is.
+// mapped returns the path by which the file of a module can be opened while process pid has it mapped. That path opens the mapped
+// file itself, whatever is now at the module's path and whatever the mount namespace. It requires root. The dump says which mapping
+// belongs to the module.
 func mapped(f *stream.File, pid int) func(m symbol.Module) (string, bool) {
 	if pid == 0 || os.Geteuid() != 0 {
 		return nil
@@ -78,8 +80,8 @@ func mapped(f *stream.File, pid int) func(m symbol.Module) (string, bool) {
 	}
 }
 
-// rootOf returns the path of the root of process pid, if that is in another mount namespace than this process and can be opened; "" is the
-// own root. It takes no more than the right to trace the process.
+// rootOf returns the path of the root directory of process pid if the process is in another mount namespace and the directory can be
+// opened; otherwise "". It requires only the right to trace the process.
 func rootOf(pid int) string {
 	if pid == 0 {
 		return ""

@@ -10,13 +10,13 @@ import (
 	"minidump/stream"
 )
 
-// lazily returns a pattern that is compiled when it is first used: every command starts with what this package initialises.
+// lazily returns a pattern that is compiled at its first use: what this package initialises delays the start of every command.
 func lazily(pattern func() string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern()) })
 }
 
-// irrelevant are functions that a crash goes through whatever its cause: how a process raises its own end, and the machinery of
-// the languages for it. They are not in a signature, as in Socorro's irrelevant_signature_re.
+// irrelevant matches functions that a crash passes through whatever its cause: those by which a process ends itself, and the
+// languages' machinery for that. They are left out of a signature, as in Socorro's irrelevant_signature_re.
 var irrelevant = lazily(func() string {
 	return `^(` + strings.Join([]string{
 		`_*(GI_)?(raise|abort|gsignal|kill|tgkill|pthread_kill(_implementation|_internal)?|libc_message\w*|libc_fatal|assert(_fail(_base)?|_perror_fail)?|` +
@@ -32,19 +32,19 @@ var irrelevant = lazily(func() string {
 	}, "|") + `)$`
 })
 
-// carriers are functions that crash for what their caller passed: a signature goes on to the caller.
+// carriers matches functions that crash because of what their caller passed: a signature continues with the caller.
 var carriers = lazily(func() string {
 	return `^_*(GI_)?(mem(cpy|move|set|cmp|chr|rchr|mem|pcpy)\w*|str(len|cpy|ncpy|cat|ncat|cmp|ncmp|chr|rchr|str|dup|ndup|tol|toul|tod)\w*|wcs\w+|` +
 		`(v|f|s|vs|vsn|sn|vf)?printf\w*|f?puts|fwrite|fread|(libc_)?(malloc|free|calloc|realloc)|int_(malloc|free)\w*|cfree|operator (new|delete)\b.*|qsort\w*|bsearch|` +
 		`pthread_mutex_\w*lock\w*|std::.*|runtime\.map\w+|(internal/)?sync\.\(\*\w+\)\.\w+)$`
 })
 
-// maxSignatureFrames is how many functions a signature names at most.
+// maxSignatureFrames is the maximum number of functions in a signature.
 const maxSignatureFrames = 6
 
-// Signature returns what crashes of one kind have in common: the innermost functions that matter, and their callers as long as these
-// only pass something on, with " | " between them. It is empty if there are no frames. A function without a name is its module and its
-// offset there.
+// Signature returns what crashes of the same kind have in common: the innermost relevant function, and its callers as long as each
+// callee is only a carrier, separated by " | ". It is empty if there are no frames. A function without a name is represented by its
+// module and the offset in it.
 func Signature(frames []stream.NamedFrame, module func(index uint32) (name string, base uint64, ok bool)) string {
 	var parts []string
 	for i := range frames {
@@ -63,7 +63,7 @@ func Signature(frames []stream.NamedFrame, module func(index uint32) (name strin
 	return strings.Join(parts, " | ")
 }
 
-// placeOf is "libfoo.so@0x1234", or the address if that is in no module.
+// placeOf returns "libfoo.so@0x1234", or the address if it is in no module.
 func placeOf(f *stream.NamedFrame, module func(index uint32) (string, uint64, bool)) string {
 	name, base, ok := module(f.Module)
 	if !ok {
@@ -79,8 +79,8 @@ var (
 	})
 )
 
-// normalised is the name of a function without what differs between two builds of the same source: arguments, template arguments,
-// hashes, the numbers of clones.
+// normalised returns the name of a function without what differs between two builds of the same source: arguments, template
+// arguments, hashes, clone numbers.
 func normalised(name string) string {
 	name = anonymous().ReplaceAllString(name, "_")
 	if !strings.HasPrefix(name, "operator") {
@@ -89,8 +89,7 @@ func normalised(name string) string {
 	return strings.TrimSpace(closure().ReplaceAllString(name, ""))
 }
 
-// withoutBrackets leaves out what is in <…> and (…), except for Go's (*T) and names that begin with "<", such as Rust's
-// "<T as Trait>::method".
+// withoutBrackets removes what is in <…> and (…), except Go's (*T) and names that begin with "<", such as Rust's "<T as Trait>::method".
 func withoutBrackets(name string) string {
 	var b strings.Builder
 	depth := 0
@@ -98,7 +97,7 @@ func withoutBrackets(name string) string {
 		c := name[i]
 		switch {
 		case c == '<' && i == 0, c == '(' && i+1 < len(name) && name[i+1] == '*' && depth == 0:
-			return name // not C++
+			return name // not a C++ name
 		case c == '<' || c == '(':
 			depth++
 		case (c == '>' || c == ')') && depth > 0:

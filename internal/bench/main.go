@@ -1,13 +1,13 @@
 //go:build linux
 
-// Bench dumps one process again and again and prints what each dump cost, in the form that the programs beside it print:
+// Bench dumps one process repeatedly and prints what each dump cost, in the same form as the other benchmark programs:
 //
 //	go run ./internal/bench PID TID OUT --repeat K --gap-ms G [--uncounted] [--limit N] [--mode M] [--sanitize]
 //
-// It prints for each dump "dump K ns=N pause_ns=N allocs=N alloc_bytes=N size=N" and at the end "median_ns=N
-// median_pause_ns=N hwm_kb=N". It uses nothing that would make its own memory larger than that of the writer. Of the peak
-// that the kernel tells it takes off most of what the counting of allocations took (countingKB); with --uncounted there are no
-// counts, and the peak is that of the dumps alone.
+// For each dump it prints "dump K ns=N pause_ns=N allocs=N alloc_bytes=N size=N", and at the end "median_ns=N
+// median_pause_ns=N hwm_kb=N". It avoids everything that would make its memory larger than the writer's. From the peak that
+// the kernel reports it subtracts most of what counting the allocations cost (countingKB). With --uncounted nothing is
+// counted, and the peak is that of the dumps alone.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 	"minidump/internal/sys"
 )
 
-// Globals, as on the heap each size takes two pages, and on the stack they would make it grow.
+// These are globals because on the heap each size would occupy two pages, and on the stack they would make it grow.
 var (
 	before, after runtime.MemStats
 	cmdline       [4096]byte
@@ -39,8 +39,8 @@ func fail(text string) int {
 	return 1
 }
 
-// args are the arguments of the program. Package os has them too, but takes a hundred kilobytes in a program that has no other
-// use for it; package minidump has none on Linux.
+// args returns the arguments of the program. Package os has them too, but costs a hundred kilobytes in a program that has no
+// other use for it; package minidump does not import it on Linux.
 func args() [][]byte {
 	n := 0
 	for text := readFile("/proc/self/cmdline\x00", cmdline[:]); len(text) > 0 && n < len(argv); n++ {
@@ -49,12 +49,12 @@ func args() [][]byte {
 	return argv[min(1, n):n]
 }
 
-// file is a file that is open.
+// file is the descriptor of an open file.
 type file int
 
 func (f file) Write(p []byte) (int, error) { return syscall.Write(int(f), p) }
 
-// number reads a decimal number, not below 0; -1 if it is none.
+// number parses a non-negative decimal number; -1 if text is not one.
 func number(text []byte) (n int) {
 	for _, c := range text {
 		if c < '0' || c > '9' {
@@ -65,7 +65,7 @@ func number(text []byte) (n int) {
 	return n
 }
 
-// flags are a variable of the package, as they would take room on the stack of all dumps.
+// flags is a package variable because it would need room on the stack of all dumps.
 var flags = struct {
 	pid, repeat, gap int
 	counted          bool
@@ -138,7 +138,7 @@ func run(args [][]byte) int {
 			runtime.ReadMemStats(&before)
 		}
 		start := time.Now()
-		// The writer beside us opens its file anew for each dump; so the cost of emptying it counts here too.
+		// The writer we compare with opens its file anew for each dump, so truncating the file counts here too.
 		if syscall.Ftruncate(fd, 0) != nil {
 			return fail("truncate " + out)
 		}
@@ -175,8 +175,8 @@ func run(args [][]byte) int {
 	return 0
 }
 
-// wait waits for that many milliseconds. Not by time.Sleep, for whose timer the runtime starts a thread, and in pieces: at a
-// goroutine that does not let go of its processor for 10 ms it sends a signal.
+// wait waits for the given number of milliseconds. It does not call time.Sleep, for whose timer the runtime starts a thread.
+// It waits in pieces, because the runtime sends a signal to a goroutine that keeps its processor for 10 ms.
 func wait(ms int) {
 	const piece = 5
 	for ; ms > 0; ms -= piece {
@@ -186,7 +186,7 @@ func wait(ms int) {
 	}
 }
 
-// median sorts the values. There are few of them.
+// median sorts the values, of which there are few, and returns the middle one.
 func median(values []int64) int64 {
 	for i, v := range values {
 		for ; i > 0 && values[i-1] > v; i-- {
@@ -202,15 +202,15 @@ func field(line []byte, name string, v int64) []byte {
 	return strconv.AppendInt(append(line, name...), v, 10)
 }
 
-// countingKB calls runtime.ReadMemStats a first time and returns the kilobytes that this took: some 300, as it makes the
-// runtime set up a list of spans for each size of object, which a program that asks for no statistics never has.
+// countingKB calls runtime.ReadMemStats for the first time and returns how many kilobytes that cost: about 300, because
+// it makes the runtime set up a list of spans for each size class, which a program that reads no statistics never has.
 func countingKB() int64 {
 	rss := statusKB("VmRSS:")
 	runtime.ReadMemStats(&before)
 	return statusKB("VmRSS:") - rss
 }
 
-// statusKB is a line of this process's status that gives kilobytes.
+// statusKB returns the value in kilobytes of a line of this process's /proc status.
 func statusKB(key string) int64 {
 	_, b, _ := bytes.Cut(readFile("/proc/self/status\x00", start[:]), []byte(key))
 	var v int64
@@ -224,7 +224,7 @@ func statusKB(key string) int64 {
 	return v
 }
 
-// readFile reads a file of /proc, as far as it fits into b.
+// readFile reads a file of /proc, up to the length of b.
 func readFile(path string, b []byte) []byte {
 	fd, errno := sys.Open(sys.AT_FDCWD, path, syscall.O_RDONLY)
 	if errno != 0 {

@@ -15,16 +15,15 @@ const (
 )
 
 // readArguments finds the arguments and the environment where the kernel put them when it started the program
-// (create_elf_tables in fs/binfmt_elf.c). From the initial stack pointer upwards: the number of arguments, pointers to
-// them and a 0, pointers to the environment and a 0, the auxiliary vector, random bytes (AT_RANDOM), the arguments, the
-// environment, and the program's path (AT_EXECFN). A program may have changed any of it; then the text of NT_PRPSINFO
-// remains.
+// (create_elf_tables in fs/binfmt_elf.c). From the initial stack pointer upwards: the number of arguments, pointers to them and
+// a 0, pointers to the environment and a 0, the auxiliary vector, random bytes (AT_RANDOM), the arguments, the environment, and
+// the program's path (AT_EXECFN). A program may have changed any of this; then the text of NT_PRPSINFO is used.
 func (c *Source) readArguments(s *snapshot.Snapshot) {
 	random, execfn := c.auxv.Random, c.auxv.Execfn
 	if random == 0 || execfn <= random || execfn-random > maxArgBytes {
 		return
 	}
-	// What can't be told apart below is left out whole.
+	// If arguments and environment can't be told apart below, the whole text area is left out.
 	texts := snapshot.Range{Lo: random, Hi: execfn}
 	leaveOut(s, texts, texts)
 	at, ok := c.findVector(s.Bytes.Get(s.Raw[snapshot.RawAuxv]))
@@ -44,7 +43,7 @@ func (c *Source) readArguments(s *snapshot.Snapshot) {
 		return
 	}
 	split := endOfTexts(b, args.count)
-	if env.lowest > args.lowest { // a program that set itself a longer title may have fewer NULs than arguments
+	if env.lowest > args.lowest { // a program that gave itself a longer title may have fewer NULs than arguments
 		split = min(split, int(env.lowest-args.lowest))
 	}
 	middle := args.lowest + uint64(split)
@@ -60,7 +59,7 @@ func (c *Source) readArguments(s *snapshot.Snapshot) {
 	}
 }
 
-// leaveOut keeps the memory of the arguments and of the environment out of the dump where that is wanted.
+// leaveOut keeps the memory of the arguments and of the environment out of the dump, as far as the options require it.
 func leaveOut(s *snapshot.Snapshot, args, env snapshot.Range) {
 	if s.Want.Omit&snapshot.OmitCmdline != 0 {
 		s.Proc.Omitted[0] = args
@@ -70,8 +69,7 @@ func leaveOut(s *snapshot.Snapshot, args, env snapshot.Range) {
 	}
 }
 
-// findVector returns the address of the auxiliary vector on the stack: the same bytes as in NT_AUXV, not far below the
-// random bytes.
+// findVector returns the address of the auxiliary vector on the stack: the bytes of NT_AUXV, a little below the random bytes.
 func (c *Source) findVector(auxv []byte) (addr uint64, ok bool) {
 	const search = 4096
 	if len(auxv) == 0 {
@@ -87,20 +85,20 @@ func (c *Source) findVector(auxv []byte) (addr uint64, ok bool) {
 	return low + uint64(at), at >= 0
 }
 
-// A pointerList is a list of pointers to arguments or to variables of the environment.
+// A pointerList is a list of pointers to arguments or to environment variables.
 type pointerList struct {
 	start  uint64 // its address
 	count  uint64 // pointers in it
-	lowest uint64 // the lowest of its pointers to text; 0: there is none
+	lowest uint64 // the lowest of its pointers to text; 0: no pointers
 	before uint64 // the word before the list
 }
 
 // findPointers returns the lists of pointers below the auxiliary vector at addr. env is empty if the process has no
 // environment.
 func (c *Source) findPointers(addr uint64) (args, env pointerList, ok bool) {
-	c.window.N = 0 // its contents may be of an earlier dump
+	c.window.N = 0 // the window may hold memory of an earlier dump
 	args = c.pointersBelow(addr)
-	if args.before == 0 && args.count > 0 { // only a list of arguments has its length before it
+	if args.before == 0 && args.count > 0 { // only a list of arguments is preceded by its length
 		env = args
 		args = c.pointersBelow(env.start)
 	}
@@ -108,7 +106,7 @@ func (c *Source) findPointers(addr uint64) (args, env pointerList, ok bool) {
 }
 
 // endOfTexts returns the offset after the first count texts in b, each of which ends with a NUL. The texts are counted
-// because the pointers say less: getopt changes their order, and unsetenv removes some.
+// because the pointers are less reliable: getopt changes their order, and unsetenv removes some.
 func endOfTexts(b []byte, count uint64) (end int) {
 	for ; count > 0; count-- {
 		n := bytes.IndexByte(b[end:], 0)
@@ -121,9 +119,9 @@ func endOfTexts(b []byte, count uint64) (end int) {
 }
 
 // pointersBelow walks down a list of pointers whose upper end is marked by zeros just below addr: one, or more if the
-// program removed variables from its environment. The list of the environment starts after another 0, the list of
-// arguments after their number, which the start-up code on arm overwrites with a pointer to the stack. Texts lie
-// between AT_RANDOM and AT_EXECFN. A list without a start has count 0.
+// program removed environment variables. The list of the environment starts after another 0, the list of arguments
+// after its length, which the start-up code on arm overwrites with a pointer to the stack. The texts lie between
+// AT_RANDOM and AT_EXECFN. A list whose start is not found has count 0.
 func (c *Source) pointersBelow(addr uint64) pointerList {
 	p, word := addr, uint64(c.head.Class.WordSize())
 	v, ok := c.wordAt(p-word, word)

@@ -43,7 +43,7 @@ func TestCoreArchitectures(t *testing.T) {
 					t.Errorf("thread %d: registers %+v, want PC and SP %#x", id, c, want)
 				}
 			}
-			// The stack starts below SP by the red zone and ends with its mapping.
+			// The stack starts one red zone below SP and ends with its mapping.
 			st := threads[0].Stack
 			if want := coretest.SampleStack + 0x1800 - a.Arch.RedZone(); st.Start != want || st.Start+uint64(st.Memory.DataSize) != coretest.SampleStack+0x2000 {
 				t.Errorf("stack %+v, want from %#x", st, want)
@@ -114,7 +114,8 @@ func TestCoreArchitectures(t *testing.T) {
 			if err != nil || len(sets) != 1 || sets[0].ThreadID != 101 || sets[0].NoteType != 0x777 {
 				t.Errorf("register sets %+v: %v", sets, err)
 			}
-			// Code is not in the file, and that is told; anything else would be an error of this test's file.
+			// The code is not in the file, which is reported as a soft error. Any other soft error is a
+			// mistake in this test's file.
 			for _, e := range r.SoftErrors() {
 				if e.Op != "read code around IP" && e.Op != "follow the list of loaded objects" {
 					t.Errorf("soft error: %v", &e)
@@ -201,8 +202,8 @@ func TestCoreModes(t *testing.T) {
 	})
 }
 
-// Gdb writes its notes last, a siginfo_t for each thread, and no segment for what it leaves out. What those mappings
-// allow is told by the program headers.
+// gdb writes its notes last, a siginfo_t for each thread, and no segment for memory that it leaves out. The
+// permissions of those mappings come from the program headers.
 func TestCoreOfGdb(t *testing.T) {
 	a := coretest.ArchNamed("amd64")
 	b := &coretest.Builder{Arch: a, Gdb: true}
@@ -252,7 +253,7 @@ func TestCoreWithoutSignal(t *testing.T) {
 	}
 }
 
-// The arguments: pointers in another order, environment variables taken away, no number of arguments, none at all.
+// The arguments: pointers in another order, environment variables removed, no number of arguments, no arguments.
 func TestCoreArguments(t *testing.T) {
 	a := coretest.ArchNamed("amd64")
 	args, env := []string{"sample", "x", "yy"}, []string{"A=1", "B=2", "C=3"}

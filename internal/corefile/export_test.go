@@ -1,6 +1,6 @@
 package corefile
 
-// Bounds that tests hold.
+// Bounds that the tests check.
 const (
 	MaxImageReads = maxImageReads
 	MaxName       = maxName

@@ -10,7 +10,7 @@ import (
 	_ "minidump/context/insn" // completes crashes, as in the command
 )
 
-// dumpCore dumps a core file and decodes what came of it. Everything that the decoder finds wrong fails the test.
+// dumpCore dumps a core file and decodes the dump. Everything that the decoder finds wrong fails the test.
 func dumpCore(t testing.TB, core []byte, o minidump.Options) (*stream.File, minidump.Result) {
 	t.Helper()
 	w, err := minidump.OpenCore(bytes.NewReader(core), int64(len(core)), o)

@@ -31,8 +31,8 @@ func softOf(r minidump.Result, op string) int {
 	return n
 }
 
-// A thread that the file does not have, asked for or in a crash context: it is listed without registers, as the
-// exception refers to it.
+// A thread that is not in the file, named by the options or by a crash context, is listed without registers,
+// because the exception refers to it.
 func TestCoreOtherThread(t *testing.T) {
 	core := coretest.Sample(coretest.ArchNamed("amd64")).Bytes()
 	for _, o := range []minidump.Options{{Thread: 999, RegisterSets: true}, {Crash: &context.Crash{Arch: context.AMD64, TID: 999, Signo: 4}}} {
@@ -41,7 +41,7 @@ func TestCoreOtherThread(t *testing.T) {
 		if err != nil || e.ThreadID != 999 {
 			t.Errorf("exception %+v: %v", e, err)
 		}
-		rec, err := f.Context(e.Context) // one that states that nothing is known
+		rec, err := f.Context(e.Context) // a record that says that no register is known
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,19 +57,19 @@ func TestCoreOtherThread(t *testing.T) {
 	}
 }
 
-// Modules do not overlap, whatever the auxiliary vector and the images say.
+// Modules do not overlap, whatever the auxiliary vector and the images contain.
 func TestCoreModulesApart(t *testing.T) {
 	a := coretest.ArchNamed("amd64")
 	const base = 0x10000000
 	packed := a.Image(coretest.SampleID, a.Prog(1, 5, 0, 0x1000, 0x1000, 0x1000), a.Prog(2, 6, 0x800, 0x1800, 64, 64))
 	copy(packed[0x800:], a.Words(elf.DT_ANDROID_RELA, 5, 0, 0))
 	plain := a.Image(coretest.SampleID, a.Prog(1, 5, 0, 0, 0x1000, 0x1000))
-	bss := a.Image(coretest.SampleID, a.Prog(1, 5, 0, 0, 0x1000, 0x2000)) // its .bss takes a page of what follows
+	bss := a.Image(coretest.SampleID, a.Prog(1, 5, 0, 0, 0x1000, 0x2000)) // its .bss occupies a page of what follows
 	for _, test := range []struct {
 		name  string
 		auxv  []uint64
 		files []coretest.FileEntry
-		pages [][]byte // from base on, the last one three pages long
+		pages [][]byte // starting at base, the last one three pages long
 		Want  string
 	}{
 		{"entry behind .bss", []uint64{9, base + 0x3800}, []coretest.FileEntry{{Start: base, End: base + 0x1000, Page: 0, Name: "/a"}}, [][]byte{bss, make([]byte, 64)},
@@ -111,7 +111,7 @@ func TestCoreModulesApart(t *testing.T) {
 	}
 }
 
-// Of a large stack a pipe's dump holds the same as the file's, wherever SP is.
+// A dump from a pipe contains the same of a large stack as one from the file, wherever SP is.
 func TestCorePipeStacks(t *testing.T) {
 	a := coretest.ArchNamed("amd64")
 	for _, sp := range []uint64{0x80000, 0x80008, 0x80001, 0x20010, 0x1fff0, 0x1f000, 0xffff0} {
@@ -142,7 +142,7 @@ func TestCorePipeStacks(t *testing.T) {
 	}
 }
 
-// Many threads that claim the same stack, of many small segments, cost no more than their number.
+// The work for many threads that claim one stack made of many small segments grows only with their number.
 func TestCorePipeManyThreads(t *testing.T) {
 	a := coretest.ArchNamed("amd64")
 	b := &coretest.Builder{Arch: a}
@@ -169,7 +169,7 @@ func TestCorePipeManyThreads(t *testing.T) {
 	}
 }
 
-// A name that is longer than any path is cut: one of a megabyte could stand in a thousand modules.
+// A name that is longer than any path is cut: otherwise a name of a megabyte could be in a thousand modules.
 func TestCoreLongName(t *testing.T) {
 	a := coretest.ArchNamed("amd64")
 	b := &coretest.Builder{Arch: a}
@@ -193,8 +193,8 @@ func TestCoreLongName(t *testing.T) {
 	}
 }
 
-// manyNotes is a core file of a gigabyte, of which only the program headers and the first note are stored: a note of
-// 128 KiB follows another.
+// manyNotes is a core file of a gigabyte of which only the program headers and the first note are stored: the file
+// is a sequence of notes of 128 KiB.
 type manyNotes struct{ head, note []byte }
 
 const manyNotesAt, manyNotesStride = 4096, 128 << 10
@@ -215,7 +215,7 @@ func (f *manyNotes) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// Register sets of one thread that together have more than 4 GiB, which is a small number where int has 32 bits.
+// Register sets of one thread that exceed 4 GiB in total, which wraps to a small number where int has 32 bits.
 func TestCoreRegisterSetsTooLarge(t *testing.T) {
 	a := coretest.ArchNamed("amd64")
 	b := &coretest.Builder{Arch: a}
@@ -224,7 +224,7 @@ func TestCoreRegisterSetsTooLarge(t *testing.T) {
 	b.Notes = nil
 	b.Note("CORE", 1, a.Status(5, 11, coretest.SamplePC, coretest.SampleStack))
 	head := append(a.ELFHeader(4, 7, 0), a.Prog(4, 0, 1024, 0, uint64(len(b.Notes)), 0)...)
-	for left := 32771; left > 0; left -= 8000 { // 32771 * 131064 is 2^32 + 131048, less than one of them takes
+	for left := 32771; left > 0; left -= 8000 { // 32771 * 131064 is 2^32 + 131048, which wraps to less than the size of one note
 		head = append(head, a.Prog(4, 0, manyNotesAt, 0, uint64(min(left, 8000))*manyNotesStride, 0)...)
 	}
 	head = append(append(head, make([]byte, 1024-len(head))...), b.Notes...)
@@ -246,7 +246,7 @@ func TestCoreRegisterSetsTooLarge(t *testing.T) {
 	}
 }
 
-// countingFile counts what is read.
+// countingFile counts the bytes that are read.
 type countingFile struct {
 	io.ReaderAt
 	n uint64
@@ -257,7 +257,7 @@ func (f *countingFile) ReadAt(p []byte, off int64) (int, error) {
 	return f.ReaderAt.ReadAt(p, off)
 }
 
-// Images with thousands of sections whose names lie far apart take millions of reads: there is an end to it.
+// Images with thousands of sections whose names lie far apart require millions of reads, which are limited.
 func TestCoreImageReads(t *testing.T) {
 	a := coretest.ArchNamed("amd64")
 	const sections, names, images = elf.MaxSections, 1 << 16, 30
@@ -292,7 +292,7 @@ func TestCoreImageReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	for range 2 { // each dump has as much
+	for range 2 { // each dump may read that much
 		f.n = 0
 		if _, r := dumpOpened(t, w); softOf(r, "identify module") != images {
 			t.Errorf("soft errors %v", r.SoftErrors())
@@ -303,7 +303,7 @@ func TestCoreImageReads(t *testing.T) {
 	}
 }
 
-// The stack of another thread that has the blamed one's in it is shortened, and that one is not.
+// The stack of another thread that contains the blamed thread's stack is shortened; the blamed thread's is not.
 func TestCoreNestedStacks(t *testing.T) {
 	a := coretest.ArchNamed("amd64")
 	b := &coretest.Builder{Arch: a}
@@ -328,8 +328,8 @@ func TestCoreNestedStacks(t *testing.T) {
 	}
 }
 
-// A hundred thousand threads that claim pieces of one stack, and a limit that they do not fit: that takes no time that
-// grows with the square of their number.
+// A hundred thousand threads that claim pieces of one stack, and a size limit that they exceed: the time must not grow
+// with the square of their number.
 func TestHostileOverlaps(t *testing.T) {
 	victims.SkipEmulated(t, "for time only")
 	a := coretest.ArchNamed("amd64")
@@ -337,9 +337,9 @@ func TestHostileOverlaps(t *testing.T) {
 	const base = 0x7000_0000
 	threads := 100_000
 	if math.MaxInt == math.MaxInt32 {
-		threads = 20_000 // more than 60,000 are cut, where addresses have 32 bits
+		threads = 20_000 // more than 60,000 are cut where addresses have 32 bits
 	}
-	limit := uint64(threads) * (1232 + stream.ThreadSize + 8) // half of what the stacks take
+	limit := uint64(threads) * (1232 + stream.ThreadSize + 8) // half of the size of the stacks
 	for i := range threads {
 		b.Note("CORE", 1, a.Status(int32(1000+i), 0, coretest.SamplePC, uint64(base+16*i)))
 	}

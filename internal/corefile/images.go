@@ -14,9 +14,9 @@ const (
 	maxImageSteps = 1 << 22
 )
 
-// findImages makes up for a missing NT_FILE. A segment that starts with an ELF header is an image, and its program
-// headers say which of the memory after it belongs to it. Its name comes from the dynamic linker's list, that of the
-// program from AT_EXECFN.
+// findImages replaces a missing NT_FILE. A segment that starts with an ELF header is an image, and the image's
+// program headers say which of the memory after it belongs to it. An image's name comes from the dynamic linker's
+// list, the program's name from AT_EXECFN.
 func (c *Source) findImages(s *snapshot.Snapshot) {
 	page := s.Target.PageSize
 	maps := s.Mappings.All()
@@ -71,7 +71,7 @@ func fileOffset(h *elf.Header, table []byte, vaddr, page uint64) (off uint64, ok
 	}
 }
 
-// nameOfImage returns the path of an image, "unknown" if nothing says it.
+// nameOfImage returns the path of an image, or "unknown" if it is not known.
 func (c *Source) nameOfImage(s *snapshot.Snapshot, im *elf.Image) arena.Span {
 	for _, lm := range s.LinkMaps.All() {
 		if im.Dynamic.Size > 0 && lm.Ld == im.Dynamic.Addr && lm.Name.Len > 0 {
@@ -86,7 +86,7 @@ func (c *Source) nameOfImage(s *snapshot.Snapshot, im *elf.Image) arena.Span {
 
 var unknownName = []byte("unknown")
 
-// programPath returns the path that the program was executed by, or else the name of the process.
+// programPath returns the path by which the program was executed, or else the name of the process.
 func (c *Source) programPath(s *snapshot.Snapshot) arena.Span {
 	if c.auxv.Execfn != 0 {
 		path, b := s.Bytes.Alloc(4096) // PATH_MAX

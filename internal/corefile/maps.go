@@ -22,28 +22,28 @@ type fileMapping struct {
 	kind       snapshot.MappingKind
 }
 
-// permUnknown marks, while the map is made, a mapping that is in NT_FILE but in no PT_LOAD.
+// permUnknown marks, while the map is built, a mapping that is in NT_FILE but in no PT_LOAD.
 const permUnknown = 1 << 7
 
-// Bounds in bytes on one name (PATH_MAX) and on the text of the memory map: a small core file could use one long name
-// for thousands of mappings.
+// Limits in bytes on one name (PATH_MAX) and on the text of the memory map: a small core file could repeat one long
+// name for thousands of mappings.
 const (
 	maxName = 4096
 	maxMaps = 256 << 20
 )
 
-// vsyscallPage is the page of the kernel that amd64 programs call for the oldest system calls (VSYSCALL_ADDR of
+// vsyscallPage is the kernel's page that amd64 programs call for the oldest system calls (VSYSCALL_ADDR of
 // arch/x86/include/uapi/asm/vsyscall.h). It is not memory of the process.
 const vsyscallPage = 0xffffffffff600000
 
-// readFileNote parses NT_FILE into c.files, in order of address. Layout (fill_files_note in the kernel's
+// readFileNote parses NT_FILE into c.files, sorted by address. Layout (fill_files_note in the kernel's
 // fs/binfmt_elf.c): the number of entries and the unit of offsets, each a word; start, end and offset of each entry;
-// then the names, each with a NUL.
+// then the names, each terminated by a NUL.
 func (c *Source) readFileNote(s *snapshot.Snapshot) {
 	c.files.Clear()
 	n := c.fileNote()
 	if n == nil {
-		s.Soft(snapshot.OpParseMaps, 0, 0, 0) // a kernel before 3.7, or a file that was cut short
+		s.Soft(snapshot.OpParseMaps, 0, 0, 0) // written by a kernel before 3.7, or truncated
 		return
 	}
 	all := c.noteBytes(s, n, maxFileNote)
@@ -67,7 +67,7 @@ func (c *Source) readFileNote(s *snapshot.Snapshot) {
 	}
 }
 
-// fileNote returns the NT_FILE of the core, nil if there is none.
+// fileNote returns the NT_FILE of the core, or nil if there is none.
 func (c *Source) fileNote() *note {
 	notes := c.notes.All()
 	for i := range notes {
@@ -78,14 +78,14 @@ func (c *Source) fileNote() *note {
 	return nil
 }
 
-// addFiles adds the entries of NT_FILE to c.files. Their offsets count in units. names holds their names.
+// addFiles adds the entries of NT_FILE to c.files. The entries' offsets are in units of unit bytes. names holds the names.
 func (c *Source) addFiles(s *snapshot.Snapshot, entries []byte, unit uint64, names arena.Span) {
 	word := c.head.Class.WordSize()
 	var last arena.Span // the name of the previous entry
 	for ; len(entries) > 0; entries = entries[3*word:] {
 		f := fileMapping{start: c.word(entries), end: c.word(entries[word:]), off: c.word(entries[2*word:]) * unit}
 		name := untilNUL(s.Bytes.Get(names))
-		if len(name) == int(names.Len) { // no NUL: the note was cut short
+		if len(name) == int(names.Len) { // no NUL: the note is truncated
 			s.Soft(snapshot.OpParseMaps, 0, 0, f.start)
 			return
 		}
@@ -93,8 +93,7 @@ func (c *Source) addFiles(s *snapshot.Snapshot, entries []byte, unit uint64, nam
 		names.Off += uint32(len(name) + 1)
 		names.Len -= uint32(len(name) + 1)
 		name = s.Bytes.Get(f.name)
-		// The segments of one library stand together. They share one span, by which package images knows that it is one
-		// file.
+		// The segments of one library are adjacent entries. They share one span, by which package images recognises that they are one file.
 		if string(s.Bytes.Get(last)) == string(name) {
 			f.name = last
 		}
@@ -116,8 +115,7 @@ func (c *Source) addFiles(s *snapshot.Snapshot, entries []byte, unit uint64, nam
 	}
 }
 
-// word decodes one word of a note. Its size is that of the file's class, which is not the size of a register for x32
-// and n32.
+// word decodes one word of a note. Its size follows from the file's class, which is not the size of a register for x32 and n32.
 func (c *Source) word(b []byte) uint64 {
 	if c.head.Class == elf.Class32 {
 		return uint64(c.head.Order.Uint32(b))
@@ -125,7 +123,7 @@ func (c *Source) word(b []byte) uint64 {
 	return c.head.Order.Uint64(b)
 }
 
-// readMaps makes the memory map and its text.
+// readMaps builds the memory map and its text.
 func (c *Source) readMaps(s *snapshot.Snapshot) {
 	c.readFileNote(s)
 	if !c.joinMaps(s) {
@@ -139,9 +137,8 @@ func (c *Source) readMaps(s *snapshot.Snapshot) {
 	c.writeMaps(s)
 }
 
-// joinMaps fills the memory map with everything that is in a segment, in NT_FILE or in both: gdb writes no segment for
-// memory that it leaves out, and NT_FILE has no entry for memory without a file. It returns false when the table is
-// full.
+// joinMaps fills the memory map with every range that is in a segment, in NT_FILE or in both: gdb writes no segment for
+// memory that it leaves out, and NT_FILE has no entry for memory without a file. It returns false if the table is full.
 func (c *Source) joinMaps(s *snapshot.Snapshot) bool {
 	segs, files := c.mem.segments.All(), c.files.All()
 	const none = ^uint64(0)
@@ -203,15 +200,15 @@ func (c *Source) nameSpecial(s *snapshot.Snapshot) {
 	}
 }
 
-// nameAnonymous names the mapping at addr unless it has a name.
+// nameAnonymous names the mapping at addr unless it already has a name.
 func nameAnonymous(s *snapshot.Snapshot, addr uint64, kind snapshot.MappingKind, name []byte) {
 	if m := s.Find(addr); addr != 0 && m != nil && m.Kind == snapshot.MapAnonymous {
 		m.Kind, m.Name = kind, s.Bytes.Put(name)
 	}
 }
 
-// permsByHeaders sets the permissions of mappings that only NT_FILE has, from the program headers of their image.
-// Without such headers the mapping gets no permissions.
+// permsByHeaders sets the permissions of mappings that are only in NT_FILE, from the program headers of their
+// image. Without such headers the mapping has no permissions.
 func (c *Source) permsByHeaders(s *snapshot.Snapshot) {
 	page := s.Target.PageSize
 	maps := s.Mappings.All()
@@ -271,8 +268,8 @@ func permOfFlags(flags uint32) (perm uint8) {
 	return perm
 }
 
-// writeMaps writes the map in the format of /proc/PID/maps. A core file records neither device nor inode nor what is
-// shared: those fields are 0 and p.
+// writeMaps writes the map in the format of /proc/PID/maps. A core file records neither the device, nor the inode,
+// nor whether a mapping is shared: those fields are 0 and p.
 func (c *Source) writeMaps(s *snapshot.Snapshot) {
 	size := 0
 	for i := range s.Mappings.All() {
@@ -307,7 +304,7 @@ func (c *Source) writeMaps(s *snapshot.Snapshot) {
 		b = appendHex(b, m.Offset)
 		b = append(b, " 00:00 0 "...)
 		if name := s.Bytes.Get(m.Name); len(name) > 0 {
-			for len(b)-line < 73 { // the column in which the kernel puts names (show_map_vma in fs/proc/task_mmu.c)
+			for len(b)-line < 73 { // the column where the kernel puts names (show_map_vma in fs/proc/task_mmu.c)
 				b = append(b, ' ')
 			}
 			for _, ch := range name {

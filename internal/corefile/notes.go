@@ -15,15 +15,15 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// Errors of New and OpenPipe, for errors.Is: the file is no core file, it says of no thread, or it must be decompressed first.
+// Errors of New and OpenPipe, for errors.Is: the file is not a core file, it describes no thread, or it must be decompressed first.
 var (
 	ErrNotCore    = errors.New("not an ELF core file")
 	ErrNoThread   = errors.New("no thread in its notes")
 	ErrCompressed = errors.New("compressed")
 )
 
-// Notes are the notes of a core file, and the memory in the file: the threads and their registers, and what killed the
-// process. Of a core in a pipe only the start may be there.
+// Notes holds the notes of a core file and the memory in it: the threads, their registers, and what killed the
+// process. Of a core in a pipe only the start may have been read.
 type Notes struct {
 	name   string
 	head   elf.Header
@@ -33,15 +33,15 @@ type Notes struct {
 	noteSegments []region
 	notes        arena.Table[note]
 	truncated    bool   // the file is shorter than its headers say
-	missingFrom  uint64 // if truncated, the lowest address whose memory is missing
+	missingFrom  uint64 // if truncated, the lowest address with missing memory
 	full         bool   // a table was too small for the file
-	badStatus    bool   // a NT_PRSTATUS is too short, or repeats a thread
+	badStatus    bool   // an NT_PRSTATUS is too short, or repeats a thread
 
-	// Facts that all dumps share.
-	pid, ppid, fatal int32          // fatal: the thread that a signal killed, else the first
+	// Facts shared by all dumps of this core.
+	pid, ppid, fatal int32          // fatal: the thread that a signal killed, or else the first
 	command          string         // pr_fname
 	crash            *context.Crash // nil: no signal killed the process
-	fatalNote        int            // index of the NT_PRSTATUS of fatal, if there is a crash
+	fatalNote        int            // index of the NT_PRSTATUS of thread fatal, if there is a crash
 
 	buf []byte // scratch
 }
@@ -80,8 +80,7 @@ func (c *Notes) Close() {
 	c.notes.Release()
 }
 
-// compressions are the formats that core files are compressed with, by their first bytes. systemd-coredump writes the
-// first three.
+// compressions lists formats in which core files are compressed, with their first bytes. systemd-coredump writes the first three.
 var compressions = [...]struct{ magic, name, tool string }{
 	{"\x28\xb5\x2f\xfd", "zstd", "zstd -d"},
 	{"\x04\x22\x4d\x18", "lz4", "lz4 -d"},
@@ -90,7 +89,7 @@ var compressions = [...]struct{ magic, name, tool string }{
 	{"BZh", "bzip2", "bzip2 -d"},
 }
 
-// readHeader reads the ELF header. It fails unless this is a core file of a known architecture.
+// readHeader reads the ELF header. It fails unless the file is a core file of a known architecture.
 func (c *Notes) readHeader() error {
 	b := c.buf[:elf.HeaderSize64]
 	b = b[:c.mem.readFile(0, b)]
@@ -113,7 +112,7 @@ func (c *Notes) readHeader() error {
 	return nil
 }
 
-// machine returns the name of the architecture that uname -m prints.
+// machine returns the architecture's name as printed by uname -m.
 func (c *Notes) machine() string {
 	little := c.head.Order == binary.ByteOrder(binary.LittleEndian)
 	switch c.Target.Arch {
@@ -133,7 +132,7 @@ func (c *Notes) machine() string {
 	return c.Target.Arch.String()
 }
 
-// Bounds on notes, in bytes. The kernel writes at most 4 MiB of NT_FILE by default (core_file_note_size_limit), and gdb
+// Limits on notes, in bytes. The kernel writes at most 4 MiB of NT_FILE by default (core_file_note_size_limit), and gdb
 // adds a description of the target.
 const (
 	maxNotes    = 1 << 30 // notes of one segment
@@ -146,14 +145,14 @@ type note struct {
 	off    uint64 // of its content
 	size   uint32
 	typ    uint32
-	thread int32 // index of the thread that it belongs to, which the last NT_PRSTATUS before it begins; -1: none
-	linux  bool  // its name is LINUX, not CORE
+	thread int32 // index of the thread that it belongs to: that of the last NT_PRSTATUS before it; -1: none
+	linux  bool  // its name is LINUX instead of CORE
 }
 
-// isThread reports whether a note is a struct elf_prstatus that begins the notes of a thread.
+// isThread reports whether a note is a struct elf_prstatus that starts the notes of a thread.
 func (n *note) isThread() bool { return n.typ == context.NT_PRSTATUS && !n.linux && n.thread >= 0 }
 
-// numberThreads sets note.thread. A NT_PRSTATUS that is too short, or names a thread again, begins no thread.
+// numberThreads sets note.thread. An NT_PRSTATUS that is too short or repeats a thread starts no thread.
 func (c *Notes) numberThreads() {
 	seen := make(map[int32]bool)
 	thread := int32(-1)
@@ -174,20 +173,20 @@ func (c *Notes) numberThreads() {
 	}
 }
 
-// indexNotes walks the notes and records those named CORE or LINUX. Delve names none of its own: if no note is named CORE,
-// those without a name are taken.
+// indexNotes walks the notes and records those named CORE or LINUX. Delve leaves the names of its notes empty: if no note
+// is named CORE, those without a name are recorded.
 func (c *Notes) indexNotes() {
 	if c.indexNamed("CORE\x00"); c.notes.N == 0 {
 		c.indexNamed("")
 	}
 }
 
-// isLinux reports whether the kernel writes notes of a type under the name LINUX, not CORE (include/uapi/linux/elf.h).
+// isLinux reports whether the kernel writes notes of a type under the name LINUX instead of CORE (include/uapi/linux/elf.h).
 func isLinux(typ uint32) bool {
 	return typ >= 0x100 && typ != context.NT_SIGINFO && typ != context.NT_FILE
 }
 
-// indexNamed records the notes that are named LINUX or as given. It reads the file in pieces of the size of c.buf.
+// indexNamed records the notes that are named LINUX or owner. It reads the file in pieces of the size of c.buf.
 func (c *Notes) indexNamed(owner string) {
 	for _, seg := range c.noteSegments {
 		align := seg.align
@@ -197,7 +196,7 @@ func (c *Notes) indexNamed(owner string) {
 		at, end := seg.off, seg.off+min(seg.size, maxNotes)
 		have := region{} // the part of the file that c.buf holds
 		for end-at >= 12 {
-			// The header of a note is 12 bytes; "CORE" and "LINUX" fit in the 8 after it.
+			// The header of a note is 12 bytes long; "CORE" and "LINUX" fit in the next 8.
 			if at < have.off || at+20 > have.off+have.size {
 				have = region{off: at}
 				have.size = uint64(c.mem.readFile(at, c.buf[:min(uint64(len(c.buf)), end-at)]))
@@ -235,7 +234,7 @@ func (c *Notes) indexNamed(owner string) {
 	}
 }
 
-// hasThread reports whether the notes have a thread.
+// hasThread reports whether the notes describe a thread.
 func (c *Notes) hasThread() bool {
 	notes := c.notes.All()
 	for i := range notes {
@@ -246,7 +245,7 @@ func (c *Notes) hasThread() bool {
 	return false
 }
 
-// noteBytes reads the content of a note, at most most bytes, into the snapshot.
+// noteBytes reads the content of a note, up to most bytes, into the snapshot.
 func (c *Notes) noteBytes(s *snapshot.Snapshot, n *note, most int) arena.Span {
 	sp, b := s.Bytes.Alloc(min(int(n.size), most))
 	if b == nil {
@@ -258,7 +257,7 @@ func (c *Notes) noteBytes(s *snapshot.Snapshot, n *note, most int) arena.Span {
 	return s.Bytes.Trim(sp, c.mem.readFile(n.off, b))
 }
 
-// peekNote returns the first 1024 bytes of a note. They are valid until the next use of c.buf.
+// peekNote returns the first 1024 bytes of a note. They are valid until c.buf is used again.
 func (c *Notes) peekNote(n *note) []byte {
 	b := c.buf[:min(uint64(n.size), 1024)]
 	return b[:c.mem.readFile(n.off, b)]

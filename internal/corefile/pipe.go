@@ -16,26 +16,26 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// Bounds in bytes on the parts of a core from a pipe that are kept in memory.
+// Limits in bytes on the parts of a core from a pipe that are kept in memory.
 const (
 	maxHead      = 512 * arena.Unit  // headers and notes: 11 KB per thread with all registers of AVX-512 and AMX
 	maxKept      = 1024 * arena.Unit // everything
-	smallSegment = 256 << 10         // a segment that is kept whole, for link_map and the arguments
+	smallSegment = 256 << 10         // largest segment that is kept whole, for link_map and the arguments
 	maxSmall     = 16 << 20          // all small segments together
 	segmentHead  = 4 << 10           // the start of any segment, for the ELF header and build id
-	unread       = math.MaxInt64     // the size of a pipe whose end is not known
+	unread       = math.MaxInt64     // the size of a pipe whose end is not known yet
 )
 
-// streamed is an ELF core from a pipe: the parts of it that were kept, as a file with holes.
+// streamed is an ELF core from a pipe. The parts of it that were kept can be read like a file with holes.
 type streamed struct {
 	in     io.Reader
-	at     uint64 // bytes of in that have been read
+	at     uint64 // bytes of in that were read
 	ended  bool
-	pieces []piece       // in order of offset
-	spool  *newfile.File // has everything; nil: only the pieces are kept
+	pieces []piece       // sorted by offset
+	spool  *newfile.File // holds everything; nil: only the pieces are kept
 }
 
-// A piece is a part of the core that was kept.
+// A piece is a kept part of the core.
 type piece struct {
 	off  uint64
 	data []byte
@@ -43,7 +43,7 @@ type piece struct {
 
 func (p *piece) end() uint64 { return p.off + uint64(len(p.data)) }
 
-// ReadAt reads from the parts that were kept. It returns io.ErrUnexpectedEOF at the first hole.
+// ReadAt reads from the kept parts. It returns io.ErrUnexpectedEOF at the first hole.
 func (f *streamed) ReadAt(p []byte, off int64) (n int, err error) {
 	if f.spool != nil {
 		return f.spool.ReadAt(p, off)
@@ -71,7 +71,7 @@ func (f *streamed) Close() error {
 	return nil
 }
 
-// keep reads [off, off+size) of the core and keeps it. Bytes before off are skipped.
+// keep reads [off, off+size) of the core and keeps it. Bytes before off that were not read yet are discarded.
 func (f *streamed) keep(off, size uint64) {
 	if f.ended || off < f.at {
 		return
@@ -81,15 +81,15 @@ func (f *streamed) keep(off, size uint64) {
 		f.ended = true
 		return
 	}
-	var b bytes.Buffer // grows as bytes arrive, so that a false size in a header costs no memory
+	var b bytes.Buffer // grows as bytes arrive, so a wrong size in a header costs no memory
 	n, err = io.CopyN(&b, f.in, int64(size))
 	f.pieces = append(f.pieces, piece{f.at, b.Bytes()})
 	f.at += uint64(n)
 	f.ended = err != nil
 }
 
-// readHead reads to the end of the notes, which the kernel writes before the memory. It stops early if this is no core
-// file, which Notes.open reports.
+// readHead reads up to the end of the notes, which the kernel writes before the memory. It stops early if this is not
+// a core file, which Notes.open reports.
 func (f *streamed) readHead() {
 	f.keep(0, elf.HeaderSize64)
 	h, ok := elf.ParseHeader(f.pieces[0].data)
@@ -100,7 +100,7 @@ func (f *streamed) readHead() {
 	if h.Class == elf.Class32 {
 		size = elf.ProgSize32
 	}
-	// A core of PN_XNUM or more segments has their number at its end. At least PN_XNUM are there.
+	// A core with PN_XNUM or more segments stores their number at its end. At least PN_XNUM segments exist.
 	end := h.Phoff + uint64(h.Phnum)*size
 	if h.Phoff >= maxHead || uint64(h.Phentsize) != size {
 		return
@@ -120,7 +120,7 @@ func (f *streamed) readHead() {
 	f.extendHead(min(end, maxHead))
 }
 
-// extendHead reads on until the first piece ends at end.
+// extendHead reads until the first piece ends at end.
 func (f *streamed) extendHead(end uint64) {
 	if f.ended || end <= f.at {
 		return
@@ -132,7 +132,7 @@ func (f *streamed) extendHead(end uint64) {
 	f.ended = err != nil
 }
 
-// A Pipe is a core that the kernel writes into a pipe. The headers and the notes have been read.
+// A Pipe is a core that the kernel writes into a pipe, of which the headers and the notes were read.
 type Pipe struct {
 	file  streamed
 	Notes Notes
@@ -150,9 +150,9 @@ func OpenPipe(r io.Reader) (*Pipe, error) {
 	return p, nil
 }
 
-// Source reads the rest of the core and returns it as a source. In mode stack it keeps the parts that a dump needs in
-// memory; in the other modes it writes the core to a temporary file in the folder spool ("" is the system's folder for
-// temporary files). It closes p.Notes, also after an error.
+// Source reads the rest of the core and returns it as a source. In mode stack it keeps in memory the parts that a dump
+// needs; in the other modes it writes the core to a temporary file in the folder spool ("" means the system's folder
+// for temporary files). It closes p.Notes, also after an error.
 func (p *Pipe) Source(w *snapshot.Want, spool string) (*Source, error) {
 	f := &p.file
 	var err error
@@ -179,8 +179,8 @@ func (p *Pipe) Source(w *snapshot.Want, spool string) (*Source, error) {
 	return c, nil
 }
 
-// pick reads the rest of the core and keeps what a dump in mode stack needs: the stack of each thread up to its limit,
-// the code at the instruction pointers, ranges of the application, small segments, and the start of all others.
+// pick reads the rest of the core and keeps what a dump in mode stack needs: the stack of each thread up to the stack
+// limit, the code at the instruction pointers, the application's ranges, small segments, and the start of all others.
 func (f *streamed) pick(c *Notes, w *snapshot.Want) {
 	wanted := append(c.threadMemory(w), w.AppMemory...)
 	small := uint64(maxSmall)
@@ -197,7 +197,7 @@ func (f *streamed) pick(c *Notes, w *snapshot.Want) {
 	slices.SortFunc(inFile, func(a, b region) int { return cmp.Compare(a.off, b.off) })
 	left := uint64(maxKept)
 	for _, r := range inFile {
-		if r.off < f.at { // kept already
+		if r.off < f.at { // already kept
 			skip := min(r.size, f.at-r.off)
 			r.off, r.size = r.off+skip, r.size-skip
 		}
@@ -208,7 +208,7 @@ func (f *streamed) pick(c *Notes, w *snapshot.Want) {
 	}
 }
 
-// threadMemory returns the ranges of the stack of each thread and of the code that it executes.
+// threadMemory returns the stack ranges of all threads and the code that they execute.
 func (c *Notes) threadMemory(w *snapshot.Want) (ranges []snapshot.Range) {
 	notes := c.notes.All()
 	gp := make([]byte, c.Target.Arch.GPSize())
@@ -230,7 +230,7 @@ func (c *Notes) threadMemory(w *snapshot.Want) (ranges []snapshot.Range) {
 	return ranges
 }
 
-// stackAbove returns sp, or where the stack starts if sp lies below it, in a guard page. The snapshot chooses stacks by
+// stackAbove returns sp, or the start of the stack if sp lies below it, in a guard page. The snapshot chooses stacks by
 // the same rule (stackBounds), from the memory map.
 func (m *memory) stackAbove(sp uint64) uint64 {
 	segs := m.segments.All()
@@ -246,7 +246,7 @@ func (m *memory) stackAbove(sp uint64) uint64 {
 	return sp
 }
 
-// disjoint sorts ranges and joins those that overlap, so that a stack that many threads claim is kept once.
+// disjoint sorts ranges and merges those that overlap, so a stack that many threads claim is kept once.
 func disjoint(list []snapshot.Range) []snapshot.Range {
 	slices.SortFunc(list, func(a, b snapshot.Range) int { return cmp.Compare(a.Lo, b.Lo) })
 	out := list[:0]
@@ -260,7 +260,7 @@ func disjoint(list []snapshot.Range) []snapshot.Range {
 	return out
 }
 
-// inFile returns the parts of the file that hold the memory of the ranges. The ranges must be in order and not overlap.
+// inFile returns the parts of the file that hold the memory of the ranges. The ranges must be sorted and must not overlap.
 func (m *memory) inFile(ranges []snapshot.Range) (out []region) {
 	segs := m.segments.All()
 	for _, r := range ranges {
@@ -275,7 +275,7 @@ func (m *memory) inFile(ranges []snapshot.Range) (out []region) {
 	return out
 }
 
-// spoolAll writes the whole core to a temporary file, with holes for blocks of zeros.
+// spoolAll writes the whole core to a temporary file, with holes in place of blocks of zeros.
 func (f *streamed) spoolAll(dir string) error {
 	file, err := newfile.Temp(dir)
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 	"minidump/internal/corefile/coretest"
 )
 
-// pipeDump dumps a core that can only be read forward.
+// pipeDump dumps a core that can only be read forwards.
 func pipeDump(t testing.TB, core io.Reader, pid int, spool string, o minidump.Options) (*stream.File, minidump.Result) {
 	t.Helper()
 	w, err := minidump.OpenCorePipe(struct{ io.Reader }{core}, pid, spool, o)
@@ -33,14 +33,14 @@ func pipeDump(t testing.TB, core io.Reader, pid int, spool string, o minidump.Op
 	return dumpOpened(t, w)
 }
 
-// Of a core that goes by, a dump holds the same as of the file.
+// A dump of a core from a pipe contains the same as a dump of the file.
 func TestCorePipeAlone(t *testing.T) {
 	victims.SkipEmulated(t, "for time only")
 	for i := range coretest.Archs {
 		a := &coretest.Archs[i]
 		core := coretest.Sample(a).Bytes()
 		for _, mode := range []minidump.Mode{minidump.ModeStack, minidump.ModeIndirect, minidump.ModeFull} {
-			t.Run(fmt.Sprintf("%s %d", a.Name, mode), func(t *testing.T) { // a 32-bit machine has no room for all Writers at once
+			t.Run(fmt.Sprintf("%s %d", a.Name, mode), func(t *testing.T) { // a 32-bit machine does not have enough address space for all Writers at once
 				o := minidump.Options{Mode: mode, RegisterSets: true, AppMemory: []minidump.AppMemory{{Address: coretest.SampleHeap + 0x100, Size: 64}}}
 				spool := scratch.Dir(t)
 				want, wr := dumpCore(t, core, o)
@@ -73,7 +73,7 @@ func TestCorePipeAlone(t *testing.T) {
 	}
 }
 
-// A large core costs no more memory than a small one, and is not read beyond what counts.
+// A large core costs no more memory than a small one, and is not read beyond what is needed.
 func TestCorePipeLarge(t *testing.T) {
 	a := coretest.ArchNamed("amd64")
 	b := &coretest.Builder{Arch: a}
@@ -106,7 +106,7 @@ func TestCorePipeLarge(t *testing.T) {
 	}
 }
 
-// zeroReader has no end.
+// zeroReader returns zeros without end.
 type zeroReader struct{ n int }
 
 func (z *zeroReader) Read(p []byte) (int, error) {
@@ -115,7 +115,7 @@ func (z *zeroReader) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A pipe that ends early, or holds something else.
+// A pipe that ends early, or contains something else.
 func TestCorePipeWrong(t *testing.T) {
 	victims.SkipEmulated(t, "for time only")
 	core := coretest.Sample(coretest.ArchNamed("amd64")).Bytes()
@@ -150,7 +150,7 @@ func TestCorePipeWrong(t *testing.T) {
 	}
 }
 
-// The process that is named is not the one whose core this is: the core alone has to do.
+// The named process is not the one that the core came from: only the core is used.
 func TestCorePipeOtherProcess(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux looks at the process")

@@ -12,9 +12,9 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// A segment is a PT_LOAD of a core file: [start, end) of the process's address space, whose first present bytes are at
-// off in the file. The contents of the rest are not known: the kernel leaves out what the process's coredump_filter
-// excludes (core(5)), and a file that was cut short lacks more.
+// A segment is a PT_LOAD of a core file: [start, end) of the process's address space. Its first present bytes are at
+// off in the file. The rest of its contents is not known: the kernel leaves out what the process's coredump_filter
+// excludes (core(5)), and a truncated file lacks more.
 type segment struct {
 	start, end uint64
 	off        uint64
@@ -24,10 +24,10 @@ type segment struct {
 
 // memory reads the memory of the process from a core file.
 type memory struct {
-	snapshot.Whole // Read finds out what of it the file does not have
+	snapshot.Whole // Read determines what is missing from the file
 	file           io.ReaderAt
 	size           uint64               // of the file
-	segments       arena.Table[segment] // in order of address, not overlapping
+	segments       arena.Table[segment] // sorted by address, not overlapping
 }
 
 // firstAbove returns the index of the first segment that ends above addr, or the number of segments if there is none.
@@ -35,7 +35,7 @@ func (m *memory) firstAbove(addr uint64) int {
 	return arena.Search(m.segments.All(), addr, func(s *segment) uint64 { return s.end })
 }
 
-// Read is a method of snapshot.Memory.
+// Read implements snapshot.Memory.
 func (m *memory) Read(addr uint64, p []byte) (n int) {
 	segs := m.segments.All()
 	for i := m.firstAbove(addr); n < len(p) && i < len(segs); i++ {
@@ -55,15 +55,14 @@ func (m *memory) Read(addr uint64, p []byte) (n int) {
 	return n
 }
 
-// ReadV is a method of snapshot.Memory.
+// ReadV implements snapshot.Memory.
 func (m *memory) ReadV(reqs []snapshot.ReadRequest) {
 	for i := range reqs {
 		reqs[i].Got = m.Read(reqs[i].Addr, reqs[i].Dst)
 	}
 }
 
-// readFile reads the file at offset off, and returns how many bytes it read: fewer than len(p) at the end of the file
-// and after an error.
+// readFile reads the file at offset off and returns how many bytes it read: fewer than len(p) at the end of the file and after an error.
 func (m *memory) readFile(off uint64, p []byte) int {
 	if off >= m.size {
 		return 0
@@ -76,11 +75,10 @@ func (m *memory) readFile(off uint64, p []byte) int {
 // A region is a piece of the file.
 type region struct{ off, size, align uint64 }
 
-// maxNoteSegments bounds the PT_NOTE segments that are read. The kernel and gdb write one.
+// maxNoteSegments is the maximum number of PT_NOTE segments that are read. The kernel and gdb write one.
 const maxNoteSegments = 16
 
-// readSegments reads the program headers. c.head must be set. It records in c.truncated and c.missingFrom what is
-// missing of the file.
+// readSegments reads the program headers. c.head must be set. It records in c.truncated and c.missingFrom what is missing from the file.
 func (c *Notes) readSegments() error {
 	h := &c.head
 	size := uint64(elf.ProgSize64)
@@ -140,7 +138,7 @@ func (c *Notes) addNotes(p *elf.Prog) {
 	}
 }
 
-// addSegment records a PT_LOAD. It returns false when the table is full.
+// addSegment records a PT_LOAD. It returns false if the table is full.
 func (c *Notes) addSegment(p *elf.Prog) bool {
 	top := ^uint64(0)
 	if c.head.Class == elf.Class32 {
@@ -166,8 +164,8 @@ func (c *Notes) addSegment(p *elf.Prog) bool {
 	return true
 }
 
-// sortSegments sorts the segments. Memory that two of them claim belongs to the earlier one. Together they get no more
-// bytes than the file has, so that segments which share their bytes cannot make a large dump of a small file.
+// sortSegments sorts the segments. Memory that two segments claim belongs to the earlier one. In total the segments
+// have no more bytes than the file, so segments that share their bytes cannot turn a small file into a large dump.
 func (c *Notes) sortSegments() {
 	segs := c.mem.segments.All()
 	slices.SortStableFunc(segs, func(a, b segment) int { return cmp.Compare(a.start, b.start) })
@@ -180,7 +178,7 @@ func (c *Notes) sortSegments() {
 		}
 		if cut := end - min(end, s.start); cut > 0 {
 			s.start += cut
-			s.off += cut // cannot wrap: bytes that are present lie below the file's size
+			s.off += cut // cannot wrap: present bytes lie below the file's size
 			s.present -= min(s.present, cut)
 		}
 		if s.present > room {

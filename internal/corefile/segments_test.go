@@ -18,7 +18,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// More segments than e_phnum can say, of which some overlap or are absurd.
+// More segments than e_phnum can express, some of which overlap or make no sense.
 func TestCoreManySegments(t *testing.T) {
 	victims.SkipEmulated(t, "for time only")
 	for _, name := range []string{"amd64", "s390x", "mips"} {
@@ -85,8 +85,7 @@ func TestCoreSharedBytes(t *testing.T) {
 	}
 }
 
-// A core without NT_FILE, as kernels before 3.7 write it: images are found by their headers, the program's name by
-// AT_EXECFN.
+// A core without NT_FILE, as written by kernels before 3.7: images are found by their headers, the program's name by AT_EXECFN.
 func TestCoreWithoutFiles(t *testing.T) {
 	for _, name := range []string{"amd64", "mips", "s390x"} {
 		a := coretest.ArchNamed(name)
@@ -110,7 +109,7 @@ func TestCoreWithoutFiles(t *testing.T) {
 	}
 }
 
-// Of a file that was cut short, at whatever place, the rest is used, and the loss is told.
+// Of a file that was truncated anywhere, the rest is used and the loss is reported.
 func TestCoreCutShort(t *testing.T) {
 	victims.SkipEmulated(t, "for time only")
 	for _, name := range []string{"amd64", "mips"} {
@@ -135,7 +134,7 @@ func TestCoreCutShort(t *testing.T) {
 	}
 }
 
-// A file may be longer than was said, or fail to be read.
+// A brokenFile may be longer than its stated size, or fail to be read.
 type brokenFile struct {
 	core []byte
 	bad  int64

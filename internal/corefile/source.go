@@ -15,18 +15,18 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// Source is an ELF core file as a source of snapshots. The kernel, gdb's gcore or anything that writes the same notes
-// may have made it (core(5), fs/binfmt_elf.c of Linux).
+// Source is an ELF core file as a source of snapshots. It may have been written by the kernel, by gdb's gcore or by
+// anything else that writes the same notes (core(5), fs/binfmt_elf.c of Linux).
 //
-// The file is never read whole: New records where segments and notes lie, and a dump reads what it needs.
+// The file is never read as a whole: New records where segments and notes are, and a dump reads what it needs.
 type Source struct {
 	Notes
 	closer    io.Closer
 	csd       []byte
 	files     arena.Table[fileMapping]
-	noProcess []byte // the error if the process itself should have been read and could not be
+	noProcess []byte // why the process itself could not be read, if it should have been
 
-	// Scratch of a dump.
+	// Scratch space of a dump.
 	auxv     procfs.Auxv
 	comm     arena.Span
 	line     procfs.Mapping
@@ -42,14 +42,14 @@ type Source struct {
 type memoryImage struct {
 	mem  snapshot.Memory
 	base uint64
-	left uint64 // bytes that this dump may still read this way
+	left uint64 // bytes of images that this dump may still read
 }
 
-// maxImageReads bounds the bytes that one dump reads to find build ids in sections of images. An image of a thousand
-// sections takes a thousand reads, and a small file can hold ten thousand such images.
+// maxImageReads limits the bytes that one dump reads to find build ids in sections of images. An image of a thousand
+// sections requires a thousand reads, and a small file can hold ten thousand such images.
 const maxImageReads = 1 << 30
 
-// ReadAt is the method of elf.Source.
+// ReadAt implements elf.Source.
 func (m *memoryImage) ReadAt(p []byte, off uint64) int {
 	if m.base+off < m.base || m.left < uint64(len(p)) {
 		return 0
@@ -58,9 +58,8 @@ func (m *memoryImage) ReadAt(p []byte, off uint64) int {
 	return m.mem.Read(m.base+off, p)
 }
 
-// New reads the headers of a core file of size bytes and finds its notes. name is for messages. r must stay readable
-// until Close, which does not close it. An error wraps ErrNotCore, ErrNoThread, ErrCompressed or
-// snapshot.ErrUnsupported.
+// New reads the headers of a core file of size bytes and finds its notes. name is used in messages. r must stay readable
+// until Close, which does not close it. An error wraps ErrNotCore, ErrNoThread, ErrCompressed or snapshot.ErrUnsupported.
 func New(name string, r io.ReaderAt, size int64) (*Source, error) {
 	c := new(Source)
 	if err := c.open(name, r, size); err != nil {
@@ -96,7 +95,7 @@ func New(name string, r io.ReaderAt, size int64) (*Source, error) {
 // Memory returns the memory in the file.
 func (c *Source) Memory() snapshot.Memory { return &c.mem }
 
-// Release does nothing: a file does not run.
+// Release does nothing: a file does not have to be resumed.
 func (c *Source) Release(*snapshot.Snapshot) error { return nil }
 
 // CloseWith makes Close close closer too.
@@ -122,8 +121,7 @@ func (c *Source) Close() error {
 // Process returns pr_pid and pr_fname of NT_PRPSINFO.
 func (c *Source) Process() (int, string) { return int(c.pid), c.command }
 
-// IsGo reports whether Go built the program. It returns false also if the part of its memory that says so is not in the
-// file.
+// IsGo reports whether the program was built by Go. It also returns false if the memory that shows this is not in the file.
 func (c *Source) IsGo(s *snapshot.Snapshot) bool {
 	notes := c.notes.All()
 	for i := range notes {
@@ -137,7 +135,7 @@ func (c *Source) IsGo(s *snapshot.Snapshot) bool {
 	return false
 }
 
-// Capture fills s from the file. It never fails: New has found threads or memory.
+// Capture fills s from the file. It never fails: New found threads or memory.
 func (c *Source) Capture(s *snapshot.Snapshot) error {
 	s.Target, s.Allocates = c.Target, true
 	s.Proc = snapshot.Process{PID: c.pid, PPID: c.ppid, Time: s.Proc.Time}
@@ -166,7 +164,7 @@ func (c *Source) Capture(s *snapshot.Snapshot) error {
 	return nil
 }
 
-// recordFlaws records the faults that were found when the file was opened.
+// recordFlaws records the problems that were found when the file was opened.
 func (c *Source) recordFlaws(s *snapshot.Snapshot) {
 	if c.truncated {
 		s.Soft(snapshot.OpCore, 0, 0, c.missingFrom)
@@ -187,7 +185,7 @@ var textBadStatus = []byte("a NT_PRSTATUS note is too short or repeats a thread"
 
 var textTooMany = []byte("segments and notes of the core file")
 
-// chooseFull lists all memory that is in the file. It is streamed while the dump is written.
+// chooseFull lists all memory that is in the file. The memory is streamed while the dump is written.
 func (c *Source) chooseFull(s *snapshot.Snapshot) {
 	segs := c.mem.segments.All()
 	for i := range segs {
@@ -213,10 +211,10 @@ func (c *Source) Complete(s *snapshot.Snapshot) {
 	}
 }
 
-// Identify looks for a build id in the sections of the image in memory, which images.Identify does not read, and names a
-// program whose mappings have no name.
+// Identify looks for a build id in the sections of the image in memory, which images.Identify does not read, and names
+// the program if its mappings have no name.
 func (c *Source) Identify(s *snapshot.Snapshot, m *snapshot.Module) {
-	if m.Path.Len == 0 && !m.VDSO { // the program; no mapping has its name
+	if m.Path.Len == 0 && !m.VDSO { // the program, none of whose mappings has its name
 		m.Path = c.programPath(s)
 		m.Name = m.Path
 	}
@@ -233,9 +231,8 @@ func (c *Source) Identify(s *snapshot.Snapshot, m *snapshot.Module) {
 	c.images.Close()
 }
 
-// describe fills in the facts about the system that the file has: the architecture, processor features from AT_HWCAP,
-// and the version of the kernel from the note in the vDSO. A core file has neither the number nor the model of the
-// processors.
+// describe fills in the facts about the system that are in the file: the architecture, processor features from AT_HWCAP, and
+// the kernel version from the note in the vDSO. A core file contains neither the number nor the model of the processors.
 func (c *Source) describe(s *snapshot.Snapshot) {
 	s.System = snapshot.System{CSD: s.Put(c.csd)}
 	info := &s.System.Info
@@ -256,8 +253,8 @@ func (c *Source) describe(s *snapshot.Snapshot) {
 	}
 }
 
-// kernelVersion reads the note "Linux" of type 0 in the vDSO, whose content is LINUX_VERSION_CODE (vdso/note.S in the
-// kernel's arch folders). Without it the version is 0, 0, 0.
+// kernelVersion reads the note "Linux" of type 0 in the vDSO, which contains LINUX_VERSION_CODE (vdso/note.S in the
+// kernel's arch folders). Without that note the version is 0, 0, 0.
 func (c *Source) kernelVersion() (major, minor, build uint32) {
 	if c.auxv.SysinfoEhdr == 0 {
 		return 0, 0, 0
@@ -288,7 +285,7 @@ func (c *Source) kernelVersion() (major, minor, build uint32) {
 	return 0, 0, 0
 }
 
-// readProcess reads the notes about the process as a whole: NT_AUXV and NT_PRPSINFO.
+// readProcess reads the notes about the whole process: NT_AUXV and NT_PRPSINFO.
 func (c *Source) readProcess(s *snapshot.Snapshot) {
 	var auxv procfs.Auxv
 	haveAuxv := false
@@ -311,7 +308,7 @@ func (c *Source) readProcess(s *snapshot.Snapshot) {
 			}
 			c.comm = s.Bytes.Put(name)
 			if s.Want.Omit&snapshot.OmitCmdline == 0 {
-				// The kernel replaces the NULs between the arguments by blanks; readArguments finds the originals.
+				// The kernel replaces the NULs between the arguments with blanks; readArguments finds the originals.
 				for len(args) > 0 && args[len(args)-1] == ' ' {
 					args = args[:len(args)-1]
 				}
@@ -331,8 +328,8 @@ func (c *Source) readProcess(s *snapshot.Snapshot) {
 	}
 }
 
-// auxvEnd returns the length of an auxiliary vector up to and including AT_NULL. The kernel's note has the length of
-// the longest possible vector.
+// auxvEnd returns the length of an auxiliary vector up to and including AT_NULL. The kernel's note is as long as the
+// longest possible vector.
 func auxvEnd(b []byte, word int) int {
 	for i := 0; i+2*word <= len(b); i += 2 * word {
 		if elf.IsAllZero(b[i : i+word]) {

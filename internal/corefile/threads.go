@@ -9,9 +9,9 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// prstatus has the members of struct elf_prstatus (include/uapi/linux/elfcore.h) that are used, except the registers.
-// Its first member, elf_siginfo, is not a siginfo_t: it has the number, code and errno only, and kernels leave it
-// empty.
+// prstatus has those members of struct elf_prstatus (include/uapi/linux/elfcore.h) that are used, except the
+// registers. The first member of the struct, elf_siginfo, is not a siginfo_t: it consists of the number, code and
+// errno, and kernels leave all but the number empty.
 type prstatus struct {
 	tid, ppid    int32
 	signal       int16 // pr_cursig
@@ -19,8 +19,8 @@ type prstatus struct {
 	blocked      uint64 // pr_sighold: a word of signals
 }
 
-// The offset of pr_reg, by word size. Before it are elf_siginfo, pr_cursig, two signal sets of a word each, four
-// process ids and four times of two words each.
+// The offset of pr_reg, by word size. Before pr_reg are elf_siginfo, pr_cursig, two signal sets of a word each,
+// four process ids and four times of two words each.
 const (
 	prRegs32 = 72
 	prRegs64 = 112
@@ -52,7 +52,7 @@ func (c *Notes) parsePRStatus(b []byte) (p prstatus, ok bool) {
 }
 
 // parsePRPSInfo parses a struct elf_prpsinfo. It has one of three sizes, which depend on the sizes of a word and of a
-// user id. At its end are four process ids, the name (16 bytes) and the arguments (80 bytes).
+// user id. It ends with four process ids, the name (16 bytes) and the arguments (80 bytes).
 func (c *Notes) parsePRPSInfo(b []byte) (pid, ppid int32, name, args []byte, ok bool) {
 	switch {
 	case len(b) == 124 || len(b) == 128:
@@ -88,7 +88,7 @@ func (c *Notes) findCrash() {
 		switch {
 		case n.linux:
 		case n.isThread():
-			// A 32-bit file with 64-bit registers is n32, also where e_flags lack EF_MIPS_ABI2.
+			// A 32-bit file with 64-bit registers is n32, even if e_flags lacks EF_MIPS_ABI2.
 			if c.Target.Arch == context.MIPS && int(n.size) >= prRegs32+context.MIPS64.GPSize() {
 				c.Target.Arch, c.Target.ILP32 = context.MIPS64, true
 			}
@@ -96,7 +96,7 @@ func (c *Notes) findCrash() {
 			if !have {
 				first, have = p, true
 			}
-			// The kernel writes the thread that a signal killed first; gdb marks it by pr_cursig.
+			// The kernel writes the thread that a signal killed first; gdb marks that thread by pr_cursig.
 			if !haveFatal && p.signal != 0 {
 				fatal, haveFatal, fatalThread, c.fatalNote = p, true, n.thread, i
 			}
@@ -108,7 +108,7 @@ func (c *Notes) findCrash() {
 	if !haveFatal {
 		fatal, fatalThread = first, 0
 	}
-	for i := range notes { // gdb writes one NT_SIGINFO for each thread
+	for i := range notes { // gdb writes an NT_SIGINFO for each thread
 		if n := &notes[i]; n.typ == context.NT_SIGINFO && !n.linux && n.thread == fatalThread {
 			siginfo = n
 			break
@@ -127,8 +127,7 @@ func (c *Notes) findCrash() {
 	}
 }
 
-// crashOf describes the signal that killed thread p. It has no details if there is no siginfo, or that is about another
-// signal.
+// crashOf describes the signal that killed thread p. It has no details if there is no siginfo, or if the siginfo is about another signal.
 func (c *Notes) crashOf(p *prstatus, siginfo *note) *context.Crash {
 	none := &context.Crash{Arch: c.Target.Arch, PID: c.pid, TID: p.tid, Signo: int32(p.signal)}
 	if siginfo == nil {
@@ -146,8 +145,8 @@ func (c *Notes) crashOf(p *prstatus, siginfo *note) *context.Crash {
 	return crash
 }
 
-// Cause returns what killed the process, or nil if no signal did. Details that siginfo_t lacks are completed from the
-// instruction at the fault, if mem holds it. It allocates.
+// Cause returns what killed the process, or nil if no signal did. Details that siginfo_t lacks are derived from the
+// instruction at the fault, if mem has it. Cause allocates.
 func (c *Notes) Cause(mem snapshot.Memory) *context.Crash {
 	if c.crash == nil {
 		return nil
@@ -158,7 +157,7 @@ func (c *Notes) Cause(mem snapshot.Memory) *context.Crash {
 	return snapshot.RefineBy(c.crash, &context.Regsets{Arch: c.Target.Arch, Order: c.head.Order, GP: gp}, mem)
 }
 
-// ThreadIDs returns the ids of the threads in the order of the notes, in the pid namespace of the process. It allocates.
+// ThreadIDs returns the thread ids in the order of the notes, in the pid namespace of the process. It allocates.
 func (c *Notes) ThreadIDs() (tids []int32) {
 	notes := c.notes.All()
 	for i := range notes {
@@ -170,7 +169,7 @@ func (c *Notes) ThreadIDs() (tids []int32) {
 	return tids
 }
 
-// ReadThreads fills the thread list of s, with registers.
+// ReadThreads fills the thread list of s, including registers.
 func (c *Notes) ReadThreads(s *snapshot.Snapshot) {
 	arch := c.Target.Arch
 	size := uint64(arch.GPSize())
@@ -225,8 +224,8 @@ func (c *Notes) ReadThreads(s *snapshot.Snapshot) {
 	}
 }
 
-// readVector reads a note if it is a register set that the context record of this architecture holds besides the
-// general and floating-point registers.
+// readVector reads a note if it is a register set, besides the general and floating-point registers, that the
+// context record of this architecture holds.
 func (c *Notes) readVector(s *snapshot.Snapshot, t *snapshot.Thread, n *note) {
 	notes, sizes := snapshot.VectorSets(c.Target.Arch)
 	switch {
@@ -242,7 +241,7 @@ func (c *Notes) readVector(s *snapshot.Snapshot, t *snapshot.Thread, n *note) {
 	}
 }
 
-// ReadRegsets stores the register sets of the threads that their context records do not hold, as package linux does.
+// ReadRegsets stores the threads' register sets that their context records do not hold, as package linux does.
 func (c *Notes) ReadRegsets(s *snapshot.Snapshot) {
 	notes := c.notes.All()
 	for i := 0; i < len(notes); {

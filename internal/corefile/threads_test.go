@@ -13,8 +13,7 @@ import (
 	"minidump/internal/corefile/coretest"
 )
 
-// Notes that are no thread of their own: each thread is in the dump once, with its own registers, and the exception is
-// in one of them.
+// Notes that do not start a thread: each thread is in the dump once, with its own registers, and the exception is in one of them.
 func TestCoreStrangeThreads(t *testing.T) {
 	a := coretest.ArchNamed("amd64")
 	short := make([]byte, 40)
@@ -91,7 +90,7 @@ func TestCoreStrangeThreads(t *testing.T) {
 	}
 }
 
-// A crash context given by the caller counts more than the core's own.
+// A crash context from the caller has precedence over the core's own.
 func TestCoreWithCrash(t *testing.T) {
 	a := coretest.ArchNamed("amd64")
 	c := &context.Crash{Arch: context.AMD64, TID: 100, Signo: 4, Code: 2, Address: 0xbad}
@@ -101,7 +100,7 @@ func TestCoreWithCrash(t *testing.T) {
 	}
 }
 
-// Of a general protection fault siginfo_t tells no address; the instruction does, if the file has it.
+// siginfo_t has no address for a general protection fault; the instruction has it, if it is in the file.
 func TestCoreRefined(t *testing.T) {
 	a := coretest.ArchNamed("amd64")
 	b := &coretest.Builder{Arch: a}
@@ -122,7 +121,7 @@ func TestCoreRefined(t *testing.T) {
 	}
 }
 
-// A file whose notes have no thread, and one whose notes have no name, as Delve writes them.
+// A file whose notes describe no thread, and one whose notes have no name, as Delve writes them.
 func TestCoreNotesOfDelve(t *testing.T) {
 	a := coretest.ArchNamed("amd64")
 	none := &coretest.Builder{Arch: a}
@@ -137,7 +136,7 @@ func TestCoreNotesOfDelve(t *testing.T) {
 		t.Errorf("without a thread, by a pipe: %v", err)
 	}
 
-	for _, owner := range []string{"", "CORE"} { // of a file that has notes named CORE, those without a name are somebody's else
+	for _, owner := range []string{"", "CORE"} { // if a file has notes named CORE, those without a name belong to someone else
 		b := &coretest.Builder{Arch: a}
 		b.Note(owner, 3, a.Psinfo(100, "sample", "sample"))
 		b.Note(owner, 1, a.Status(101, 11, coretest.SamplePC, coretest.SampleStack))

@@ -9,8 +9,8 @@ import (
 	"minidump/internal/corefile/coretest"
 )
 
-// TestCoreVectorRegisters puts the register sets into core files that a context record takes in besides the usual two,
-// and looks for their bytes in the record of the thread that had them, and only there.
+// TestCoreVectorRegisters writes core files with the register sets that a context record contains in addition to the
+// usual two. It checks that their bytes are in the record of the thread that had them, and in no other.
 func TestCoreVectorRegisters(t *testing.T) {
 	for _, c := range []struct {
 		arch  string

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// Arch is the architecture of the tasks that are dumped: the dumper's own.
+	// Arch is the architecture of the dumped tasks: the dumper's own.
 	Arch    = context.AMD64
 	gpSize  = amd64GPSize
 	fpSize  = amd64FPSize
@@ -15,7 +15,7 @@ const (
 	isARM64 = false
 )
 
-// registers are the states of one thread.
+// registers holds the register states of one thread.
 type registers struct {
 	gp mach.X86ThreadState64
 	fp mach.X86FloatState64
@@ -27,9 +27,8 @@ func (r *registers) readFP(thread mach.Port) mach.KernReturn { return r.fp.Read(
 func (r *registers) pc() uint64 { return r.gp.RIP }
 func (r *registers) sp() uint64 { return r.gp.RSP }
 
-// putGP writes the integer registers to b, of gpSize bytes. tsd is the address of the thread's own area, in which Go
-// for Darwin keeps the address of its g at 0x30; package context looks for it below the segment base of FS, as on
-// Linux.
+// putGP writes the integer registers to b, of gpSize bytes. tsd is the address of the thread's thread-specific data, in which
+// Go for Darwin keeps the address of its g at 0x30. Package context looks for g below the segment base of FS, as on Linux.
 func (r *registers) putGP(b []byte, tsd uint64) {
 	putAMD64(b, &r.gp)
 	if tsd != 0 {
@@ -39,7 +38,7 @@ func (r *registers) putGP(b []byte, tsd uint64) {
 
 func (r *registers) putFP(b []byte) { copy(b, r.fp.FXSave[:]) }
 
-// finish adds the address at which the function that called captureOwn goes on: the word that its call has pushed.
+// finish adds the return address of the call of captureOwn: the word that the call pushed.
 func (r *registers) finish(m *memory, scratch []byte) {
 	if m.Read(r.gp.RSP-8, scratch[:8]) == 8 {
 		r.gp.RIP = order.Uint64(scratch)

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// Arch is the architecture of the tasks that are dumped: the dumper's own.
+	// Arch is the architecture of the dumped tasks: the dumper's own.
 	Arch    = context.ARM64
 	gpSize  = arm64GPSize
 	fpSize  = arm64FPSize
@@ -15,7 +15,7 @@ const (
 	isARM64 = true
 )
 
-// registers are the states of one thread.
+// registers holds the register states of one thread.
 type registers struct {
 	gp mach.ARMThreadState64
 	fp mach.ARMNeonState64
@@ -37,5 +37,5 @@ func (r *registers) putGP(b []byte, tsd uint64) { putARM64(b, &r.gp) }
 
 func (r *registers) putFP(b []byte) { putNeon(b, &r.fp) }
 
-// finish does nothing: callCapture has the program counter.
+// finish does nothing: callCapture recorded the program counter.
 func (r *registers) finish(*memory, []byte) {}

@@ -2,17 +2,16 @@ package darwin
 
 import "minidump/stream"
 
-// Where in the MozMacosBootargs stream the offset of the text stands, and the text.
+// Offsets in the MozMacosBootargs stream: of the field with the offset of the text, and of the text.
 const (
 	bootArgsRVA  = 4
 	bootArgsText = 12
 )
 
-// stringSize is how many bytes an ASCII text takes as a MINIDUMP_STRING: uint32 length in bytes, UTF-16, a NUL.
+// stringSize returns the size of an ASCII text as a MINIDUMP_STRING: uint32 length in bytes, UTF-16, a NUL.
 func stringSize(text []byte) int { return 4 + 2*len(text) + 2 }
 
-// putBootArgs writes the stream to b, of bootArgsText+stringSize(args) bytes. A byte that is no ASCII becomes a
-// question mark.
+// putBootArgs writes the stream to b, of bootArgsText+stringSize(args) bytes. A non-ASCII byte becomes a question mark.
 func putBootArgs(b, args []byte) {
 	order.PutUint32(b, uint32(stream.MozMacosBootargs))
 	order.PutUint64(b[bootArgsRVA:], bootArgsText)

@@ -24,7 +24,7 @@ func (l *Source) Complete(s *snapshot.Snapshot) {
 	l.addBreakpadInfo(s)
 }
 
-// readProcess records the start and the times of the process.
+// readProcess records the start time and the CPU times of the process.
 func (l *Source) readProcess(s *snapshot.Snapshot) {
 	s.Proc.MaxMHz, s.Proc.CurrentMHz = megahertz(l.facts.maximum), megahertz(l.facts.frequency)
 	var b mach.ProcBSDInfo
@@ -45,7 +45,7 @@ func (l *Source) readProcess(s *snapshot.Snapshot) {
 	s.Proc.KernelTime = uint32((ended.SystemTime.Micros() + live.SystemTime.Micros()) / 1e6)
 }
 
-// addAnnotation records what an image says of a crash. The image is the one that l.image has open.
+// addAnnotation records what an image says about a crash. The image is the one open in l.image.
 func (l *Source) addAnnotation(s *snapshot.Snapshot, m *snapshot.Module) {
 	c, ok := l.image.CrashInfo()
 	if !ok || len(l.annotations) == maxAnnotations {
@@ -77,7 +77,7 @@ func (f *foundAnnotation) get(s *snapshot.Snapshot) annotation {
 	return a
 }
 
-// addAnnotations makes the MozMacosCrashInfo stream.
+// addAnnotations writes the MozMacosCrashInfo stream.
 func (l *Source) addAnnotations(s *snapshot.Snapshot) {
 	var offsets [maxAnnotations + 1]uint32
 	n, size := 0, uint32(crashInfoHeader)
@@ -107,7 +107,7 @@ func (l *Source) addAnnotations(s *snapshot.Snapshot) {
 	}
 }
 
-// addStream adds a ready stream of size bytes with n offsets to other places in it.
+// addStream adds a complete stream of size bytes with n offsets that refer to other places in it.
 func (l *Source) addStream(s *snapshot.Snapshot, t stream.Type, size, n int) (b, rvas []byte) {
 	st := s.Streams.Add()
 	if st == nil {
@@ -130,8 +130,8 @@ func (l *Source) addStream(s *snapshot.Snapshot, t stream.Type, size, n int) (b,
 	return b, rvas
 }
 
-// addBootArgs makes the MozMacosBootargs stream: MINIDUMP_MAC_BOOTARGS, which is the type of the stream as uint32 and
-// the offset of a text as uint64, and the text.
+// addBootArgs writes the MozMacosBootargs stream: MINIDUMP_MAC_BOOTARGS, which is the type of the stream as uint32
+// and the offset of a text as uint64, followed by the text.
 func (l *Source) addBootArgs(s *snapshot.Snapshot) {
 	n := text("kern.bootargs", l.path)
 	if n == 0 {
@@ -146,7 +146,7 @@ func (l *Source) addBootArgs(s *snapshot.Snapshot) {
 	order.PutUint32(rvas, bootArgsRVA)
 }
 
-// addBreakpadInfo makes the BreakpadInfo stream, by which readers of macOS dumps know the thread that wrote the dump.
+// addBreakpadInfo writes the BreakpadInfo stream, by which readers of macOS dumps know the thread that wrote the dump.
 func (l *Source) addBreakpadInfo(s *snapshot.Snapshot) {
 	r := stream.BreakpadInfo{Validity: stream.MD_BREAKPAD_INFO_VALID_REQUESTING_THREAD_ID,
 		RequestingThreadID: uint32(s.Proc.Blamed)}

@@ -2,7 +2,7 @@ package darwin
 
 import "minidump/stream"
 
-// Bounds of the MozMacosCrashInfo stream, as rust-minidump has them: MAC_CRASH_INFOS_MAX, and
+// Limits of the MozMacosCrashInfo stream, the same as rust-minidump's: MAC_CRASH_INFOS_MAX, and
 // MAC_CRASH_INFO_STRING_MAX_SIZE with its NUL.
 const (
 	maxAnnotations     = 20
@@ -26,11 +26,11 @@ const (
 	crashInfoRecord = 40
 )
 
-// Records of one stream must have one version, and 5 holds what each known version of crashreporter_annotations_t has:
-// 4, 5, and 7 of macOS 26.
+// All records of one stream must have the same version, and version 5 has everything that the known versions of
+// crashreporter_annotations_t have: 4, 5, and 7 of macOS 26.
 const annotationVersion = 5
 
-// An annotation is what an image says of a crash, with its texts read.
+// An annotation is what an image says about a crash, with its texts read.
 type annotation struct {
 	thread     uint64
 	dialogMode uint32
@@ -38,7 +38,7 @@ type annotation struct {
 	texts      [5][]byte // the path of the module, message, signature, backtrace, second message; without NULs
 }
 
-// empty reports whether the image says nothing: most have the section and never fill it in.
+// empty reports whether the image says nothing: most images have the section but never fill it in.
 func (a *annotation) empty() bool {
 	for _, t := range a.texts[1:] {
 		if len(t) > 0 {
@@ -48,7 +48,7 @@ func (a *annotation) empty() bool {
 	return a.abortCause == 0
 }
 
-// size is how many bytes the record takes.
+// size returns the size of the record in bytes.
 func (a *annotation) size() int {
 	n := crashInfoRecord
 	for _, t := range a.texts {
@@ -72,7 +72,7 @@ func (a *annotation) put(b []byte) {
 }
 
 // putCrashInfoHeader writes the header of the stream to b. offsets are those of the records from the start of the
-// stream, and its end: the encoder turns them into offsets in the file.
+// stream, and then the end of the stream: the encoder turns them into offsets in the file.
 func putCrashInfoHeader(b []byte, offsets []uint32) {
 	clear(b[:crashInfoHeader])
 	n := len(offsets) - 1

@@ -5,27 +5,26 @@ import (
 	"minidump/mach"
 )
 
-// An exception is what the Exception stream says of a Mach exception, in the terms that readers of macOS minidumps
-// expect: Crashpad, Breakpad and rust-minidump.
+// An exception is what the Exception stream says about a Mach exception, in the form that readers of macOS
+// minidumps expect: Crashpad, Breakpad and rust-minidump.
 type exception struct {
 	code    uint32 // exception_type_t
 	flags   uint32 // the code, or its upper half for EXC_RESOURCE and EXC_GUARD
 	address uint64 // of the fault, if hasAddress
-	// hasAddress tells a fault's address from none: the Exception stream then has the program counter.
+	// hasAddress reports whether the exception has a fault address. Without one the Exception stream has the program counter.
 	hasAddress bool
 	params     [3]uint64 // the type as it was raised, the whole code, the subcode
 	nparams    uint32
 }
 
-// dumpRequested is the exception type of a dump without a crash: Crashpad's for CRASHPAD_SIMULATE_CRASH ("CPsx"), which
-// readers know.
+// dumpRequested is the exception type of a dump without a crash: that of Crashpad for CRASHPAD_SIMULATE_CRASH ("CPsx"), which readers know.
 const dumpRequested = 0x43507378
 
 const sigABRT = 6 // of Darwin
 
-// describe makes an exception of what an exception message says. EXC_CRASH is what the kernel raises when a process
-// ends by a signal: it is unwrapped, so that the dump says what led to that. A signal that no exception caused becomes
-// EXC_SOFTWARE: with EXC_UNIX_ABORT for abort, which readers show as SIGABRT, with EXC_SOFT_SIGNAL for others.
+// describe converts an exception message to an exception. The kernel raises EXC_CRASH when a process ends by a signal:
+// EXC_CRASH is unwrapped, so that the dump names its cause. A signal that no exception caused becomes EXC_SOFTWARE:
+// with EXC_UNIX_ABORT for abort, which readers show as SIGABRT, and with EXC_SOFT_SIGNAL for others.
 func describe(kind mach.ExceptionType, code, subcode uint64, codes int) exception {
 	e := exception{nparams: 2, params: [3]uint64{uint64(kind), code, subcode}}
 	if codes > 1 {
@@ -54,9 +53,9 @@ func describe(kind mach.ExceptionType, code, subcode uint64, codes int) exceptio
 	return e
 }
 
-// Crash makes of a Mach exception what the snapshot knows a crash as: the exception type in place of a signal, the
-// flags in place of its code. thread is the id of the thread that met the exception. codes are the code and the
-// subcode, as far as there are.
+// Crash converts a Mach exception to the crash of a snapshot: the exception type takes the place of the signal,
+// the flags that of the signal's code. thread is the id of the thread that raised the exception. codes are the
+// code and the subcode, as far as they are known.
 func Crash(arch context.Arch, thread uint64, kind mach.ExceptionType, codes []uint64) *context.Crash {
 	var code, subcode uint64
 	if len(codes) > 0 {

@@ -14,7 +14,7 @@ var fdTypes = [...]string{
 	mach.PROX_FDTYPE_CHANNEL: "Channel", mach.PROX_FDTYPE_NEXUS: "Nexus",
 }
 
-// fdType returns what a kind of descriptor is called, "" if it has no name here.
+// fdType returns the name of a kind of descriptor, or "" if it has none here.
 func fdType(t uint32) string {
 	if int64(t) < int64(len(fdTypes)) {
 		return fdTypes[t]
@@ -22,8 +22,8 @@ func fdType(t uint32) string {
 	return ""
 }
 
-// appendSocket appends the ends of an internet socket to b, "tcp 127.0.0.1:80 > 127.0.0.1:5000", and nothing for
-// another kind.
+// appendSocket appends the endpoints of an internet socket to b, as in "tcp 127.0.0.1:80 > 127.0.0.1:5000", and
+// nothing for other kinds of socket.
 func appendSocket(b []byte, s *mach.SocketFDInfo) []byte {
 	switch s.Kind {
 	case mach.SOCKINFO_TCP:

@@ -5,7 +5,7 @@ import (
 	"minidump/mach"
 )
 
-// readHandles lists the open descriptors: what each is, and the path of a file.
+// readHandles lists the open descriptors: the kind of each, and the path of a file.
 func (l *Source) readHandles(s *snapshot.Snapshot) {
 	n, err := mach.ProcListFDs(int(l.pid), l.fds)
 	if err != nil {
@@ -26,7 +26,7 @@ func (l *Source) readHandles(s *snapshot.Snapshot) {
 		switch fd.Type {
 		case mach.PROX_FDTYPE_VNODE:
 			if err := l.vnode.Read(int(l.pid), int(fd.FD)); err != nil {
-				s.Soft(snapshot.OpHandle, 0, 0, uint64(fd.FD)) // closed meanwhile
+				s.Soft(snapshot.OpHandle, 0, 0, uint64(fd.FD)) // closed in the meantime
 				continue
 			}
 			h.Mode, h.NoType = uint32(l.vnode.Mode), false

@@ -7,11 +7,11 @@ import (
 	"minidump/stream"
 )
 
-// maxImages bounds dyld's list. A large program has some 1,500 images.
+// maxImages limits the length of dyld's list. A large program has about 1,500 images.
 const maxImages = 1 << 14
 
-// Sizes in bytes of structures of <mach-o/dyld_images.h> for 64-bit tasks. Of dyld_all_image_infos the fields up to
-// version 2, which has dyldImageLoadAddress, are needed; sharedCacheSlide and dyldPath came later.
+// Sizes in bytes of structures of <mach-o/dyld_images.h> for 64-bit tasks. Of dyld_all_image_infos, the fields up
+// to version 2, which added dyldImageLoadAddress, are required; sharedCacheSlide and dyldPath were added later.
 const (
 	imageInfosSize    = 40
 	imageInfosSize15  = 200 // up to dyldPath
@@ -24,12 +24,12 @@ type imageList struct {
 	version uint32
 	count   uint32 // of entries that are read
 	array   uint64 // address of the entries; 0 while dyld changes them
-	dyld    uint64 // address of dyld's own header
+	dyld    uint64 // address of dyld's header
 	path    uint64 // address of dyld's path; 0 if this version does not have it
 	more    bool   // the list is longer than maxImages
 }
 
-// get decodes the start of dyld_all_image_infos. b is as much of it as could be read.
+// get decodes the start of dyld_all_image_infos. b is as much of the structure as could be read.
 func (l *imageList) get(b []byte) bool {
 	*l = imageList{}
 	if len(b) < imageInfosSize {
@@ -63,9 +63,8 @@ func imageAt(b []byte, i int) imageInfo {
 	return imageInfo{load: order.Uint64(b), path: order.Uint64(b[8:])}
 }
 
-// moduleSize returns how many bytes from its header on belong to an image: its segment __TEXT. The other segments of an
-// image of the shared cache are far away, and readers of minidumps take all that is in [base, base+size) for the
-// module.
+// moduleSize returns the size of an image from its header on: that of its segment __TEXT. The other segments of an image
+// of the shared cache are far away, and readers of minidumps attribute everything in [base, base+size) to the module.
 func moduleSize(im *macho.Image) uint64 {
 	if s := im.Segment("__TEXT"); s != nil {
 		return s.Size
@@ -73,7 +72,7 @@ func moduleSize(im *macho.Image) uint64 {
 	return 0
 }
 
-// base returns what follows the last slash of a path.
+// base returns the part of a path after the last slash.
 func base(path []byte) []byte {
 	for i := len(path); i > 0; i-- {
 		if path[i-1] == '/' {

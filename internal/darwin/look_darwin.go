@@ -8,15 +8,14 @@ import (
 	"minidump/mach"
 )
 
-// How often ReadModules looks, and how long it waits before it looks again: dyld changes its list within microseconds.
+// How often ReadModules tries, and how long it waits between attempts: dyld changes its list within microseconds.
 const (
 	looks     = 50
 	lookAgain = 2 * time.Millisecond
 )
 
-// ReadModules fills the module list of s while the task goes on. It reports whether there is a list: a task that is just
-// starting has none, and while dyld changes it nothing of it can be read. An image that is loaded or unloaded meanwhile may be
-// missing or listed.
+// ReadModules fills the module list of s while the task runs. It reports whether there is a list: a task that is just starting has none,
+// and while dyld changes the list, nothing of it can be read. An image that is loaded or unloaded meanwhile may or may not be listed.
 func (l *Source) ReadModules(s *snapshot.Snapshot) bool {
 	for range looks {
 		s.Begin(0)

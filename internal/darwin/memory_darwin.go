@@ -5,18 +5,17 @@ import (
 	"minidump/mach"
 )
 
-// A memory reads a task's memory. It is a snapshot.Memory, and a source of bytes for package macho.
+// A memory reads a task's memory. It implements snapshot.Memory, and is a source of bytes for package macho.
 type memory struct {
 	snapshot.Whole
 	task mach.Port
 	page uint64 // bytes
-	// What has been captured, in place of what is there now; nil: nothing. The own task goes on before the dump is
-	// written.
+	// The captured memory, which replaces what is there now; nil: none. The own task runs again before the dump is written.
 	captured *snapshot.Snapshot
 }
 
 // Read reads memory at addr into p, and returns how many bytes it read before the first that can't be read. The kernel
-// reads all of a range or nothing; so a range that it refuses is read page by page.
+// reads all of a range or nothing, so a range that it refuses is read page by page.
 func (m *memory) Read(addr uint64, p []byte) int {
 	n := m.read(addr, p)
 	if m.captured != nil {
@@ -25,7 +24,7 @@ func (m *memory) Read(addr uint64, p []byte) int {
 	return n
 }
 
-// cover puts what has been captured of the memory at addr into p.
+// cover copies the captured part of the memory at addr into p.
 func (m *memory) cover(addr uint64, p []byte) {
 	s := m.captured
 	for i := range s.Memory.All() {

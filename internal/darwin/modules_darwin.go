@@ -23,7 +23,7 @@ func (l *Source) readList() bool {
 func (l *Source) captureList(s *snapshot.Snapshot) {
 	l.entries = arena.Span{}
 	if !l.readList() || l.list.array == 0 {
-		s.Soft(snapshot.OpDSO, 0, 0, l.list.array) // dyld is changing the list, or has not made one
+		s.Soft(snapshot.OpDSO, 0, 0, l.list.array) // dyld is changing the list, or has not created it yet
 		return
 	}
 	if l.list.more {
@@ -40,10 +40,10 @@ func (l *Source) captureList(s *snapshot.Snapshot) {
 	l.entries = s.Bytes.Trim(sp, n-n%imageInfoSize)
 }
 
-// Identify does nothing: Complete knows the modules by dyld's list.
+// Identify does nothing: Complete identifies the modules from dyld's list.
 func (l *Source) Identify(s *snapshot.Snapshot, m *snapshot.Module) {}
 
-// readModules makes the module list: the main program first, the other images in dyld's order, dyld last.
+// readModules builds the module list: the main program first, the other images in dyld's order, dyld last.
 func (l *Source) readModules(s *snapshot.Snapshot) {
 	entries := s.Bytes.Get(l.entries)
 	for i := range len(entries) / imageInfoSize {
@@ -64,7 +64,7 @@ func (l *Source) readModules(s *snapshot.Snapshot) {
 	}
 }
 
-// addModule records the image at the address load. path is the address of its path, 0 if that is not known.
+// addModule records the image at address load. path is the address of its path, or 0 if that is not known.
 func (l *Source) addModule(s *snapshot.Snapshot, load, path uint64) {
 	for i := range s.Modules.All() {
 		if s.Modules.At(i).Base == load {
@@ -88,7 +88,7 @@ func (l *Source) addModule(s *snapshot.Snapshot, load, path uint64) {
 	if size := moduleSize(im); size > 0 {
 		m.End = load + size
 	}
-	if m.Name.Len == 0 { // dyld's, or of an image without a path
+	if m.Name.Len == 0 { // dyld, or an image without a path
 		name := l.image.InstallName()
 		if name == nil {
 			name = l.image.Dylinker()
@@ -108,8 +108,7 @@ func (l *Source) addModule(s *snapshot.Snapshot, load, path uint64) {
 	l.addAnnotation(s, m)
 }
 
-// putCodeView makes the record by which symbols are found: an RSDS with the UUID as its GUID, age 0 and the name of the
-// file.
+// putCodeView writes the record by which symbols are found: an RSDS with the UUID as its GUID, age 0 and the file name.
 func putCodeView(s *snapshot.Snapshot, uuid [16]byte, name []byte) arena.Span {
 	sp, b := s.Bytes.Alloc(int(stream.CVPDB70Size(name)))
 	if b == nil {
@@ -120,7 +119,7 @@ func putCodeView(s *snapshot.Snapshot, uuid [16]byte, name []byte) arena.Span {
 	return sp
 }
 
-// readText reads a text that ends with a NUL, and may stop at the end of a page.
+// readText reads a text that ends with a NUL. The memory after the NUL may be unreadable.
 func (l *Source) readText(s *snapshot.Snapshot, addr uint64, most int) arena.Span {
 	if addr == 0 {
 		return arena.Span{}
@@ -131,7 +130,7 @@ func (l *Source) readText(s *snapshot.Snapshot, addr uint64, most int) arena.Spa
 		return sp
 	}
 	n := 0
-	for n < most { // a page at a time: most texts end in the first
+	for n < most { // a page at a time: most texts end in the first page
 		part := min(most-n, int(l.mem.page-(addr+uint64(n))%l.mem.page))
 		got := l.mem.Read(addr+uint64(n), b[n:n+part])
 		for i := range got {

@@ -6,12 +6,12 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// callCapture puts the registers of itself into r and calls captureOwn(l, s). Its frame stays until that returns, so a
-// walk of the stack from those registers works.
+// callCapture stores its own registers in r and calls captureOwn(l, s). Its frame exists until captureOwn returns, so
+// a stack walk from those registers works.
 func callCapture(r *registers, l *Source, s *snapshot.Snapshot)
 
 // procPin keeps the goroutine on its thread and the thread on its P, without preemption, until procUnpin. Package
-// runtime keeps both for programs that use them by go:linkname.
+// runtime keeps both available to programs that use go:linkname.
 //
 //go:linkname procPin runtime.procPin
 func procPin() int
@@ -19,8 +19,8 @@ func procPin() int
 //go:linkname procUnpin runtime.procUnpin
 func procUnpin()
 
-// nanotime is the clock by which Go's runtime counts how long a goroutine waits: of mach_absolute_time, which all processes have in
-// common.
+// nanotime returns the clock by which the Go runtime measures how long a goroutine waits: that of mach_absolute_time, which all
+// processes share.
 //
 //go:linkname nanotime runtime.nanotime
 func nanotime() int64

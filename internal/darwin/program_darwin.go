@@ -8,7 +8,7 @@ import (
 	"minidump/mach"
 )
 
-// ProgramImage lists the readable pieces of a task's main program. ok is false if there is none for this processor.
+// ProgramImage lists the readable ranges of a task's main program. ok is false if there is none for this processor.
 func ProgramImage(task mach.Port) (im goruntime.Image, ok bool) {
 	l := &Source{task: task, mem: memory{task: task, page: uint64(os.Getpagesize())}, scratch: make([]byte, scratchSize)}
 	l.image.Init(l.scratch)

@@ -10,7 +10,7 @@ import (
 	"minidump/stream"
 )
 
-// TestAMD64: the context record that package context makes has each register in its place.
+// TestAMD64 checks that the context record made by package context has each register in its place.
 func TestAMD64(t *testing.T) {
 	s := mach.X86ThreadState64{
 		RAX: 1, RBX: 2, RCX: 3, RDX: 4, RDI: 5, RSI: 6, RBP: 7, RSP: 8, R8: 9, R9: 10, R10: 11, R11: 12, R12: 13,

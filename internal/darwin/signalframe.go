@@ -8,23 +8,23 @@ import (
 )
 
 // Layout of ucontext64 (bsd/sys/_types/_ucontext64.h of XNU), which the kernel puts on the stack of a signal handler: int onstack,
-// the mask, the stack (base, size, flags), the link, the size of the machine context @40, its address @48. The machine context
-// (_STRUCT_MCONTEXT64 in bsd/{i386,arm}/_mcontext.h) is the exception state of 16 bytes, the thread state, the state of the
-// floating-point unit, which may be one of several sizes.
+// the mask, the stack (base, size, flags), the link, the size of the machine context at 40, its address at 48. The machine context
+// (_STRUCT_MCONTEXT64 in bsd/{i386,arm}/_mcontext.h) is the exception state of 16 bytes, the thread state, and the floating-point
+// state, which has one of several sizes.
 const (
 	ucontextSize     = 56
 	ucontextLink     = 32
 	ucontextContext  = 40
 	mcontextState    = 16
-	maxMachineState  = 8192                    // bytes: with AVX-512 it has some 2,700
+	maxMachineState  = 8192                    // bytes: about 2,700 are used with AVX-512
 	amd64Floats      = mcontextState + 168 + 8 // of the FXSAVE area in x86_float_state64_t
 	arm64Floats      = mcontextState + 272     // arm_neon_state64_t
 	amd64FloatsKept  = 416                     // bytes of FXSAVE that XNU fills
 	signalStackAlign = 8
 )
 
-// SignalFrame looks for the frame of a signal handler in mem, which is memory at base: the end of a stack, from the stack pointer of a
-// function that the handler has called. It returns the registers of the thread when the signal came. ok is false if there is no
+// SignalFrame looks for a signal frame in mem, which is memory at address base: the end of a stack, from the stack pointer of a
+// function that the handler called. It returns the registers that the thread had when the signal arrived. ok is false if there is no
 // frame. The memory is not trusted.
 func SignalFrame(arch context.Arch, mem []byte, base uint64) (r context.Regsets, ok bool) {
 	least := uint64(amd64Floats + amd64FloatsKept)

@@ -6,7 +6,7 @@ import (
 	"minidump/context"
 )
 
-// signalFrame makes a stack with the frame of a signal handler at 64, whose machine context of size bytes is before or after it.
+// signalFrame builds a stack with a signal frame at 64, whose machine context of size bytes is before or after it.
 func signalFrame(arch context.Arch, base uint64, size, contextAt int) []byte {
 	b := make([]byte, 4096)
 	for i := range b {

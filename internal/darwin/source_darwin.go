@@ -14,18 +14,17 @@ import (
 	"minidump/macho"
 )
 
-// Source is a task as the source of snapshots: another one, or the one that it runs in. All memory that it needs it
-// takes in Init.
+// Source is a task as the source of snapshots: another task, or the one in which it runs. All memory that it needs is allocated in Init.
 //
-// Another task is suspended as a whole. If the dumper ends before it resumes the task, the kernel does so.
+// Another task is suspended as a whole. If the dumper ends before it resumes the task, the kernel resumes it.
 //
-// In the own task each thread except the calling one is suspended. Until they are resumed nothing is allocated, the
-// goroutine stays on its thread and is not preempted, because a suspended thread may hold a lock of the Go runtime.
-// Therefore they go on before the dump is written, in mode full too: then the stacks are those that were captured, and
-// the rest of the memory is read while the threads run.
+// In the own task each thread except the calling one is suspended. Until the threads are resumed nothing is allocated,
+// and the goroutine stays on its thread and is not preempted, because a suspended thread may hold a lock of the Go
+// runtime. The threads are therefore resumed before the dump is written, in mode full too: the stacks are then those
+// that were captured, and the rest of the memory is read while the threads run.
 type Source struct {
 	task  mach.Port
-	owned bool // the right to task is given back by Close
+	owned bool // Close deallocates the right to task
 	own   bool // the task is the one that runs this code
 	pid   int32
 
@@ -34,10 +33,10 @@ type Source struct {
 	image    macho.Reader
 	scratch  []byte
 	regs     registers
-	path     []byte // of one image
+	path     []byte // of the current image
 	entries  arena.Span
 	list     imageList
-	dumper   uint64 // the id of the thread that dumps, of the own task; 0: another task
+	dumper   uint64 // the id of the dumping thread, of the own task; 0: another task
 	gostacks goruntime.Stacks
 	golist   goruntime.Lister // nil: not linked, or the task is the own one
 	prepared bool             // golist has looked for the runtime
@@ -47,12 +46,12 @@ type Source struct {
 	vnode       mach.VnodeFDInfoWithPath
 	socket      mach.SocketFDInfo
 
-	self    registers // of the own task's dumping thread, where it dumps
+	self    registers // of the own task's dumping thread, at the call of captureOwn
 	failure error     // of the capture
 
 	stopped bool
 	since   time.Time
-	held    []mach.Port // the own task's threads that were suspended
+	held    []mach.Port // the threads of the own task that were suspended
 	threads mach.Threads
 }
 
@@ -62,7 +61,7 @@ const (
 	maxFDs      = 16384
 )
 
-// Init prepares dumps of process pid. The error wraps snapshot.ErrNoProcess or snapshot.ErrPermission.
+// Init prepares dumps of process pid. An error wraps snapshot.ErrNoProcess or snapshot.ErrPermission.
 func (l *Source) Init(pid int) (buf []byte, err error) {
 	if pid == os.Getpid() {
 		return l.InitTask(mach.TaskSelf(), false)
@@ -70,7 +69,7 @@ func (l *Source) Init(pid int) (buf []byte, err error) {
 	task, kr := mach.TaskForPID(pid)
 	if kr != mach.KERN_SUCCESS {
 		kind := snapshot.ErrPermission
-		if pid <= 0 || syscall.Kill(pid, 0) == syscall.ESRCH { // 0 and less are groups of processes
+		if pid <= 0 || syscall.Kill(pid, 0) == syscall.ESRCH { // 0 and negative numbers mean process groups
 			kind = snapshot.ErrNoProcess
 		}
 		return nil, errtext.Wrap(snapshot.AlsoError(kind, kr), "minidump: task_for_pid of pid ", pid)
@@ -81,7 +80,7 @@ func (l *Source) Init(pid int) (buf []byte, err error) {
 	return buf, err
 }
 
-// InitTask prepares dumps of a task whose port the caller has. With give, Close gives that right back.
+// InitTask prepares dumps of a task whose port the caller has. If give is true, Close deallocates that right.
 func (l *Source) InitTask(task mach.Port, give bool) (buf []byte, err error) {
 	pid, kr := mach.PIDForTask(task)
 	if kr != mach.KERN_SUCCESS {
@@ -102,7 +101,7 @@ func (l *Source) InitTask(task mach.Port, give bool) (buf []byte, err error) {
 	if err := l.gostacks.Reserve(); err != nil {
 		return nil, err
 	}
-	// In the own task the list would need a larger stack than growStack makes.
+	// In the own task the list would need a larger stack than growStack provides.
 	if goruntime.NewLister != nil && !l.own {
 		list := goruntime.NewLister()
 		if err := list.Reserve(); err != nil {
@@ -113,10 +112,10 @@ func (l *Source) InitTask(task mach.Port, give bool) (buf []byte, err error) {
 	return make([]byte, encoderBuffer), nil
 }
 
-// encoderBuffer is how many bytes the encoder's buffer has.
+// encoderBuffer is the size in bytes of the encoder's buffer.
 const encoderBuffer = 32 << 10
 
-// Close gives back what the Source has.
+// Close releases what the Source owns.
 func (l *Source) Close() error {
 	l.resume(nil)
 	l.gostacks.Release()
@@ -131,7 +130,7 @@ func (l *Source) Close() error {
 	return nil
 }
 
-// Process returns the process and the name of its program, which allocates.
+// Process returns the process id and the name of the program. It allocates.
 func (l *Source) Process() (int, string) {
 	var b mach.ProcBSDInfo
 	if b.Read(int(l.pid)) != nil {
@@ -140,10 +139,10 @@ func (l *Source) Process() (int, string) {
 	return int(l.pid), string(b.Comm())
 }
 
-// Memory reads the task's memory.
+// Memory returns the task's memory.
 func (l *Source) Memory() snapshot.Memory { return &l.mem }
 
-// FirstLook records in s what no dump changes, and keeps it there.
+// FirstLook records in s what is the same in all dumps, and keeps it there.
 func (l *Source) FirstLook(s *snapshot.Snapshot) error {
 	s.System.Info = l.facts.system(isARM64, isIOS)
 	if !isARM64 {
@@ -162,7 +161,7 @@ func (l *Source) FirstLook(s *snapshot.Snapshot) error {
 	return nil
 }
 
-// main opens the header of the main program, and returns nil if there is none for this processor.
+// main opens the header of the main program. It returns nil if there is none for this processor.
 func (l *Source) main() *macho.Image {
 	if !l.readList() {
 		return nil
@@ -183,7 +182,7 @@ func (l *Source) main() *macho.Image {
 	return nil
 }
 
-// IsGo reports whether Go's linker made the main program: it has the section __go_buildinfo.
+// IsGo reports whether the main program was linked by Go: it has the section __go_buildinfo.
 func (l *Source) IsGo(s *snapshot.Snapshot) bool {
 	if l.main() == nil {
 		return false
@@ -193,7 +192,7 @@ func (l *Source) IsGo(s *snapshot.Snapshot) bool {
 	return ok
 }
 
-// extent returns where an image is: from its first segment to the end of the last one that allows access.
+// extent returns the address range of an image: from its first segment to the end of the last one that allows access.
 func extent(im *macho.Image) (r snapshot.Range) {
 	for i := range im.NumSegments {
 		g := &im.Segments[i]
@@ -211,7 +210,7 @@ func extent(im *macho.Image) (r snapshot.Range) {
 	return r
 }
 
-// Capture fills s with what must be seen at one moment. Then it lets the task go on, except another one in mode full.
+// Capture fills s with what must be read at one moment. Then it resumes the task, except another task in mode full.
 func (l *Source) Capture(s *snapshot.Snapshot) error {
 	s.Target = snapshot.Target{Arch: Arch, Order: order, PageSize: l.mem.page}
 	s.Proc.PID, s.Proc.IsGo = l.pid, l.IsGo(s)
@@ -219,7 +218,7 @@ func (l *Source) Capture(s *snapshot.Snapshot) error {
 		l.prepareList(s)
 		return l.capture(s)
 	}
-	// A suspended thread may have asked this one to stop, for the garbage collector, and would never let it go on.
+	// A suspended thread may have asked this one to stop for the garbage collector, and could never resume it.
 	procPin()
 	growStack()
 	callCapture(&l.self, l, s)
@@ -230,8 +229,8 @@ func (l *Source) Capture(s *snapshot.Snapshot) error {
 	return l.failure
 }
 
-// prepareList has the list of goroutines look for the Go runtime, once, as that reads some megabytes, and the task is not suspended
-// yet.
+// prepareList makes the lister of goroutines find the Go runtime, once and before the task is suspended, because that reads several
+// megabytes.
 func (l *Source) prepareList(s *snapshot.Snapshot) {
 	if l.golist == nil || l.prepared || !s.Proc.IsGo {
 		return
@@ -252,7 +251,7 @@ func captureOwn(l *Source, s *snapshot.Snapshot) {
 }
 
 func (l *Source) capture(s *snapshot.Snapshot) error {
-	if l.own { // moved to another thread the goroutine would stand on one that it has suspended
+	if l.own { // a goroutine moved to another thread would run on one that it has suspended
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 	}
@@ -272,7 +271,7 @@ func (l *Source) capture(s *snapshot.Snapshot) error {
 	return nil
 }
 
-// suspend stops the threads.
+// suspend suspends the threads.
 func (l *Source) suspend(s *snapshot.Snapshot) error {
 	l.since = time.Now()
 	if l.own {
@@ -294,8 +293,8 @@ func (l *Source) suspend(s *snapshot.Snapshot) error {
 	return nil
 }
 
-// growStack makes the goroutine's stack as large as a dump can need, so that it does not grow, which takes locks of the
-// Go runtime, while a suspended thread may have those.
+// growStack makes the goroutine's stack as large as a dump can need, so that it does not grow later: growing acquires
+// locks of the Go runtime, which a suspended thread may hold.
 //
 //go:noinline
 func growStack() byte {
@@ -303,8 +302,8 @@ func growStack() byte {
 	return b[os.Getpagesize()&1]
 }
 
-// suspendOthers suspends each thread of the own task but self. While a listing brings new ones, which a thread has
-// started before it was suspended, the list is read again.
+// suspendOthers suspends each thread of the own task except self. It reads the list of threads again until there
+// are no new ones: a thread may have started others before it was suspended.
 func (l *Source) suspendOthers(s *snapshot.Snapshot, self mach.Port) {
 	l.held = l.held[:0]
 	for round := 0; round < 16; round++ {
@@ -324,9 +323,9 @@ func (l *Source) suspendOthers(s *snapshot.Snapshot, self mach.Port) {
 				return
 			}
 			if kr := mach.ThreadSuspend(p); kr != mach.KERN_SUCCESS {
-				continue // it has ended
+				continue // the thread has ended
 			}
-			// A right of its own: the list's is given back before the thread is resumed.
+			// A separate send right: the one from the list is deallocated before the thread is resumed.
 			if kr := mach.PortModRefs(p, mach.MACH_PORT_RIGHT_SEND, 1); kr != mach.KERN_SUCCESS {
 				mach.ThreadResume(p)
 				continue
@@ -349,7 +348,7 @@ func (l *Source) holds(p mach.Port) bool {
 	return false
 }
 
-// resume lets the task go on. It may be called again. s may be nil.
+// resume resumes the task. It may be called again. s may be nil.
 func (l *Source) resume(s *snapshot.Snapshot) {
 	l.threads.Release()
 	if !l.stopped {
@@ -370,15 +369,15 @@ func (l *Source) resume(s *snapshot.Snapshot) {
 	}
 }
 
-// Release lets the task go on.
+// Release resumes the task.
 func (l *Source) Release(s *snapshot.Snapshot) error {
 	l.resume(s)
 	l.mem.captured = nil
 	return nil
 }
 
-// readThreads records the threads, and decides which one the dump is about: the first, unless the caller named one. The
-// own task's dumping thread is left out, unless the dump is about it.
+// readThreads records the threads and decides which one the dump is about: the first, unless the caller named one. The
+// own task's dumping thread is left out unless the dump is about it.
 func (l *Source) readThreads(s *snapshot.Snapshot) {
 	first := int32(0)
 	for _, p := range l.threads.Ports() {
@@ -436,7 +435,7 @@ func (l *Source) readThread(s *snapshot.Snapshot, t *snapshot.Thread, p mach.Por
 	}
 	r.putGP(b, tsd)
 	if dumper {
-		// A function call keeps no floating-point register.
+		// A function call preserves no floating-point register.
 	} else if kr := r.readFP(p); kr != mach.KERN_SUCCESS {
 		s.Soft(snapshot.OpFPRegisters, int32(kr), t.TID, 0)
 	} else if t.FP, b = s.Bytes.Alloc(fpSize); b != nil {
@@ -445,16 +444,16 @@ func (l *Source) readThread(s *snapshot.Snapshot, t *snapshot.Thread, p mach.Por
 	s.CheckContext(t)
 }
 
-// numbers says that the numbers of a task's soft errors are kern_return_t.
+// numbers marks the error numbers of a task's soft errors as kern_return_t.
 type numbers struct{}
 
 func (numbers) Text(n int32) string { return mach.KernReturn(n).String() }
 func (numbers) Err(n int32) error   { return mach.KernReturn(n) }
 
-// maxDepth is how many maps within maps are descended into. The shared region of macOS is one within the task's.
+// maxDepth is the maximum nesting of maps that are descended into. The shared region of macOS is a submap of the task's map.
 const maxDepth = 1024
 
-// readRegions records the memory map. Regions of one stack become one mapping.
+// readRegions records the memory map. The regions of one stack become one mapping.
 func (l *Source) readRegions(s *snapshot.Snapshot) {
 	var info mach.VMRegionSubmapInfo64
 	var last *snapshot.Mapping
@@ -507,8 +506,8 @@ func permissions(prot int32, share uint8) (perm uint8) {
 	return perm
 }
 
-// addFull notes a region for mode full, unless it is memory that nothing has touched, or a part of the shared cache
-// that no program changes: some gigabytes that every Mac of that version has as a file.
+// addFull records a region for mode full, unless it is memory that was never touched, or a part of the shared cache
+// that no program changes: several gigabytes that every Mac of that version has as a file.
 func (l *Source) addFull(s *snapshot.Snapshot, m *snapshot.Mapping, info *mach.VMRegionSubmapInfo64, depth uint32) {
 	switch {
 	case m.Perm&snapshot.PermRead == 0,

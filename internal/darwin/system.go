@@ -2,7 +2,7 @@ package darwin
 
 import "minidump/stream"
 
-// facts is what sysctl says of the machine. A value that is not there is 0 or empty.
+// facts holds what sysctl reports about the machine. A value that does not exist is 0 or empty.
 type facts struct {
 	cpus       uint32 // hw.ncpu
 	frequency  uint64 // hw.cpufrequency, Hz; Intel only
@@ -21,11 +21,11 @@ type facts struct {
 	buildLen   int
 }
 
-// The kind of product, as of a workstation: VER_NT_WORKSTATION.
+// The product type of a workstation: VER_NT_WORKSTATION.
 const productWorkstation = 1
 
-// system makes the record of the SystemInfo stream. ios says that this is iOS or one of its kin. The architecture is
-// that of the CPU context records of package context: MD_CPU_ARCHITECTURE_ARM64, not Breakpad's old one for macOS.
+// system builds the record of the SystemInfo stream. ios reports whether the system is iOS or a derivative. The architecture
+// is that of the CPU context records of package context: MD_CPU_ARCHITECTURE_ARM64, not Breakpad's old value for macOS.
 func (f *facts) system(arm64, ios bool) stream.SystemInfo {
 	info := stream.SystemInfo{
 		ProcessorArchitecture: stream.MD_CPU_ARCHITECTURE_AMD64, NumberOfProcessors: uint8(min(f.cpus, 255)),
@@ -46,7 +46,7 @@ func (f *facts) system(arm64, ios bool) stream.SystemInfo {
 	return info
 }
 
-// x86 makes the part of the SystemInfo record that describes an x86 processor.
+// x86 builds the part of the SystemInfo record that describes an x86 processor.
 func (f *facts) x86() stream.X86CPU {
 	c := stream.X86CPU{VendorID: f.vendor, VersionInformation: f.signature, FeatureInformation: uint32(f.features)}
 	if string(f.vendor[:]) == "AuthenticAMD" {
@@ -55,7 +55,7 @@ func (f *facts) x86() stream.X86CPU {
 	return c
 }
 
-// version reads up to three numbers with dots between them.
+// version parses up to three numbers separated by dots.
 func version(b []byte) (major, minor, patch uint32) {
 	var v [3]uint32
 	i := 0

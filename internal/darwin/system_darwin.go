@@ -2,7 +2,7 @@ package darwin
 
 import "minidump/mach"
 
-// read fills f by sysctl. What a machine does not have stays 0.
+// read fills f from sysctl. Values that the machine does not have stay 0.
 func (f *facts) read() {
 	*f = facts{}
 	f.cpus = uint32(sysctl("hw.ncpu"))
@@ -20,7 +20,7 @@ func (f *facts) read() {
 	f.buildLen = text("kern.osversion", f.build[:])
 }
 
-// sysctl reads an integer of 4 or 8 bytes; 0 if there is none.
+// sysctl returns an integer of 4 or 8 bytes, or 0 if it does not exist.
 func sysctl(name string) uint64 {
 	var b [8]byte
 	switch n, err := mach.SysctlByName(name, b[:]); {
@@ -34,7 +34,7 @@ func sysctl(name string) uint64 {
 	return 0
 }
 
-// text reads a text into b, without its NUL, as far as there is room, and returns its length; 0 if there is none.
+// text reads a text into b, without its NUL, as far as it fits, and returns its length, or 0 if it does not exist.
 func text(name string, b []byte) int {
 	var t [256]byte
 	n, err := mach.SysctlByName(name, t[:])

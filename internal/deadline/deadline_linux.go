@@ -8,18 +8,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// KillAfter is how long after its limit a Watch lets the kernel kill this process.
+// KillAfter is the time between the limit of a Watch and the moment when the kernel kills this process.
 const KillAfter = time.Second
 
-// Watch has two timers. One of the Go runtime comes first: it calls a function, which can say why the process ends. But the
-// runtime may hang too: a thread that traces keeps its processor while the other process is stopped, and on a machine
-// with one processor nothing else runs then. So a timer of the kernel kills this process a little later.
+// Watch has two timers. The first is one of the Go runtime: it calls a function, which can report why the process ends. But
+// the runtime may hang too: a tracing thread keeps its processor while the other process is stopped, and on a machine with
+// one processor nothing else runs then. So a timer of the kernel kills this process a little later.
 type Watch struct {
 	mu     sync.Mutex
-	timer  *time.Timer // nil: it is not armed
+	timer  *time.Timer // nil: not armed
 	end    time.Time   // when timer fires
 	late   func()
-	kernel int32 // the timer's id; -1: there is none
+	kernel int32 // the timer's id; -1: none
 }
 
 // New returns a Watch that is not armed. If the kernel refuses a timer, the Watch has only the timer of the runtime.
@@ -40,7 +40,7 @@ func New() *Watch {
 	return w
 }
 
-// Arm sets both timers. late is called after limit, on a goroutine of its own; if it does not call Spare, the kernel kills this process
+// Arm sets both timers. late is called after limit, on its own goroutine; if it does not call Spare, the kernel kills this process
 // KillAfter later.
 func (w *Watch) Arm(limit time.Duration, late func()) {
 	w.mu.Lock()
@@ -50,11 +50,11 @@ func (w *Watch) Arm(limit time.Duration, late func()) {
 	w.arm(limit)
 }
 
-// Hurry shortens the limit of an armed Watch to this time from now. A limit that ends earlier stays.
+// Hurry shortens the limit of an armed Watch to the given time from now. A limit that ends earlier is kept.
 func (w *Watch) Hurry(limit time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.timer != nil && limit < time.Until(w.end) && w.timer.Stop() { // late was not called yet
+	if w.timer != nil && limit < time.Until(w.end) && w.timer.Stop() { // late has not been called yet
 		w.arm(limit)
 	}
 }
@@ -73,7 +73,7 @@ func (w *Watch) Disarm() {
 	w.disarm()
 }
 
-// Close ends the Watch.
+// Close releases the Watch.
 func (w *Watch) Close() {
 	w.Disarm()
 	w.mu.Lock()

@@ -16,7 +16,7 @@ func TestWatch(t *testing.T) {
 	w.Hurry(0) // not armed: nothing happens
 	w.Arm(time.Millisecond, call)
 	<-late
-	w.Hurry(0) // it is over
+	w.Hurry(0) // the limit has passed
 	w.Arm(time.Hour, call)
 	started := time.Now()
 	w.Hurry(20 * time.Millisecond)
@@ -34,7 +34,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// TestKill holds that the kernel ends a process whose runtime does nothing any more.
+// TestKill checks that the kernel kills a process whose runtime hangs.
 func TestKill(t *testing.T) {
 	if os.Getenv("MINIDUMP_TEST_WATCH") != "" {
 		New().Arm(10*time.Millisecond, func() { select {} })

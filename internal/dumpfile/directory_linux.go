@@ -14,7 +14,7 @@ import (
 // directory is an open folder.
 type directory struct{ file *os.File }
 
-// openDirectory opens dir as newfile.Create does: by no link of another user's.
+// openDirectory opens dir as newfile.Create does: it follows no link that another user created.
 func openDirectory(dir string) (*directory, error) {
 	place, err := newfile.Find(dir+"/", true)
 	if err != nil {
@@ -55,7 +55,7 @@ func (d *directory) remove(name string) error {
 	return nil
 }
 
-// free returns how many bytes this process can still write.
+// free returns how many bytes this process can still write to the file system.
 func (d *directory) free() (uint64, error) {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(d.file.Fd()), &st); err != nil {

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 )
 
-// directory is a folder by its name.
+// directory is a folder, identified by its name.
 type directory struct{ name string }
 
 func openDirectory(dir string) (*directory, error) {
@@ -28,7 +28,7 @@ func (d *directory) dumps(timed bool) ([]entry, error) {
 		}
 		info, err := e.Info()
 		if err != nil {
-			continue // it is gone
+			continue // deleted in the meantime
 		}
 		if when.IsZero() {
 			when = info.ModTime()

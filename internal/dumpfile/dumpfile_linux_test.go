@@ -12,7 +12,7 @@ import (
 	"minidump/internal/scratch"
 )
 
-// TestFree holds that old dumps make room, and that a dump is refused when they can't.
+// TestFree checks that old dumps are deleted to free space, and that a dump is refused if that is not enough.
 func TestFree(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs root, to mount a file system")
@@ -46,7 +46,7 @@ func TestFree(t *testing.T) {
 	}
 }
 
-// TestPruneForeign holds that another user's files in the folder count for nothing, whatever their names and times are.
+// TestPruneForeign checks that another user's files in the folder are ignored, whatever their names and times are.
 func TestPruneForeign(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs root, to become another user")

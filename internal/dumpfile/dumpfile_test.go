@@ -14,7 +14,7 @@ import (
 
 var now = time.Date(2026, 11, 26, 4, 5, 6, 7e6, time.UTC)
 
-// No file but one that was named here is taken for a dump, and each that was is.
+// Every file that was named here is recognised as a dump, and no other file is.
 func TestNames(t *testing.T) {
 	for _, process := range []string{"app", "a.b.c", "a.1", "a-1", "..", "Ω", "", strings.Repeat("x", 300), strings.Repeat("Ω", 200)} {
 		timed, plain := TimedName(process, 1, now), Name(process, 1<<22)
@@ -89,7 +89,7 @@ func list(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// TestPrune holds which files go: the oldest of the form that is counted, and no others.
+// TestPrune checks which files are deleted: the oldest whose names have the counted form, and no others.
 func TestPrune(t *testing.T) {
 	dir := scratch.Dir(t)
 	others := []string{"a.1.20261126T040506.007Z.dmp", "notes.txt", "other.dmp", "x.1.dmp.gz"}
@@ -102,7 +102,7 @@ func TestPrune(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "e.5.dmp"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := (Keep{Count: 2}).Prune(dir, "a.1.dmp"); err != nil { // the newest, although its time is the oldest
+	if err := (Keep{Count: 2}).Prune(dir, "a.1.dmp"); err != nil { // the newest, although its time is the earliest
 		t.Fatal(err)
 	}
 	want := append([]string{"a.1.dmp", "d.4.dmp", "e.5.dmp"}, others...)

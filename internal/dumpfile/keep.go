@@ -9,24 +9,23 @@ import (
 	"time"
 )
 
-// Keep bounds what the dumps of a folder take.
+// Keep limits the number and the size of the dumps in a folder.
 type Keep struct {
-	Count int    // most dumps; 0: no limit
-	Free  uint64 // least bytes of the file system that dumps leave free; 0: no limit
-	Timed bool   // count the dumps with names of TimedName; else those of Name, and the NAME-PID.dmp of core_pattern
+	Count int    // maximum number of dumps; 0: no limit
+	Free  uint64 // bytes of the file system that dumps must leave free; 0: no limit
+	Timed bool   // count dumps with names from TimedName; otherwise those from Name, and the NAME-PID.dmp of core_pattern
 }
 
-// ErrFull is the error when there is less room than Keep.Free although all older dumps were deleted.
+// ErrFull is the error if less space than Keep.Free is left although all older dumps were deleted.
 var ErrFull = errors.New("too little room for a dump")
 
 // entry is a dump in a folder.
 type entry struct {
 	name string
-	time time.Time // from the name, or else of the last change
+	time time.Time // from the name, or else of the last modification
 }
 
-// Make makes room for a new dump in dir: it deletes the oldest dumps until Keep.Free is free. The error is ErrFull if
-// that does not do.
+// Make makes room for a new dump in dir: it deletes the oldest dumps until Keep.Free is free. It returns ErrFull if that is not enough.
 func (k Keep) Make(dir string) error {
 	if k.Free == 0 {
 		return nil
@@ -34,9 +33,9 @@ func (k Keep) Make(dir string) error {
 	return k.apply(dir, "", 0)
 }
 
-// Prune deletes the oldest dumps of dir, but not the one named newest: the clock may have been set back. It counts and
-// deletes only regular files of the owner of this process whose names have exactly the form that Keep.Timed says: in a
-// folder that others can write to, they decide neither which dumps go nor which stay.
+// Prune deletes the oldest dumps of dir, except the one named newest: the clock may have been set back. It counts and
+// deletes only regular files that this process's user owns and whose names have exactly the form selected by
+// Keep.Timed: in a folder that others can write to, they must not influence which dumps are deleted.
 func (k Keep) Prune(dir, newest string) error {
 	if k.Count <= 0 && k.Free == 0 {
 		return nil
@@ -44,7 +43,7 @@ func (k Keep) Prune(dir, newest string) error {
 	if err := k.apply(dir, newest, k.Count); !errors.Is(err, ErrFull) {
 		return err
 	}
-	return nil // the newest one stays, whatever its size
+	return nil // the newest one is kept, whatever its size
 }
 
 func (k Keep) apply(dir, newest string, count int) error {

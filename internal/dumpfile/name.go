@@ -1,4 +1,4 @@
-// Package dumpfile knows the names of dumps in a folder, and keeps their number and size within bounds.
+// Package dumpfile defines the names of dumps in a folder, and limits their number and size.
 package dumpfile
 
 import (
@@ -10,18 +10,18 @@ import (
 	"minidump/internal/newfile"
 )
 
-// Ext is how the name of a dump ends.
+// Ext is the extension of a dump's name.
 const Ext = ".dmp"
 
-// timeForm is the form of the time in names, in UTC.
+// timeForm is the format of the time in names, in UTC.
 const timeForm = "20060102T150405.000Z"
 
-// maxProcess is how many bytes of a process's name go into the name of its dump: the rest, a number and a time, fit
-// into the 255 bytes of a name with it.
+// maxProcess is the maximum number of bytes of a process's name in the name of its dump, so that a number and a
+// time also fit into the 255 bytes of a file name.
 const maxProcess = 200
 
-// Safe makes of what a process calls itself a part of a file name. It hides nothing, fits into a file name with a
-// number and a time, and has no character that means something to a shell, to a terminal or to another system.
+// Safe turns a process's name into a part of a file name. The result does not start with a dot or a hyphen, leaves room for a
+// number and a time, and contains no character that is special to a shell, a terminal or another system.
 func Safe(process string) string {
 	name := clean(process)
 	if name == "" {
@@ -30,13 +30,13 @@ func Safe(process string) string {
 	return newfile.Cut(name, maxProcess)
 }
 
-// SafeName makes a file name safe in the same way. A long one is cut before the last maxTail bytes, which may have the
-// process id and the extension.
+// SafeName makes a file name safe in the same way. A long name is cut before its last maxTail bytes, which may contain
+// the process id and the extension.
 func SafeName(name string) string {
 	const most, maxTail = 255, 40
 	if name = clean(name); len(name) > most {
 		tail := name[len(name)-maxTail:]
-		for tail[0]&0xc0 == 0x80 { // the rest of a character
+		for tail[0]&0xc0 == 0x80 { // in the middle of a character
 			tail = tail[1:]
 		}
 		name = newfile.Cut(name, most-len(tail)) + tail
@@ -57,16 +57,16 @@ func clean(name string) string {
 	return name
 }
 
-// Name is the name of a dump: NAME.PID.dmp.
+// Name returns the name of a dump: NAME.PID.dmp.
 func Name(process string, pid int) string { return Safe(process) + "." + strconv.Itoa(pid) + Ext }
 
-// TimedName is the name of a dump in a folder that may have several of one process: NAME.PID.TIME.dmp.
+// TimedName returns the name of a dump in a folder that may have several of one process: NAME.PID.TIME.dmp.
 func TimedName(process string, pid int, now time.Time) string {
 	return Safe(process) + "." + strconv.Itoa(pid) + "." + now.UTC().Format(timeForm) + Ext
 }
 
 // parse reports whether name has exactly one of the forms NAME.PID.TIME.dmp, NAME.PID.dmp and NAME-PID.dmp, and returns
-// the time in it, if there is one. core_pattern can make the last form.
+// the time in it, if any. core_pattern can produce the last form.
 func parse(name string) (when time.Time, ok bool) {
 	rest, ok := strings.CutSuffix(name, Ext)
 	if !ok || SafeName(name) != name {
@@ -75,7 +75,7 @@ func parse(name string) (when time.Time, ok bool) {
 	timed := false
 	if i := len(rest) - len(timeForm); i > 0 && rest[i-1] == '.' {
 		t, err := time.Parse(timeForm, rest[i:])
-		if timed = err == nil && t.Format(timeForm) == rest[i:]; timed { // a comma would be parsed too
+		if timed = err == nil && t.Format(timeForm) == rest[i:]; timed { // Parse also accepts a comma
 			when, rest = t, rest[:i-1]
 		}
 	}

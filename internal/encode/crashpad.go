@@ -7,8 +7,8 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// putCrashpad puts CrashpadInfo, without annotations too: Crashpad's reader refuses a dump that has a module list and no
-// CrashpadInfo (ProcessSnapshotMinidump::InitializeModules).
+// putCrashpad puts CrashpadInfo, even without annotations: Crashpad's reader rejects a dump that has a module list but
+// no CrashpadInfo (ProcessSnapshotMinidump::InitializeModules).
 func (f *File) putCrashpad() {
 	e := &f.enc
 	n, modules := f.countAnnotations(), f.countAnnotated()
@@ -49,12 +49,10 @@ func (f *File) putAnnotations(n int) {
 	}
 }
 
-// diedOf is the key of the annotation that names the signal that killed the process at last, where the exception is
-// what led to that.
+// diedOf is the key of the annotation that names the signal that finally killed the process, if the exception is an earlier cause.
 const diedOf = "died-of"
 
-// countAnnotations returns how many annotations there are: the caller's, and one about the signal that the process died
-// of.
+// countAnnotations returns the number of annotations: the caller's, and one about the signal that killed the process.
 func (f *File) countAnnotations() int {
 	tags := f.snap.Want.Annotations
 	if f.snap.Crash.DiedOf == 0 {
@@ -76,7 +74,7 @@ func (f *File) annotation(i int) snapshot.Annotation {
 	return snapshot.Annotation{Key: diedOf, Value: context.SignalNameArch(f.snap.Target.Arch, f.snap.Crash.DiedOf)}
 }
 
-// countAnnotated returns how many modules have annotations.
+// countAnnotated returns the number of modules with annotations.
 func (f *File) countAnnotated() (n int) {
 	for i := range f.snap.Want.Annotated {
 		if f.annotatedModule(i) >= 0 {
@@ -86,7 +84,7 @@ func (f *File) countAnnotated() (n int) {
 	return n
 }
 
-// annotatedModule returns the index of the module that Want.Annotated[i] is about; -1 if the dump does not have it.
+// annotatedModule returns the index of the module that Want.Annotated[i] is about, or -1 if the dump does not have it.
 func (f *File) annotatedModule(i int) int {
 	at := f.snap.Want.Annotated[i].Address
 	for k := range f.snap.Modules.All() {
@@ -97,8 +95,8 @@ func (f *File) annotatedModule(i int) int {
 	return -1
 }
 
-// putAnnotated puts the annotations of modules: links, and for each of them a record with what it points to. The size of
-// all follows from the texts, so an offset can be computed before what is there is put.
+// putAnnotated puts the annotations of modules: links, and for each module a record and what it refers to. All sizes
+// follow from the texts, so an offset can be computed before its target is put.
 func (f *File) putAnnotated(n int) {
 	e := &f.enc
 	e.Align(4)
@@ -159,8 +157,8 @@ func (f *File) putAnnotatedModule(m *snapshot.Annotated) {
 	}
 }
 
-// putText puts a string, or the bytes of a value, which Crashpad stores in the same way (MinidumpByteArray; the NUL after it
-// is not counted).
+// putText puts a string or the bytes of a value, which Crashpad stores in the same form (MinidumpByteArray, whose length
+// does not include the NUL after it).
 func (f *File) putText(s string) {
 	f.enc.UTF8String(bytesOf(s))
 	f.enc.Align(4)
@@ -172,7 +170,7 @@ func dictionarySize(n int) uint64 { return 4 + uint64(n)*stream.SimpleStringDict
 
 func objectsSize(n int) uint64 { return 4 + uint64(n)*stream.AnnotationObjectSize }
 
-// annotatedSize is the number of bytes that putAnnotatedModule puts.
+// annotatedSize returns the number of bytes that putAnnotatedModule puts.
 func annotatedSize(m *snapshot.Annotated) uint64 {
 	n := stream.ModuleCrashpadInfoSize + dictionarySize(len(m.Simple)) + objectsSize(len(m.Objects))
 	for i := range m.Simple {

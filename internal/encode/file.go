@@ -13,23 +13,23 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// A File writes minidump files of one snapshot, one after the other.
+// A File writes minidump files of one snapshot, one after another.
 //
 // The same code runs twice. The first pass, without a writer, records the offset of everything that a record refers to,
-// and the size of the file. The second writes it.
+// and the size of the file. The second pass writes the file.
 type File struct {
 	snap *snapshot.Snapshot
 	mem  snapshot.Memory // valid during Write
 	enc  stream.Encoder
 
 	dirs     []stream.Directory // capacity for all streams
-	Size     uint64             // of the newest file, in bytes
+	Size     uint64             // of the latest file, in bytes
 	writing  bool               // this is the pass that writes
 	overflow bool               // an offset that must fit in 32 bits did not
 	full     bool               // there was no space for the offsets
 	at       offsets
 
-	json       arena.Span // the soft errors, except those that occur while memory is streamed: these are only in the Result
+	json       arena.Span // the soft errors, except those that occur while memory is streamed, which are only in the Result
 	unreadable uint64     // bytes that could not be read while memory was streamed
 
 	chunk []byte    // buffer for streaming memory in mode full
@@ -38,7 +38,7 @@ type File struct {
 	standard [standardStreams]stream.Directory
 }
 
-// standardStreams bounds the number of streams besides the user's.
+// standardStreams limits the number of streams other than the user's.
 const standardStreams = 32
 
 // rva converts an offset to the 32 bits that most records have for it. If it does not fit, the dump fails later.
@@ -50,7 +50,7 @@ func (f *File) rva(off uint64) uint32 {
 	return uint32(off)
 }
 
-// location is rva for an offset and a size.
+// location returns the Location with the given offset and size.
 func (f *File) location(off, size uint64) stream.Location {
 	if size > math.MaxUint32 {
 		f.overflow = true
@@ -71,7 +71,7 @@ var errPlan = errors.New("its length is not the one planned")
 // BufferSize is the size of the encoder's buffer in bytes. Longer runs of memory are written directly.
 const BufferSize = snapshot.BufferSize
 
-// Init takes the memory for all dumps of s, according to s.Want. Each dump overwrites buf, which has BufferSize bytes.
+// Init allocates the memory for all dumps of s, as s.Want requires. Each dump overwrites buf, which has BufferSize bytes.
 func (f *File) Init(s *snapshot.Snapshot, buf []byte) error {
 	f.snap = s
 	f.enc.Init(buf)
@@ -86,7 +86,7 @@ func (f *File) Init(s *snapshot.Snapshot, buf []byte) error {
 	return nil
 }
 
-// MakeRoom takes the memory for the user streams and the annotations in the snapshot's Want. It allocates.
+// MakeRoom allocates the memory for the user streams and annotations in the snapshot's Want. It allocates from the Go heap.
 func (f *File) MakeRoom() {
 	want := &f.snap.Want
 	if f.dirs = f.standard[:0]; len(want.UserStreams) > 0 {
@@ -97,11 +97,11 @@ func (f *File) MakeRoom() {
 	}
 }
 
-// Release releases the memory that Init has taken.
+// Release releases the memory that Init allocated.
 func (f *File) Release() { f.at.words.Release() }
 
-// Write lays the dump out, drops parts of it until it fits the limit, and writes it. Mode full reads memory from mem. An
-// error wraps ErrLimit, ErrTooLarge or the error of dst.
+// Write lays the dump out, drops parts of it until it fits the limit, and writes it. In mode full it reads memory from
+// mem. An error wraps ErrLimit, ErrTooLarge or the error of dst.
 func (f *File) Write(dst io.Writer, mem snapshot.Memory) error {
 	s := f.snap
 	f.mem, f.unreadable = mem, 0
@@ -219,8 +219,7 @@ func (f *File) enter(t stream.Type, off, size uint64) {
 	}
 }
 
-// streamCount returns the number of streams before any is put. A put function makes a stream exactly if it is counted
-// here.
+// streamCount returns the number of streams before any is put. A put function writes a stream exactly if it is counted here.
 func (f *File) streamCount() int {
 	s := f.snap
 	n := 6 // system info, misc info, threads, modules, memory, Crashpad info

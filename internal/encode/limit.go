@@ -11,10 +11,10 @@ import (
 // limitSlack is the space reserved for the soft errors that report what was dropped, in bytes.
 const limitSlack = 1024
 
-// fit measures the dump and drops parts of it until it is no larger than Want.Limit. Extra memory is dropped first,
-// then the stacks of threads other than the blamed one (all keep equal shares, nearest to SP), then text and lists that
-// no stack walk needs, then the registers of other threads. Thread and module lists, the blamed thread, the exception
-// and the system are always kept.
+// fit measures the dump and drops parts of it until its size is at most Want.Limit. Extra memory is dropped first, then
+// the stacks of threads other than the blamed one (all keep equal shares, nearest to SP), then texts and lists that no
+// stack walk needs, then the registers of other threads. The thread and module lists, the blamed thread, the exception
+// and the system information are always kept.
 func (f *File) fit() error {
 	f.renderSoftErrors()
 	limit := f.snap.Want.Limit
@@ -31,7 +31,7 @@ func (f *File) fit() error {
 		{snapshot.OpLimitText, dropTexts},
 		{snapshot.OpLimitContexts, dropContexts},
 	} {
-		// Each step also frees the space for the soft error that reports it.
+		// Each step must also free the space for the soft error that reports it.
 		for {
 			size := f.Size
 			if size <= limit || f.full {
@@ -65,10 +65,10 @@ func (f *File) softOnce(op snapshot.Op) {
 	f.snap.Soft(op, 0, 0, 0)
 }
 
-// maxSoftText bounds the text of the soft errors, in bytes. A crafted core file can cause millions of them.
+// maxSoftText limits the text of the soft errors, in bytes. A crafted core file can cause millions of them.
 const maxSoftText = 16 << 20
 
-// renderSoftErrors makes the text of the MozSoftErrors stream.
+// renderSoftErrors renders the text of the MozSoftErrors stream.
 func (f *File) renderSoftErrors() {
 	s := f.snap
 	size := 64
@@ -83,7 +83,7 @@ func (f *File) renderSoftErrors() {
 
 }
 
-// dropStreamed shortens the memory that mode full streams, the largest ranges first.
+// dropStreamed shortens the memory streamed in mode full, the largest ranges first.
 func dropStreamed(f *File, excess uint64) bool {
 	s := f.snap
 	done := false
@@ -107,12 +107,12 @@ func dropStreamed(f *File, excess uint64) bool {
 	return done
 }
 
-// keepStacks adds a range for each stack that the shortened ranges no longer cover, so that readers find it by address.
-// Parts of such a stack are removed from the other ranges, so that no byte is there twice. It removes the ranges that
-// it added before, because the stacks may have been shortened since.
+// keepStacks adds a range for each stack that the shortened ranges no longer cover, so that readers find the stack by
+// address. Parts of such a stack are removed from the other ranges, so that no byte is written twice. It first removes
+// the ranges that an earlier call added, because the stacks may have been shortened since.
 func keepStacks(s *snapshot.Snapshot) {
 	s.Full.N = compact(s.Full.All(), func(r *snapshot.MemoryRange) bool { return !r.Keep && r.Size > 0 })
-	full := s.Full.All() // in order of address, as the stacks are
+	full := s.Full.All() // sorted by address, like the stacks
 	k := 0
 	for _, m := range s.Memory.All() {
 		for k < len(full) && full[k].End() <= m.Start {
@@ -181,7 +181,7 @@ func dropExtraMemory(f *File, excess uint64) bool {
 	return false
 }
 
-// shortenStacks leaves the threads other than the blamed one equal shares of the space that is left for stacks.
+// shortenStacks gives each thread except the blamed one an equal share of the space that is left for stacks.
 func shortenStacks(f *File, excess uint64) bool {
 	s := f.snap
 	ths := s.Threads.All()
@@ -202,7 +202,7 @@ func shortenStacks(f *File, excess uint64) bool {
 	stacks := s.SortStacks()
 	room := covered(stacks, longest)
 	room -= min(room, excess)
-	lo, hi := uint64(0), longest // search for the largest share with which all stacks fit
+	lo, hi := uint64(0), longest // binary search for the largest share at which all stacks fit
 	for lo < hi {
 		if mid := (lo + hi + 1) / 2; covered(stacks, mid) <= room {
 			lo = mid
@@ -223,8 +223,8 @@ func shortenStacks(f *File, excess uint64) bool {
 	return true
 }
 
-// covered returns how many bytes the stacks take if each keeps share bytes, or its Left if that is more. They must be
-// in order of address, and may overlap.
+// covered returns how many bytes the stacks occupy if each keeps share bytes, or its Left if that is more. The stacks
+// must be sorted by address and may overlap.
 func covered(stacks []snapshot.MemoryRange, share uint64) (sum uint64) {
 	var end uint64
 	for i := range stacks {
@@ -237,7 +237,7 @@ func covered(stacks []snapshot.MemoryRange, share uint64) (sum uint64) {
 	return sum
 }
 
-// textOrder is the order in which text streams are dropped: first those that are long, or known from another stream.
+// textOrder is the order in which text streams are dropped: first those that are long or known from another stream.
 var textOrder = [...]int{
 	snapshot.RawMaps, snapshot.RawCPUInfo, snapshot.RawEnviron, snapshot.RawLimits, snapshot.RawStatus, snapshot.RawLSBRelease,
 	snapshot.RawCmdline, snapshot.RawAuxv,
@@ -273,8 +273,8 @@ func dropTexts(f *File, excess uint64) bool {
 	return freed > 0
 }
 
-// dropStreams drops ready streams, the last first, and returns how many bytes that frees. BreakpadInfo stays: it is
-// small, and names the thread that the dump is about.
+// dropStreams drops streams that the source wrote, the last first, and returns how many bytes that frees.
+// BreakpadInfo is kept: it is small, and identifies the thread that the dump is about.
 func dropStreams(s *snapshot.Snapshot, excess uint64) (freed uint64) {
 	for i := s.Streams.N - 1; i >= 0 && freed < excess; i-- {
 		st := s.Streams.At(i)
@@ -289,7 +289,7 @@ func dropStreams(s *snapshot.Snapshot, excess uint64) (freed uint64) {
 	return freed
 }
 
-// dropContexts drops the registers of threads other than the blamed one, the last listed first.
+// dropContexts drops the registers of threads other than the blamed one, starting at the end of the list.
 func dropContexts(f *File, excess uint64) bool {
 	s := f.snap
 	var freed uint64

@@ -9,7 +9,7 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// More soft errors than anyone reads are cut, not left out altogether.
+// If there are more soft errors than anyone reads, the list is cut, not omitted.
 func TestSoftErrorsWithoutEnd(t *testing.T) {
 	var s snapshot.Snapshot
 	var f File
@@ -35,7 +35,7 @@ func TestSoftErrorsWithoutEnd(t *testing.T) {
 	}
 }
 
-// The largest ranges give way first, and those that are left stay in order of their addresses.
+// The largest ranges are shortened first, and the remaining ranges stay sorted by address.
 func TestDropStreamed(t *testing.T) {
 	var s snapshot.Snapshot
 	var f File
@@ -80,8 +80,7 @@ func TestDropStreamed(t *testing.T) {
 	}
 }
 
-// TestKeepStacks shortens what mode full would write to before, into and behind stacks: each stack is there once as a
-// whole, and no byte twice.
+// TestKeepStacks shortens the ranges of mode full before, in and after stacks: each stack must be there once as a whole, and no byte twice.
 func TestKeepStacks(t *testing.T) {
 	const lo, hi = 0x3000, 0x5000 // a stack
 	for _, full := range [][][2]uint64{
@@ -104,7 +103,7 @@ func TestKeepStacks(t *testing.T) {
 		for _, r := range full {
 			*s.Full.Add() = snapshot.MemoryRange{Start: r[0], Size: r[1] - r[0]}
 		}
-		for range 2 { // it starts over
+		for range 2 { // the second run starts over
 			keepStacks(&s)
 			held := map[uint64]int{}
 			whole := false

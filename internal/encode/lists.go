@@ -140,7 +140,7 @@ func (f *File) putModules() {
 	}
 }
 
-// protections are the memory protection constants of winnt.h, indexed by PermRead|PermWrite|PermExec.
+// protections lists the memory protection constants of winnt.h, indexed by PermRead|PermWrite|PermExec.
 var protections = [8]uint32{
 	stream.PAGE_NOACCESS, stream.PAGE_READONLY, stream.PAGE_READWRITE, stream.PAGE_READWRITE,
 	stream.PAGE_EXECUTE, stream.PAGE_EXECUTE_READ, stream.PAGE_EXECUTE_READWRITE, stream.PAGE_EXECUTE_READWRITE,
@@ -176,7 +176,7 @@ func (f *File) putMemoryInfo() {
 	f.end(stream.MemoryInfoListStream, off)
 }
 
-// putRegions puts records that the source has made.
+// putRegions puts records that the source made.
 func (f *File) putRegions(regions []stream.MemoryInfo) {
 	e := &f.enc
 	off := f.begin()
@@ -233,7 +233,7 @@ func (f *File) putDSO() {
 		return
 	}
 	lms := s.LinkMaps.All()
-	wide := s.Target.Arch.WordSize() == 8 // a reader knows the architecture alone
+	wide := s.Target.Arch.WordSize() == 8 // a reader knows only the architecture
 	e.Align(8)
 	f.at.linkMaps = e.Offset()
 	for i := range lms {
@@ -273,8 +273,8 @@ func (f *File) putDSO() {
 	f.end(stream.LinuxDSODebug, off)
 }
 
-// putRegisterSets puts the register sets that the context records do not hold. The snapshot has those of a thread in one
-// run: type, size and bytes of each, padded to 8.
+// putRegisterSets puts the register sets that the context records do not contain. The snapshot has those of a thread in
+// one run: type, size and bytes of each, padded to 8.
 func (f *File) putRegisterSets() {
 	s, e := f.snap, &f.enc
 	n := registerSets(s)
@@ -307,7 +307,7 @@ func (f *File) putRegisterSets() {
 	}
 }
 
-// nextRegset splits the first register set off b, a part of Thread.Extra.
+// nextRegset splits the first register set off b, which is part of Thread.Extra.
 func nextRegset(s *snapshot.Snapshot, b []byte) (note uint32, data, rest []byte) {
 	note = s.Target.Order.Uint32(b)
 	n := min(int(s.Target.Order.Uint32(b[4:])), len(b)-8)

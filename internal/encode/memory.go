@@ -6,9 +6,9 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// putMemory puts the descriptors of the memory, and the memory itself. In mode full that is a Memory64List, whose
-// ranges follow each other up to any size. The stacks of threads are there twice then, the first time before the list,
-// because a thread refers to its stack by an offset of 32 bits.
+// putMemory puts the memory descriptors and the memory. In mode full that is a Memory64List, whose ranges follow one
+// another up to any size. The stacks of threads are then written twice, the first time before the list, because a
+// thread refers to its stack by a 32-bit offset.
 func (f *File) putMemory() {
 	s, e := f.snap, &f.enc
 	rs := s.Memory.All()
@@ -46,8 +46,8 @@ func (f *File) putMemory() {
 	}
 }
 
-// putRanges puts captured memory. Ranges that follow each other in the snapshot's arena go to the encoder in one piece,
-// which it need not copy.
+// putRanges puts captured memory. Ranges that are adjacent in the snapshot's arena are passed to the encoder in one
+// piece, which the encoder does not have to copy.
 func (f *File) putRanges(rs []snapshot.MemoryRange) {
 	s, e := f.snap, &f.enc
 	for i := 0; i < len(rs); {
@@ -62,7 +62,7 @@ func (f *File) putRanges(rs []snapshot.MemoryRange) {
 	f.placeStacks()
 }
 
-// placeStacks records where the stacks of the threads are, for the thread list. The memory must have been put.
+// placeStacks records the offsets of the thread stacks for the thread list. The memory must have been put.
 func (f *File) placeStacks() {
 	if f.writing {
 		return
@@ -80,8 +80,8 @@ func (f *File) placeStacks() {
 	}
 }
 
-// streamMemory reads a range from the target and writes it, a chunk at a time. Pages that cannot be read are written as
-// zeros, so that all offsets stay valid.
+// streamMemory reads a range from the target and writes it, a chunk at a time. Unreadable pages are written as zeros,
+// so that all offsets stay valid.
 func (f *File) streamMemory(r *snapshot.MemoryRange) {
 	s, e := f.snap, &f.enc
 	page := s.Target.PageSize
@@ -94,7 +94,7 @@ func (f *File) streamMemory(r *snapshot.MemoryRange) {
 			return
 		}
 		if n < len(buf) {
-			// Up to the end of the page that failed.
+			// Continue after the page that could not be read.
 			next := min((at+uint64(n))&^(page-1)+page-at, uint64(len(buf)))
 			clear(buf[n:next])
 			if !r.Gap || f.isThere(at+uint64(n)) {
@@ -118,7 +118,7 @@ func (f *File) streamMemory(r *snapshot.MemoryRange) {
 	}
 }
 
-// isThere reports whether the process has the page at addr.
+// isThere reports whether the process has a page at addr.
 func (f *File) isThere(addr uint64) bool {
 	from, _, ok := f.mem.There(addr, addr+1, 0)
 	return ok && from == addr

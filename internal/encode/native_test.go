@@ -10,7 +10,7 @@ import (
 	"minidump/stream"
 )
 
-// nativeSnapshot has what the sources of other systems than Linux fill in.
+// nativeSnapshot returns a snapshot with the fields that the sources of systems other than Linux fill in.
 func nativeSnapshot(t *testing.T) (*snapshot.Snapshot, *File) {
 	t.Helper()
 	s, f := new(snapshot.Snapshot), new(File)
@@ -42,7 +42,7 @@ func nativeSnapshot(t *testing.T) (*snapshot.Snapshot, *File) {
 	return s, f
 }
 
-// Fields that another system than Linux fills in are written as they are.
+// Fields that only systems other than Linux fill in are written unchanged.
 func TestNativeFields(t *testing.T) {
 	_, f := nativeSnapshot(t)
 	var out bytes.Buffer
@@ -82,7 +82,7 @@ func TestNativeFields(t *testing.T) {
 	}
 }
 
-// Ready streams give way to the limit, except BreakpadInfo.
+// Streams from the source are dropped at the size limit, except BreakpadInfo.
 func TestLimitDropsStreams(t *testing.T) {
 	s, f := nativeSnapshot(t)
 	f.renderSoftErrors()

@@ -7,7 +7,7 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// offsets are the file offsets that records refer to. Each slice has one entry per entry of the snapshot's table.
+// offsets holds the file offsets that records refer to. Each slice has one entry per entry of the snapshot's table.
 type offsets struct {
 	system   uint64          // the text of the SystemInfo stream
 	crash    stream.Location // the context of the blamed thread
@@ -26,7 +26,7 @@ type offsets struct {
 	linkName                   []uint64 // of the loaded objects
 }
 
-// annotationOffsets are the offsets of the strings of one annotation.
+// annotationOffsets holds the offsets of the strings of one annotation.
 type annotationOffsets struct{ key, value uint64 }
 
 // fit makes the slices as long as the snapshot's tables. It returns false if there is no space.

@@ -37,7 +37,7 @@ func (f *File) putMiscInfo() {
 	if s.Proc.MaxMHz != 0 || s.Proc.CurrentMHz != 0 {
 		m.Flags1 |= stream.MINIDUMP_MISC1_PROCESSOR_POWER_INFO
 	}
-	if s.Proc.CreateTime != 0 { // 0 is not known, as for a core file; readers would show 1970
+	if s.Proc.CreateTime != 0 { // 0 means unknown, as for a core file; readers would show 1970
 		m.Flags1 |= stream.MINIDUMP_MISC1_PROCESS_TIMES
 	}
 	m.Put(e.Next(stream.MiscInfo2Size), e.Order())
@@ -58,7 +58,7 @@ func (f *File) putException() {
 	f.end(stream.ExceptionStream, off)
 }
 
-// rawTypes are the types of the text streams.
+// rawTypes lists the types of the text streams.
 var rawTypes = [snapshot.NumRaw]stream.Type{
 	snapshot.RawCPUInfo:    stream.LinuxCPUInfo,
 	snapshot.RawStatus:     stream.LinuxProcStatus,
@@ -81,7 +81,7 @@ func (f *File) putRaw() {
 	}
 }
 
-// putStreams puts the streams that a source has made.
+// putStreams puts the streams that the source wrote.
 func (f *File) putStreams() {
 	s, o := f.snap, f.enc.Order()
 	for i := range s.Streams.All() {
@@ -99,7 +99,7 @@ func (f *File) putStreams() {
 	}
 }
 
-// relocate adds base to the offsets in data at the places that rvas lists.
+// relocate adds base to the offsets in data at the places listed in rvas.
 func relocate(data, rvas []byte, base uint32, o binary.ByteOrder) {
 	for ; len(rvas) >= 4; rvas = rvas[4:] {
 		at := data[o.Uint32(rvas):]
@@ -123,5 +123,5 @@ func (f *File) putSoftErrors() {
 	f.end(stream.MozSoftErrors, off)
 }
 
-// bytesOf returns the bytes of a string without a copy. They must not be written to.
+// bytesOf returns the bytes of a string without copying. They must not be written to.
 func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

@@ -6,8 +6,8 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// appendJSON renders the soft errors in the form of the Rust crate minidump-writer: an array of externally tagged
-// values, those of the first phase inside one "InitErrors". It does not grow dst; records that do not fit are left out.
+// appendJSON renders the soft errors in the form of the Rust crate minidump-writer: an array of externally tagged values,
+// with those of the first phase inside one "InitErrors". It does not grow dst; records that do not fit are left out.
 func appendJSON(s *snapshot.Snapshot, dst []byte) []byte {
 	first := len(dst)
 	out := text(dst)
@@ -47,7 +47,7 @@ func appendJSON(s *snapshot.Snapshot, dst []byte) []byte {
 }
 
 func addRecord(s *snapshot.Snapshot, out *text, e *snapshot.SoftError) {
-	switch e.Op { // these have the form of minidump-writer
+	switch e.Op { // the following have the form of minidump-writer
 	case snapshot.OpPrincipal:
 		out.add("  \"PrincipalMappingNotReferenced\"")
 		return
@@ -90,13 +90,13 @@ func addRecord(s *snapshot.Snapshot, out *text, e *snapshot.SoftError) {
 	out.add("}}")
 }
 
-// text is a text that grows.
+// text is a buffer that text is appended to.
 type text []byte
 
 func (t *text) add(piece string) { *t = append(*t, piece...) }
 
-// appendEscaped appends p as the inside of a JSON string. Bytes that are not printable ASCII become \u00NN, so that the
-// result is valid whatever the encoding of a file name is.
+// appendEscaped appends p as the contents of a JSON string. Bytes that are not printable ASCII become \u00NN, so that
+// the result is valid whatever the encoding of a file name is.
 func appendEscaped(dst, p []byte) []byte {
 	const hex = "0123456789abcdef"
 	for _, c := range p {

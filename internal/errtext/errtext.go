@@ -1,16 +1,16 @@
-// Package errtext makes the texts of errors, for the packages that a live dump is made with.
+// Package errtext makes error texts for the packages that a live dump uses.
 //
-// They do without package fmt, which imports os: what os makes when a program starts, and the tables and the code of both, are
-// a hundred kilobytes of memory in a process that dumps another one and has no other use for them.
+// They do not import fmt, which imports os: what os sets up at program start, and the tables and the code of both packages,
+// are a hundred kilobytes of memory in a process that dumps another one and has no other use for them.
 package errtext
 
 import "strconv"
 
-// Hex is a number that is written in hexadecimal, after 0x.
+// Hex is a number that is printed in hexadecimal, after 0x.
 type Hex uint64
 
-// Join makes a text of pieces: strings, integers (in decimal), a Hex, errors, and what has a String method; of anything else
-// it makes a question mark. Nothing is put between them.
+// Join concatenates strings, integers (in decimal), Hex values, errors, and values with a String method. Any other value
+// becomes a question mark.
 func Join(parts ...any) string {
 	var b []byte
 	for _, part := range parts {
@@ -44,15 +44,15 @@ func Join(parts ...any) string {
 	return string(b)
 }
 
-// Wrap makes an error that wraps err. Its text is that of the pieces, then ": " and the text of err.
+// Wrap returns an error that wraps err. Its text is the joined parts, then ": " and the text of err.
 func Wrap(err error, parts ...any) error { return &wrapped{Join(parts...) + ": " + err.Error(), err} }
 
-// Explain makes an error that wraps err. Its text is that of err, then ": " and the pieces.
+// Explain returns an error that wraps err. Its text is that of err, then ": " and the joined parts.
 func Explain(err error, parts ...any) error {
 	return &wrapped{err.Error() + ": " + Join(parts...), err}
 }
 
-// Around makes an error that wraps err, and whose text is that of the pieces alone; err may be one of them.
+// Around returns an error that wraps err and whose text is only the joined parts. err may be one of the parts.
 func Around(err error, parts ...any) error { return &wrapped{Join(parts...), err} }
 
 type wrapped struct {

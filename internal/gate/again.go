@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// A test that fails runs a second time by itself. If it passes then, its stage passes, and the report names the test and
-// has what it printed the first time: the machines that the gate runs on, and the emulators that it starts, are at times
-// slow or wrong in ways that no test can tell from a fault of ours. Such a test is to be looked into, but it holds up nobody.
+// A failed test runs again by itself. If it passes then, its stage passes, and the report names the test and shows what it
+// printed the first time: the machines that the gate runs on, and the emulators that it starts, are at times slow or wrong in
+// ways that a test can't tell from a fault of the project. Such a test must be investigated, but it delays nobody.
 //
-// There is no second try where many tests fail, or a package does not build: that is no accident.
+// If many tests fail, or a package does not build, there is no second try: that is no accident.
 const maxRepeated = 8
 
-// repeat gives the failed tests their second try, and those that fail again the next, up to tries in all. The function runs
-// the tests of some packages whose names match a pattern, and returns what became of each package.
+// repeat runs the failed tests a second time, those that fail again a third time, and so on up to tries in all. run runs
+// the tests of the given packages whose names match pattern, and returns the results of each package.
 func (t *tally) repeat(tries int, run func(packages []string, pattern string) map[string]*tally) {
 	for try := 1; try < tries && t.Failed > 0 && !t.unbuilt; try++ {
 		wrong := slices.DeleteFunc(slices.Clone(t.Failures), func(f failure) bool { return f.died })
@@ -34,8 +34,8 @@ func (t *tally) repeat(tries int, run func(packages []string, pattern string) ma
 	}
 }
 
-// forgive takes the failures of a package out of the counts and keeps them for the report. The other tests of a package
-// that died have run only at the second try, in which as many passed as passed says.
+// forgive removes the failures of a package from the counts and keeps them for the report. If the package died, its
+// other tests ran only at the second try, in which passed tests passed.
 func (t *tally) forgive(name string, list []failure, passed int) {
 	n := len(list)
 	if slices.ContainsFunc(list, func(f failure) bool { return f.died }) {
@@ -51,7 +51,7 @@ func (t *tally) forgive(name string, list []failure, passed int) {
 // anyTest matches the names of all tests, but not those of examples and fuzz tests.
 const anyTest = "^Test"
 
-// pattern matches the names of the tests that failed, or of all if a package died.
+// pattern returns a pattern for the names of the failed tests, or of all tests if a package died.
 func pattern(failed []failure) string {
 	var names []string
 	for _, f := range failed {
@@ -66,8 +66,8 @@ func pattern(failed []failure) string {
 	return "^(" + strings.Join(names, "|") + ")$"
 }
 
-// repeatArgs are the arguments of go test for some tests of some packages, made of those for the whole run: flags come first,
-// then packages, and last -args with what is the tests' own.
+// repeatArgs returns the arguments of go test for some tests of some packages, derived from those of the whole run: flags
+// first, then packages, and last -args with the tests' own arguments.
 func repeatArgs(args, packages []string, pattern string) []string {
 	isPackage := func(a string) bool { return a == "." || strings.HasPrefix(a, "./") }
 	first := slices.IndexFunc(args, isPackage)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestRepeat holds that what fails is tried again by itself, up to three times in all, and what is counted then.
+// TestRepeat checks that a failed test is tried again by itself, up to three times in all, and what is counted then.
 func TestRepeat(t *testing.T) {
 	fails := func(names ...string) *tally {
 		u := &tally{}
@@ -71,8 +71,8 @@ func TestRepeatArgs(t *testing.T) {
 	}
 }
 
-// TestSecondTry runs the go command on tests that fail the first time only: one that ends well, and one that takes the
-// tests behind it along.
+// TestSecondTry runs the go command on tests that fail only the first time: one that returns, and one that ends the
+// program before the later tests run.
 func TestSecondTry(t *testing.T) {
 	flaky := func(name, end string) string {
 		return `package ` + name + `

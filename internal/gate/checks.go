@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// platforms is what we support. Of android the Go tool links arm64 alone without cgo, and refuses to vet the others, or to
-// build a program for them: their libraries are compiled.
+// platforms lists the supported platforms. Of android the Go tool links only arm64 without cgo, and refuses to vet the
+// others or to build a program for them: their libraries are compiled.
 var (
 	platforms = []string{
 		"linux/amd64", "linux/arm64", "linux/386", "linux/arm", "linux/mips", "linux/mipsle", "linux/mips64", "linux/mips64le",
@@ -31,7 +31,7 @@ const (
 	golangciLint = "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0"
 )
 
-// platformEnv is the environment that makes the go command work for a platform.
+// platformEnv returns the environment that makes the go command build for a platform.
 func platformEnv(platform string) []string {
 	goos, goarch, _ := strings.Cut(platform, "/")
 	return []string{"GOOS=" + goos, "GOARCH=" + goarch}
@@ -46,8 +46,8 @@ func checkFormat(j *job) error {
 	return err
 }
 
-// checkModule holds that besides the standard library the module needs these two and nothing else, and no newer Go than
-// the older of the two supported releases.
+// checkModule checks that apart from the standard library the module requires these two modules and nothing else, and
+// no newer Go than the older of the two supported releases.
 func checkModule(j *job) error {
 	out, err := j.output(nil, "go", "mod", "edit", "-json")
 	if err != nil {
@@ -73,7 +73,7 @@ func checkModule(j *job) error {
 		j.command(nil, "go", "mod", "tidy", "-diff"))
 }
 
-// each calls do for all platforms, however many fail.
+// each calls do for all platforms, even after failures.
 func (j *job) each(platforms []string, do func(platform string) error) error {
 	var failed []string
 	for _, p := range platforms {
@@ -119,7 +119,7 @@ func buildAll(j *job) error {
 	})
 }
 
-// static returns an error if an ELF program asks for a dynamic loader.
+// static returns an error if an ELF program requires a dynamic loader.
 func static(program string) error {
 	f, err := elf.Open(program)
 	if err != nil {
@@ -136,8 +136,8 @@ func static(program string) error {
 	return nil
 }
 
-// buildWithCgo holds that cgo, which is on by default where there is a C compiler, makes no difference: no package that
-// others import, and not the command, contains or imports a package that uses it.
+// buildWithCgo checks that cgo, which is on by default if there is a C compiler, makes no difference: neither the
+// importable packages nor the command contain or import a package that uses it.
 func buildWithCgo(j *job) error {
 	env := []string{"CGO_ENABLED=1"}
 	all, err := j.output(env, "go", "list", "./...")
@@ -162,7 +162,7 @@ func buildWithCgo(j *job) error {
 	return static(program)
 }
 
-// runStaticcheck is one run over several platforms: what only one of them uses is not unused.
+// runStaticcheck runs once over several platforms: what only one of them uses is not unused.
 func runStaticcheck(j *job) error {
 	binary, err := j.binary(staticcheck)
 	if err != nil {
@@ -190,8 +190,7 @@ func runLint(j *job) error {
 
 var unreachable = regexp.MustCompile(`fetching vulnerabilities[^\n]*`)
 
-// runGovulncheck asks the vulnerability database, which is a service of its own. Where it can't be reached, the stage says
-// so and counts as skipped.
+// runGovulncheck queries the vulnerability database, an online service. If it can't be reached, the stage says so and counts as skipped.
 func runGovulncheck(j *job) error {
 	binary, err := j.binary(govulncheck)
 	if err != nil {

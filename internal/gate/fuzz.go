@@ -49,7 +49,7 @@ func fuzz(j *job) error {
 	return nil
 }
 
-// fuzzed counts a fuzz test that has ended.
+// fuzzed counts a completed fuzz test.
 func (j *job) fuzzed(t fuzzTest, out string, err error) {
 	j.printf("fuzz %s %s\n", t.pkg, t.name)
 	if err == nil || timeIsUp(out) {
@@ -65,7 +65,7 @@ var (
 	finding  = regexp.MustCompile(`Failing input|panic|_test\.go:`)
 )
 
-// timeIsUp reports whether a fuzz test ended with nothing but its time: the go command sometimes reports that as a failure.
+// timeIsUp reports whether a fuzz test ended only because its time was up: the go command sometimes reports that as a failure.
 func timeIsUp(out string) bool { return deadline.MatchString(out) && !finding.MatchString(out) }
 
 // fuzzTests lists the fuzz tests of this machine's platform.

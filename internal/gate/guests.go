@@ -17,10 +17,10 @@ import (
 	"minidump/internal/vm"
 )
 
-// guest is what a machine gets: files of this one (DST=SRC), and environment variables.
+// guest is what a machine receives: files of this machine (DST=SRC) and environment variables.
 type guest struct{ files, env []string }
 
-// add puts a file or folder into the guest and its path there into a variable.
+// add copies a file or folder into the guest and sets a variable to its path there.
 func (g *guest) add(to, from, variable string) {
 	g.files = append(g.files, to+"="+from)
 	if variable != "" {
@@ -28,24 +28,24 @@ func (g *guest) add(to, from, variable string) {
 	}
 }
 
-// guestTests are tests that run in one machine, by internal/vm/suite.
+// guestTests describes tests that run in one machine, under internal/vm/suite.
 type guestTests struct {
 	guest
 	arch     string   // of the machine, a GOARCH
 	pattern  string   // of the names of the tests that run
 	platform string   // what the tests are built for
 	packages []string // ./PATH
-	out      string   // folder that receives what the tests leave in /out; or empty
+	out      string   // folder that receives what the tests write to /out; or empty
 }
 
-// Limits on one package's tests: first they say where they hang, then they are killed, and last the whole machine is.
+// Limits on one package's tests: at the first they print where they hang, at the second they are killed, at the third the whole machine is.
 const (
 	guestTestTimeout = 8 * time.Minute
 	guestKill        = guestTestTimeout + time.Minute
 	guestTimeout     = 40 * time.Minute
 )
 
-// testInGuest runs the tests and returns what became of each package.
+// testInGuest runs the tests and returns the results of each package.
 func (j *job) testInGuest(g guestTests) (map[string]*tally, error) {
 	dir, err := os.MkdirTemp(j.dir, "guest")
 	if err != nil {
@@ -97,7 +97,7 @@ func (j *job) testInGuest(g guestTests) (map[string]*tally, error) {
 	return results, errors.Join(err, cmd.Wait())
 }
 
-// readSuite reads what the suite prints to its end. A package that it says nothing of has failed.
+// readSuite reads the output of the suite to its end. A package that is not mentioned in it has failed.
 func (j *job) readSuite(r io.Reader, packages []string) (map[string]*tally, error) {
 	results := map[string]*tally{}
 	for _, p := range packages {
@@ -121,7 +121,7 @@ func (j *job) readSuite(r io.Reader, packages []string) (map[string]*tally, erro
 			return fmt.Errorf("test2json: %w", err)
 		}
 		err = t.read(bytes.NewReader(events), logger{j.log})
-		if e.Exit != 0 && t.Failed == 0 { // it ended by itself
+		if e.Exit != 0 && t.Failed == 0 { // the package's tests exited by themselves
 			t.Failed++
 			t.Failures = append(t.Failures, failure{Package: current, Output: text[max(0, len(text)-maxOutput):], died: true})
 		}
@@ -149,7 +149,7 @@ func (j *job) readSuite(r io.Reader, packages []string) (map[string]*tally, erro
 			}
 		}
 		switch {
-		case err != nil && current != "": // the machine ended in the middle of it
+		case err != nil && current != "": // the machine died while the package ran
 			return results, ended(vm.SuiteEvent{Package: current, Exit: vm.ExitVMFailed})
 		case err == io.EOF:
 			return results, nil

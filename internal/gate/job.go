@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// gate is what all stages share.
+// gate is the state shared by all stages.
 type gate struct {
 	ctx    context.Context
-	cache  string // folder of what is installed and built once
+	cache  string // folder of what is installed or built once
 	logs   string // folder of this run
 	module string // path of the module
 }
 
-// newGate sets the environment that every stage gets, and makes the folders.
+// newGate sets the environment of all stages and creates the folders.
 func newGate(ctx context.Context) (*gate, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
@@ -46,13 +46,13 @@ func newGate(ctx context.Context) (*gate, error) {
 	return g, err
 }
 
-// job is one run of a stage: what the stage has at hand, and what it leaves for the report.
+// job is one run of a stage: what the stage can use, and what it leaves for the report.
 type job struct {
 	*gate
 	dir   string    // for files of this stage
-	log   io.Writer // all that its commands print
+	log   io.Writer // everything that its commands print
 	tally tally
-	note  string // for the line of the stage
+	note  string // shown in the line of the stage
 }
 
 // run runs a stage.
@@ -87,7 +87,7 @@ var errNoTest = fmt.Errorf("ran no test")
 // printf writes to the log.
 func (j *job) printf(format string, args ...any) { fmt.Fprintf(j.log, format, args...) }
 
-// command runs a program; what it prints goes to the log.
+// command runs a program, whose output goes to the log.
 func (j *job) command(env []string, name string, args ...string) error {
 	j.printf("+ %s %s %s\n", strings.Join(env, " "), name, strings.Join(args, " "))
 	cmd := command(j.ctx, env, name, args...)
@@ -98,7 +98,7 @@ func (j *job) command(env []string, name string, args ...string) error {
 	return nil
 }
 
-// output runs a program and returns its standard output, without white space around it. The rest goes to the log.
+// output runs a program and returns its standard output, without surrounding white space. Standard error goes to the log.
 func (j *job) output(env []string, name string, args ...string) (string, error) {
 	cmd := command(j.ctx, env, name, args...)
 	var out bytes.Buffer
@@ -112,12 +112,12 @@ func (j *job) output(env []string, name string, args ...string) (string, error) 
 	return text, nil
 }
 
-// test runs go test -count=1 and counts.
+// test runs go test -count=1 and counts the results.
 func (j *job) test(env []string, args ...string) error {
 	return j.testAs(nil, env, args...)
 }
 
-// testAs is test by a wrapper, a program and arguments that run the go command that follows them.
+// testAs is like test, but runs the go command under wrapper, a program and its arguments.
 func (j *job) testAs(wrapper, env []string, args ...string) error {
 	run := func(args []string) (*tally, error) {
 		args = append([]string{"-count=1"}, args...)
@@ -140,7 +140,7 @@ func (j *job) testAs(wrapper, env []string, args ...string) error {
 	return nil
 }
 
-// binary builds a tool, PATH@VERSION, for this machine, once, and returns its path. (go run would build it for GOOS.)
+// binary builds a tool, PATH@VERSION, once, for this machine, and returns its path. (go run would build it for GOOS.)
 func (j *job) binary(tool string) (string, error) {
 	name := filepath.Base(tool)
 	bin := filepath.Join(j.cache, "bin", name)
@@ -154,7 +154,7 @@ func (j *job) binary(tool string) (string, error) {
 	return bin, j.keep(filepath.Join(j.dir, program), bin)
 }
 
-// keep moves a finished file into the cache, whole or not at all, from wherever it is.
+// keep moves a finished file from anywhere into the cache, atomically.
 func (j *job) keep(from, to string) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
@@ -166,8 +166,8 @@ func (j *job) keep(from, to string) error {
 	return os.Rename(partial, to)
 }
 
-// packages lists the packages of the module that have tests for the platform of env, as ./PATH, except those that skip
-// holds for: it gets the path in the module, "." for its root.
+// packages lists the packages of the module that have tests for the platform of env, as ./PATH, except those for which
+// skip returns true. skip receives the path in the module, "." for its root.
 func (j *job) packages(env []string, skip func(path string) bool) ([]string, error) {
 	out, err := j.output(env, "go", "list", "-f", "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}", "./...")
 	if err != nil {
@@ -186,7 +186,7 @@ func (j *job) packages(env []string, skip func(path string) bool) ([]string, err
 	return list, nil
 }
 
-// below returns a function for packages: it holds for these paths and all below them.
+// below returns a function for packages that reports whether a path is one of prefixes or below one.
 func below(prefixes ...string) func(path string) bool {
 	return func(path string) bool {
 		for _, p := range prefixes {

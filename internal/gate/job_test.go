@@ -13,7 +13,7 @@ import (
 	"minidump/internal/vm"
 )
 
-// newTestGate has a module of its own, in which the test then is.
+// newTestGate creates a module, changes to its folder and returns a gate for it.
 func newTestGate(t *testing.T, files map[string]string) *gate {
 	t.Helper()
 	dir := t.TempDir()
@@ -74,7 +74,7 @@ func TestPackages(t *testing.T) {
 	}
 }
 
-// TestReadSuite reads what internal/vm/suite prints in a machine that dies in the fourth of five packages.
+// TestReadSuite reads what internal/vm/suite prints in a machine that dies during the fourth of five packages.
 func TestReadSuite(t *testing.T) {
 	mark := func(e vm.SuiteEvent) string {
 		b, _ := json.Marshal(e)
@@ -135,7 +135,7 @@ func TestModuleMayNeedNothingElse(t *testing.T) {
 			text += "\ngo 1.26\n"
 		}
 		g := newTestGate(t, map[string]string{"go.mod": text})
-		// go mod edit reads the file without asking for the toolchain that it names.
+		// With this, go mod edit reads the file without requiring the toolchain that it names.
 		t.Setenv("GOTOOLCHAIN", "local")
 		err := checkModule(&job{gate: g, log: &bytes.Buffer{}})
 		if err == nil || !strings.Contains(err.Error(), c.want) {

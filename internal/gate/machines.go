@@ -8,18 +8,18 @@ import (
 	"slices"
 )
 
-// machine is an emulated machine with a real kernel of an architecture; see internal/vm.
+// machine is an emulated machine that runs a real kernel of an architecture; see internal/vm.
 type machine struct {
 	arch   string // GOARCH
-	narrow string // the 32-bit architecture that its kernel runs besides
-	all    bool   // it runs the tests of portable packages too
-	tries  int    // how often a test that fails is tried, if not twice
+	narrow string // the 32-bit architecture that its kernel also runs
+	all    bool   // it also runs the tests of portable packages
+	tries  int    // how often a failing test is tried, if not twice
 }
 
-// On loong64 qemu 10.0 reads the flag of a floating-point comparison (bceqz, bcnez) without the trap by which the kernel
-// gives a process its floating-point state back, so it can be another process's. About one start of a Go program in 400
-// ends in "float64nan1" for it, whether test or victim. The emulated 24Kf of mipsle and mips sometimes stands still: once a
-// sleep of 50 ms lasted more than four minutes. Both are what further tries are for.
+// On loong64, qemu 10.0 reads the flag of a floating-point comparison (bceqz, bcnez) without the trap by which the kernel
+// restores a process's floating-point state, so the flag can be another process's. Because of this about one start of a Go
+// program in 400 ends in "float64nan1", in tests as well as victims. The emulated 24Kf of mipsle and mips sometimes hangs:
+// once a sleep of 50 ms took more than four minutes. Further tries are for these two faults.
 var machines = []machine{
 	{arch: "arm64", narrow: "arm"},
 	{arch: "arm"},
@@ -34,13 +34,13 @@ var machines = []machine{
 	{arch: "loong64", tries: 3},
 }
 
-// notForGuests are the packages whose tests do not run on a kernel of each architecture: tools of this machine, and the
-// command, whose code does not depend on it.
+// notForGuests holds for packages whose tests do not run on a kernel of each architecture: tools of this machine, and
+// the command, whose code does not depend on the architecture.
 var notForGuests = below("cmd", "packaging", "internal/bench", "internal/gate", "internal/vm", "internal/wine", "internal/macos",
 	"internal/errtext", "internal/scratch")
 
-// portable are packages that read and write formats and files: the processor makes no difference to them, except for its
-// byte order and the size of its words, and 32-bit code is tested on this machine.
+// portable holds for packages that read and write formats and files: for them processors differ only in byte order and
+// word size, and 32-bit code is tested on this machine.
 var portable = below("context", "elf", "mach", "macho", "pe", "stackwalk", "stream", "symbol", "internal/corefile", "internal/darwin",
 	"internal/backtrace", "internal/encode", "internal/snapshot", "internal/windows", "internal/dumpfile", "internal/newfile", "internal/sys/hang",
 	"internal/victims", "server")
@@ -53,8 +53,9 @@ func setUpMachines(j *job) error {
 	return j.command(nil, "internal/vm/setup", args...)
 }
 
-// newGuest has what every machine gets. A guest has no compiler: it gets the victims ready made. CI is not set in it,
-// because what needs one of this machine's tools is tested here. MINIDUMP_EMULATED makes victims.SkipEmulated skip.
+// newGuest returns a guest with what every machine receives. A guest has no compiler, so it receives victims that are
+// already built. CI is not set in it, because what requires one of this machine's tools is tested here.
+// MINIDUMP_EMULATED makes victims.SkipEmulated skip.
 func (j *job) newGuest(arch string) (*guest, error) {
 	g := &guest{env: []string{"MINIDUMP_EMULATED=1"}}
 	if err := j.addVictims(g, arch, "victims", "MINIDUMP_VICTIMS"); err != nil {
@@ -64,21 +65,21 @@ func (j *job) newGuest(arch string) (*guest, error) {
 	return g, nil
 }
 
-// addVictims builds the victims for an architecture and puts them into a folder of the guest.
+// addVictims builds the victims for an architecture and copies them into a folder of the guest.
 func (j *job) addVictims(g *guest, arch, folder, variable string) error {
 	dir := filepath.Join(j.dir, folder)
 	g.add("data/"+folder, dir, variable)
 	return j.command(nil, "go", "run", "./internal/victims/build", arch, dir)
 }
 
-// test runs the tests on a real kernel of the machine's architecture; what is not fit for it says so by
-// victims.SkipEmulated. The dumps that the guest leaves are read again on this machine.
+// test runs the tests on a real kernel of the machine's architecture. Tests that are not suited to it skip
+// by victims.SkipEmulated. The dumps that the guest writes are read again on this machine.
 func (m machine) test(j *job) error {
 	g, err := j.newGuest(m.arch)
 	if err != nil {
 		return err
 	}
-	if m.narrow != "" { // the victims of the 32-bit architecture
+	if m.narrow != "" { // victims of the 32-bit architecture
 		if err := j.addVictims(g, m.narrow, "narrow", "MINIDUMP_VICTIMS_NARROW"); err != nil {
 			return err
 		}
@@ -97,7 +98,7 @@ func (m machine) test(j *job) error {
 	return errors.Join(j.testWithTries(tests, max(2, m.tries)), j.test(nil, "./internal/vm/archtest", "-args", "-dumps", dumps))
 }
 
-// testWithTries runs tests in a machine, and what failed again in new ones, up to tries times in all.
+// testWithTries runs tests in a machine, and those that failed again in new machines, up to tries times in all.
 func (j *job) testWithTries(g guestTests, tries int) error {
 	g.pattern = anyTest
 	results, err := j.testInGuest(g)
@@ -114,8 +115,8 @@ func (j *job) testWithTries(g guestTests, tries int) error {
 	return err
 }
 
-// testAndroid runs the writer built for android/arm64 on a Linux kernel of that architecture: as it needs no library of
-// Android, glibc's loader starts it in the place of Android's.
+// testAndroid runs the writer built for android/arm64 on a Linux kernel of that architecture: because it needs no
+// Android library, glibc's loader can start it in place of Android's.
 func testAndroid(j *job) error {
 	g, err := j.newGuest("arm64")
 	if err != nil {

@@ -50,7 +50,7 @@ func run(args []string) int {
 	return report.end()
 }
 
-// test runs go test in this environment, unchanged, and says what was skipped.
+// test runs go test in this environment, unchanged, and reports what was skipped.
 func test(ctx context.Context, args []string) int {
 	if len(args) == 0 {
 		args = []string{"./..."}
@@ -66,5 +66,5 @@ func test(ctx context.Context, args []string) int {
 	return r.end()
 }
 
-// duration is an elapsed time as a report has it.
+// duration formats an elapsed time for the report.
 func duration(d time.Duration) string { return fmt.Sprintf("%6.1fs", d.Seconds()) }

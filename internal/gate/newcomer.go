@@ -12,14 +12,14 @@ import (
 	"strings"
 )
 
-// What somebody has who just cloned the project: an ordinary user, or root in a container with little in it. Both type the
-// README's go test ./..., without CI and with cgo as the go command chooses.
+// The environment of somebody who just cloned the project: an ordinary user, or root in a container with few programs.
+// Both run the README's go test ./..., without CI and with the go command's default for cgo.
 var newcomerEnv = []string{"CI=", "CGO_ENABLED=", "GOFLAGS="}
 
 const ordinaryUser = "minidump-gate"
 
-// testNewcomer runs the tests as an ordinary user with no programs but Go, git and Debian's essential packages. The release of Go is
-// a supported one that is not this machine's, which the go command fetches.
+// testNewcomer runs the tests as an ordinary user with no programs except Go, git and Debian's essential packages. The release of Go
+// is a supported one other than this machine's, which the go command downloads.
 func testNewcomer(j *job) error {
 	fields, err := j.ordinaryEntry()
 	if err != nil {
@@ -64,7 +64,7 @@ func (j *job) ordinaryEntry() ([]string, error) {
 	return fields, nil
 }
 
-// testUserWith runs the tests as an ordinary user, in a copy of the source tree, with Go and the programs of a path.
+// testUserWith runs the tests as an ordinary user, in a copy of the source tree, with Go and the programs in path.
 func (j *job) testUserWith(path string, env ...string) error {
 	fields, err := j.ordinaryEntry()
 	if err != nil {
@@ -91,7 +91,7 @@ func (j *job) testUserWith(path string, env ...string) error {
 	return j.newcomer(wrapper, env)
 }
 
-// testBare runs the tests as root with no programs but Go, git and Debian's essential packages.
+// testBare runs the tests as root with no programs except Go, git and Debian's essential packages.
 func testBare(j *job) error {
 	bin := filepath.Join(j.dir, "bin")
 	if err := os.Mkdir(bin, 0o755); err != nil {
@@ -128,7 +128,7 @@ func (j *job) newcomer(wrapper, env []string) error {
 
 var inBin = regexp.MustCompile(`^(/usr)?/s?bin/[^/]+$`)
 
-// linkEssential fills a folder with links to the programs of git and of the packages without which Debian does not work.
+// linkEssential fills a folder with links to the programs of git and of Debian's essential packages.
 func (j *job) linkEssential(folder string) error {
 	list, err := j.output(nil, "dpkg-query", "-W", "-f", "${Essential} ${Priority} ${Package}\n")
 	if err != nil {

@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// nfpm makes the packages; packaging/build has the same version.
+// nfpm builds the packages; packaging/build uses the same version.
 const nfpm = "github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2"
 
-// installed are files that every package must have, and no other package of the system.
+// installed lists files that every package must have and that no other package of the system has.
 var installed = strings.Fields(`usr/bin/minidump usr/share/man/man1/minidump.1.gz usr/share/man/man1/minidump-core.1.gz
 	usr/share/bash-completion/completions/minidump usr/share/fish/vendor_completions.d/minidump.fish
 	usr/lib/systemd/system/minidump-core.service usr/lib/systemd/system/minidump-serve.service
 	usr/lib/systemd/system/minidump-serve.socket usr/lib/tmpfiles.d/minidump.conf usr/lib/minidump/core-socket
 	etc/default/minidump usr/share/doc/minidump/copyright`)
 
-// testPackages builds what packaging has and tries each part of it, as far as that goes without a cluster.
+// testPackages builds everything in packaging and tries each part of it, as far as that is possible without a cluster.
 func testPackages(j *job) error {
 	maker, err := j.binary(nfpm)
 	if err != nil {
@@ -54,11 +54,11 @@ func testPackages(j *job) error {
 	return nil
 }
 
-// packageTrial is what the parts of the stage share.
+// packageTrial is the state shared by the parts of the stage.
 type packageTrial struct {
 	*job
 	out  string // folder of the packages
-	root string // a root directory with little but a shell, where the deb is installed
+	root string // a root directory with little more than a shell, where the deb is installed
 }
 
 // file returns the only package of a kind.
@@ -73,7 +73,7 @@ func (p *packageTrial) file(pattern string) (string, error) {
 	return found[0], nil
 }
 
-// holds runs a shell command that lists the files of the package $1, and compares that with installed.
+// holds runs a shell command that lists the files of the package $1, and compares the list with installed.
 func (p *packageTrial) holds(pattern, list string) error {
 	file, err := p.file(pattern)
 	if err != nil {
@@ -105,12 +105,12 @@ func (p *packageTrial) deb() error {
 
 func (p *packageTrial) rpm() error { return p.holds("*.rpm", `rpm2cpio "$1" | cpio -t --quiet`) }
 
-// apk: three gzip streams of tar, of which the first two have no end mark.
+// apk checks the apk: three gzip streams of tar, of which the first two have no end mark.
 func (p *packageTrial) apk() error {
 	return p.holds("*.apk", `zcat "$1" | tar --ignore-zeros -t 2>/dev/null`)
 }
 
-// install installs the deb in a root directory of its own, by its scripts, and runs the program there.
+// install installs the deb in a separate root directory, including its scripts, and runs the program there.
 func (p *packageTrial) install() error {
 	for _, dir := range []string{"bin", "var/lib/dpkg/info", "var/lib/dpkg/updates"} {
 		if err := os.MkdirAll(filepath.Join(p.root, dir), 0o755); err != nil {
@@ -137,7 +137,7 @@ func (p *packageTrial) install() error {
 	return p.command(nil, "chroot", p.root, "/usr/bin/minidump", "version")
 }
 
-// units has systemd read the units as installed.
+// units makes systemd read the installed units.
 func (p *packageTrial) units() error {
 	for _, unit := range []string{"sysinit.target", "basic.target", "shutdown.target", "multi-user.target", "sockets.target",
 		"local-fs.target", "systemd-sysctl.service"} {
@@ -163,7 +163,7 @@ func (p *packageTrial) units() error {
 	return p.command(nil, "systemd-analyze", "security", "--offline=yes", "--threshold=40", "--root="+p.root, "minidump-serve.service")
 }
 
-// coreSocket runs the script that sets core_pattern for the socket, on a file in place of core_pattern.
+// coreSocket runs the script that sets core_pattern for the socket, on a file instead of core_pattern.
 func (p *packageTrial) coreSocket() error {
 	text, err := os.ReadFile("packaging/systemd/core-socket")
 	if err != nil {
@@ -189,7 +189,7 @@ func (p *packageTrial) coreSocket() error {
 		[ ! -e saved ]`, "sh", p.dir)
 }
 
-// remove takes the deb away again, with its settings.
+// remove removes the deb and its settings.
 func (p *packageTrial) remove() error {
 	if err := p.command(nil, "dpkg", "--root="+p.root, "--purge", "minidump"); err != nil {
 		return err
@@ -202,7 +202,7 @@ func (p *packageTrial) remove() error {
 	return nil
 }
 
-// systemd has both services catch a crash under a real systemd, and takes the package away again.
+// systemd checks that both services catch a crash under a real systemd, and removes the package.
 func (p *packageTrial) systemd() error {
 	deb, err := p.file("*.deb")
 	if err != nil {
@@ -211,7 +211,7 @@ func (p *packageTrial) systemd() error {
 	return p.command(nil, "packaging/systemd/trial", deb)
 }
 
-// image builds the container image, and runs the program in it as the entry point of a shell that dies.
+// image builds the container image, and runs its program as the entry point of a shell that dies.
 func (p *packageTrial) image() error {
 	context := filepath.Join(p.dir, "context")
 	if err := os.MkdirAll(context, 0o755); err != nil {
@@ -233,8 +233,8 @@ func (p *packageTrial) image() error {
 	return buildah("run", "--isolation", "chroot", "trial", "--", "/minidump", "version")
 }
 
-// node runs the script of the DaemonSet on this machine, with programs in place of minidump and nsenter: one writes down how it is
-// called, the other stays in this mount namespace.
+// node runs the script of the DaemonSet on this machine, with stand-ins for minidump and nsenter: the first records how it is
+// called, the second stays in this mount namespace.
 func (p *packageTrial) node() error {
 	return p.command(nil, "sh", "-ec", `
 		dir=$1
@@ -252,12 +252,12 @@ func (p *packageTrial) node() error {
 		printf 'core --install -o %s/dumps --limit=2M --omit=environ\ncore --uninstall\n' "$dir" | diff - "$dir/calls"`, "sh", p.dir)
 }
 
-// kubernetes holds the manifests against the types of Kubernetes. The JSON schemas that kubeconform wants are not in a registry.
+// kubernetes checks the manifests against the types of Kubernetes. The JSON schemas that kubeconform needs are not in a registry.
 func (p *packageTrial) kubernetes() error {
 	return p.command(nil, "go", "-C", "packaging/kubernetes/check", "run", ".", "../daemonset.yaml", "../pod.yaml")
 }
 
-// release makes a release of two platforms.
+// release builds a release for two platforms.
 func (p *packageTrial) release() error {
 	dir := filepath.Join(p.dir, "release")
 	err := p.command([]string{"PLATFORMS=linux/" + runtime.GOARCH + " windows/amd64", "VERSION=1.2.3",
@@ -284,7 +284,7 @@ func (p *packageTrial) release() error {
 	return errors.New("the SBOM lacks golang.org/x/sys")
 }
 
-// otherModule uses the library from another module, as the README says.
+// otherModule uses the library from another module, as described in the README.
 func (p *packageTrial) otherModule() error {
 	dir := filepath.Join(p.dir, "other")
 	if err := os.Mkdir(dir, 0o755); err != nil {

@@ -20,7 +20,7 @@ type outcome struct {
 	err     error  // why it failed; nil if it did not
 }
 
-// count is what the outcome adds to the last line: its tests, and if it ran none, the stage itself.
+// count returns what the outcome adds to the last line: its tests, or the stage itself if it ran none.
 func (o *outcome) count() counts {
 	c := o.tally.counts
 	switch {
@@ -60,7 +60,7 @@ func (r *report) stage(o outcome) {
 	}
 }
 
-// text is the right part of an outcome's line.
+// text returns the right part of an outcome's line.
 func (o *outcome) text() string {
 	var parts []string
 	if t := o.tally; t.Passed+t.Failed > 0 {
@@ -81,16 +81,16 @@ func (o *outcome) text() string {
 	return strings.Join(parts, ", ")
 }
 
-// How much of a failed stage is printed.
+// Limits on what is printed of a failed stage.
 const (
 	maxFailures   = 20
 	failureLines  = 40 // of one failure
 	repeatedLines = 12 // of one that passed at its second try
-	logLines      = 25 // the log's last ones
+	logLines      = 25 // from the end of the log
 	maxLineLength = 400
 )
 
-// excerpt is what a person needs to see of a failed stage: what the failed tests printed, and the end of the log.
+// excerpt returns what a person needs to see of a failed stage: what the failed tests printed, and the end of the log.
 func (o *outcome) excerpt() string {
 	var b strings.Builder
 	for i, f := range o.tally.Failures {
@@ -109,7 +109,7 @@ func (o *outcome) excerpt() string {
 	return b.String()
 }
 
-// withoutPassed is a log without the lines about tests that passed, and those that only name a test.
+// withoutPassed returns a log without the lines about tests that passed and those that only name a test.
 func withoutPassed(log []byte) string {
 	var b strings.Builder
 	for line := range bytes.Lines(log) {
@@ -121,7 +121,7 @@ func withoutPassed(log []byte) string {
 	return b.String()
 }
 
-// lastLines is the end of a text, n lines at most, each of a bounded length and with a line feed.
+// lastLines returns the end of a text: at most n lines, each of limited length and with a line feed.
 func lastLines(text string, n int) string {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	if text == "" {

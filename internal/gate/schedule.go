@@ -6,13 +6,14 @@ import (
 	"sync"
 )
 
-// processors is how many shares of the machine there are.
+// processors is the number of processors to share among the stages.
 var processors = runtime.NumCPU()
 
-// schedule runs the stages, each on a goroutine of its own, and returns when all have ended. A stage starts when those it
-// comes after have ended and as many processors are free as it takes (never more than there are, so that each gets its
-// turn); a stage that takes all runs alone. Of those that could start the first in the list does, and one that waits for
-// processors is not overtaken for ever: nothing behind a stage that takes all starts before it, except what it comes after.
+// schedule runs each stage on its own goroutine and returns when all have ended. A stage starts when the stages in its
+// after list have ended and as many processors are free as it requires (never more than exist, so that every stage runs
+// eventually); a stage that requires all processors runs alone. Of the stages that could start, the first in the list does.
+// A stage that waits for processors is not overtaken for ever: nothing after a stage that requires all processors starts
+// before it, except the stages in its after list.
 func schedule(list []*stage, capacity int, run func(*stage)) {
 	s := scheduler{free: capacity, capacity: capacity, waiting: slices.Clone(list)}
 	s.changed.L = &s.mu
@@ -46,7 +47,7 @@ type scheduler struct {
 	active   []*stage
 }
 
-// cost is how many processors a stage takes.
+// cost returns how many processors a stage uses.
 func (s *scheduler) cost(st *stage) int {
 	if st.processors == 0 {
 		return s.capacity
@@ -54,7 +55,7 @@ func (s *scheduler) cost(st *stage) int {
 	return min(st.processors, s.capacity)
 }
 
-// next is the index of the waiting stage to start now, or -1.
+// next returns the index of the waiting stage to start now, or -1.
 func (s *scheduler) next() int {
 	for i, st := range s.waiting {
 		if s.blocked(st) {
@@ -64,13 +65,13 @@ func (s *scheduler) next() int {
 			return i
 		}
 		if s.cost(st) == s.capacity {
-			return -1 // its turn comes when the running ones have ended
+			return -1 // it starts when the running ones have ended
 		}
 	}
 	return -1
 }
 
-// blocked reports whether a stage that st comes after has not ended. Stages that are not in the list do not count.
+// blocked reports whether a stage in st's after list has not ended. Stages that are not in the schedule are ignored.
 func (s *scheduler) blocked(st *stage) bool {
 	unfinished := func(o *stage) bool { return o != st && slices.Contains(st.after, o.name) }
 	return slices.ContainsFunc(s.waiting, unfinished) || slices.ContainsFunc(s.active, unfinished)

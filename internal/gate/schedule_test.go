@@ -32,16 +32,16 @@ func TestSchedule(t *testing.T) {
 	got := spans(t, 2, seconds, []*stage{
 		{name: "tools", processors: 1},
 		{name: "setup", processors: 1},
-		{name: "unit", after: []string{"tools", "absent"}}, // takes all
+		{name: "unit", after: []string{"tools", "absent"}}, // uses all processors
 		{name: "vm-a", processors: 1, after: []string{"setup"}},
 		{name: "vm-b", processors: 1, after: []string{"setup"}},
 		{name: "late", processors: 1, after: []string{"vm-a"}},
-		{name: "fuzz", processors: 9}, // wants more than there are: takes all
+		{name: "fuzz", processors: 9}, // requires more than there are: uses all
 		{name: "last", processors: 1},
 	})
 	want := map[string][2]int{
 		"tools": {0, 10}, "setup": {0, 25},
-		"unit": {25, 35}, // alone, and what is below it waits
+		"unit": {25, 35}, // alone, and the stages after it wait
 		"vm-a": {35, 55}, "vm-b": {35, 60},
 		"late": {55, 65},
 		"fuzz": {65, 75}, // not overtaken by last, for which there was room at 60
@@ -52,7 +52,7 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
-// TestScheduleOneProcessor holds that stages that want more than there is get their turn.
+// TestScheduleOneProcessor checks that stages that require more processors than there are run.
 func TestScheduleOneProcessor(t *testing.T) {
 	seconds := map[string]int{"a": 1, "b": 1, "c": 1}
 	got := spans(t, 1, seconds, []*stage{{name: "a"}, {name: "b", processors: 1}, {name: "c", processors: 2}})
@@ -97,7 +97,7 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// TestStageTable holds that names are unique and that no stage waits for one that is not there.
+// TestStageTable checks that names are unique and that no stage waits for one that does not exist.
 func TestStageTable(t *testing.T) {
 	seen := map[string]bool{}
 	for _, s := range stages() {

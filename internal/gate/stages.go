@@ -9,15 +9,15 @@ import (
 // stage is one line of the gate.
 type stage struct {
 	name       string
-	processors int      // how many it keeps busy; 0 means all: it runs alone
-	after      []string // stages that must have ended before it starts, where they run at all
+	processors int      // how many processors it uses; 0 means all: it runs alone
+	after      []string // stages that must have ended before it starts, if they run at all
 	counted    bool     // it fails if it ran no test
-	byName     bool     // it runs only when it is named
+	byName     bool     // it runs only when named
 	run        func(*job) error
 }
 
-// stages is the table of all stages, in the order in which they start if nothing holds them up. Those that measure time, or
-// make the kernel write cores, run alone. An emulated machine keeps about one processor busy.
+// stages returns the table of all stages, in the order in which they start if nothing delays them. Stages that measure
+// time, or make the kernel write cores, run alone. An emulated machine uses about one processor.
 func stages() []*stage {
 	list := []*stage{
 		{name: "debian", processors: 1, run: installDebian},
@@ -53,10 +53,10 @@ func stages() []*stage {
 	return append(list, &stage{name: "fuzz", counted: true, run: fuzz})
 }
 
-// quick are the stages of --quick. Of them vet-host is in no other run unless it is named, as vet includes it.
+// quick lists the stages of --quick. Of these, vet-host is in no other run unless it is named, because vet includes it.
 var quick = []string{"tools", "gofmt", "vet-host", "unit"}
 
-// choose returns the stages that the arguments of the command name and those they come after, in the order of the table.
+// choose returns the stages named by the arguments of the command and the stages that must precede them, in the order of the table.
 func choose(all []*stage, args []string) ([]*stage, error) {
 	if len(args) == 1 && args[0] == "--quick" {
 		args = quick
@@ -78,7 +78,7 @@ func choose(all []*stage, args []string) ([]*stage, error) {
 		}
 	}
 	need := map[string]bool{}
-	for _, s := range slices.Backward(all) { // a stage comes after such as are above it
+	for _, s := range slices.Backward(all) { // the stages in an after list are above it in the table
 		if need[s.name] = need[s.name] || wanted(s); need[s.name] {
 			for _, name := range s.after {
 				need[name] = true

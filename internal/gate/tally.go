@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// counts are the results of tests; a test and each of its subtests count.
+// counts holds numbers of test results; a test and each of its subtests count.
 type counts struct{ Passed, Failed, Skipped int }
 
 func (c *counts) add(d counts) {
@@ -29,10 +29,10 @@ func (c counts) String() string {
 	return fmt.Sprintf("%d passed, %d failed, %d skipped", c.Passed, c.Failed, c.Skipped)
 }
 
-// failure is one failed test, or a package that failed without one, and what it printed.
+// failure is a failed test, or a package that failed outside a test, and its output.
 type failure struct {
 	Package, Test, Output string
-	died                  bool // the package's tests ended in the middle, and others may not have run
+	died                  bool // the package's tests ended early, and others may not have run
 }
 
 func (f failure) name() string { return strings.TrimSpace(f.Package + " " + f.Test) }
@@ -41,13 +41,13 @@ func (f failure) name() string { return strings.TrimSpace(f.Package + " " + f.Te
 type tally struct {
 	counts
 	Failures []failure
-	Repeated []failure      // what failed and passed at its second try; it counts as passed
-	passed   map[string]int // of the tests that passed, how many a package has
+	Repeated []failure      // tests that failed and then passed at the second try; they count as passed
+	passed   map[string]int // number of tests that passed, by package
 	unbuilt  bool           // a package did not build
 	Skips    map[string]int // how often a test was skipped, by the reason it printed
 }
 
-// add takes over the results of another run.
+// add adds the results of another run.
 func (t *tally) add(u *tally) {
 	t.counts.add(u.counts)
 	t.Failures = append(t.Failures, u.Failures...)
@@ -75,10 +75,10 @@ func (t *tally) skip(reason string, n int) {
 	t.Skips[reason] += n
 }
 
-// lacking is how our tests say that they need a program that is not there.
+// lacking matches how our tests report that a program they need is missing.
 var lacking = regexp.MustCompile(`(?:^|[\s:])(\S+) is missing`)
 
-// skips is a table of the missing tools and the number of tests each of them cost, empty if none was missing.
+// skips returns a table of the missing tools and the number of tests skipped for each, or "" if no tool was missing.
 func (t *tally) skips() string {
 	tools, others := map[string]int{}, 0
 	for reason, n := range t.Skips {
@@ -111,7 +111,7 @@ type event struct {
 	Output     string
 }
 
-// maxOutput is how much of the output of one test is kept, in bytes: its end.
+// maxOutput is the maximum size in bytes of the output kept of one test: its end is kept.
 const maxOutput = 64 << 10
 
 // reader turns the events of one go test into a tally and readable output.
@@ -122,15 +122,15 @@ type reader struct {
 	failed  map[string]int              // failed tests of a package
 }
 
-// eventWriter is where output of tests goes: to a log, or to a person.
+// eventWriter receives the output of tests: a log, or a person's terminal.
 type eventWriter interface {
-	// line is output of a test, as it comes.
+	// line writes output of a test as it arrives.
 	line(e event)
-	// result is the end of a test, or of a package if e.Test is empty, with all that it printed itself.
+	// result writes the end of a test, or of a package if e.Test is empty, with everything that it printed itself.
 	result(e event, printed string)
 }
 
-// read consumes events until r ends. What is no event, such as the messages of the go command itself, is output.
+// read consumes events until r ends. A line that is not an event, such as a message of the go command, is output.
 func (t *tally) read(r io.Reader, out eventWriter) error {
 	s := reader{tally: t, out: out, printed: map[[2]string]*bytes.Buffer{}, failed: map[string]int{}}
 	lines := bufio.NewReaderSize(r, 64<<10)
@@ -200,7 +200,7 @@ func (s *reader) result(e event, printed string) {
 		t.Failed++
 		s.failed[e.Package]++
 		t.Failures = append(t.Failures, failure{Package: e.Package, Test: e.Test, Output: printed})
-	case e.Action == "fail" && s.failed[e.Package] == 0: // did not build, or ended by itself
+	case e.Action == "fail" && s.failed[e.Package] == 0: // did not build, or exited by itself
 		t.Failed++
 		t.Failures = append(t.Failures, failure{Package: e.Package, Output: printed, died: true})
 	case e.Action == "fail" && !ended.MatchString(printed):
@@ -210,12 +210,12 @@ func (s *reader) result(e event, printed string) {
 	}
 }
 
-// ended matches what the testing package prints for a package after the last test, if one failed.
+// ended matches what the testing package prints for a package after the last test, if a test failed.
 var ended = regexp.MustCompile(`(?m)^FAIL$`)
 
 var position = regexp.MustCompile(`^\s*\S+\.go:\d+: `)
 
-// reason is what a skipped test printed last, without the position in its source.
+// reason returns the last line that a skipped test printed, without the position in its source.
 func reason(printed string) string {
 	last := ""
 	for line := range strings.Lines(printed) {
@@ -229,13 +229,13 @@ func reason(printed string) string {
 	return last
 }
 
-// marker reports whether a line is the testing package's own.
+// marker reports whether a line was printed by the testing package itself.
 func marker(line string) bool {
 	return strings.HasPrefix(line, "=== ") || strings.HasPrefix(line, "--- ")
 }
 
-// goTest runs go test -json, by a wrapper if there is one, counts in t, and writes the readable output. The error is that
-// of the go command, which is there too if a test failed.
+// goTest runs go test -json, under a wrapper if there is one, counts the results in t, and writes the readable output. It
+// returns the error of the go command, which it also returns if a test failed.
 func goTest(ctx context.Context, t *tally, wrapper, env []string, out eventWriter, args ...string) error {
 	argv := slices.Concat(wrapper, []string{"go", "test", "-json"}, args)
 	cmd := command(ctx, env, argv[0], argv[1:]...)
@@ -258,7 +258,8 @@ func goTest(ctx context.Context, t *tally, wrapper, env []string, out eventWrite
 	return err
 }
 
-// command is exec.CommandContext with more environment (K=V; the last one of a name counts) and a gentle end.
+// command returns an exec.Cmd with additional environment variables (K=V; the last one of a name counts) that
+// is interrupted first and killed later when ctx ends.
 func command(ctx context.Context, env []string, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(os.Environ(), env...)
@@ -267,13 +268,13 @@ func command(ctx context.Context, env []string, name string, args ...string) *ex
 	return cmd
 }
 
-// logger writes all output as it comes, as go test -v does.
+// logger writes all output as it arrives, as go test -v does.
 type logger struct{ io.Writer }
 
 func (l logger) line(e event)         { io.WriteString(l, e.Output) }
 func (l logger) result(event, string) {}
 
-// printer writes what go test writes without -v: a line for a package, and what failed tests printed.
+// printer writes what go test writes without -v: a line for each package, and the output of failed tests.
 type printer struct{ io.Writer }
 
 func (p printer) line(e event) {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// events are what go test -json printed for tests of all kinds, shortened: a test with subtests, skipped ones, a package
-// that ended by itself, one that did not build, one without tests, and a line of the go command that is no event.
+// events is what go test -json printed for tests of all kinds, shortened: a test with subtests, skipped ones, a package
+// that exited by itself, one that did not build, one without tests, and a line of the go command that is not an event.
 const events = `go: downloading golang.org/x/sys v0.50.0
 {"Action":"start","Package":"m/a"}
 {"Action":"run","Package":"m/a","Test":"TestOne"}
@@ -81,7 +81,7 @@ func TestTally(t *testing.T) {
 	}
 }
 
-// TestPrinter holds that a person sees what go test shows without -v.
+// TestPrinter checks that the output is what go test shows without -v.
 func TestPrinter(t *testing.T) {
 	var got tally
 	var out bytes.Buffer

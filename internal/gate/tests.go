@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// oldestGo is the language of the module, and the older of the two releases of Go that are supported. The tests also run
-// with the newest patch of each.
+// oldestGo is the language version of the module, and the older of the two supported releases of Go. The tests also run
+// with the latest patch release of each.
 const oldestGo = "1.26"
 
 var releases = []string{"go1.26.11", "go1.27.4"}
 
-// testUnit is the README's test command, one package at a time: several measure time, or make the kernel write cores.
+// testUnit runs the README's test command, one package at a time: several measure time, or make the kernel write cores.
 func testUnit(j *job) error { return j.test(nil, "-p", "1", "-timeout", "20m", "./...") }
 
-// otherReleases are the supported releases of Go that are not this machine's: at least one.
+// otherReleases lists the supported releases of Go except this machine's: at least one.
 func otherReleases() []string {
 	return slices.DeleteFunc(slices.Clone(releases), func(r string) bool {
 		minor := r[:strings.LastIndexByte(r, '.')]
@@ -25,7 +25,7 @@ func otherReleases() []string {
 	})
 }
 
-// testReleases runs the same tests with the supported releases of Go that are not this machine's.
+// testReleases runs the same tests with the supported releases of Go except this machine's.
 func testReleases(j *job) error {
 	others := otherReleases()
 	j.note = strings.Join(others, ", ")
@@ -36,24 +36,24 @@ func testReleases(j *job) error {
 	return errors.Join(errs...)
 }
 
-// goroutineReleases are the releases of Go whose programs must have exactly the goroutines that their own runtime prints. Those of
-// the module, and the one before, which it can no longer be built with.
+// goroutineReleases lists the releases of Go for whose programs we must find exactly the goroutines that their own runtime prints:
+// the supported ones, and the release before them, which can no longer build the module.
 func goroutineReleases() []string { return append([]string{"go1.25.14"}, releases...) }
 
-// testGoroutines builds a program by each of these releases, static, as PIE and with cgo, stripped and not, and compares its
-// goroutines with the runtime's traceback.
+// testGoroutines builds a program with each of these releases, static, as PIE and with cgo, stripped and not, and compares
+// its goroutines with the runtime's traceback.
 func testGoroutines(j *job) error {
 	list := strings.Join(goroutineReleases(), ",")
 	j.note = list
 	return j.test([]string{"GORUNTIME_MATRIX=" + list}, "-timeout", "20m", "-run", "^TestTraceback$", "./internal/goruntime")
 }
 
-// testRace runs the packages that are pure computation under the race detector, which needs cgo.
+// testRace runs the purely computational packages under the race detector, which requires cgo.
 func testRace(j *job) error {
 	return j.test([]string{"CGO_ENABLED=1"}, "-race", "-timeout", "10m", "./stream", "./context", "./elf")
 }
 
-// test386: an amd64 kernel runs i386 programs as it is.
+// test386 runs the tests as 386 programs, which an amd64 kernel runs directly.
 func test386(j *job) error {
 	env := []string{"GOARCH=386"}
 	packages, err := j.packages(env, notForGuests)
@@ -63,10 +63,10 @@ func test386(j *job) error {
 	return j.test(env, append([]string{"-timeout", "10m", "-p", "1", "-run", "^Test"}, packages...)...)
 }
 
-// notElsewhere are the packages that are about the machine that runs the gate.
+// notElsewhere holds for packages that are about the machine that runs the gate.
 var notElsewhere = below("internal/bench", "internal/gate", "internal/vm", "internal/wine", "internal/victims", "packaging")
 
-// testWine runs what is not about Linux, as Windows programs, and dumps programs that crash under Wine.
+// testWine runs the tests that are not about Linux as Windows programs, and dumps programs that crash under Wine.
 func testWine(j *job) error {
 	env := []string{"WINEPREFIX=" + filepath.Join(j.cache, "wine"), "WINEDEBUG=-all", "DISPLAY=", "WINEDLLOVERRIDES=winedbg.exe=d"}
 	if err := j.command(env, "internal/wine/setup"); err != nil {
@@ -85,12 +85,12 @@ func testWine(j *job) error {
 	if err != nil {
 		return err
 	}
-	env = append(env, "CI=") // tools of this machine are no use to a Windows program
+	env = append(env, "CI=") // a Windows program can't use the tools of this machine
 	return j.test(env, append([]string{"-timeout", "10m", "-exec", "wine"}, packages...)...)
 }
 
-// testWine386 does so for programs of 386, in a Wine that runs these and those of amd64: what depends on the system, and programs of
-// amd64 that look at those of 386.
+// testWine386 does the same for 386 programs, in a Wine that runs 386 and amd64 programs: the tests that depend on the system, and
+// amd64 programs that dump 386 ones.
 func testWine386(j *job) error {
 	wine, err := filepath.Abs("internal/wine/wine32")
 	if err != nil {
@@ -105,7 +105,7 @@ func testWine386(j *job) error {
 	if err := j.test(append(env, "MINIDUMP_WINE32="+wine), "-timeout", "10m", "-run", "^TestWine386$", "."); err != nil {
 		return err
 	}
-	// Tools of this machine are no use to a Windows program.
+	// A Windows program can't use the tools of this machine.
 	narrow := append(slices.Clone(env), append(platformEnv("windows/386"), "CI=")...)
 	if err := j.test(narrow, "-timeout", "10m", "-exec", wine, ".", "./internal/windows/...", "./crash", "./server", "./process"); err != nil {
 		return err
@@ -118,8 +118,8 @@ func testWine386(j *job) error {
 	return j.test(wide, "-timeout", "10m", "-exec", wine, "-run", "^TestWow64$", "./internal/windows")
 }
 
-// testDarwin runs the same as darwin/amd64 programs, in a loader on this machine: not on macOS. What depends on the
-// processor runs as darwin/arm64 programs too, in an emulator.
+// testDarwin runs the same tests as darwin/amd64 programs, in a loader on this machine, not on macOS. The tests
+// that depend on the processor also run as darwin/arm64 programs, in an emulator.
 func testDarwin(j *job) error {
 	loader := filepath.Join(j.cache, "macos", "machorun")
 	env := []string{"MACHORUN=" + loader}

@@ -2,17 +2,17 @@ package goruntime
 
 import "minidump/context"
 
-// Limits bounds what Capture reads. A zero field means its default.
+// Limits limits what Capture reads. A zero field means its default.
 type Limits struct {
-	Goroutines int    // how many goroutines are looked at, the dead ones included; default 1<<17
+	Goroutines int    // how many goroutines are read, including dead ones; default 1<<17
 	Stack      uint64 // bytes of one goroutine's stack; default 32 KiB
-	Stacks     uint64 // bytes of all stacks; when it does not suffice, the largest are cut; default 16 MiB
-	// When Clock, if not nil, returns more than Until, Capture returns with what it has. It is asked now and then.
+	Stacks     uint64 // bytes of all stacks; if they exceed it, the largest are cut; default 16 MiB
+	// If Clock is not nil and returns more than Until, Capture returns with what it has. It is called now and then.
 	Clock func() int64
 	Until int64
 }
 
-// expired reports whether there is no more time.
+// expired reports whether the time is up.
 func (l *Limits) expired() bool { return l.Clock != nil && l.Clock() > l.Until }
 
 func (l Limits) withDefaults() Limits {
@@ -28,12 +28,12 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Bounds of what else Capture reads.
+// Limits on what else Capture reads.
 const (
-	batch        = 1024 // requests of one ReadV, and so many goroutines at a time
+	batch        = 1024 // requests of one ReadV, and number of goroutines read at a time
 	maxThreads   = 1 << 16
 	maxLabelSets = 1024
-	maxLabels    = 16 // of one set
+	maxLabels    = 16 // of one goroutine's set
 	maxLabelText = 128
 	maxBubbles   = 64
 	maxPanicking = 64 // goroutines
@@ -41,7 +41,7 @@ const (
 	maxPanicText = 4096
 )
 
-// Bounds is a range of addresses [Lo, Hi); both 0 if not known.
+// Bounds is an address range [Lo, Hi); both are 0 if it is not known.
 type Bounds struct{ Lo, Hi uint64 }
 
 // Contains reports whether a is in the range.
@@ -52,7 +52,7 @@ type StackKind uint8
 
 const (
 	NoStack        StackKind = iota // not known, or none of Go's
-	GoroutineStack                  // that of a goroutine
+	GoroutineStack                  // the stack of a goroutine
 	SystemStack                     // g0: the scheduler, the garbage collector, C code called from Go
 	SignalStack                     // gsignal: a signal handler
 )
@@ -61,31 +61,31 @@ const (
 type Thread struct {
 	TID        int32
 	PC, SP, LR uint64 // LR is the link register; 0 where a call pushes the return address
-	// G is what context.Regsets.GoG returns: the address of a g, or with Indirect that of the word which holds it; 0 if not
-	// known.
+	// G is what context.Regsets.GoG returns: the address of a g, or, if Indirect is set, that of the word that contains the
+	// address; 0 if not known.
 	G        uint64
 	Indirect bool
-	// Where the code ran that a signal handler interrupted, from the kernel's signal frame, if the thread is in one.
+	// Where the code interrupted by a signal handler ran, from the signal frame, if the thread is in a signal handler.
 	Interrupted struct {
 		Have       bool
 		PC, SP, LR uint64
 	}
 
 	On        StackKind
-	Secret    bool   // it runs a goroutine in secret mode (package runtime/secret): its stack and registers stay out
+	Secret    bool   // it runs a goroutine in secret mode (package runtime/secret): its stack and registers are left out
 	M         uint64 // address of its runtime.m; 0 if it has none
-	CurG      uint64 // address of the goroutine that it runs, be it on the system stack; 0 if none
-	System    Bounds // the stack of g0. Of a thread that C made the bounds are a guess of the runtime.
+	CurG      uint64 // address of the goroutine that it runs, even while on the system stack; 0 if none
+	System    Bounds // the stack of g0. For a thread that C created the bounds are a guess by the runtime.
 	Signal    Bounds // the stack of gsignal
 	Goroutine Bounds // the stack of CurG
 	VDSO      struct{ PC, SP uint64 }
 
-	word      [16]byte // the answer to the read of the word at G
+	word      [16]byte // the word at G
 	g         uint64
-	procID    uint64 // the number that its M has for it
+	procID    uint64 // the thread id recorded in its M
 	asked     bool
 	current   int32 // index of CurG in Capture.Goroutines; -1: none
-	goroutine int32 // the same where the goroutine says that it is in this thread
+	goroutine int32 // the same, derived from Goroutine.thread; -1: none
 }
 
 // Stack returns the bounds of the stack that the thread is on, by SP.
@@ -108,21 +108,21 @@ const (
 	flagScan   flags = 1 << iota // status has the bit _Gscan
 	flagLocked                   // locked to its thread
 	flagSecret
-	flagTrap // PC is not a return address but where the thread is
+	flagTrap // PC is where the thread is, not a return address
 	flagSyscall
-	flagElsewhere // runs, but nothing says where
-	flagCut       // not all of the stack was read
-	flagNewStack  // it is the first one with its stack: Encode sets it
+	flagElsewhere // running, but on an unknown thread
+	flagCut       // only part of the stack was read
+	flagNewStack  // it is the first goroutine with this stack: Encode sets it
 )
 
-// Goroutine is what was read of one goroutine.
+// Goroutine is what was read about one goroutine.
 type Goroutine struct {
 	Addr, ID, Parent uint64
 	Stack            Bounds
-	PC, SP, LR       uint64 // where to unwind from
+	PC, SP, LR       uint64 // where unwinding starts
 	GoPC, StartPC    uint64
 	WaitSince        int64
-	Data             []byte // the stack's memory from DataAt on; empty if it was not read
+	Data             []byte // the memory of the stack from DataAt on; empty if it was not read
 	DataAt           uint64
 	Bubble           uint64 // number of the synctest bubble; 0: none
 
@@ -153,14 +153,14 @@ type panicRecord struct {
 	flags      uint8
 }
 
-// Capture is what one stop of the target yields. Its memory belongs to the Space.
+// Capture is the result of one stop of the target. Its memory belongs to the Space.
 type Capture struct {
-	Goroutines []Goroutine // those alive, in the order of their birth
+	Goroutines []Goroutine // those alive, in order of creation
 	Threads    []Thread
 	Total      int  // the length of allgs
 	Dead       int  // how many of them are dead
-	Omitted    int  // how many were not read, because of a limit
-	Torn       int  // how many were not plausible
+	Omitted    int  // how many were not read because of a limit
+	Torn       int  // how many were implausible
 	Expired    bool // there was not enough time for all
 	Now        int64
 
@@ -184,10 +184,9 @@ type capturer struct {
 	frame context.SignalFrame
 }
 
-// Capture reads the goroutines of the target, which must stand still, and the stacks of threads. threads must lie in memory
-// of space; now is the target's CLOCK_MONOTONIC in nanoseconds, 0 if it is not known. It returns false when there is
-// no list of goroutines: the target runs another program by now, or its memory is not there. The threads' fields are set
-// as far as can be all the same.
+// Capture reads the goroutines of the target, which must be stopped, and the stacks of threads. threads must be in memory of space;
+// now is the target's CLOCK_MONOTONIC in nanoseconds, 0 if it is not known. It returns false if there is no list of goroutines: the
+// target runs another program by now, or its memory can't be read. The fields of the threads are set as far as possible even then.
 func (p *Program) Capture(c *Capture, mem Memory, space Space, threads []Thread, now int64, lim Limits) bool {
 	*c = Capture{Threads: threads, Now: now}
 	if !p.Known() || len(threads) > maxThreads {
@@ -200,7 +199,7 @@ func (p *Program) Capture(c *Capture, mem Memory, space Space, threads []Thread,
 		return false
 	}
 	w := p.word
-	// One read for the variables, and whether this still is the program.
+	// One read for the variables. It also checks that this is still the same program.
 	vars := k.buf[:16+(3+uint64(p.nallm))*w]
 	q := k.reqs[:0]
 	add := func(addr uint64, n uint64) {
@@ -242,7 +241,7 @@ func (p *Program) Capture(c *Capture, mem Memory, space Space, threads []Thread,
 	return true
 }
 
-// count returns how many goroutines the program has had at a time; 0 if that is not known, or can't be.
+// count returns the maximum number of goroutines that the program has had at a time; 0 if that is not known or implausible.
 func (p *Program) count(mem Memory, space Space) int {
 	b := space.Piece(int(p.word))
 	if !p.Known() || b == nil || mem.Read(p.allgs+p.word, b) != len(b) {
@@ -326,14 +325,14 @@ func (k *capturer) takeG(q *Request) {
 	if int32(p.u32Of(b, gSecret)) > 0 {
 		g.flags |= flagSecret
 	}
-	// As unwinder.initAt of the runtime chooses.
+	// Choose SP and PC as the runtime's unwinder.initAt does.
 	if sp := p.ptrOf(b, gSyscallSP); sp != 0 {
 		g.SP, g.PC = sp, p.ptrOf(b, gSyscallPC)
 		g.flags |= flagSyscall
 	} else {
 		g.SP, g.PC, g.LR = p.bufOf(b, bufSP), p.bufOf(b, bufPC), p.bufOf(b, bufLR)
 		if status == statusRunning {
-			g.flags |= flagElsewhere // until its thread is known
+			g.flags |= flagElsewhere // until its thread is found
 		}
 	}
 	if !p.usesLR() {
@@ -341,7 +340,7 @@ func (k *capturer) takeG(q *Request) {
 	}
 }
 
-// joinThreads finds the goroutine that each thread runs, and where in it the thread is.
+// joinThreads finds the goroutine that each thread runs, and where the thread is in it.
 func (k *capturer) joinThreads() {
 	c := k.Capture
 	k.findCurrent()
@@ -369,7 +368,7 @@ func (k *capturer) joinThreads() {
 		case t.Interrupted.Have && g.Stack.Contains(t.Interrupted.SP):
 			pc, sp, lr = t.Interrupted.PC, t.Interrupted.SP, t.Interrupted.LR
 		case t.System.Contains(t.SP), t.Interrupted.Have && t.System.Contains(t.Interrupted.SP):
-			// systemstack and mcall have saved the goroutine's registers in g.sched.
+			// systemstack and mcall saved the goroutine's registers in g.sched.
 			g.flags &^= flagElsewhere
 			continue
 		default:
@@ -386,7 +385,8 @@ func (k *capturer) joinThreads() {
 	}
 }
 
-// findCurrent finds the goroutine of each thread: a hash table of the threads by that is looked at once for each goroutine.
+// findCurrent finds the goroutine of each thread. It builds a hash table of the threads by current goroutine and looks each
+// goroutine up once.
 func (k *capturer) findCurrent() {
 	size := 16
 	for size < 2*len(k.Threads) {
@@ -408,7 +408,7 @@ func (k *capturer) findCurrent() {
 	}
 	for i := range k.Goroutines {
 		addr := k.Goroutines[i].Addr
-		for h := hash(addr); index[h&mask] != 0; h++ { // several threads may claim it
+		for h := hash(addr); index[h&mask] != 0; h++ { // several threads may claim the same goroutine
 			if t := &k.Threads[index[h&mask]-1]; t.CurG == addr && t.current < 0 {
 				t.current = int32(i)
 			}
@@ -425,7 +425,7 @@ func hash(v uint64) uint64 {
 	return v ^ v>>33
 }
 
-// want is how much of the stack of g is to be read.
+// want returns how many bytes of g's stack are to be read.
 func (k *capturer) want(g *Goroutine) uint64 {
 	if g.flags&(flagSecret|flagElsewhere) != 0 || !g.Stack.Contains(g.SP) {
 		return 0
@@ -433,7 +433,7 @@ func (k *capturer) want(g *Goroutine) uint64 {
 	return g.Stack.Hi - g.SP&^(k.word-1)
 }
 
-// readStacks reads the stacks from SP up. If that is too much in all, the largest give way.
+// readStacks reads the stacks from SP up. If they exceed the limit on all stacks, the largest are cut.
 func (k *capturer) readStacks() {
 	c := k.Capture
 	limit, left := k.stackLimit(), k.lim.Stacks
@@ -465,8 +465,8 @@ func (k *capturer) readStacks() {
 	}
 }
 
-// stackLimit returns how much of one stack can be read so that all together keep within the limit: the limit of one stack, or the
-// greatest power of two to which each larger stack is cut.
+// stackLimit returns how much of one stack can be read so that all stacks together stay within their limit: the limit on one
+// stack, or the greatest power of two to which each larger stack is cut.
 func (k *capturer) stackLimit() uint64 {
 	limit, total := k.lim.Stack, uint64(0)
 	var buckets [64]struct{ n, size uint64 } // by the number of bits of the wanted size
@@ -498,7 +498,7 @@ func (k *capturer) stackLimit() uint64 {
 	}
 }
 
-// takeStack takes space for the stack of g, of which left bytes may be read at most; false if nothing of it is to be read.
+// takeStack allocates space for the stack of g, of which at most left bytes may be read. It returns false if none is to be read.
 func (k *capturer) takeStack(g *Goroutine, limit uint64, left *uint64) bool {
 	all := k.want(g)
 	size := min(all, limit, *left)

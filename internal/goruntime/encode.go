@@ -6,9 +6,9 @@ import (
 	"minidump/stream"
 )
 
-// Bounds of the tables that Encode makes.
+// Limits on the tables that Encode makes.
 const (
-	maxStackFrames = 1 << 20 // of all different stacks
+	maxStackFrames = 1 << 20 // of all distinct stacks
 	maxStacks      = 1 << 16
 )
 
@@ -24,9 +24,9 @@ type encoder struct {
 	o          binary.ByteOrder
 }
 
-// Encode makes the stream stream.GoroutineListStream of what Capture read. mem may be that of the running process: only what
-// the program does not change is read, the tables of functions and types. captured may be nil; it has the stacks of the
-// threads, for those on a system or signal stack. The result lies in space. It is nil when there is no space.
+// Encode builds the stream stream.GoroutineListStream from what Capture read. mem may be that of the running process: Encode
+// reads only the tables of functions and types, which the program does not change. captured may be nil; it has the stacks of
+// the threads, for threads on a system or signal stack. The result is in space. It is nil if there is no space.
 func (p *Program) Encode(c *Capture, mem Memory, space Space, captured Captured) []byte {
 	words := 0
 	for i := range c.Goroutines {
@@ -55,7 +55,7 @@ func (p *Program) Encode(c *Capture, mem Memory, space Space, captured Captured)
 	return e.write(space, records, e.threads(threads))
 }
 
-// initStacks takes the memory of the tables of stacks.
+// initStacks allocates the tables of stacks.
 func (e *encoder) initStacks(space Space) bool {
 	most := min(maxStacks, len(e.c.Goroutines)+len(e.c.Threads)+1)
 	size := 16
@@ -75,7 +75,7 @@ func (e *encoder) initStacks(space Space) bool {
 	return true
 }
 
-// threads makes the records of the threads that have an M, and returns those. The goroutines must have been looked at.
+// threads fills list with the records of the threads that have an M and returns them. The goroutines must have been processed.
 func (e *encoder) threads(list []stream.GoThread) []stream.GoThread {
 	c, m := e.c, 0
 	for i := range c.Threads {
@@ -102,7 +102,7 @@ func (e *encoder) threads(list []stream.GoThread) []stream.GoThread {
 	return list
 }
 
-// symbolsIn makes a symbols in memory of space: it is large.
+// symbolsIn allocates a symbols from space, because it is large.
 func symbolsIn(space Space) *symbols {
 	s := alloc[symbols](space, 1)
 	if s == nil {
@@ -181,7 +181,7 @@ func (e *encoder) thread(t *Thread, r *stream.GoThread) {
 	}
 }
 
-// putStack returns the index of the stack that the walk found, which may be one that is there already.
+// putStack returns the index of the stack that the walk found, which may already be in the table.
 func (e *encoder) putStack(flags uint32) uint32 {
 	if len(e.list) == 0 {
 		return stream.GoNone
@@ -225,7 +225,7 @@ func equal(a, b []uint32) bool {
 	return true
 }
 
-// write lays the tables out one after the other.
+// write lays the tables out one after another.
 func (e *encoder) write(space Space, records []stream.GoroutineRecord, threads []stream.GoThread) []byte {
 	c, p := e.c, e.p
 	h := stream.GoroutineListHeader{
@@ -271,7 +271,7 @@ func (e *encoder) write(space Space, records []stream.GoroutineRecord, threads [
 	return out
 }
 
-// panics makes the records of panics; nil if there is no space. It may be longer than there are panics.
+// panics makes the records of panics; nil if there is no space. The result may be longer than the number of panics.
 func (e *encoder) panics(space Space) []stream.GoPanic {
 	c := e.c
 	list := alloc[stream.GoPanic](space, max(1, len(c.panics)))
@@ -285,7 +285,7 @@ func (e *encoder) panics(space Space) []stream.GoPanic {
 	return list
 }
 
-// labels makes the records of labels; nil if there is no space. It may be longer than there are labels.
+// labels makes the records of labels; nil if there is no space. The result may be longer than the number of labels.
 func (e *encoder) labels(space Space) []stream.GoLabel {
 	c := e.c
 	list := alloc[stream.GoLabel](space, max(1, len(c.labels)))
@@ -302,7 +302,7 @@ func (e *encoder) labels(space Space) []stream.GoLabel {
 	return list
 }
 
-// putTables puts the tables into b, in the order in which write has placed them.
+// putTables puts the tables into b, in the order that write assigned.
 func (e *encoder) putTables(b []byte, records []stream.GoroutineRecord, labels []stream.GoLabel, panics []stream.GoPanic, threads []stream.GoThread) {
 	o := e.o
 	for i := range records {
@@ -342,7 +342,7 @@ func (e *encoder) putTables(b []byte, records []stream.GoroutineRecord, labels [
 	copy(b, e.blob)
 }
 
-// buildInfo copies the text of the modules.
+// buildInfo copies the text that lists the modules.
 func (e *encoder) buildInfo() uint32 {
 	p := e.p
 	at, b := e.reserve(p.modinfoLen)

@@ -2,49 +2,49 @@ package goruntime
 
 import "minidump/context"
 
-// A Fault is a fault of the program that the runtime made a panic or a fatal error of: its signal handler has returned, to
-// runtime.sigpanic, which the code that faulted seems to have called.
+// A Fault is a fault that the runtime turned into a panic or a fatal error: its signal handler returned to
+// runtime.sigpanic, which seems to have been called by the code that faulted.
 type Fault struct {
 	Signo         int32  // g.sig
 	Code, Address uint64 // g.sigcode0 and g.sigcode1: si_code and si_addr
-	PC, SP        uint64 // of the code that faulted
-	LR            uint64 // its link register; 0 where there is none
-	FP            uint64 // its frame pointer; 0 if that is not known
+	PC, SP        uint64 // at the fault
+	LR            uint64 // the link register; 0 if there is none
+	FP            uint64 // the frame pointer; 0 if that is not known
 
-	// Frame is the signal frame of the fault, and Memory the part of the stack from At on that it lies in, with PC, SP and LR as
-	// they were at the fault; Memory is nil if the frame is not there any more. It is in the Space.
+	// Frame is the signal frame of the fault. Memory is the part of the stack that contains it, starting at address At, with PC,
+	// SP and LR as they were at the fault. Memory is in the Space, or nil if the frame has been overwritten.
 	Frame  context.SignalFrame
 	Memory []byte
 	At     uint64
 }
 
-// Answers of FindFault.
+// FaultState is a result of FindFault.
 type FaultState uint8
 
 const (
 	FaultUnknown FaultState = iota // the stack could not be followed to its end
-	NoFault                        // no fault led to where the goroutine is
+	NoFault                        // the goroutine's stack contains no fault
 	FaultFound
 )
 
-// Bounds of FindFault.
+// Limits of FindFault.
 const (
 	faultPages   = 64
 	faultBudget  = 1 << 14   // pages
 	faultMs      = 1 << 12   // Ms whose signal stacks are searched
-	faultSignals = 64 << 10  // bytes of one of them
+	faultSignals = 64 << 10  // bytes of one signal stack
 	faultWork    = 128 << 20 // bytes of Space that are enough
 )
 
-// FaultSpace is how much Space FindFault and Find need at most, in bytes of which few are touched.
+// FaultSpace is the maximum Space in bytes that FindFault and Find need, of which few are touched.
 const FaultSpace = faultWork
 
-// FindFault finds the fault for which the goroutine of thread tid panics, whose stack pointer is sp. The thread must stand
-// still, on the stack of the system: it reports the panic. The fault is the innermost one that its stack goes through.
+// FindFault finds the fault for which the goroutine of thread tid, with stack pointer sp, panics. The thread must be stopped
+// and on the system stack, where it reports the panic. The fault is the innermost one on the goroutine's stack.
 //
 // PC, SP and FP are found by unwinding to the caller of runtime.sigpanic. The signal frame is still on a signal stack unless
-// that thread has taken another signal since. It is taken for that of the fault if it returns to sigpanic with
-// the SP that the unwinding has found, and has the signal, the code and the address that the goroutine has.
+// that thread has received another signal since. A signal frame belongs to the fault if it returns to sigpanic with the SP
+// that unwinding found, and has the signal, code and address recorded in the goroutine.
 func (p *Program) FindFault(f *Fault, mem Memory, space Space, tid int32, sp uint64) FaultState {
 	*f = Fault{}
 	threads := alloc[Thread](space, 1)
@@ -80,8 +80,8 @@ func (p *Program) FindFault(f *Fault, mem Memory, space Space, tid int32, sp uin
 	return state
 }
 
-// ExtraInC returns where in a runtime.m the byte isExtraInC is: not 0 if the M belongs to a thread that C code made, which has no
-// goroutine of its own; 0 if that is not known.
+// ExtraInC returns the offset in a runtime.m of the byte isExtraInC, or 0 if that is not known. The byte is not 0 if the M
+// belongs to a thread that C code created, which has no goroutine of its own.
 func (p *Program) ExtraInC() uint32 {
 	if !p.off.has(mExtraInC) {
 		return 0
@@ -89,10 +89,10 @@ func (p *Program) ExtraInC() uint32 {
 	return uint32(p.off.of[mExtraInC])
 }
 
-// faultStack is the memory of the goroutine's stack, as a Captured.
+// faultStack is the memory of the goroutine's stack. It implements Captured.
 type faultStack struct{ pages }
 
-// From is the method of Captured.
+// From implements Captured.
 func (s *faultStack) From(addr uint64) []byte { return s.from(addr) }
 
 // readHeads reads the variables that may be the head of the list of Ms.
@@ -106,7 +106,7 @@ func (k *capturer) readHeads() (heads [maxHeads]uint64) {
 	return heads
 }
 
-// toSigpanic follows the stack from pc and sp on to the caller of sigpanic, and sets its registers.
+// toSigpanic walks the stack from pc and sp to the caller of sigpanic, and sets the registers of the fault.
 func (w *walker) toSigpanic(f *Fault, pc, sp, lr, sigpc uint64) FaultState {
 	if w.list, w.pc, w.sp, w.lr = w.list[:0], pc, sp, lr; !w.usesLR() {
 		w.lr = 0
@@ -138,21 +138,21 @@ func (w *walker) toSigpanic(f *Fault, pc, sp, lr, sigpc uint64) FaultState {
 
 // leftSigpanic sets the registers of the fault, after the walk has gone from sigpanic, whose SP was at, to its caller.
 //
-// The handler pushes a call (preparePanic of runtime/signal_*.go): on x86 the PC of the fault; elsewhere the link register, and the
-// PC becomes the new link register. If the PC is no code, as after a call of a bad function pointer, it does not count: then the
-// return address of that call is in its place.
+// The handler pushes a call (preparePanic of runtime/signal_*.go): on x86 it pushes the PC of the fault; elsewhere it pushes the
+// link register and sets it to the PC. If the PC is not code, as after a call of a bad function pointer, it is replaced by the
+// return address of that call.
 func (w *walker) leftSigpanic(f *Fault, at, sigpc uint64) bool {
 	f.PC, f.SP = sigpc, w.sp
 	switch {
 	case w.pc != sigpc && w.p.moduleOf(sigpc) != nil:
-		return false // it is of another fault
+		return false // the record is about another fault
 	case w.usesLR():
 		align := w.stackAlign()
 		f.LR, _ = w.mem.ptrAt(w.sp - (w.minFrameSize()+align-1)&^(align-1))
 	case w.pc != sigpc:
 		f.SP -= w.word
 	}
-	// Go keeps a frame pointer on two architectures. sigpanic has saved that of its caller: below the return address on
+	// Go keeps a frame pointer on two architectures. sigpanic has saved its caller's: below the return address on
 	// amd64, below its own frame on arm64.
 	switch w.arch {
 	case context.AMD64:
@@ -163,12 +163,12 @@ func (w *walker) leftSigpanic(f *Fault, at, sigpc uint64) bool {
 	return true
 }
 
-// findFrame looks for the signal frame of a fault on the signal stacks of all Ms, because the goroutine may have changed its
-// thread since.
+// findFrame looks for the signal frame of a fault on the signal stacks of all Ms, because the goroutine may have moved to
+// another thread since.
 func (k *capturer) findFrame(f *Fault, heads *[maxHeads]uint64, w *walker) {
-	var injected uint64 // how far the handler has moved SP
+	var injected uint64 // by how much the handler has moved SP
 	switch k.arch {
-	case context.PPC64, context.S390X: // it has changed other registers too
+	case context.PPC64, context.S390X: // the handler also changed other registers
 		return
 	case context.X86, context.AMD64:
 		if w.pc == f.PC {
@@ -201,7 +201,7 @@ func (k *capturer) findFrame(f *Fault, heads *[maxHeads]uint64, w *walker) {
 	}
 }
 
-// frameIn looks for the frame in one stack, from lo on, which it reads into mem.
+// frameIn looks for the frame in one stack from lo on, which it reads into mem.
 func (k *capturer) frameIn(f *Fault, mem []byte, lo, injected uint64, w *walker) bool {
 	if k.mem.Read(lo, mem) != len(mem) {
 		return false
@@ -221,7 +221,7 @@ func (k *capturer) frameIn(f *Fault, mem []byte, lo, injected uint64, w *walker)
 	return false
 }
 
-// isSigpanic reports whether pc is where the handler goes on to: runtime.sigpanic, or sigpanic0 that jumps there.
+// isSigpanic reports whether pc is where the handler returns to: runtime.sigpanic, or sigpanic0, which jumps there.
 func (w *walker) isSigpanic(pc uint64) bool {
 	var fn fn
 	if !w.find(pc, &fn) || fn.entry != pc {

@@ -1,29 +1,29 @@
 package goruntime
 
-// A gatherer reads many small pieces of memory by few reads: what lies in one page, or in pages that follow each other, is read at
-// once, and copied from there. A read of a live process costs half a microsecond and more however small it is
-// (process_vm_readv walks the page table for each range), and goroutines, and their stacks of 2 KiB, lie side by side.
+// A gatherer reads many small pieces of memory with few reads: pieces in one page or in adjacent pages are read at once and copied
+// from there. A read from a live process costs at least half a microsecond however small it is (process_vm_readv walks the page
+// table for each range), and goroutines and their stacks of 2 KiB are next to one another.
 type gatherer struct {
-	order   []uint16 // of the requests, by address
+	order   []uint16 // of the requests, sorted by address
 	extents []Request
 	members []uint16 // how many requests each extent serves
 	buf     []byte
 }
 
-// Bounds of a gatherer.
+// Limits of a gatherer.
 const (
 	gatherBuf = 1 << 20
 	maxExtent = 64 << 10
 )
 
-// init takes the memory. It returns false if there is none.
+// init allocates the memory. It returns false if there is none.
 func (g *gatherer) init(space Space) bool {
 	g.order, g.members = alloc[uint16](space, batch), alloc[uint16](space, batch)
 	g.extents, g.buf = alloc[Request](space, batch), alloc[byte](space, gatherBuf)
 	return g.order != nil && g.members != nil && g.extents != nil && g.buf != nil
 }
 
-// read serves the requests, at most batch, as Memory.ReadV does.
+// read serves at most batch requests, like Memory.ReadV.
 func (g *gatherer) read(mem Memory, q []Request) {
 	order := g.order[:len(q)]
 	for i := range order {
@@ -38,7 +38,7 @@ func (g *gatherer) read(mem Memory, q []Request) {
 	}
 }
 
-// plan makes extents of the first requests in order, as many as there is room for, and returns how many requests that are.
+// plan makes extents for the first requests in order, as many as fit, and returns the number of those requests.
 func (g *gatherer) plan(order []uint16, q []Request) (n int) {
 	g.extents, g.members = g.extents[:0], g.members[:0]
 	used := 0
@@ -60,7 +60,7 @@ func (g *gatherer) plan(order []uint16, q []Request) (n int) {
 				if n > 0 {
 					break
 				}
-				count = 1 // it is read alone
+				count = 1 // the request is read alone
 			} else {
 				dst = g.buf[used:][:hi-lo]
 				used += len(dst)
@@ -73,10 +73,10 @@ func (g *gatherer) plan(order []uint16, q []Request) (n int) {
 	return n
 }
 
-// endOf is where a request ends; its start if that is above all addresses.
+// endOf returns the end of a request, or its start if the end overflows.
 func endOf(r *Request) uint64 { return max(r.Addr, r.Addr+uint64(len(r.Dst))) }
 
-// hand gives the requests what the extents have. What one does not have is read again, alone.
+// hand copies the contents of the extents to the requests. A request that is not in its extent is read again, alone.
 func (g *gatherer) hand(mem Memory, order []uint16, q []Request) {
 	for i := range g.extents {
 		x := &g.extents[i]
@@ -97,8 +97,8 @@ func (g *gatherer) hand(mem Memory, order []uint16, q []Request) {
 	}
 }
 
-// sortByAddr sorts the numbers of requests by their addresses. They are mostly in that order already: a Shell sort (with the gaps of
-// Ciura) is small and fast then.
+// sortByAddr sorts the indexes of requests by address. They are mostly in that order already, for which a Shell sort (with Ciura's
+// gaps) is small and fast.
 func sortByAddr(order []uint16, q []Request) {
 	for _, gap := range [...]int{701, 301, 132, 57, 23, 10, 4, 1} {
 		for i := gap; i < len(order); i++ {

@@ -8,7 +8,7 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// holed is memory of 256 KiB from 0x10000 on, in which some pages are not there. Each byte follows from its address.
+// holed is memory of 256 KiB from 0x10000 on in which some pages are missing. Each byte follows from its address.
 type holed struct {
 	snapshot.Whole
 	missing map[uint64]bool
@@ -35,7 +35,7 @@ func (m *holed) ReadV(reqs []Request) {
 	}
 }
 
-// heapSpace is a Space in the Go heap, which lives as long as the test.
+// heapSpace is a Space in the Go heap that lives as long as the test.
 type heapSpace struct{ kept [][]uint64 }
 
 func (s *heapSpace) Piece(n int) []byte {
@@ -44,8 +44,8 @@ func (s *heapSpace) Piece(n int) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), n)
 }
 
-// TestGather reads pieces at random, in each order, at any distance, overlapping and out of memory: each must get what a read of
-// its own gets.
+// TestGather reads pieces at random, in all orders and at all distances, overlapping and outside of memory: each must return the
+// same as a separate read.
 func TestGather(t *testing.T) {
 	var g gatherer
 	if !g.init(new(heapSpace)) {
@@ -79,7 +79,7 @@ func TestGather(t *testing.T) {
 			}
 		}
 	}
-	// Goroutines that lie side by side.
+	// Goroutines next to one another.
 	m := new(holed)
 	q := make([]Request, 400)
 	for i := range q {

@@ -15,10 +15,10 @@ const (
 	statusScan      = 0x1000
 )
 
-// Bounds of what is looked at to find the variables.
+// Limits on the search for the variables.
 const (
-	maxCandidates = 1 << 16 // places that are looked at more closely
-	sampleGs      = 16      // elements of a slice that are looked at
+	maxCandidates = 1 << 16 // places that are examined more closely
+	sampleGs      = 16      // elements of a slice that are examined
 	maxAllgs      = 1 << 26
 	maxStack      = 2 << 30 // no stack is larger (runtime.maxstackceiling is 2 * 1 GB)
 	maxMs         = 1 << 16
@@ -34,7 +34,7 @@ func (m *module) areas() [4]table {
 	}
 }
 
-// plausible reports whether g, the bytes of a runtime.g, can be one.
+// plausible reports whether the bytes g can be a runtime.g.
 func (p *Program) plausible(g []byte) bool {
 	if len(g) < p.off.gEnd {
 		return false
@@ -48,7 +48,7 @@ func (p *Program) plausible(g []byte) bool {
 	if status == statusDead || status == statusIdle || status == statusDeadExtra {
 		return true
 	}
-	// The goroutine that is lent to a thread of C has number 0 until Go runs on it, and never a start (runtime.oneNewExtraM).
+	// The goroutine lent to a thread of C has number 0 until Go runs on it, and never has a start (runtime.oneNewExtraM).
 	start := p.addr(p.ptrOf(g, gStartPC))
 	return id == 0 || lo != 0 && (p.moduleOf(start) != nil || start == 0 && p.ptrOf(g, gLockedM) != 0)
 }
@@ -73,7 +73,7 @@ func (f *finder) findGlobals() bool {
 // slice is a slice variable of the program whose elements are goroutines.
 type slice struct{ at, ptr, n uint64 }
 
-// findSlices looks through the variables for such slices, and for m0.
+// findSlices searches the variables for slices of goroutines, and for m0.
 func (f *finder) findSlices(areas *[4]table, list *[8]slice) (n int) {
 	w, tries := f.word, 0
 	for _, a := range areas {
@@ -103,7 +103,7 @@ func (f *finder) findSlices(areas *[4]table, list *[8]slice) (n int) {
 	return n
 }
 
-// checkM0 takes the variable at addr for m0.g0 if what it points to is static too, and refers back.
+// checkM0 records the variable at addr as m0.g0 if what it points to is also static and points back.
 func (f *finder) checkM0(areas *[4]table, addr, ptr uint64) {
 	p := f.p
 	static := func(a uint64) bool {
@@ -123,8 +123,8 @@ func (f *finder) checkM0(areas *[4]table, addr, ptr uint64) {
 	}
 }
 
-// bestSlice returns which of the slices is allgs: its array also stands in allgptr. Of other slices of goroutines nothing of that
-// kind is known.
+// bestSlice returns which of the slices is allgs: the address of its array is also in allgptr. No such check is known for other
+// slices of goroutines.
 func (f *finder) bestSlice(areas *[4]table, list []slice) (best int) {
 	if len(list) == 1 {
 		return 0
@@ -155,7 +155,7 @@ func (f *finder) bestSlice(areas *[4]table, list []slice) (best int) {
 	return best
 }
 
-// holdsGs reports whether the first of n words at ptr are addresses of goroutines.
+// holdsGs reports whether the first of the n words at ptr are addresses of goroutines.
 func (f *finder) holdsGs(ptr, n uint64) bool {
 	alive := false
 	for i := range min(n, sampleGs) {
@@ -172,8 +172,8 @@ func (f *finder) holdsGs(ptr, n uint64) bool {
 	return alive
 }
 
-// findAllm finds the variables that may be the head of the list of Ms: the list ends with m0. Idle Ms are in lists of
-// their own, which are shorter unless the newest M is their first; then there is more than one candidate.
+// findAllm finds the variables that may be the head of the list of Ms: that list ends with m0. Idle Ms are in lists
+// of their own, which are shorter unless the newest M is first in one; then there is more than one candidate.
 func (f *finder) findAllm(areas [4]table) {
 	p, w := f.p, f.word
 	longest, tries := 0, 0
@@ -213,7 +213,7 @@ func (f *finder) findAllm(areas [4]table) {
 	}
 }
 
-// isM reports whether the g0 of what is at addr refers back.
+// isM reports whether the g0 of the structure at addr points back to it.
 func (f *finder) isM(addr uint64) bool {
 	g0, ok := f.ptrAt(addr + uint64(f.p.off.of[mG0]))
 	if !ok || g0 == 0 || g0&(f.word-1) != 0 {

@@ -13,7 +13,7 @@ import (
 	"minidump/stream"
 )
 
-// machines are the architectures, with their byte orders.
+// machines lists the architectures and their byte orders.
 var machines = []struct {
 	arch context.Arch
 	o    binary.ByteOrder
@@ -25,7 +25,7 @@ var machines = []struct {
 	{context.LOONG64, binary.LittleEndian},
 }
 
-// sample makes a program with some goroutines and two threads.
+// sample builds a program with some goroutines and two threads.
 func sample(arch context.Arch, o binary.ByteOrder, release127 bool) (*synth, []Thread) {
 	s := newSynth(arch, o, release127)
 	w := int(s.word)
@@ -39,11 +39,11 @@ func sample(arch context.Arch, o binary.ByteOrder, release127 bool) (*synth, []T
 	s.words(pair, s.at(text), 3, s.at(text+3), 5)
 	s.words(labels, s.at(pair), 1, 1)
 	s.putPtr(g+s.offset(typeG, "labels"), s.at(labels))
-	// 2: serves the runtime
+	// 2: a goroutine of the runtime
 	g, top = s.addG(2, statusWaiting|statusScan, "runtime.bgsweep")
 	s.park(g, 1, top, call{"runtime.goexit", 4}, call{"runtime.bgsweep", 0x30}, call{"runtime.gopark", 0x20})
 	s.putPtr(g+s.offset(typeG, "gopc"), s.pc("runtime.main", 0x14))
-	// 3: runs, in a leaf function; its thread is in its stack
+	// 3: running, in a leaf function; its thread is on its stack
 	g, top = s.addG(3, statusRunning, "main.worker")
 	pc, sp, lr := s.push(top, call{"runtime.goexit", 4}, call{"main.worker", 0x30}, call{"main.leaf", 0x50})
 	s.putPtr(g+s.offset(typeG, "gopc"), s.pc("main.main", 0x24))
@@ -56,7 +56,7 @@ func sample(arch context.Arch, o binary.ByteOrder, release127 bool) (*synth, []T
 		running.G, running.Indirect = s.at(tls), true
 	}
 	if arch == context.X86 {
-		running.G = 0 // it is found by the list of Ms
+		running.G = 0 // to be found by the list of Ms
 	}
 	// 4: dead
 	s.addG(4, statusDead, "main.worker")
@@ -69,11 +69,11 @@ func sample(arch context.Arch, o binary.ByteOrder, release127 bool) (*synth, []T
 	p := s.alloc(8 * w)
 	s.words(p, 0, 0, 0, 0)
 	s.putPtr(g+s.offset(typeG, "_panic"), s.at(p))
-	// 6: keeps a secret
+	// 6: in secret mode
 	g, top = s.addG(6, statusRunnable, "main.worker")
 	s.park(g, 0, top, call{"runtime.goexit", 4}, call{"main.worker", 0x30})
 	s.o.PutUint32(s.b[g+s.offset(typeG, "secret"):], 1)
-	// A thread on the system stack of m0, which runs no goroutine.
+	// A thread on the system stack of m0 that runs no goroutine.
 	g0 := synthBSS + 0x300
 	_, sp0, _ := s.push(synthHeap+0x9000, call{"runtime.goexit", 4}, call{"runtime.gopark", 0x20})
 	idle := Thread{TID: 100, PC: s.pc("runtime.gopark", 0x20), SP: sp0, G: s.at(g0)}
@@ -86,7 +86,7 @@ func sample(arch context.Arch, o binary.ByteOrder, release127 bool) (*synth, []T
 	return s, []Thread{idle, running}
 }
 
-// addM adds an M to the list of all, for a thread that runs g.
+// addM adds an M to allm, for a thread that runs g.
 func (s *synth) addM(tid uint64, g int) int {
 	w := int(s.word)
 	m := s.alloc(len(synthFields[typeM]) * w)
@@ -203,7 +203,7 @@ func TestEveryArch(t *testing.T) {
 	}
 }
 
-// TestShown compares what level all leaves out.
+// TestShown compares what level all hides.
 func TestShown(t *testing.T) {
 	s, threads := sample(context.AMD64, binary.LittleEndian, true)
 	l := listOf(t, s, threads)
@@ -216,7 +216,7 @@ func TestShown(t *testing.T) {
 	}
 }
 
-// TestHostile reads programs in which one word after the other is something else.
+// TestHostile reads programs in which one word after another is changed.
 func TestHostile(t *testing.T) {
 	victims.SkipEmulated(t, "its bytes are the same everywhere")
 	values := []uint64{0, 1, 1<<64 - 1, 1 << 31, 1<<32 - 8, synthBase, synthBase + synthPcln, synthBase + synthSize - 4, 1 << 20, 0x1000}
@@ -237,7 +237,7 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// run does all there is with a program, whatever is in it.
+// run calls every operation on a program, whatever is in it.
 func run(s *synth, threads []Thread) []byte {
 	p, space := new(Program), new(testSpace)
 	if p.Find(s, space, s.image()) != nil {
@@ -257,7 +257,7 @@ func run(s *synth, threads []Thread) []byte {
 	return b
 }
 
-// FuzzProgram changes the memory of a program: each 6 bytes of the input are an offset and a value of a word.
+// FuzzProgram changes the memory of a program: every 6 bytes of the input are an offset and a value for a word.
 func FuzzProgram(f *testing.F) {
 	f.Add(byte(1), []byte{0, 0xb1, 0, 0, 0, 1})
 	f.Add(byte(4), []byte{0xe0, 0x10, 0xff, 0xff, 0xff, 0xff})

@@ -1,7 +1,7 @@
 package goruntime
 
-// readLabels reads the label sets of package runtime/pprof. g.labels points to a structure that begins with a slice of pairs
-// of strings, since Go 1.23; before that to a map, which does not pass for such a slice.
+// readLabels reads the label sets of package runtime/pprof. Since Go 1.23 g.labels points to a structure that begins with a
+// slice of pairs of strings; before that to a map, which is not mistaken for such a slice.
 func (k *capturer) readLabels() {
 	if n := k.findLabelSets(); n == 0 {
 		return
@@ -21,7 +21,7 @@ func (k *capturer) readLabels() {
 	k.readLabelTexts(pairs)
 }
 
-// findLabelSets notes each label set of the goroutines once, and returns their number.
+// findLabelSets records each distinct label set of the goroutines once, and returns their number.
 func (k *capturer) findLabelSets() (n int) {
 	c := k.Capture
 	sets := alloc[labelSet](k.space, maxLabelSets)
@@ -55,7 +55,7 @@ func (k *capturer) findLabelSets() (n int) {
 	return n
 }
 
-// readLabelLists reads where the pairs of each set are, and returns how many pairs there are in all.
+// readLabelLists reads where the pairs of each set are, and returns the total number of pairs.
 func (k *capturer) readLabelLists() (total int) {
 	c, w := k.Capture, k.Program.word
 	n := len(c.labelSets)
@@ -78,8 +78,8 @@ func (k *capturer) readLabelLists() (total int) {
 	return total
 }
 
-// readLabelPairs reads the pairs of all sets, four words each: the pointers and sizes of a key and a value. A set whose
-// pairs can't be read loses its list.
+// readLabelPairs reads the pairs of all sets, four words each: the addresses and lengths of a key and a value. A set
+// whose pairs can't be read becomes empty.
 func (k *capturer) readLabelPairs(pairs []byte) {
 	c, w := k.Capture, k.Program.word
 	m, at := 0, uint64(0)
@@ -145,10 +145,10 @@ func (k *capturer) readTexts(n int) {
 	}
 }
 
-// maxText bounds the texts of all labels and panics.
+// maxText is the maximum size in bytes of the texts of all labels and panics.
 const maxText = 512 << 10
 
-// textSpace takes n bytes for a text; an empty span if there is no more space.
+// textSpace allocates n bytes for a text; it returns an empty span if there is no space.
 func (c *capturer) textSpace(n uint64) textSpan {
 	if c.text == nil {
 		c.text = alloc[byte](c.space, maxText)

@@ -10,7 +10,7 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// A Lister finds the goroutines of a process for its dumps. List is the only one.
+// A Lister finds the goroutines of a process for its dumps. List is the only implementation.
 type Lister interface {
 	Reserve() error
 	Release()
@@ -20,29 +20,30 @@ type Lister interface {
 	Complete(s *snapshot.Snapshot, mem snapshot.Memory)
 }
 
-// NewLister makes a Lister. Package goroutines sets it; until then it is nil, and dumps have no goroutines: a program
-// that does not import that package does not have the code that reads them in memory.
+// NewLister makes a Lister. Package goroutines sets it; while it is nil, dumps have no goroutines. This way a program
+// that does not import that package does not have the code for goroutines in memory.
 var NewLister func() Lister
 
-// List finds, for the dumps of one process, the stacks that its threads have from the Go runtime, and its goroutines. It
-// does nothing for a program that is not Go's. Its memory is outside the Go heap; the zero List is for Reserve.
+// List finds, for the dumps of one process, the stacks that the Go runtime allocated for its threads, and its
+// goroutines. It does nothing for a program that was not built by Go. Its memory is outside the Go heap. The zero List
+// must be prepared by Reserve.
 type List struct {
 	fixed  arena.Arena // holds state
 	work   arena.Arena // of one dump
-	state  *listState  // nil until a Go program is met
-	looked bool        // Find has been called for this program
+	state  *listState  // nil until a Go program is found
+	looked bool        // Find was called for this program
 	warmed int         // bytes of work that were touched
 	memory capturedMemory
 }
 
-// listState is what a List keeps. It is large, and so not in the Go heap.
+// listState is the state that a List keeps. It is large, and therefore not in the Go heap.
 type listState struct {
 	program Program
 	capture Capture
 	image   [maxRanges]Range
 }
 
-// maxRanges bounds the mappings of one program.
+// maxRanges is the maximum number of mappings of one program.
 const maxRanges = 32
 
 // Space for the goroutines of one dump: 256 MiB of address space, or 32 MiB where addresses have 32 bits.
@@ -51,8 +52,7 @@ const (
 	fixedSize = 64 << 10
 )
 
-// Limits of what is read of the goroutines of a process while it stands still. The first two are an eighth where addresses
-// have 32 bits.
+// Limits on what is read of the goroutines of a stopped process. The first two are an eighth where addresses have 32 bits.
 const (
 	listGoroutines = 1 << 17
 	listStacks     = 16 << 20
@@ -61,7 +61,7 @@ const (
 
 const narrow = 1 << 20 / arena.Unit // 8 where addresses have 32 bits, else 1
 
-// Reserve takes the address space.
+// Reserve reserves the address space.
 func (l *List) Reserve() error {
 	for _, r := range [...]struct {
 		a    *arena.Arena
@@ -75,19 +75,19 @@ func (l *List) Reserve() error {
 	return nil
 }
 
-// Release frees it.
+// Release releases the address space.
 func (l *List) Release() {
 	l.fixed.Release()
 	l.work.Release()
 	l.state = nil
 }
 
-// Forget is for when the process executes another program.
+// Forget must be called when the process executes another program.
 func (l *List) Forget() { l.looked = false }
 
 // Prepare looks for the Go runtime, unless it has done so for this program. The auxiliary vector and the memory map must
-// be known. It is for before the stop: it reads some megabytes. If it was not called, or the map was not known, Capture
-// does it.
+// be known. It should be called before the stop, because it reads several megabytes. If it was not called, or the map was
+// not known, Capture calls it.
 func (l *List) Prepare(s *snapshot.Snapshot, mem snapshot.Memory) {
 	if !s.Proc.IsGo || s.Mappings.N == 0 {
 		return
@@ -110,18 +110,18 @@ func (l *List) look(s *snapshot.Snapshot, mem snapshot.Memory) {
 	}
 	l.work.Used = 0
 	im := Image{Arch: s.Target.Arch, Order: s.Target.Order, Ranges: mainImage(s, &l.state.image)}
-	_ = l.state.program.Find(mem, &l.work, &im) // Capture reports it
+	_ = l.state.program.Find(mem, &l.work, &im) // Capture reports failures
 }
 
-// Memory that Capture fills for each goroutine, at least, in bytes: its record, its place in the list and its stack.
+// Memory in bytes that Capture fills at least for each goroutine: its record, its place in the list and its stack.
 const (
 	warmPer   = 512
-	warmLeast = 1000 // goroutines: fewer are not worth it
+	warmLeast = 1000 // goroutines: for fewer it is not worth it
 	warmMost  = 16 << 20
 )
 
-// warm touches the memory that Capture is going to fill, so that the kernel need not provide it page by page while the process
-// stands still.
+// warm touches the memory that Capture will fill, so that the kernel does not have to allocate it page by page while the
+// process is stopped.
 func (l *List) warm(mem snapshot.Memory) {
 	if l.state == nil {
 		return
@@ -141,7 +141,7 @@ func (l *List) warm(mem snapshot.Memory) {
 	l.work.Used = 0
 }
 
-// mainImage lists the readable mappings of the main program: those of its file, and the BSS that follows one.
+// mainImage lists the readable mappings of the main program: those of its file, and the BSS after one of them.
 func mainImage(s *snapshot.Snapshot, out *[maxRanges]Range) []Range {
 	if in := s.Proc.Program; in.Lo < in.Hi {
 		return rangesIn(s, out, in)
@@ -187,13 +187,12 @@ func rangesIn(s *snapshot.Snapshot, out *[maxRanges]Range, in snapshot.Range) []
 	return out[:n]
 }
 
-// isBSS reports whether name is what Android's dynamic linker names the BSS of an image.
+// isBSS reports whether name is the name that Android's dynamic linker assigns to the BSS of an image.
 func isBSS(name []byte) bool { return string(name) == "[anon:.bss]" }
 
-// Capture finds the stacks of each thread and reads the goroutines, while the process stands still. The registers and
-// the memory map must be known. now returns the target's CLOCK_MONOTONIC in nanoseconds; nil: it is not known, and the
-// target may stand as long as it takes. It returns false if the runtime was not found, which it records; then Stacks.Find
-// is what there is.
+// Capture finds the stacks of each thread and reads the goroutines, while the process is stopped. The registers and the memory
+// map must be known. now returns the target's CLOCK_MONOTONIC in nanoseconds; nil means that it is not known and the stop has
+// no time limit. Capture returns false if the runtime was not found, which it records; the caller can then use Stacks.Find.
 func (l *List) Capture(s *snapshot.Snapshot, mem snapshot.Memory, now func() int64) bool {
 	if !s.Proc.IsGo {
 		return true
@@ -260,8 +259,7 @@ func (p *Program) setStacks(to *snapshot.Thread, t *Thread, c *Capture) {
 	}
 }
 
-// exact returns the bounds of g0's stack, unless they are a guess. That of the first thread ends where the program has
-// begun.
+// exact returns the bounds of g0's stack, unless they are a guess. The stack of the first thread ends where the program started.
 func (p *Program) exact(t *Thread) Bounds {
 	if !t.System.allocated() && t.M != p.m0 {
 		return Bounds{}
@@ -269,11 +267,11 @@ func (p *Program) exact(t *Thread) Bounds {
 	return t.System
 }
 
-// allocated reports whether the bounds of a g0 are those of memory that the runtime has allocated, which starts and ends
-// at a page. Of a thread that C made the runtime notes about where Go was first called; above that are the callers.
+// allocated reports whether the bounds of a g0 are those of memory that the runtime allocated, which starts and ends at page
+// boundaries. For a thread that C created the runtime records roughly where Go was first called; the callers are above that.
 func (b Bounds) allocated() bool { return (b.Lo|b.Hi)&(pageSize-1) == 0 }
 
-// Complete makes the stream of the goroutines that Capture has read, and adds it to s. The process may run again.
+// Complete builds the stream of the goroutines that Capture read, and adds it to s. The process may be running.
 func (l *List) Complete(s *snapshot.Snapshot, mem snapshot.Memory) {
 	if !s.Proc.IsGo || l.state == nil || l.state.capture.Goroutines == nil {
 		return
@@ -295,8 +293,8 @@ func (l *List) Complete(s *snapshot.Snapshot, mem snapshot.Memory) {
 	l.addStacks(s)
 }
 
-// addStacks adds the memory of goroutines that no thread runs: of each, what Capture has read, within the budget. If that does
-// not suffice, first come those of which each is the first with its frames, so that one of each kind is there.
+// addStacks adds the memory of goroutines that no thread runs: for each, what Capture read, within the budget. If the budget
+// is too small, the first goroutine with each distinct stack has precedence, so that one of each kind is there.
 func (l *List) addStacks(s *snapshot.Snapshot) {
 	if s.Want.Mode == snapshot.ModeFull || s.Want.SkipUnreferenced {
 		return
@@ -324,11 +322,11 @@ func (l *List) addStacks(s *snapshot.Snapshot) {
 	s.PlaceGoroutines()
 }
 
-// stacksMost bounds the stacks of goroutines in a dump, in bytes.
+// stacksMost is the maximum size in bytes of goroutine stacks in a dump.
 const stacksMost = 4 << 20
 
 // capturedMemory is the memory in a snapshot.
 type capturedMemory struct{ s *snapshot.Snapshot }
 
-// From is the method of Captured.
+// From implements Captured.
 func (m *capturedMemory) From(addr uint64) []byte { return m.s.Captured(addr) }

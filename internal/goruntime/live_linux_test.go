@@ -24,7 +24,7 @@ import (
 	"minidump/stream"
 )
 
-// liveMemory reads a process, and counts how often.
+// liveMemory reads a process, and counts the reads.
 type liveMemory struct {
 	snapshot.Whole
 	pid    int
@@ -64,7 +64,7 @@ func (m *liveMemory) ReadV(reqs []Request) {
 	}
 }
 
-// image reads the mappings of a process's program.
+// image returns the mappings of a process's program.
 func image(t testing.TB, pid int) *Image {
 	t.Helper()
 	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
@@ -97,13 +97,13 @@ func image(t testing.TB, pid int) *Image {
 	return im
 }
 
-// stopped is a process all of whose threads are in a ptrace-stop.
+// stopped is a process whose threads are all in a ptrace-stop.
 type stopped struct {
 	pid     int
 	threads []Thread
 }
 
-// stop stops all threads. It must run on one OS thread, and so must release.
+// stop stops all threads. stop and release must run on the same OS thread.
 func stop(t testing.TB, pid int, space Space) *stopped {
 	t.Helper()
 	s := &stopped{pid: pid}
@@ -154,7 +154,7 @@ func stop(t testing.TB, pid int, space Space) *stopped {
 	return s
 }
 
-// linkRegister reads the link register out of NT_PRSTATUS (the kernel's asm/ptrace.h of each architecture).
+// linkRegister returns the link register from NT_PRSTATUS (the kernel's asm/ptrace.h of each architecture).
 func linkRegister(r *context.Regsets) uint64 {
 	switch r.Arch {
 	case context.ARM:
@@ -197,7 +197,7 @@ type victim struct {
 	wait   func() error
 }
 
-// start runs a program that prints "ready" when it is.
+// start starts a program that prints "ready" when it is ready.
 func start(t testing.TB, traceback, path string, args ...string) *victim {
 	t.Helper()
 	v := &victim{cmd: exec.Command(path, args...)}
@@ -228,7 +228,7 @@ func start(t testing.TB, traceback, path string, args ...string) *victim {
 	return v
 }
 
-// liveStacks reads the stacks of a process that stands still.
+// liveStacks reads the stacks of a stopped process.
 type liveStacks struct {
 	mem *liveMemory
 	buf [8 << 10]byte
@@ -277,7 +277,7 @@ func list(t testing.TB, pid int) *stream.GoroutineList {
 // build builds the program of testdata and returns its path.
 func build(t testing.TB, toolchain string, cgo bool, flags ...string) string {
 	t.Helper()
-	if dir := os.Getenv("MINIDUMP_VICTIMS"); dir != "" { // a machine without compilers
+	if dir := os.Getenv("MINIDUMP_VICTIMS"); dir != "" { // on a machine without compilers
 		if toolchain != "" || cgo || len(flags) > 1 {
 			t.Skip("no compiler in this machine")
 		}

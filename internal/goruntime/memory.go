@@ -9,29 +9,29 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// Memory reads the memory of the target: of a live process, out of a core file, or whatever else has it.
+// Memory reads the memory of the target: a live process, a core file, or any other source.
 type Memory = snapshot.Memory
 
-// Request asks for len(Dst) bytes at Addr. Got is how many of them could be read before the first that could not. Dst lies in
+// Request requests len(Dst) bytes at Addr. Got is how many of them were read before the first that could not be. Dst is in
 // memory of the caller's Space.
 type Request = snapshot.ReadRequest
 
-// whole reports whether all that was asked for came.
+// whole reports whether a request was served completely.
 func whole(q *Request) bool { return q.Got == len(q.Dst) }
 
-// Space provides the memory that this package works in, as an arena.Arena does. The caller keeps all of it until it has done
-// with what was made in it.
+// Space provides the memory that this package works in, as arena.Arena does. The caller must keep it for as long as it uses
+// what was made in it.
 type Space interface {
-	// Piece returns n bytes aligned to 16, not cleared, that stay where they are; nil when there is no more. A large
-	// piece should cost nothing until it is written to.
+	// Piece returns n bytes aligned to 16, not cleared, whose address does not change; nil if there is no space. A
+	// large piece should cost nothing until it is written to.
 	Piece(n int) []byte
 }
 
-// maxAlloc bounds one piece of a Space.
+// maxAlloc is the maximum size of one piece of a Space.
 const maxAlloc = 1 << 30
 
-// alloc returns n values that are not cleared. T must not hold pointers into the Go heap, because the garbage collector
-// does not look there.
+// alloc returns n values that are not cleared. T must not contain pointers into the Go heap, because the garbage
+// collector does not scan a Space.
 func alloc[T any](s Space, n int) []T {
 	var zero T
 	size := int(unsafe.Sizeof(zero))
@@ -45,7 +45,7 @@ func alloc[T any](s Space, n int) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)
 }
 
-// target is how the target's memory is to be read.
+// target describes how to read the target's memory.
 type target struct {
 	arch context.Arch
 	big  bool
@@ -92,8 +92,7 @@ func (t *target) ptr(b []byte) uint64 {
 	return t.u64(b)
 }
 
-// addr cuts a to the width of the target's addresses. Kernels of 64 bits show the registers of some 32-bit processes
-// with a sign extension.
+// addr truncates a to the width of the target's addresses. 64-bit kernels report the registers of some 32-bit processes sign-extended.
 func (t *target) addr(a uint64) uint64 {
 	if t.word == 4 {
 		return a & 0xffffffff
@@ -101,11 +100,11 @@ func (t *target) addr(a uint64) uint64 {
 	return a
 }
 
-// usesLR reports whether a call leaves the return address in a register. On x86 it is pushed.
+// usesLR reports whether a call stores the return address in a register. On x86 it is pushed.
 func (t *target) usesLR() bool { return t.arch != context.X86 && t.arch != context.AMD64 }
 
-// quantum is the unit of the PC differences in pc-value tables (PCQuantum of internal/goarch), which pcHeader repeats as
-// minLC: 2 on riscv64 since Go 1.26, 4 before.
+// maxQuantum is the largest unit of the PC differences in pc-value tables (PCQuantum of internal/goarch). The unit is
+// also in pcHeader, as minLC: 2 on riscv64 since Go 1.26, 4 before.
 const maxQuantum = 4
 
 // minFrameSize and stackAlign are MinFrameSize and StackAlign of internal/goarch.
@@ -127,21 +126,21 @@ func (t *target) stackAlign() uint64 {
 	return t.word
 }
 
-// pageSize is the unit in which a pages reads. It is no greater than the page of any target.
+// pageSize is the unit in which a pages reads. It is at most the page size of any target.
 const pageSize = 4096
 
-// pages reads small things out of memory that does not change, through a cache.
+// pages reads small items from memory that does not change, through a cache.
 type pages struct {
 	target
 	mem    Memory
-	tags   []uint64 // address of the page, with bit 0 set; 0: nothing
-	sizes  []uint32 // how many bytes of it could be read
+	tags   []uint64 // address of the page, with bit 0 set; 0: empty
+	sizes  []uint32 // how many bytes of the page could be read
 	data   []byte
 	budget int // how many more pages may be read
 	small  []byte
 }
 
-// newPages makes a cache of n pages, a power of two. It returns false when there is no space.
+// init makes a cache of n pages, a power of two. It returns false if there is no space.
 func (r *pages) init(t target, mem Memory, space Space, n, budget int) bool {
 	*r = pages{target: t, mem: mem, budget: budget}
 	r.tags = alloc[uint64](space, n)
@@ -155,7 +154,7 @@ func (r *pages) init(t target, mem Memory, space Space, n, budget int) bool {
 	return true
 }
 
-// from returns what is readable from addr to the end of its page. The slice is valid until the next call.
+// from returns the readable memory from addr to the end of its page. The slice is valid until the next call.
 func (r *pages) from(addr uint64) []byte {
 	page := addr &^ (pageSize - 1)
 	i := int(page/pageSize) & (len(r.tags) - 1)
@@ -190,7 +189,7 @@ func (r *pages) read(addr uint64, p []byte) bool {
 	return true
 }
 
-// at returns n bytes at addr, at most 256, until the next call; nil if they can't be read.
+// at returns n bytes at addr, at most 256, or nil if they can't be read. They are valid until the next call.
 func (r *pages) at(addr uint64, n int) []byte {
 	if b := r.from(addr); len(b) >= n {
 		return b[:n]
@@ -218,8 +217,8 @@ func (r *pages) u32At(addr uint64) (uint32, bool) {
 	return r.u32(b), true
 }
 
-// name reads an abi.Name: a byte of flags, the length as a varint, the text. It returns "" if that can't be, or the text is
-// longer than most. The result lies in buf.
+// name reads an abi.Name: a byte of flags, the length as a varint, the text. It returns "" if that is implausible, or if
+// the text is longer than most. The result is in buf.
 func (r *pages) name(addr uint64, buf []byte) []byte {
 	n, shift := uint64(0), 0
 	at := addr + 1

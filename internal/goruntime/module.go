@@ -1,9 +1,9 @@
 package goruntime
 
-// table is a slice in the target that the linker made: its address and how many bytes it has.
+// table is the address and the size in bytes of a slice in the target that the linker wrote.
 type table struct{ addr, size uint64 }
 
-// module is what is needed of a runtime.moduledata and of the pcHeader that it refers to.
+// module is what is needed from a runtime.moduledata and the pcHeader that it refers to.
 type module struct {
 	addr    uint64
 	header  uint64
@@ -23,13 +23,13 @@ type module struct {
 	next                            uint64
 }
 
-// section is runtime.textsect: a text section that the external linker has moved.
+// section is runtime.textsect: a text section that the external linker moved.
 type section struct{ vaddr, end, base uint64 }
 
 // The magic number of pcHeader since Go 1.20 (Go120PCLnTabMagic of internal/abi/symtab.go).
 const pclntabMagic = 0xfffffff1
 
-// Words of moduledata, which are the same in all releases of Go since 1.20.
+// Indexes of words in moduledata, which are the same in all releases of Go since 1.20.
 const (
 	mdHeader = 0
 	mdNames  = 1 // slices: address, length, capacity
@@ -38,7 +38,7 @@ const (
 	mdPctab  = 10
 	mdFuncs  = 13
 	mdFtab   = 16
-	mdText   = 22 // pairs of start and end from here
+	mdText   = 22 // pairs of start and end begin here
 	mdTypes  = 37
 	mdWords  = 80 // more than any release has
 	// pcHeader: 8 bytes, then words
@@ -65,8 +65,8 @@ func (f *finder) findModules() bool {
 	return false
 }
 
-// tryWindow looks for a moduledata in b: the address of a pcHeader, then the slice of function names, which follows that
-// header.
+// tryWindow looks for a moduledata in b: the address of a pcHeader, followed by the slice of function names, which comes
+// after that header in memory.
 func (f *finder) tryWindow(addr uint64, b []byte) bool {
 	w := int(f.word)
 	for i := 0; i+4*w <= len(b); i += w {
@@ -138,7 +138,7 @@ func (f *finder) takeModule(addr uint64, m *module) bool {
 		}
 		*t.to = table{w[t.at], n * t.size}
 	}
-	// The slice ftab is at the start of pclntable, and has one entry more than there are functions.
+	// The slice ftab is at the start of pclntable, and has one more entry than there are functions.
 	if n := w[mdFtab+1]; w[mdFtab] != m.funcs.addr || n < 2 || n > 1<<28 || 8*n > m.funcs.size || nfuncs+1 != n {
 		return false
 	}
@@ -152,9 +152,9 @@ func (f *finder) takeModule(addr uint64, m *module) bool {
 	return m.text != m.etext && f.takeRest(m, &w)
 }
 
-// takeRest reads what differs between releases from the types on. Up to 1.26 there are types, etypes, rodata, gofunc; 1.26
-// adds epclntab; 1.27 has types, typedesclen, etypes, itaboffset, itabsize, rodata, gofunc, epclntab. A slice of
-// textsect follows, which always has entries.
+// takeRest reads the words from types on, which differ between releases. Up to 1.26 they are types, etypes, rodata,
+// gofunc; 1.26 adds epclntab; 1.27 has types, typedesclen, etypes, itaboffset, itabsize, rodata, gofunc, epclntab. A slice
+// of textsect follows, which always has entries.
 func (f *finder) takeRest(m *module, w *[mdWords]uint64) bool {
 	slice := func(i int) bool { return w[i] != 0 && w[i+1] == w[i+2] && w[i+1] > 0 && w[i+1] < 1<<16 }
 	old := false
@@ -200,7 +200,7 @@ func (f *finder) takeRest(m *module, w *[mdWords]uint64) bool {
 	return true
 }
 
-// textAddr turns an offset of the function table into an address, as moduledata.textAddr does.
+// textAddr converts an offset of the function table to an address, as moduledata.textAddr does.
 func (m *module) textAddr(off uint32) uint64 {
 	o := uint64(off)
 	for i := range m.sections[:m.nsections] {
@@ -212,7 +212,7 @@ func (m *module) textAddr(off uint32) uint64 {
 	return m.text + o
 }
 
-// textOff is the opposite of textAddr, as moduledata.textOff.
+// textOff is the inverse of textAddr, like moduledata.textOff.
 func (m *module) textOff(pc uint64) (uint32, bool) {
 	for i := range m.sections[:m.nsections] {
 		s := &m.sections[i]
@@ -229,7 +229,7 @@ func (m *module) textOff(pc uint64) (uint32, bool) {
 	return uint32(pc - m.text), true
 }
 
-// moduleOf returns the module whose code pc is in, or nil.
+// moduleOf returns the module whose code contains pc, or nil.
 func (p *Program) moduleOf(pc uint64) *module {
 	for i := range p.modules[:p.nmodules] {
 		if m := &p.modules[i]; pc >= m.text && pc < m.etext {

@@ -12,8 +12,8 @@ const (
 	panicFlagGoexit     = 1 << 2
 )
 
-// readPanics reads the panics that are under way, of which there are few. A process that is dying of one has replaced values
-// with an Error or String method by what that method returned (runtime.preprintpanics).
+// readPanics reads the panics in progress, of which there are few. A process that is dying of one has replaced values that
+// have an Error or String method with what that method returned (runtime.preprintpanics).
 func (k *capturer) readPanics() {
 	c, w := k.Capture, int(k.Program.word)
 	if !k.off.has(panicArg) || !k.off.has(panicLink) {
@@ -67,7 +67,7 @@ func (k *capturer) readPanics() {
 	}
 }
 
-// readValue takes the name of the dynamic type of an interface value and a text for its value.
+// readValue records the name of the dynamic type of an interface value, and a text for its value.
 func (k *capturer) readValue(p *panicRecord, typ, data uint64) {
 	if typ == 0 {
 		p.value = k.putText("nil")
@@ -99,7 +99,7 @@ func (k *capturer) readValue(p *panicRecord, typ, data uint64) {
 	}
 }
 
-// typeName reads the name of the type at typ, of whose descriptor b holds the start.
+// typeName reads the name of the type at typ. b holds the start of its descriptor.
 func (k *capturer) typeName(typ uint64, b []byte, l *typeLayout) textSpan {
 	str, star := uint64(k.u32(b[l.str:])), b[l.tflag]&tflagExtraStar != 0
 	for i := range k.modules[:k.nmodules] {
@@ -132,7 +132,7 @@ func (k *capturer) typeName(typ uint64, b []byte, l *typeLayout) textSpan {
 	return textSpan{}
 }
 
-// stringFirst reports whether the first field of a struct is a string, as that of errors.New and of most errors is.
+// stringFirst reports whether the first field of a struct is a string, as in the type of errors.New and most error types.
 func (k *capturer) stringFirst(b []byte, l *typeLayout) bool {
 	w := k.Program.word
 	at, n := k.ptr(b[l.fields:]), k.ptr(b[l.numFields:])

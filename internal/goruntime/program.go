@@ -7,7 +7,7 @@ import (
 	"minidump/context"
 )
 
-// Why Find found nothing.
+// Why Find failed.
 var (
 	ErrNoModule  = errors.New("no function table of Go in the image")
 	ErrNoTypes   = errors.New("the types of the Go runtime are not in the image")
@@ -16,27 +16,27 @@ var (
 	ErrUnknownOS = errors.New("architecture not known")
 )
 
-// Range is a piece of the program's image in memory: a mapping or a segment.
+// Range is a part of the program's image in memory: a mapping or a segment.
 type Range struct {
 	Lo, Hi   uint64 // [Lo, Hi)
 	Writable bool
 	Exec     bool
 }
 
-// Image says where a program with a Go runtime lies.
+// Image describes where a program with a Go runtime is.
 type Image struct {
 	Arch  context.Arch
 	Order binary.ByteOrder
-	// Ranges are the readable pieces in order of address, its BSS included. The tables of the runtime are looked for in
-	// them, in the writable ones first.
+	// Ranges are the readable parts, including the BSS, sorted by address. The tables of the runtime are searched for
+	// in them, in the writable ones first.
 	Ranges []Range
 }
 
-// How much of an image is looked at.
+// Limits on how much of an image is examined.
 const (
 	scanWindow  = 64 << 10
-	maxData     = 64 << 20  // of the ranges in which moduledata is looked for
-	maxTypes    = 256 << 20 // of type descriptors, times 2
+	maxData     = 64 << 20  // of the ranges that are searched for moduledata
+	maxTypes    = 256 << 20 // of type descriptors, which are read twice
 	maxBSS      = 256 << 20
 	findPages   = 64
 	findBudget  = 1 << 17 // pages
@@ -46,8 +46,8 @@ const (
 	maxHeads    = 4
 )
 
-// Program is what stays true of a Go program as long as it runs: where the runtime's variables are, and how its
-// structures are laid out. It holds no memory of the target and no pointers. The zero Program has nothing.
+// Program holds facts about a Go program that stay true as long as it runs: where the runtime's variables are, and
+// how its structures are laid out. It holds no memory of the target and no pointers. The zero Program is empty.
 type Program struct {
 	target
 	modules  [maxModules]module
@@ -55,11 +55,11 @@ type Program struct {
 	off      offsets
 	allgs    uint64           // address of the slice runtime.allgs
 	m0       uint64           // runtime.m0; 0 if it was not found
-	allm     [maxHeads]uint64 // where the head of the list of Ms stands, at most one of them really
+	allm     [maxHeads]uint64 // addresses that may hold the head of the list of Ms, at most one of which does
 	nallm    int
 	lo, hi   uint64 // of the image
 
-	reasonEnd  [maxReasons]uint16 // text i ends here, and begins where the one before ends
+	reasonEnd  [maxReasons]uint16 // text i ends here, and begins where the previous text ends
 	nreasons   int
 	reasonText [2048]byte
 
@@ -80,8 +80,8 @@ type finder struct {
 	g      []byte // of maxG bytes
 }
 
-// Find looks for the Go runtime in a program. mem may be that of a running process. It allocates some hundred kilobytes
-// from space, which can be used again afterwards.
+// Find looks for the Go runtime in a program. mem may be that of a running process. It allocates several hundred
+// kilobytes from space, which can be reused afterwards.
 func (p *Program) Find(mem Memory, space Space, im *Image) error {
 	*p = Program{}
 	t := newTarget(im.Arch, im.Order)
@@ -111,8 +111,8 @@ func (p *Program) Find(mem Memory, space Space, im *Image) error {
 	return nil
 }
 
-// scan calls f with the memory of [lo, hi), window by window, each with overlap bytes of the next. Each piece begins at a
-// multiple of the word size. It stops when f returns true, and reports that. Unreadable pages are passed over.
+// scan calls each with the memory of [lo, hi), window by window, each with overlap bytes of the next. Each window begins at
+// a multiple of the word size. scan ends when each returns true, and reports whether it did. Unreadable pages are skipped.
 func (f *finder) scan(lo, hi uint64, overlap int, each func(addr uint64, b []byte) bool) bool {
 	lo = (lo + f.word - 1) &^ (f.word - 1)
 	for lo < hi {
@@ -142,7 +142,7 @@ func (f *finder) within(addr, size uint64) bool {
 	return addr >= f.p.lo && addr < f.p.hi && size <= f.p.hi-addr
 }
 
-// Reason returns the text of a wait reason; empty if there is none.
+// reason returns the text of a wait reason, or an empty text if there is none.
 func (p *Program) reason(i uint8) []byte {
 	if int(i) >= p.nreasons {
 		return nil
@@ -154,8 +154,8 @@ func (p *Program) reason(i uint8) []byte {
 	return p.reasonText[start:p.reasonEnd[i]]
 }
 
-// findReasons looks for the array waitReasonStrings of the runtime: its first string is empty, its second "GC assist
-// marking". Where it isn't found, goroutines have no wait reason.
+// findReasons looks for the runtime's array waitReasonStrings: its first string is empty, its second "GC assist
+// marking". If it isn't found, goroutines have no wait reason.
 func (f *finder) findReasons() {
 	const second = "GC assist marking"
 	p, w := f.p, int(f.word)
@@ -205,8 +205,8 @@ func printable(b []byte) bool {
 }
 
 // The build information that Go's linker writes (debug/buildinfo): 16 bytes with the magic, the size of a pointer and
-// flags; since Go 1.18 the strings follow at byte 32, each with its length as a varint before it. The text of the modules
-// has 16 bytes of marker on each side.
+// flags; since Go 1.18 the strings follow at byte 32, each preceded by its length as a varint. The text that lists the
+// modules has 16 bytes of markers on each side.
 const (
 	buildInfoMagic = "\xff Go buildinf:"
 	buildInfoAlign = 16
@@ -215,7 +215,7 @@ const (
 	maxModinfo     = 1 << 20
 )
 
-// findBuildInfo looks for the build information in the writable ranges, where it comes first.
+// findBuildInfo looks for the build information at the start of the writable ranges.
 func (f *finder) findBuildInfo() {
 	for _, r := range f.ranges {
 		if r.Writable && f.scan((r.Lo+buildInfoAlign-1)&^(buildInfoAlign-1), min(r.Hi, r.Lo+maxData), buildInfoHead, func(addr uint64, b []byte) bool {
@@ -268,5 +268,5 @@ func (f *finder) uvarint(at uint64) (v, next uint64, ok bool) {
 	return 0, 0, false
 }
 
-// Version returns the version of Go that built the program, as "go1.26.8"; empty if it is not known.
+// Version returns the version of Go that built the program, such as "go1.26.8", or an empty text if it is not known.
 func (p *Program) Version() []byte { return p.version[:p.versionLen] }

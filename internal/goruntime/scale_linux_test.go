@@ -11,7 +11,7 @@ import (
 	"minidump/stream"
 )
 
-// TestMany reads a program with ten thousand goroutines: few reads, no allocation, the same stack once.
+// TestMany reads a program with ten thousand goroutines: few reads, no allocation, equal stacks stored once.
 func TestMany(t *testing.T) {
 	n := "10000"
 	if testing.Short() || os.Getenv("MINIDUMP_EMULATED") != "" && strconv.IntSize == 32 { // such a machine has little memory
@@ -75,13 +75,13 @@ func TestMany(t *testing.T) {
 	}
 }
 
-// TestRunning reads a goroutine that runs: its thread says where.
+// TestRunning reads a running goroutine, whose PC is known from its thread.
 func TestRunning(t *testing.T) {
 	v := start(t, "all", build(t, "", false), "1", "spin")
 	var l *stream.GoroutineList
 	var g *stream.Goroutine
 	var i int
-	for range 50 { // the scheduler may just have taken it off its thread, be interrupting it, or be called by it
+	for range 50 { // the scheduler may just have descheduled it, be interrupting it, or be called by it
 		l = list(t, v.pid)
 		i = slices.IndexFunc(l.Goroutines, func(g stream.Goroutine) bool { return g.ID == 1 })
 		g = &l.Goroutines[i]

@@ -8,12 +8,12 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// Stacks finds the stacks that the threads of a Go program run on, without knowing more of the runtime than how a g
-// begins. It holds the memory for that, outside the Go heap.
+// Stacks finds the stacks of the threads of a Go program from nothing but the first words of runtime.g and
+// runtime.m. It owns the memory for that, outside the Go heap.
 type Stacks struct{ threads arena.Table[thread] }
 
-// The words of a runtime.g and of a runtime.m that have been in the same place in all releases of Go since 1.5
-// (runtime2.go): assembly code depends on them.
+// Words of a runtime.g and a runtime.m that have been in the same place in all releases of Go since 1.5
+// (runtime2.go), because assembly code depends on them.
 const (
 	wordStack   = 0 // of a g: the bounds of its stack
 	wordM       = 6
@@ -23,24 +23,24 @@ const (
 	wordsM      = 48
 )
 
-// thread has the facts about the goroutine that a thread runs.
+// thread holds the facts about the goroutine that a thread runs.
 type thread struct {
-	g     uint64     // the address of the g that is current in the thread: of its goroutine, g0 or gsignal; 0: not known
+	g     uint64     // the address of the current g of the thread: its goroutine, g0 or gsignal; 0: not known
 	m     uint64     // of its m
-	word  arena.Span // of memory: the one that holds the address
+	word  arena.Span // the word in memory that contains the address
 	head  arena.Span // the start of the g
 	start arena.Span // the start of the m
 }
 
-// Reserve takes the address space.
+// Reserve reserves the address space.
 func (g *Stacks) Reserve() error { return g.threads.Reserve(8 << 20) }
 
-// Release frees it.
+// Release releases the address space.
 func (g *Stacks) Release() { g.threads.Release() }
 
-// Find records for each thread of a Go program the bounds of its stacks, and where its goroutine goes on if it is on
-// another one. s.Proc.IsGo and the registers must be known. Three vectored reads serve all threads that run a goroutine;
-// for each of the others there are a few more.
+// Find records the bounds of the stacks of each thread of a Go program, and where its goroutine continues if the thread
+// is on another stack. s.Proc.IsGo and the registers must be known. Three vectored reads serve all threads that run a
+// goroutine; each of the other threads requires a few more.
 func (g *Stacks) Find(s *snapshot.Snapshot, mem snapshot.Memory) {
 	if !s.Proc.IsGo {
 		return
@@ -70,7 +70,7 @@ func (g *Stacks) Find(s *snapshot.Snapshot, mem snapshot.Memory) {
 	}
 }
 
-// findGs finds the address of each thread's g in its registers, or asks for the word that has it.
+// findGs finds the address of each thread's g in its registers, or requests the word that contains it.
 func findGs(s *snapshot.Snapshot, ths []snapshot.Thread, known []thread) {
 	s.Batch.Clear()
 	for i := range ths {
@@ -91,7 +91,7 @@ func findGs(s *snapshot.Snapshot, ths []snapshot.Thread, known []thread) {
 	}
 }
 
-// readGs asks for the start of each g.
+// readGs requests the start of each g.
 func readGs(s *snapshot.Snapshot, known []thread) {
 	word := s.Target.WordSize()
 	s.Batch.Clear()
@@ -106,7 +106,7 @@ func readGs(s *snapshot.Snapshot, known []thread) {
 	}
 }
 
-// readMs asks for the start of the m that each g refers to.
+// readMs requests the start of the m that each g refers to.
 func readMs(s *snapshot.Snapshot, known []thread) {
 	word := s.Target.WordSize()
 	s.Batch.Clear()
@@ -121,8 +121,8 @@ func readMs(s *snapshot.Snapshot, known []thread) {
 	}
 }
 
-// ofM finds the other stacks of a thread by the start b of its m: each g that the m refers to, and that refers back to it,
-// has one. Of these g0 is the first, and the goroutine is the one which has left its place to go on from.
+// ofM finds the other stacks of a thread from b, the start of its m: each g that the m refers to and that refers back to
+// it has one. The first of these is g0. The goroutine is the one with a saved PC and SP to continue from.
 func (g *Stacks) ofM(s *snapshot.Snapshot, mem snapshot.Memory, t *snapshot.Thread, k *thread, b []byte) {
 	word := s.Target.WordSize()
 	head := s.Bytes.Get(k.head)
@@ -130,7 +130,7 @@ func (g *Stacks) ofM(s *snapshot.Snapshot, mem snapshot.Memory, t *snapshot.Thre
 	if k.g == g0 {
 		addSystemStack(s, t, head)
 	} else if addStack(s, t, head); inStack(s, head, t.SP) && s.Target.Word(head[wordSchedSP*word:]) != 0 {
-		return // it runs its goroutine
+		return // the thread is running its goroutine
 	}
 	for i := 0; i+word <= len(b); i += word {
 		v := s.Target.Word(b[i:])
@@ -154,12 +154,12 @@ func addSystemStack(s *snapshot.Snapshot, t *snapshot.Thread, head []byte) {
 	}
 }
 
-// inStack reports whether sp lies in the stack of the g that starts with head.
+// inStack reports whether sp is in the stack of the g that starts with head.
 func inStack(s *snapshot.Snapshot, head []byte, sp uint64) bool {
 	return s.Target.Word(head) <= sp && sp < s.Target.Word(head[s.Target.WordSize():])
 }
 
-// addStack records the stack of the g that starts with head, unless it is known or there is no room.
+// addStack records the stack of the g that starts with head, unless it is already known or there is no room.
 func addStack(s *snapshot.Snapshot, t *snapshot.Thread, head []byte) bool {
 	r := snapshot.Range{Lo: s.Target.Word(head), Hi: s.Target.Word(head[s.Target.WordSize():])}
 	if r.Lo >= r.Hi || r.Hi-r.Lo > maxStack {
@@ -180,8 +180,8 @@ func addStack(s *snapshot.Snapshot, t *snapshot.Thread, head []byte) bool {
 // ScratchSize is the size of the scratch memory of IsGo in bytes.
 const ScratchSize = 32 << 10
 
-// IsGo reports whether Go built the main program: it has Go build information in its data, or a note of Go's linker. The
-// auxiliary vector must be known.
+// IsGo reports whether the main program was built by Go: it has Go build information in its data, or a note of Go's
+// linker. The auxiliary vector must be known.
 func IsGo(s *snapshot.Snapshot, mem snapshot.Memory, scratch []byte) bool {
 	phdr, phnum := s.Proc.Phdr, s.Proc.Phnum
 	if phdr == 0 || phnum == 0 || phnum > 256 {

@@ -2,10 +2,10 @@ package goruntime
 
 import "minidump/stream"
 
-// Bounds of what one Encode makes.
+// Limits on the results of one Encode.
 const (
-	maxEntries  = 1 << 16 // different PCs
-	maxFrames   = 1 << 17 // different frames
+	maxEntries  = 1 << 16 // distinct PCs
+	maxFrames   = 1 << 17 // distinct frames
 	maxStrings  = 1 << 16
 	maxBlob     = 8 << 20 // bytes of all strings
 	maxName     = 4096    // bytes of one of them
@@ -16,7 +16,7 @@ const (
 	encodePages = 1 << 18 // how many pages may be read
 )
 
-// fn is what is needed of a runtime._func.
+// fn is what is needed from a runtime._func.
 type fn struct {
 	m                                 *module
 	at, entry                         uint64
@@ -38,37 +38,37 @@ const (
 	funcSPWrite  = 1 << 1
 )
 
-// How an entry's PC is to be looked at.
+// How to interpret an entry's PC.
 const (
 	atCall    = iota // a return address: the call is before it
 	atTrap           // where the thread is
-	atCreator        // what g.gopc has: the return address of a go statement
+	atCreator        // the value of g.gopc: the return address of a go statement
 	atStart          // the start of a function
 )
 
 // Attributes of an entry.
 const (
-	entryValid    = 1 << iota // PC is in a function of Go
+	entryValid    = 1 << iota // PC is in a Go function
 	entryNoFrame              // without a pcsp table
 	entryTop                  // FuncFlagTopFrame
 	entrySPWrite              // FuncFlagSPWrite, except in cgocallback
 	entryInjected             // sigpanic, asyncPreempt, debugCallV2: called by the signal handler
-	entrySystem               // a goroutine that starts here serves the runtime
-	entryCallback             // that only unless it runs code of the program: finalizers and cleanups
-	entryUser                 // a frame of the entry is not of package runtime
+	entrySystem               // a goroutine that starts here belongs to the runtime
+	entryCallback             // entrySystem holds unless it runs code of the program: finalizers and cleanups
+	entryUser                 // a frame of the entry is outside package runtime
 	entrySigpanic             // runtime.sigpanic
 )
 
-// entry is what is known of a PC.
+// entry is what is known about a PC.
 type entry struct {
 	pc    uint64
-	delta int32  // how far SP is from the start of the frame
+	delta int32  // distance of SP from the start of the frame
 	first uint32 // of its frames
 	n, a  uint16
 	how   uint8
 }
 
-// symbols looks up PCs and keeps what it found.
+// symbols looks up PCs and caches the results.
 type symbols struct {
 	pages
 	p     *Program
@@ -107,7 +107,7 @@ func (s *symbols) init(p *Program, mem Memory, space Space, estimate int) bool {
 	return true
 }
 
-// put returns the offset of a string; 0 for the empty one, or when there is no space.
+// put returns the offset of a string, or 0 for the empty string or if there is no space.
 func (s *symbols) put(text []byte) uint32 {
 	if len(text) == 0 {
 		return 0
@@ -143,7 +143,7 @@ func (s *symbols) intern(text []byte, h uint64) uint32 {
 	}
 }
 
-// reserve makes room for a text of n bytes that the caller fills in, however long: it is not shared.
+// reserve makes room for a text of n bytes, of any length, that the caller fills in. The text is not shared.
 func (s *symbols) reserve(n int) (uint32, []byte) {
 	if n <= 0 || cap(s.blob)-len(s.blob) < n+4 {
 		return 0, nil
@@ -154,7 +154,7 @@ func (s *symbols) reserve(n int) (uint32, []byte) {
 	return uint32(at), s.blob[at+4:]
 }
 
-// cstring returns the text up to a NUL at off of table t, cut to maxName.
+// cstring returns the NUL-terminated text at off of table t, cut to maxName.
 func (s *symbols) cstring(t table, off uint32) []byte {
 	n := 0
 	for uint64(off) < t.size && n < len(s.name) {
@@ -174,7 +174,7 @@ func (s *symbols) cstring(t table, off uint32) []byte {
 	return s.name[:n]
 }
 
-// find returns the function that pc is in.
+// find returns the function that contains pc.
 func (s *symbols) find(pc uint64, f *fn) bool {
 	m := s.p.moduleOf(pc)
 	if m == nil {
@@ -184,7 +184,7 @@ func (s *symbols) find(pc uint64, f *fn) bool {
 	if !ok {
 		return false
 	}
-	// The last function that begins at or before off.
+	// Find the last function that begins at or before off.
 	lo, hi := uint64(0), m.nfuncs
 	for lo < hi {
 		mid := (lo + hi) / 2
@@ -222,8 +222,8 @@ func (s *symbols) take(m *module, at uint64, f *fn) bool {
 	return true
 }
 
-// value looks up pc in a pc-value table at off of pctab: pairs of a signed difference of the value and a difference of the
-// PC, in units of the quantum, both as varints. A value of 0 ends it. Like the runtime it returns -1 when there is none.
+// value looks up pc in a pc-value table at off of pctab: pairs of a signed difference of the value and a difference of the PC, in
+// units of the quantum, both as varints. A value difference of 0 ends the table. Like the runtime it returns -1 if there is no value.
 func (s *symbols) value(f *fn, off uint32, pc uint64) int32 {
 	t := &f.m.pctab
 	if off == 0 || uint64(off) >= t.size {
@@ -277,7 +277,7 @@ func (s *symbols) value(f *fn, off uint32, pc uint64) int32 {
 	return -1
 }
 
-// fileLine is runtime.funcline1.
+// fileLine does the same as runtime.funcline1.
 func (s *symbols) fileLine(f *fn, pc uint64) (file, line uint32) {
 	no := s.value(f, f.pcfile, pc)
 	ln := s.value(f, f.pcln, pc)
@@ -295,7 +295,7 @@ func (s *symbols) fileLine(f *fn, pc uint64) (file, line uint32) {
 	return s.put(s.cstring(f.m.files, off)), uint32(ln)
 }
 
-// addFrame adds a frame; false if there is no space.
+// addFrame adds a frame. It returns false if there is no space.
 func (s *symbols) addFrame(e *entry, f stream.GoFrame) bool {
 	if len(s.frames) == cap(s.frames) || int(e.n) == maxInlined {
 		s.full = true
@@ -306,7 +306,7 @@ func (s *symbols) addFrame(e *entry, f stream.GoFrame) bool {
 	return true
 }
 
-// lookup returns what is known of pc. The entry is valid until the next lookup.
+// lookup returns what is known about pc. The entry is valid until the next lookup.
 func (s *symbols) lookup(pc uint64, how uint8) *entry {
 	mask := uint64(len(s.entryIndex) - 1)
 	h := hash(pc<<2 | uint64(how))
@@ -319,11 +319,11 @@ func (s *symbols) lookup(pc uint64, how uint8) *entry {
 			return e
 		}
 	}
-	if len(s.entries) == cap(s.entries) { // the last one gives way
+	if len(s.entries) == cap(s.entries) { // the last entry is reused
 		s.full = true
 		e := &s.entries[len(s.entries)-1]
 		if e.how != overflow {
-			*e = entry{how: overflow} // what the index says of it is no longer found
+			*e = entry{how: overflow} // so that the index no longer finds the old entry
 		}
 		e.pc, e.n, e.first = pc, 0, uint32(len(s.frames))
 		s.resolve(e, how)
@@ -336,7 +336,7 @@ func (s *symbols) lookup(pc uint64, how uint8) *entry {
 	return e
 }
 
-// overflow marks the entry that is used again and again when the table is full.
+// overflow marks the entry that is reused when the table is full.
 const overflow = 0xff
 
 // resolve fills in the entry.
@@ -387,7 +387,7 @@ func hasPrefix(b []byte, prefix string) bool {
 	return len(b) >= len(prefix) && string(b[:len(prefix)]) == prefix
 }
 
-// expand adds the frames of the functions that were inlined at the entry's PC, innermost first, and of the function itself, as
+// expand adds the frames of the functions inlined at the entry's PC, innermost first, and of the function itself, as
 // runtime.inlineUnwinder does.
 func (s *symbols) expand(e *entry, f *fn, how uint8) {
 	pc := e.pc
@@ -427,8 +427,8 @@ func (s *symbols) expand(e *entry, f *fn, how uint8) {
 	s.addFrame(e, frame)
 }
 
-// nameFrame sets the function of a frame. An id of a function that is none of the special ones of the runtime is that of a
-// wrapper (FuncIDWrapper of internal/abi, whose number differs between releases).
+// nameFrame sets the function of a frame. A function id that is not one of the runtime's special ones is that of a wrapper
+// (FuncIDWrapper of internal/abi, whose number differs between releases).
 func (s *symbols) nameFrame(e *entry, f *stream.GoFrame, m *module, name uint32, id uint8) {
 	b := s.cstring(m.names, name)
 	if id != 0 && specialName(b) == nameOrdinary {
@@ -440,8 +440,8 @@ func (s *symbols) nameFrame(e *entry, f *stream.GoFrame, m *module, name uint32,
 	f.Function = s.put(b)
 }
 
-// inlineTree returns the address of the function's tree of inlined calls, and the table that leads into it; 0 if there is
-// none.
+// inlineTree returns the address of the function's tree of inlined calls and the offset of the table that indexes it, or
+// 0 if there is no tree.
 func (s *symbols) inlineTree(f *fn) (tree uint64, index uint32) {
 	if f.npcdata <= pcdataInlTreeIndex || f.nfuncdata <= funcdataInlTree {
 		return 0, 0
@@ -454,17 +454,17 @@ func (s *symbols) inlineTree(f *fn) (tree uint64, index uint32) {
 	return f.m.gofunc + uint64(off), index
 }
 
-// What a function of the runtime is for, as far as it matters here.
+// The purpose of a function of the runtime, as far as it matters here.
 const (
 	nameOrdinary    = iota
 	nameSpecial     // has a FuncID of its own
 	nameInjected    // isInjectedCall
 	nameCGOCallback // switches stacks, and yet has a frame on both
-	nameUserStart   // a goroutine that starts here is the program's (isSystemGoroutine)
-	nameCallback    // one that starts here is that if it runs code of the program
+	nameUserStart   // a goroutine that starts here belongs to the program (isSystemGoroutine)
+	nameCallback    // a goroutine that starts here belongs to the program if it runs code of it
 )
 
-// specialName sorts the functions that have a FuncID (cmd/internal/objabi/funcid.go; runfinq until Go 1.24).
+// specialName classifies the functions that have a FuncID (cmd/internal/objabi/funcid.go; runfinq until Go 1.24).
 func specialName(b []byte) int {
 	if !hasPrefix(b, "runtime.") {
 		return nameOrdinary

@@ -10,7 +10,7 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// testSpace hands out pieces of one buffer, which it does not clear: what the last user left is in them.
+// testSpace returns pieces of one buffer without clearing them: they contain what the previous user left.
 type testSpace struct{ used int }
 
 var testBuffer = sync.OnceValue(func() []byte { return make([]byte, 96<<20) })
@@ -25,21 +25,21 @@ func (s *testSpace) Piece(n int) []byte {
 	return buf[at:s.used:s.used]
 }
 
-// synth is a Go program's memory, made here: one piece that holds all tables of the runtime, so that any architecture and
-// byte order can be read on any machine.
+// synth is the memory of a synthetic Go program: one piece that contains all tables of the runtime, so that any
+// architecture and byte order can be read on any machine.
 type synth struct {
 	snapshot.Whole
 	target
 	o    binary.ByteOrder
 	b    []byte // memory from synthBase on
-	free int    // where the next thing goes
+	free int    // where the next allocation goes
 	gs   int    // offset of the first g
 }
 
 const (
 	synthBase = 0x10000
 	synthSize = 0x20000
-	// Where the parts are, as offsets.
+	// Offsets of the parts.
 	synthText   = 0x1000
 	synthTypes  = 0x3000
 	synthPcln   = 0x6000
@@ -79,7 +79,7 @@ func (s *synth) putPtr(off int, v uint64) {
 	}
 }
 
-// words puts words one after the other and returns the offset behind them.
+// words puts words one after another and returns the offset after them.
 func (s *synth) words(off int, v ...uint64) int {
 	for _, w := range v {
 		s.putPtr(off, w)
@@ -88,7 +88,7 @@ func (s *synth) words(off int, v ...uint64) int {
 	return off
 }
 
-// alloc takes n bytes of the heap.
+// alloc allocates n bytes of the heap.
 func (s *synth) alloc(n int) int {
 	off := (s.free + 15) &^ 15
 	s.free = off + n
@@ -106,11 +106,11 @@ func (s *synth) image() *Image {
 // synthFunc is a function of the synthetic program. Each is 0x100 bytes long.
 type synthFunc struct {
 	name    string
-	frame   uint64 // what its prologue of 0x10 bytes takes of the stack
+	frame   uint64 // how many bytes of stack its prologue of 0x10 bytes allocates
 	flag    byte
 	id      byte
 	line    int
-	inlined string // a function that is inlined from 0x40 on
+	inlined string // a function that is inlined from offset 0x40 on
 }
 
 var synthFuncs = []synthFunc{
@@ -126,7 +126,7 @@ var synthFuncs = []synthFunc{
 	{name: "runtime.gogo", frame: 0, flag: funcSPWrite, id: 9, line: 900},
 }
 
-// pc returns an address in a function, off bytes from its start.
+// pc returns the address off bytes from the start of a function.
 func (s *synth) pc(name string, off uint64) uint64 {
 	i := slices.IndexFunc(synthFuncs, func(f synthFunc) bool { return f.name == name })
 	return s.at(synthText) + uint64(i)*0x100 + off
@@ -181,7 +181,7 @@ func (s *synth) offset(t structure, name string) int {
 	return slices.Index(synthFields[t], name) * int(s.word)
 }
 
-// newSynth makes the program, with the goroutines that addG is called for afterwards.
+// newSynth builds the program. The goroutines are added by addG afterwards.
 func newSynth(arch context.Arch, o binary.ByteOrder, release127 bool) *synth {
 	s := &synth{target: newTarget(arch, o), o: o, b: make([]byte, synthSize), free: synthHeap}
 	w := int(s.word)
@@ -366,7 +366,7 @@ func (s *synth) addG(id uint64, status uint32, start string) (g, top int) {
 	return g, top
 }
 
-// call is a frame of a synthetic stack: a function, and where in it the next one was called.
+// call is a frame of a synthetic stack: a function, and the offset in it where the next one was called.
 type call struct {
 	name string
 	off  uint64
@@ -376,7 +376,7 @@ type call struct {
 func (s *synth) push(top int, calls ...call) (pc, sp, lr uint64) {
 	w := int(s.word)
 	at := top
-	ret := uint64(0) // where the function returns to
+	ret := uint64(0) // the function's return address
 	for i, c := range calls {
 		f := synthFuncs[slices.IndexFunc(synthFuncs, func(f synthFunc) bool { return f.name == c.name })]
 		if i > 0 && !s.usesLR() {

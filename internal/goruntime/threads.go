@@ -2,9 +2,9 @@ package goruntime
 
 import "minidump/context"
 
-// findThreads finds the M of each thread, and by it the thread's stacks: two vectored reads for the word and the g, one for
-// the Ms, one for the bounds. Threads that this does not find, as all of 386, are looked for in the list of all Ms by
-// their number.
+// findThreads finds the M of each thread, and through it the thread's stacks: two vectored reads for the word and the g,
+// one for the Ms, one for the bounds. Threads whose M is not found this way, such as all threads of 386, are searched for
+// in the list of all Ms by their thread id.
 func (k *capturer) findThreads(heads *[maxHeads]uint64) {
 	k.resetThreads()
 	k.readThreadGs()
@@ -24,7 +24,7 @@ func (k *capturer) resetThreads() {
 	}
 }
 
-// pieces returns a function that hands out pieces of k.buf, in turn.
+// pieces returns a function that returns successive pieces of k.buf.
 func (k *capturer) pieces(size int) func() []byte {
 	n := 0
 	return func() []byte {
@@ -58,7 +58,7 @@ func (k *capturer) readThreadGs() {
 	})
 }
 
-// readThreadMs reads the M of each thread. What is at the address is an M of the thread if it refers back to the g.
+// readThreadMs reads the M of each thread. The memory is an M of the thread if it refers back to the g.
 func (k *capturer) readThreadMs() {
 	piece := k.pieces(k.off.mEnd)
 	k.each(func(t *Thread, q *Request) bool {
@@ -77,8 +77,8 @@ func (k *capturer) readThreadMs() {
 	})
 }
 
-// dropForeignMs takes the M from a thread that is not its own: in a thread that runs C the g register may still hold a g of
-// another thread. In a PID namespace of its own the target has other numbers than ours, and no M bears the number of its thread.
+// dropForeignMs removes the M of a thread if it belongs to another: in a thread that runs C the g register may still hold a g of
+// another thread. If the target has its own PID namespace, its thread ids differ from ours, and no M has the id of its thread.
 func (k *capturer) dropForeignMs() {
 	numbered := false
 	for i := range k.Threads {
@@ -93,7 +93,7 @@ func (k *capturer) dropForeignMs() {
 	}
 }
 
-// readThreadBounds reads the bounds of g0 and gsignal, whose addresses are in System.Lo and Signal.Lo so far.
+// readThreadBounds reads the bounds of g0 and gsignal, whose addresses are in System.Lo and Signal.Lo until then.
 func (k *capturer) readThreadBounds() {
 	w := k.Program.word
 	for _, which := range [2]func(t *Thread) *Bounds{systemOf, signalOf} {
@@ -111,7 +111,7 @@ func (k *capturer) readThreadBounds() {
 	}
 }
 
-// placeThreads finds out which stack each thread is on.
+// placeThreads determines which stack each thread is on.
 func (k *capturer) placeThreads() {
 	for i := range k.Threads {
 		t := &k.Threads[i]
@@ -128,8 +128,8 @@ func (k *capturer) placeThreads() {
 	}
 }
 
-// findInterrupted finds out where the code ran that a signal has interrupted, whose handler is on the signal stack: from
-// the frame that the kernel has pushed there.
+// findInterrupted determines where the code interrupted by a signal ran, if the handler is on the signal stack: from the
+// signal frame that the kernel pushed there.
 func (k *capturer) findInterrupted(t *Thread) {
 	b := k.buf[:min(uint64(len(k.buf)), t.Signal.Hi-t.SP)]
 	b = b[:max(0, k.mem.Read(t.SP, b))]
@@ -144,8 +144,8 @@ func (k *capturer) findInterrupted(t *Thread) {
 func systemOf(t *Thread) *Bounds { return &t.System }
 func signalOf(t *Thread) *Bounds { return &t.Signal }
 
-// each makes one request for each thread that want says so of, in batches, and calls got for those that were served whole. A
-// thread whose request failed has no M.
+// each makes one request for each thread for which want returns true, in batches, and calls got for those that were served
+// completely. A thread whose request failed has no M.
 func (k *capturer) each(want func(*Thread, *Request) bool, got func(*Thread, *Request)) {
 	ths := k.Threads
 	for i := 0; i < len(ths); {
@@ -175,7 +175,7 @@ func (k *capturer) each(want func(*Thread, *Request) bool, got func(*Thread, *Re
 	}
 }
 
-// takeM takes what b, the bytes of the M at t.M, says of its thread.
+// takeM records what b, the bytes of the M at t.M, says about its thread.
 func (k *capturer) takeM(t *Thread, b []byte) {
 	t.CurG = k.ptrOf(b, mCurG)
 	t.System.Lo = k.ptrOf(b, mG0)
@@ -184,8 +184,8 @@ func (k *capturer) takeM(t *Thread, b []byte) {
 	t.procID = k.u64Of(b, mProcID)
 }
 
-// walkMs looks for the threads that have no M yet in the list of all Ms: by number, or if no M has a number of ours, by the
-// stack that SP is in.
+// walkMs looks in the list of all Ms for the threads that have no M yet: by thread id, or if no M has an id of ours, by the
+// stack that contains SP.
 func (k *capturer) walkMs(heads *[maxHeads]uint64) {
 	missing := 0
 	for i := range k.Threads {
@@ -203,8 +203,8 @@ func (k *capturer) walkMs(heads *[maxHeads]uint64) {
 	}
 }
 
-// eachM calls take with each M, whose start is in b, until that has found as many as are missing. Each M has or had a thread;
-// the runtime keeps few without one.
+// eachM calls take with each M, whose start is in b, until take has accepted as many as are missing. Each M has or had a
+// thread; the runtime keeps few without one.
 func (k *capturer) eachM(heads *[maxHeads]uint64, b []byte, missing int, take func(at uint64) bool) (found int) {
 	for _, at := range heads[:k.nallm] {
 		for n := 0; at != 0 && found < missing && n < 2*len(k.Threads)+64; n++ {
@@ -221,13 +221,13 @@ func (k *capturer) eachM(heads *[maxHeads]uint64, b []byte, missing int, take fu
 	return found
 }
 
-// findMsByNumber gives an M to each thread whose number it bears, and returns how many it found; false if there is no space.
+// findMsByNumber assigns to each thread the M that has its thread id, and returns how many it found; ok is false if there is no space.
 func (k *capturer) findMsByNumber(heads *[maxHeads]uint64, missing int) (found int, ok bool) {
 	size := 16
 	for size < 2*missing {
 		size *= 2
 	}
-	index := alloc[int32](k.space, size) // by number
+	index := alloc[int32](k.space, size) // by thread id
 	if index == nil {
 		return 0, false
 	}
@@ -257,7 +257,7 @@ func (k *capturer) findMsByNumber(heads *[maxHeads]uint64, missing int) (found i
 	}), true
 }
 
-// findMsByStack gives an M to each thread whose stack pointer is in one of its stacks.
+// findMsByStack assigns to each thread the M whose stacks contain its stack pointer.
 func (k *capturer) findMsByStack(heads *[maxHeads]uint64, missing int) {
 	b, w := k.buf[:k.off.mEnd], int(k.Program.word)
 	k.eachM(heads, b, missing, func(at uint64) bool {
@@ -280,5 +280,5 @@ func (k *capturer) findMsByStack(heads *[maxHeads]uint64, missing int) {
 	})
 }
 
-// maxBySP bounds the threads that are looked for by SP, each in each stack.
+// maxBySP is the maximum number of threads that are searched for by SP, each in each stack.
 const maxBySP = 512

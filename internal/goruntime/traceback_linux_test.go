@@ -59,13 +59,13 @@ func blocks(text string) map[int]string {
 	return out
 }
 
-// compare lists a program, ends it and compares with what its runtime writes.
+// compare lists the goroutines of a program, ends the program and compares the list with what its runtime prints.
 func compare(t *testing.T, level, path string, args ...string) {
 	v := start(t, level, path, args...)
 	l := list(t, v.pid)
 	all := level == "system"
 	if all {
-		v.cmd.Process.Signal(syscall.SIGQUIT) // which always is at level system
+		v.cmd.Process.Signal(syscall.SIGQUIT) // whose traceback always has level system
 	} else {
 		v.stdin.Close()
 	}
@@ -83,7 +83,7 @@ func compare(t *testing.T, level, path string, args ...string) {
 	}
 	delete(theirs, 0) // the system stack of the thread that took the signal
 	if !all {
-		delete(ours, 1) // it has gone on, to panic
+		delete(ours, 1) // it continued, and panics
 		delete(theirs, 1)
 	}
 	bad := 0
@@ -109,8 +109,8 @@ func compare(t *testing.T, level, path string, args ...string) {
 	t.Logf("%d goroutines, %d different", len(theirs), bad)
 }
 
-// TestTraceback compares the list with the runtime's own traceback. With GORUNTIME_MATRIX it builds the program by each of
-// the toolchains that it names, "go1.25.14,go1.26.11,go1.27.4", in each way.
+// TestTraceback compares the list with the runtime's own traceback. If GORUNTIME_MATRIX is set, it builds the program in
+// each way with each of the toolchains named in it, "go1.25.14,go1.26.11,go1.27.4".
 func TestTraceback(t *testing.T) {
 	type variant struct {
 		toolchain, mode string

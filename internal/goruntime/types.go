@@ -2,7 +2,7 @@ package goruntime
 
 import "bytes"
 
-// field is one of the structure fields whose offsets are needed.
+// field is a structure field whose offset is needed.
 type field int
 
 const (
@@ -48,7 +48,7 @@ const (
 	numFields
 )
 
-// A structure of the runtime whose type is looked up.
+// A structure is a structure of the runtime whose type is looked up.
 type structure int
 
 const (
@@ -61,11 +61,11 @@ const (
 	numTypes
 )
 
-// runtimeTypes has the structures' names as their type descriptors have them: with the star of the pointer type, which
-// shares the name (TFlagExtraStar).
+// runtimeTypes has the structures' names as in their type descriptors: with the star of the pointer type, which shares
+// the name (TFlagExtraStar).
 var runtimeTypes = [numTypes]string{"*runtime.g", "*runtime.m", "*runtime.gobuf", "*runtime._panic", "*runtime.synctestBubble"}
 
-// fields has the name of each field. Without the required ones nothing can be read.
+// fields has the name of each field. Nothing can be read without the required ones.
 var fields = [numFields]struct {
 	of       structure
 	name     string
@@ -114,15 +114,14 @@ var fields = [numFields]struct {
 // noField marks a field that this release of Go does not have.
 const noField = -1
 
-// Bounds of the size of a structure of the runtime, and of as much of a g and an m as is read. g has some 450 bytes, m some
-// 2,000.
+// Limits on the size of a structure of the runtime, and on how much of a g and an m is read. g has about 450 bytes, m about 2,000.
 const (
 	maxStruct = 64 << 10
 	maxG      = 4096
 	maxM      = 16 << 10
 )
 
-// offsets is how the target lays out the structures.
+// offsets describes how the target lays out the structures.
 type offsets struct {
 	of   [numFields]int32
 	size [numTypes]uint32
@@ -132,7 +131,7 @@ type offsets struct {
 
 func (o *offsets) has(f field) bool { return o.of[f] >= 0 }
 
-// typeLayout is abi.Type, and what follows it in a StructType.
+// typeLayout is the layout of abi.Type, and of what follows it in a StructType.
 type typeLayout struct {
 	tflag, kind, str, size uint64 // offsets, and the size of abi.Type
 	fields, numFields      uint64 // of StructType: address and length of the slice
@@ -140,8 +139,8 @@ type typeLayout struct {
 	elem                   uint64 // of PtrType
 }
 
-// layout follows from the word size: Size_ and PtrBytes are words, Hash 32 bits, TFlag, Align_, FieldAlign_ and Kind_ bytes,
-// Equal and GCData words, Str and PtrToThis 32 bits. A StructType goes on with PkgPath and the slice Fields.
+// layout derives the layout from the word size: Size_ and PtrBytes are words, Hash 32 bits, TFlag, Align_, FieldAlign_ and
+// Kind_ bytes, Equal and GCData words, Str and PtrToThis 32 bits. A StructType continues with PkgPath and the slice Fields.
 func (t *target) layout() typeLayout {
 	w := t.word
 	size := 4*w + 16
@@ -149,7 +148,7 @@ func (t *target) layout() typeLayout {
 		fieldSize: 3 * w, fieldOff: 2 * w, elem: size}
 }
 
-// Kinds of internal/abi/type.go, and the mask for the flags that releases before 1.24 have in the same byte.
+// Kinds of internal/abi/type.go, and the mask that removes the flags that releases before 1.24 have in the same byte.
 const (
 	kindMask       = 1<<5 - 1
 	kindBool       = 1
@@ -172,7 +171,7 @@ const (
 	tflagExtraStar = 1 << 1
 )
 
-// findTypes finds the type descriptors of the runtime's structures by their names, and takes the offsets of their fields.
+// findTypes finds the type descriptors of the runtime's structures by name, and records the offsets of their fields.
 func (f *finder) findTypes() bool {
 	o := &f.p.off
 	for i := range f.p.modules[:f.p.nmodules] {
@@ -180,7 +179,7 @@ func (f *finder) findTypes() bool {
 			o.of[k] = noField
 		}
 		if f.findTypesIn(&f.p.modules[i]) {
-			f.p.modules[0], f.p.modules[i] = f.p.modules[i], f.p.modules[0] // the one with the runtime comes first
+			f.p.modules[0], f.p.modules[i] = f.p.modules[i], f.p.modules[0] // the one with the runtime must be first
 			return f.measure()
 		}
 	}
@@ -188,7 +187,7 @@ func (f *finder) findTypes() bool {
 }
 
 func (f *finder) findTypesIn(m *module) bool {
-	// The names. Each is stored once, and named by its offset from types.
+	// The names. Each is stored once, and referred to by its offset from types.
 	var nameOff [numTypes]uint32
 	const first = "*runtime."
 	f.scan(m.types, m.etypes, 64, func(addr uint64, b []byte) bool {
@@ -231,10 +230,10 @@ func (f *finder) findTypesIn(m *module) bool {
 	return true
 }
 
-// maxStructFields bounds how many fields a structure has: m has some 90.
+// maxStructFields is the maximum number of fields of a structure: m has about 90.
 const maxStructFields = 512
 
-// takeType takes the offsets out of one type descriptor. A type of another package with the name runtime has other fields.
+// takeType records the offsets in one type descriptor. A type of another package named runtime has other fields.
 func (f *finder) takeType(t structure, addr uint64, l *typeLayout) {
 	size, ok := f.ptrAt(addr)
 	at, ok1 := f.ptrAt(addr + l.fields)
@@ -276,7 +275,7 @@ func (f *finder) takeType(t structure, addr uint64, l *typeLayout) {
 	f.p.off.size[t] = uint32(size)
 }
 
-// measure works out how much of a g and of an m must be read.
+// measure determines how much of a g and of an m must be read.
 func (f *finder) measure() bool {
 	o := &f.p.off
 	for k := range fields {
@@ -298,7 +297,7 @@ func (f *finder) measure() bool {
 	return o.gEnd >= 4*int(f.word) && o.gEnd <= maxG && o.mEnd >= int(f.word) && o.mEnd <= maxM
 }
 
-// ptrOf reads a field out of the bytes of a structure, as the next ones do. A field that is not there reads as 0.
+// ptrOf, like the functions after it, reads a field from the bytes of a structure. A missing field reads as 0.
 func (p *Program) ptrOf(b []byte, k field) uint64 { return p.ptrIn(b, k, 0) }
 
 func (p *Program) ptrIn(b []byte, k field, base int32) uint64 {

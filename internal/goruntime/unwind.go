@@ -2,12 +2,12 @@ package goruntime
 
 import "minidump/stream"
 
-// maxDepth bounds the frames of one stack.
+// maxDepth is the maximum number of frames of one stack.
 const maxDepth = 4096
 
-// Captured has memory of the target as it was in the stop: the stacks of its threads.
+// Captured holds memory of the target as it was during the stop: the stacks of its threads.
 type Captured interface {
-	// From returns what was captured from addr on, up to the next gap; nil if nothing was.
+	// From returns what was captured from addr on, up to the next gap, or nil if nothing was.
 	From(addr uint64) []byte
 }
 
@@ -39,21 +39,21 @@ type walker struct {
 	list []uint32 // the frames' indexes, innermost first
 	user bool     // some frame is not of package runtime
 
-	// Where the walk is.
+	// The position of the walk.
 	pc, sp, lr uint64
-	trap       bool   // pc is where the code is rather than a return address
-	flags      uint32 // of a stream.GoStack, about what was passed
+	trap       bool   // pc is where the code is, not a return address
+	flags      uint32 // of a stream.GoStack, about the frames so far
 }
 
-// walk follows the frames from pc and sp, as runtime.unwinder does with unwindPrintErrors. trap says that pc is where the
-// code is rather than a return address, syscall that entersyscall has saved both. It returns flags of a stream.GoStack.
+// walk follows the frames from pc and sp, as runtime.unwinder does with unwindPrintErrors. trap means that pc is where the
+// code is rather than a return address, syscall that entersyscall saved pc and sp. It returns flags of a stream.GoStack.
 func (w *walker) walk(pc, sp, lr uint64, trap, syscall bool) uint32 {
 	w.list, w.user = w.list[:0], false
 	w.pc, w.sp, w.lr, w.trap, w.flags = pc, sp, lr, trap, 0
 	if !w.usesLR() {
 		w.lr = 0
 	}
-	if pc == 0 { // a call of a nil function: begin with the caller
+	if pc == 0 { // a call of a nil function: begin with its caller
 		var ok bool
 		if w.pc, ok = w.mem.ptrAt(sp); !ok {
 			return stream.GoStackCut
@@ -63,7 +63,7 @@ func (w *walker) walk(pc, sp, lr uint64, trap, syscall bool) uint32 {
 			w.sp += w.word
 		}
 	}
-	// Of hostile memory each step goes up, or does so at the next.
+	// Even in hostile memory each step, or the next one, moves up.
 	for innermost := true; len(w.list) < maxDepth; innermost = false {
 		if end, flags := w.step(innermost, syscall); end {
 			return flags
@@ -72,7 +72,7 @@ func (w *walker) walk(pc, sp, lr uint64, trap, syscall bool) uint32 {
 	return stream.GoStackCut
 }
 
-// step adds the frames at pc and goes on to their caller. It returns the flags of the stack if the walk ends there.
+// step adds the frames at pc and moves to their caller. If the walk ends there, it returns the flags of the stack.
 func (w *walker) step(innermost, syscall bool) (end bool, flags uint32) {
 	how := uint8(atCall)
 	if w.trap {
@@ -105,8 +105,8 @@ func (w *walker) step(innermost, syscall bool) (end bool, flags uint32) {
 	return w.leave(uint64(e.delta), innermost, e.a&entryInjected != 0)
 }
 
-// leaveBadCall goes on after a call of a bad function pointer: the caller's PC is where a call leaves it. It returns false if
-// that is no code.
+// leaveBadCall continues after a call of a bad function pointer: it reads the caller's PC from where a call stores it. It
+// returns false if that PC is not code.
 func (w *walker) leaveBadCall() bool {
 	from, sp := w.lr, w.sp
 	if !w.usesLR() {
@@ -120,7 +120,7 @@ func (w *walker) leaveBadCall() bool {
 	return true
 }
 
-// leave goes on to the caller of a frame of delta bytes.
+// leave moves to the caller of a frame of delta bytes.
 func (w *walker) leave(delta uint64, innermost, injected bool) (end bool, flags uint32) {
 	usesLR := w.usesLR()
 	fp, lr, ok := w.sp+delta, w.lr, true
@@ -146,8 +146,8 @@ func (w *walker) leave(delta uint64, innermost, injected bool) (end bool, flags 
 	return false, 0
 }
 
-// leaveInjected goes on to what a signal has interrupted, where there is a link register: the handler has saved it on the stack
-// before it injected the call.
+// leaveInjected moves to the code interrupted by a signal, on architectures with a link register: the handler saved that
+// register on the stack before it injected the call.
 func (w *walker) leaveInjected() bool {
 	x, ok := w.mem.ptrAt(w.sp)
 	if !ok {

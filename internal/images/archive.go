@@ -9,10 +9,10 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// splitArchives removes modules that are no images and splits archives. A file that does not start with an ELF header
-// may be an archive (an Android APK) from which libraries are mapped: each starts at an ELF header, and includes the
-// mappings of the file after it up to the end that its program headers say. Any other file is removed unless code of it
-// is mapped. Code that a program has generated in named memory (memfd, Android's ashmem) is no module either.
+// splitArchives removes modules that are not images, and splits archives. A file that does not start with an ELF header
+// may be an archive (an Android APK) from which libraries are mapped: each library starts at an ELF header, and includes
+// the following mappings of the file up to the end given by its program headers. Any other file is removed unless code
+// of it is mapped. Code that a program has generated in named memory (memfd, Android's ashmem) is not a module either.
 func splitArchives(s *snapshot.Snapshot, mem snapshot.Memory) {
 	maps := s.Mappings.All()
 	n := s.Modules.N
@@ -56,7 +56,7 @@ func splitArchives(s *snapshot.Snapshot, mem snapshot.Memory) {
 }
 
 // addInside adds the images that start at mappings of m after the first. It returns the last one, or nil if there is
-// none. ok is false when the table is full.
+// none. ok is false if the table is full.
 func addInside(s *snapshot.Snapshot, mem snapshot.Memory, m *snapshot.Module) (lib *snapshot.Module, ok bool) {
 	maps := s.Mappings.All()
 	for i := int(m.MapIndex) + 1; i < len(maps) && maps[i].Start < m.End; i++ {
@@ -92,8 +92,7 @@ func addInside(s *snapshot.Snapshot, mem snapshot.Memory, m *snapshot.Module) (l
 	return lib, true
 }
 
-// imageEnd returns the end of an image by its program headers, in whole pages, or the highest address if they were not
-// all read.
+// imageEnd returns the end of an image according to its program headers, in whole pages, or the highest address if they were not all read.
 func imageEnd(s *snapshot.Snapshot, m *snapshot.Module) uint64 {
 	b := s.Bytes.Get(m.Headers)
 	h, ok := elf.ParseHeader(b)
@@ -107,7 +106,7 @@ func imageEnd(s *snapshot.Snapshot, m *snapshot.Module) uint64 {
 		return ^uint64(0)
 	}
 	size := im.End() - m.Base
-	if h.Class == elf.Class32 { // a 64-bit process may have mapped it above 4 GB, to read it
+	if h.Class == elf.Class32 { // a 64-bit process may have mapped it above 4 GB in order to read it
 		size &= math.MaxUint32
 	}
 	return (m.Base + size + s.Target.PageSize - 1) &^ (s.Target.PageSize - 1)
@@ -117,7 +116,7 @@ func isELF(b []byte) bool {
 	return len(b) >= 4 && b[0] == 0x7f && b[1] == 'E' && b[2] == 'L' && b[3] == 'F'
 }
 
-// inMemory reports whether the path is that of named memory, not of a file.
+// inMemory reports whether the path is that of named memory, not that of a file.
 func inMemory(path []byte) bool {
 	m := procfs.Mapping{Name: path}
 	_, sysv := m.SysV()

@@ -6,15 +6,15 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// findBuildIDs finds the build ids. Images whose program headers or notes were not in the first bytes take one more
-// batch each.
+// findBuildIDs finds the build ids. Program headers or notes that were not in the first bytes of their image
+// require one more batch each.
 func findBuildIDs(s *snapshot.Snapshot, mem snapshot.Memory) {
 	readProgs(s, mem)
 	scanImages(s, mem)
 	readNotes(s, mem)
 }
 
-// readProgs reads the program headers that are not in the first bytes of their image.
+// readProgs reads program headers that are not in the first bytes of their image.
 func readProgs(s *snapshot.Snapshot, mem snapshot.Memory) {
 	s.Batch.Clear()
 	for i := range s.Modules.All() {
@@ -30,8 +30,7 @@ func readProgs(s *snapshot.Snapshot, mem snapshot.Memory) {
 	s.Batch.Read(mem)
 }
 
-// scanImages finds dynamic sections and notes by the program headers, and takes the build ids that are in the first
-// bytes.
+// scanImages finds dynamic sections and notes through the program headers, and records the build ids that are in the first bytes.
 func scanImages(s *snapshot.Snapshot, mem snapshot.Memory) {
 	for i := range s.Modules.All() {
 		m := s.Modules.At(i)
@@ -64,7 +63,7 @@ func scanImages(s *snapshot.Snapshot, mem snapshot.Memory) {
 	}
 }
 
-// readNotes reads the notes that were not in the first bytes, and takes the build ids in them.
+// readNotes reads the notes that were not in the first bytes, and records the build ids in them.
 func readNotes(s *snapshot.Snapshot, mem snapshot.Memory) {
 	s.Batch.Clear()
 	for i := range s.Modules.All() {
@@ -100,7 +99,7 @@ func readNotes(s *snapshot.Snapshot, mem snapshot.Memory) {
 	}
 }
 
-// Tail returns b[off:], or nil if b ends before.
+// Tail returns b[off:], or nil if b is shorter than off.
 func Tail(b []byte, off uint64) []byte {
 	if off >= uint64(len(b)) {
 		return nil

@@ -6,18 +6,18 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// maxCopies bounds how many copies of code are looked into.
+// maxCopies is the maximum number of copies of code that are examined.
 const maxCopies = 1024
 
-// isCopy reports whether a module is code of a file that is mapped once more, not from the start of the file: programs do
-// that with code that they want near other code, as V8 does with its built-in functions.
+// isCopy reports whether a module is an additional mapping of a file's code that does not begin at the start of the file.
+// Programs map code again when they want it near other code, as V8 does with its built-in functions.
 func isCopy(s *snapshot.Snapshot, m *snapshot.Module) bool {
 	return !m.VDSO && !m.PE && !m.InArchive && s.Mappings.At(int(m.MapIndex)).Offset != 0 && !isELF(s.Bytes.Get(m.Headers))
 }
 
-// identifyCopies names copies of code by the image of the same file that is mapped as a whole. The addresses of its
-// symbols count from where the start of that image would be, if it were where the copy is: lowerPacked moves the base there.
-// A copy of a file without such an image stays without a build id, by which a reader would find the wrong names.
+// identifyCopies identifies copies of code by the image of the same file that is mapped as a whole. A copy's symbol
+// addresses count from where the start of that image would be if the image were where the copy is: lowerPacked moves the
+// base there. A copy of a file without such an image has no build id, because a reader would find wrong names by it.
 func identifyCopies(s *snapshot.Snapshot) {
 	maps, mods := s.Mappings.All(), s.Modules.All()
 	copies := 0
@@ -47,7 +47,7 @@ func identifyCopies(s *snapshot.Snapshot) {
 	}
 }
 
-// addressOfOffset returns how far from the base of an image the page is that comes from an offset in its file.
+// addressOfOffset returns the distance from the base of an image to the page at an offset in its file.
 func addressOfOffset(s *snapshot.Snapshot, m *snapshot.Module, offset uint64) (distance uint64, ok bool) {
 	b := s.Bytes.Get(m.Headers)
 	h, ok := elf.ParseHeader(b)
@@ -70,7 +70,7 @@ func addressOfOffset(s *snapshot.Snapshot, m *snapshot.Module, offset uint64) (d
 		}
 		start, off := p.Vaddr&^(page-1), p.Off&^(page-1)
 		lowest = min(lowest, start)
-		// Code may have a page in common with the segment before it, in which it is not: the later segment is right.
+		// Code may share a page with the segment before it, which does not contain the code: the later segment is right.
 		if p.Flags&elf.PF_X != 0 && off <= offset && offset < p.Off+p.Filesz {
 			return start - lowest + offset - off, true
 		}

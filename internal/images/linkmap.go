@@ -8,19 +8,19 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// WindowSize is the size of the buffer of a Window in bytes. The loader allocates link_map structures one after the
-// other, so that one read of this size serves dozens of them.
+// WindowSize is the size of the buffer of a Window in bytes. The loader allocates link_map structures one after
+// another, so one read of this size serves dozens of them.
 const WindowSize = 16 << 10
 
 // A Window reads small structures that are close together in memory with few system calls.
 //
-// Package elf has a window of its own, for tables of a file or an image: it reads forward only and returns all of the
-// bytes or none. A Window also keeps bytes before the address, and returns what there is.
+// Package elf has its own window, for tables of a file or an image: elf's reads only forwards and returns all of
+// the bytes or none. A Window also keeps bytes before the address, and returns what is readable.
 type Window struct {
 	Mem  snapshot.Memory
 	Buf  []byte // of WindowSize
 	addr uint64 // of Buf[0]
-	N    int    // bytes in Buf; set it to 0 when the memory may have changed
+	N    int    // bytes in Buf; must be set to 0 when the memory may have changed
 }
 
 // At returns n bytes at addr, or fewer where readable memory ends. They are valid until the next call.
@@ -38,7 +38,7 @@ func (w *Window) At(addr uint64, n int) []byte {
 	return w.have(addr, n)
 }
 
-// text returns the bytes from addr up to a NUL, at most most of them. They are valid until the next call.
+// text returns the bytes from addr up to a NUL, but at most most bytes. They are valid until the next call.
 func (w *Window) text(addr uint64, most int) []byte {
 	b := w.have(addr, most)
 	end := bytes.IndexByte(b, 0)
@@ -52,7 +52,7 @@ func (w *Window) text(addr uint64, most int) []byte {
 	return b[:end]
 }
 
-// have returns those of n bytes at addr that are in the window, from the first on.
+// have returns the part of the n bytes at addr that is in the window, starting with the first byte.
 func (w *Window) have(addr uint64, n int) []byte {
 	if addr < w.addr || addr-w.addr >= uint64(w.N) {
 		return nil
@@ -61,9 +61,8 @@ func (w *Window) have(addr uint64, n int) []byte {
 	return w.Buf[off:min(w.N, off+n)]
 }
 
-// FollowLinkMaps records what the dynamic loader provides for debuggers: struct r_debug, which DT_DEBUG of the main
-// program refers to, and its list of loaded objects. The auxiliary vector must be known. A static program has no such
-// list.
+// FollowLinkMaps records what the dynamic loader provides for debuggers: struct r_debug, to which DT_DEBUG of the main
+// program refers, and its list of loaded objects. The auxiliary vector must be known. A static program has no such list.
 func FollowLinkMaps(s *snapshot.Snapshot, win *Window) {
 	win.N = 0
 	if s.Proc.Phdr == 0 || s.Proc.Phnum == 0 || s.Proc.Phnum > 512 {
@@ -87,7 +86,7 @@ func FollowLinkMaps(s *snapshot.Snapshot, win *Window) {
 }
 
 // findRDebug records the dynamic section of the main program, and returns its ELF header and the address of struct
-// r_debug; 0 if there is none.
+// r_debug, or 0 if there is none.
 func findRDebug(s *snapshot.Snapshot, win *Window) (h elf.Header, debug uint64) {
 	phent, phnum := s.Proc.Phent, s.Proc.Phnum
 	h = elf.Header{Class: elf.Class32, Order: s.Target.Order, Phentsize: uint16(phent), Phnum: uint16(phnum), Phoff: 52}
@@ -140,7 +139,7 @@ func readLinkMaps(s *snapshot.Snapshot, win *Window, h *elf.Header, at uint64) {
 	}
 }
 
-// scanProgram scans the main program, whose program headers are at phdr. They need not be in its first page, so the
+// scanProgram scans the main program, whose program headers are at phdr. They may be outside its first page, so the
 // bias is taken from PT_PHDR if there is one.
 func scanProgram(im *elf.Image, h *elf.Header, table []byte, phdr, pageSize uint64) {
 	base := phdr &^ (pageSize - 1)

@@ -8,7 +8,7 @@ import (
 )
 
 // ParseMaps fills the mapping table from the text of /proc/PID/maps. Lines that it cannot parse are left out, and
-// recorded once.
+// recorded in one soft error.
 func ParseMaps(s *snapshot.Snapshot, text []byte) {
 	r := procfs.MapsReader{Rest: text}
 	var line procfs.Mapping
@@ -27,7 +27,7 @@ func ParseMaps(s *snapshot.Snapshot, text []byte) {
 			continue
 		}
 		m.Kind, m.Deleted = KindOf(&line)
-		// The segments of one library stand together and share one copy of the name.
+		// The segments of one library are on adjacent lines and share one copy of the name.
 		if string(line.Name) == string(lastName) {
 			m.Name = last
 			continue
@@ -49,7 +49,7 @@ func ParseMaps(s *snapshot.Snapshot, text []byte) {
 	}
 }
 
-// KindOf returns the kind of a mapping that has a name, and whether its file has been deleted.
+// KindOf returns the kind of a mapping that has a name, and whether its file was deleted.
 func KindOf(m *procfs.Mapping) (kind snapshot.MappingKind, deleted bool) {
 	switch {
 	case m.IsPath():

@@ -9,27 +9,25 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// FirstRead is the number of bytes read first from each image: they hold the ELF header, the program headers of a
-// library with up to a dozen segments, and the notes that linkers put after them.
+// FirstRead is the number of bytes read first from each image: they include the ELF header, the program headers
+// of a library with up to a dozen segments, and the notes that linkers put after them.
 const FirstRead = 1024
 
-// firstPage is the number of bytes read from an image whose notes are not in the first ones: a page of the smallest
-// size.
+// firstPage is the number of bytes read from an image whose notes are not in the first FirstRead bytes: a page of the smallest size.
 const firstPage = 4096
 
-// Bounds in bytes on what is read from one image.
+// Limits in bytes on what is read from one image.
 const (
 	maxNotes   = 16 << 10
 	maxDynamic = 4 << 10
 	maxSoname  = 256
 )
 
-// Identify makes the module list from the memory map: the loaded images, their names and their build ids. It reads in
-// batches, one vectored read for up to 1,024 modules: headers, then program headers and notes that were not in them,
-// dynamic sections, SONAMEs.
+// Identify builds the module list from the memory map: the loaded images, their names and their build ids. It reads
+// in batches, one vectored read for up to 1,024 modules: headers, then program headers and notes that were not in
+// them, dynamic sections, SONAMEs.
 //
-// If the module list is not empty, the source has filled it from another list than the memory map; then only user
-// modules are added.
+// If the module list is not empty, the source has filled it from a list other than the memory map; then only user modules are added.
 func Identify(s *snapshot.Snapshot, src snapshot.Source) {
 	if s.Modules.N > 0 {
 		addUserModules(s, s.Want.UserModules)
@@ -55,7 +53,7 @@ func Identify(s *snapshot.Snapshot, src snapshot.Source) {
 	addUserModules(s, s.Want.UserModules)
 }
 
-// groupModules makes one module of the mappings of a file whose offsets rise, whatever is mapped between them.
+// groupModules makes one module of all mappings of a file with ascending offsets, whatever is mapped between them.
 func groupModules(s *snapshot.Snapshot, user []snapshot.UserModule) {
 	var prev *snapshot.Module
 	var prevMap *snapshot.Mapping
@@ -93,8 +91,8 @@ func isVDSO(s *snapshot.Snapshot, m *snapshot.Mapping) bool {
 }
 
 // follows reports whether b can be a later segment of the image that has segment a. Two segments that share a page of
-// the file touch and have the same offset, which may be 0; but two mappings of offset 0 with equal permissions are two
-// images of one page each.
+// the file are adjacent and have the same offset, which may be 0; but two mappings of offset 0 with equal permissions
+// are two images of one page each.
 func follows(a, b *snapshot.Mapping) bool {
 	return sameFile(a, b) && (b.Offset > a.Offset ||
 		b.Offset == a.Offset && b.Start == a.End && (b.Offset != 0 || b.Perm != a.Perm))
@@ -123,7 +121,7 @@ func readHeaders(s *snapshot.Snapshot, mem snapshot.Memory) {
 	s.Batch.Read(mem)
 }
 
-// extendReserved extends images to the end that their program headers say, as long as only memory without a file
+// extendReserved extends images to the end given by their program headers, as long as only memory without a file
 // follows: their .bss, and address space that the loader has reserved for them.
 func extendReserved(s *snapshot.Snapshot) {
 	maps := s.Mappings.All()
@@ -143,9 +141,9 @@ func extendReserved(s *snapshot.Snapshot) {
 	}
 }
 
-// lowerPacked moves the base of copies of code, and of images with Android's packed relocations, to the address that their
-// symbols count from: see identifyCopies and elf.Image.EffectiveBase. The dynamic section decides, not the operating system: such
-// libraries work wherever a loader supports them. The modules must be in order of address, except the first.
+// lowerPacked moves the base of copies of code, and of images with Android's packed relocations, to the address from which their
+// symbols count: see identifyCopies and elf.Image.EffectiveBase. The dynamic section decides, not the operating system: such
+// libraries work wherever a loader supports them. The modules must be sorted by address, except the first.
 func lowerPacked(s *snapshot.Snapshot) {
 	mods := s.Modules.All()
 	for i := range mods {
@@ -155,9 +153,9 @@ func lowerPacked(s *snapshot.Snapshot) {
 		case m.Packed > roomBelow(mods, i):
 			s.SoftModule(snapshot.OpModuleBase, m)
 			if m.Copy {
-				m.ID.Len = 0 // no name is better than a wrong one
+				m.ID.Len = 0 // no build id is better than a wrong one
 			}
-		case m.Packed <= math.MaxUint32 && m.End-m.Base+m.Packed <= math.MaxUint32: // a module is described by a size of 32 bits
+		case m.Packed <= math.MaxUint32 && m.End-m.Base+m.Packed <= math.MaxUint32: // the size of a module has 32 bits
 			m.Base -= m.Packed
 		}
 	}
@@ -165,7 +163,7 @@ func lowerPacked(s *snapshot.Snapshot) {
 
 // roomBelow returns the size of the unused address space below a module.
 func roomBelow(mods []snapshot.Module, i int) uint64 {
-	lower := mods // of the first, which is out of order, any may be the next one below
+	lower := mods // any module may be the next one below the first, which is out of order
 	if i > 0 {
 		lower = mods[i-1 : i]
 	}
@@ -182,8 +180,8 @@ func roomBelow(mods []snapshot.Module, i int) uint64 {
 	return room
 }
 
-// nameModule sets the name of a module: its path with the last part replaced by the SONAME. A library inside an archive
-// is named archive/SONAME, or archive/NAME with the last part of its name in the archive. The vDSO is linux-gate.so.
+// nameModule sets the name of a module: its path with the last part replaced by the SONAME. A library inside an archive is
+// named archive/SONAME, or archive/NAME with the last part of its name in the archive. The vDSO is named linux-gate.so.
 func nameModule(s *snapshot.Snapshot, m *snapshot.Module) {
 	path := s.Bytes.Get(m.Path)
 	if m.VDSO {
@@ -218,8 +216,8 @@ func nameModule(s *snapshot.Snapshot, m *snapshot.Module) {
 
 var vdsoName = []byte("linux-gate.so")
 
-// mainFirst puts the main program first: the module that holds the entry point or, if that is not known, the program
-// headers. If there is none, as for a program that has unpacked itself, it makes one of the mapping there.
+// mainFirst puts the main program first: the module that contains the entry point or, if that is not known, the
+// program headers. If no module does, as for a program that has unpacked itself, it makes one from the mapping there.
 func mainFirst(s *snapshot.Snapshot, src snapshot.Source) {
 	addr := s.Proc.Entry
 	if addr == 0 {
@@ -258,7 +256,7 @@ func mainFirst(s *snapshot.Snapshot, src snapshot.Source) {
 	src.Identify(s, &mods[0])
 }
 
-// addUserModules adds the modules that the caller of the library has described.
+// addUserModules adds the modules that the caller of the library described.
 func addUserModules(s *snapshot.Snapshot, user []snapshot.UserModule) {
 	for i := range user {
 		m := s.Modules.Add()

@@ -26,7 +26,7 @@ func readDynamic(s *snapshot.Snapshot, mem snapshot.Memory) {
 	s.Batch.Read(mem)
 }
 
-// findStrings finds the addresses of the SONAMEs by the dynamic sections, and the images that have packed relocations.
+// findStrings finds the addresses of the SONAMEs through the dynamic sections, and the images that have packed relocations.
 func findStrings(s *snapshot.Snapshot) {
 	for i := range s.Modules.All() {
 		m := s.Modules.At(i)
@@ -44,7 +44,7 @@ func findStrings(s *snapshot.Snapshot) {
 		if !d.HasSoname || d.Strtab == 0 {
 			continue
 		}
-		// DT_STRTAB is an address if the loader has relocated the section, an offset if it has not.
+		// DT_STRTAB is an address if the loader relocated the section, otherwise an offset.
 		m.SonameAddr = d.Strtab
 		if d.Strtab < m.Base || d.Strtab >= m.End {
 			m.SonameAddr += m.Bias
@@ -61,7 +61,7 @@ func readSonames(s *snapshot.Snapshot, mem snapshot.Memory) {
 		if m.SonameAddr == 0 {
 			continue
 		}
-		// The strings of a small library are among the bytes that were read first.
+		// The strings of a small library are in the bytes that were read first.
 		b := Tail(s.Bytes.Get(m.Headers), m.SonameAddr-m.Base)
 		if bytes.IndexByte(b, 0) >= 0 {
 			m.Soname, m.SonameAddr = s.Put(b[:sonameLen(b)]), 0
@@ -77,7 +77,7 @@ func readSonames(s *snapshot.Snapshot, mem snapshot.Memory) {
 	}
 }
 
-// sonameLen returns the length of the SONAME at the start of b, 0 if it does not end in b, is too long or is a path.
+// sonameLen returns the length of the SONAME at the start of b, or 0 if it does not end in b, is too long or is a path.
 func sonameLen(b []byte) int {
 	n := bytes.IndexByte(b, 0)
 	if n <= 0 || n >= maxSoname || bytes.IndexByte(b[:n], '/') >= 0 {

@@ -13,11 +13,11 @@ import (
 	"minidump/internal/arena"
 )
 
-// SystemRoot is prefixed to the paths of files that describe the operating system. Only tests set it.
+// SystemRoot is the prefix of the paths of files that describe the operating system. Only tests set it.
 var SystemRoot = ""
 
-// IsAndroid reports whether this is Android, also in a program that was built for Linux: then there is
-// /system/build.prop. Since Android 8 unprivileged programs may not read that file, and perhaps not even see it.
+// IsAndroid reports whether this system is Android, even in a program that was built for Linux: then /system/build.prop
+// exists. Since Android 8 unprivileged programs may not read that file, and perhaps not even see it.
 func IsAndroid() bool {
 	if runtime.GOOS == "android" {
 		return true
@@ -29,14 +29,14 @@ func IsAndroid() bool {
 	return errno == 0 || errno == unix.EACCES || errno == unix.EPERM
 }
 
-// buildProps are the files with the build properties of Android's partitions, in the order in which init reads them: a
-// read-only property keeps its first value. Up to Android 10 prop.default was a file of its own.
+// buildProps lists the files with the build properties of Android's partitions, in the order in which init reads them:
+// a read-only property keeps its first value. Up to Android 10 prop.default was a separate file.
 var buildProps = []string{"/system/etc/prop.default", "/default.prop", "/system/build.prop", "/system_ext/etc/build.prop",
 	"/vendor/default.prop", "/vendor/build.prop", "/odm/etc/build.prop", "/odm/build.prop", "/product/etc/build.prop",
 	"/product/build.prop"}
 
-// systemProps are the build properties that go into the dump, each with all its names. Since Android 12 init makes
-// ro.build.fingerprint at start, and the files have only the fingerprints of the partitions.
+// systemProps lists the build properties that go into the dump, each with all its names. Since Android 12 init
+// sets ro.build.fingerprint at start, and the files have only the fingerprints of the partitions.
 var systemProps = [][]string{
 	{"ro.build.fingerprint", "ro.system.build.fingerprint", "ro.vendor.build.fingerprint"},
 	{"ro.build.version.release", "ro.system.build.version.release"},
@@ -60,7 +60,7 @@ func (f *facts) readAndroid(texts *arena.Bytes) {
 		if errno == 0 {
 			files = append(files, texts.Get(sp))
 		} else if f.osReleaseErr == 0 || errno != unix.ENOENT {
-			f.osReleaseErr = errno // that a file may not be read says more than that another does not exist
+			f.osReleaseErr = errno // "permission denied" is more informative than another file's "no such file"
 		}
 	}
 	if len(files) > 0 {
@@ -82,7 +82,7 @@ func (f *facts) readAndroid(texts *arena.Bytes) {
 	f.readVersion(texts, fingerprint)
 }
 
-// findProp returns the value of a property: that of the first of its names that is in any of the files.
+// findProp returns the value of a property: that of the first of its names that is in one of the files.
 func findProp(files [][]byte, names []string) (key string, value []byte) {
 	for _, key := range names {
 		for _, b := range files {

@@ -20,19 +20,18 @@ import (
 
 // Dumping is a process whose core the kernel is writing, as a source of snapshots. Threads and registers come from the
 // notes of the core, because such a process cannot be traced. Everything else is read from /proc, as for any live
-// process. Nothing needs to be stopped: the threads do not run any more, but memory, files and entries in /proc still
-// exist.
+// process. Nothing has to be stopped: the threads no longer run, but memory, files and entries in /proc still exist.
 type Dumping struct {
 	Reader
 	notes *corefile.Notes // nil: the kernel has not sent them
-	tids  []int32         // of the threads in the order of the notes, in this process's pid namespace
+	tids  []int32         // of the threads, in the order of the notes, in this process's pid namespace
 	cause *context.Crash  // what killed the process; nil: not known
 }
 
 var errNotDumping = errors.New("it is not the process whose core this is")
 
-// OpenDumping opens the process pid, whose core the kernel is writing. The source owns the notes; after an error the
-// caller still does. buf is memory that the encoder may use.
+// OpenDumping opens the process pid, whose core the kernel is writing. The source then owns the notes; after an
+// error the caller still does. buf is memory that the encoder may use.
 func OpenDumping(notes *corefile.Notes, pid int) (d *Dumping, buf []byte, err error) {
 	d = &Dumping{notes: notes}
 	if buf, err = d.open(pid); err != nil {
@@ -87,8 +86,8 @@ func (d *Dumping) check() error {
 	return nil
 }
 
-// number sets the ids of the threads in this process's pid namespace; those in the notes are of the process's own.
-// crashed, if not 0, is the id of the thread that crashed, which the kernel writes first.
+// number sets the ids of the threads in this process's pid namespace; those in the notes are from the process's
+// own namespace. crashed, if not 0, is the id of the crashed thread, which the kernel writes first.
 func (d *Dumping) number(crashed int) {
 	d.listThreads()
 	here := d.scratch.tids.All()
@@ -118,7 +117,7 @@ func (d *Dumping) number(crashed int) {
 	}
 	for _, tid := range d.tids {
 		if tid == int32(crashed) {
-			return // the caller has chosen another thread
+			return // the caller chose another thread
 		}
 	}
 	d.tids[0] = int32(crashed)
@@ -179,7 +178,7 @@ func (d *Dumping) threadsFromNotes(s *snapshot.Snapshot) {
 	}
 }
 
-// threadsFromProc fills the thread list with what /proc has of the threads.
+// threadsFromProc fills the thread list with what /proc shows of the threads.
 func (d *Dumping) threadsFromProc(s *snapshot.Snapshot) {
 	if e := s.Soft(snapshot.OpRegisters, 0, 0, 0); e != nil {
 		e.Text = s.Bytes.Put(textNoNotes)

@@ -10,7 +10,7 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// systemError returns err, for errors.Is also as ErrNoProcess or ErrPermission if it means that.
+// systemError returns err, wrapped so that errors.Is also matches ErrNoProcess or ErrPermission if err means that.
 func systemError(err error) error {
 	switch {
 	case errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT):

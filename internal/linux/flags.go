@@ -9,14 +9,14 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// A markedMemory knows which mappings have flags that matter to a dump.
+// A markedMemory lists the mappings whose flags matter to a dump.
 type markedMemory struct {
 	ranges arena.Table[procfs.FlaggedRange]
 	reader procfs.SmapsReader
 	known  bool
 }
 
-// maxMarked bounds how many such mappings there are.
+// maxMarked is the maximum number of such mappings.
 const maxMarked = 1 << 16
 
 func (k *markedMemory) reserve() error { return k.ranges.Reserve(maxMarked * 24) }
@@ -24,7 +24,8 @@ func (k *markedMemory) reserve() error { return k.ranges.Reserve(maxMarked * 24)
 // list returns the mappings that were found.
 func (k *markedMemory) list() []procfs.FlaggedRange { return k.ranges.All() }
 
-// find reads the flags of all mappings below end. The kernel walks all page tables for that, so it is not for the stop.
+// findMarked reads the flags of all mappings below end. The kernel walks all page tables for that, so it must not be
+// called during the stop.
 func (p *Reader) findMarked(s *snapshot.Snapshot, end uint64) {
 	k := &p.marked
 	k.known = false
@@ -52,7 +53,7 @@ func (p *Reader) findMarked(s *snapshot.Snapshot, end uint64) {
 	}
 }
 
-// findHidden reads, before the stop, which memory must not be in a dump. A dump of stacks alone takes no such memory.
+// findHidden determines, before the stop, which memory must not be in a dump. A dump of stacks alone includes no such memory.
 func (p *Reader) findHidden(s *snapshot.Snapshot) {
 	p.marked.known = false
 	p.marked.ranges.Clear()
@@ -61,7 +62,7 @@ func (p *Reader) findHidden(s *snapshot.Snapshot) {
 	}
 }
 
-// hide marks the mappings that findHidden has found. Of more than can be listed those that are not known are hidden too.
+// hide marks the mappings found by findHidden. If there were more than fit in the list, the unknown ones are hidden too.
 func (p *Reader) hide(s *snapshot.Snapshot) {
 	k := &p.marked
 	if !k.known {
@@ -77,10 +78,10 @@ func (p *Reader) hide(s *snapshot.Snapshot) {
 	}
 }
 
-// recordGaps records, when the process runs again, which of the gaps are more than memory that was never used: a
-// userfaultfd or a file server has not delivered them. To find that out takes long in a large process. So for a page in
-// the midst of a stack, as every thread of glibc has one, that is done only where the flags are known for another
-// reason, or the process has a userfaultfd open.
+// recordGaps records, when the process runs again, which of the gaps are more than memory that was never used: pages
+// that a userfaultfd or a file server has not delivered. Determining that takes long in a large process. A gap of one
+// page within a stack, which every thread of glibc has, is therefore checked only if the flags are known for another
+// reason, or if the process has a userfaultfd open.
 func (p *Reader) recordGaps(s *snapshot.Snapshot) {
 	gaps := s.Gaps.All()
 	if len(gaps) == 0 {

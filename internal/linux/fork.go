@@ -13,35 +13,34 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// A Fork is what a forked child knows of the process that it is a copy of and dumps. It must not be on a goroutine
-// stack.
+// A Fork is what a forked child knows about the process that it is a copy of and dumps. It must not be on a goroutine stack.
 type Fork struct {
 	TID  int32 // the thread that forked
 	PPID int32 // parent of the process
 	_    [8]byte
-	// The registers of TID when it forked, as NT_PRSTATUS and NT_PRFPREG; 0 bytes: not known.
-	// FP lies on a 16-byte boundary, which FXSAVE of x86 needs, if Fork does.
+	// The registers of TID when it forked, as NT_PRSTATUS and NT_PRFPREG; 0 bytes: not known. If Fork is
+	// aligned to 16 bytes, so is FP, as FXSAVE of x86 requires.
 	GP, FP       [640]byte
 	NumGP, NumFP int
 
-	copied bool // the process can't be looked at, so the child dumps its own copy of the memory
+	copied bool // the process can't be accessed, so the child dumps its own copy of the memory
 	probe  [4]unix.RemoteIovec
 	from   uint64
 	to     uint64
 }
 
-// TraceFromFork has the dumps made by a forked child of the process, which attaches to its threads and lets them go. f
-// is filled in before the child calls EnterFork.
+// TraceFromFork makes a forked child of the process do the dumps. The child attaches to the threads and detaches from
+// them. f is filled in before the child calls EnterFork.
 func (l *Source) TraceFromFork(f *Fork) {
 	l.thread.caller, l.fork = true, f
 }
 
-// attaches reports whether threads are attached to for each dump: they are not where the caller traces them already.
+// attaches reports whether threads are attached to for each dump: they are not if the caller already traces them.
 func (l *Source) attaches() bool { return !l.thread.caller || l.fork != nil }
 
-// EnterFork is the first call in the forked child. Where the kernel lets the child look at the process, nothing changes.
-// Else (dumpable is 0, a security module or seccomp forbids it) the child dumps itself: it has a copy of the memory, and
-// the registers in Fork.
+// EnterFork must be the first call in the forked child. If the kernel lets the child access the process, nothing
+// changes. Otherwise (dumpable is 0, a security module or seccomp forbids it) the child dumps itself: it has a copy of
+// the memory, and the registers in Fork.
 func (l *Source) EnterFork() {
 	f := l.fork
 	f.copied = false
@@ -50,7 +49,7 @@ func (l *Source) EnterFork() {
 	if _, errno := sys.ProcessVMReadv(int(l.pid), f.probe[:1], f.probe[1:2]); errno == 0 {
 		return
 	}
-	// Without process_vm_readv (ENOSYS, a seccomp filter) there still is /proc/PID/mem.
+	// Without process_vm_readv (ENOSYS, a seccomp filter) /proc/PID/mem still works.
 	if fd, errno := l.dir.OpenFile("mem\x00", unix.O_RDONLY); errno == 0 {
 		sys.Close(fd)
 		return
@@ -64,11 +63,11 @@ func (l *Source) EnterFork() {
 	f.copied = true
 }
 
-// CheckPause lets the process go on if it has stood for too long. The forked child, which has no other thread to do that,
-// calls it between writes.
+// CheckPause resumes the process if it has been stopped for too long. The forked child, which has no other thread to do
+// that, calls it between writes.
 func (l *Source) CheckPause() { l.expire() }
 
-// listForked lists the one thread that a copy of the process has.
+// listForked lists the only thread of a copy of the process.
 func (l *Source) listForked(s *snapshot.Snapshot) {
 	s.Proc.PPID = l.fork.PPID
 	l.scratch.tids.Clear()
@@ -83,7 +82,7 @@ func (l *Source) listForked(s *snapshot.Snapshot) {
 	s.AddBlamed(snapshot.OpSeize, int32(unix.EPERM))
 }
 
-// x86FSAVE is the size of the FSAVE image, which a 386 program stores, and no other architecture's set.
+// x86FSAVE is the size of the FSAVE image that a 386 program stores. No other architecture's register set has this size.
 const x86FSAVE = 108
 
 // registersFromFork sets the registers of the thread that forked to those it had then. It returns false for any other

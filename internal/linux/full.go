@@ -8,8 +8,8 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// chooseFull notes of every readable mapping what is there, to be streamed. Where a file is shorter than its mapping, or
-// nothing can be read, that is recorded.
+// chooseFull lists the present memory of every readable mapping, to be streamed. It records where a file is shorter than
+// its mapping, and which mappings can't be read at all.
 func (p *Reader) chooseFull(s *snapshot.Snapshot) {
 	maps := s.Mappings.All()
 	for i := range maps {
@@ -23,10 +23,10 @@ func (p *Reader) chooseFull(s *snapshot.Snapshot) {
 	}
 }
 
-// addPresent notes what is there of one mapping; false if there is no space.
+// addPresent lists the present memory of one mapping; it returns false if there is no space.
 func (p *Reader) addPresent(s *snapshot.Snapshot, m *snapshot.Mapping) bool {
 	var last *snapshot.MemoryRange
-	gap := m.End // the first address that is not there
+	gap := m.End // the first address that is not present
 	for at := m.Start; at < m.End; {
 		from, to, how := p.mem.next(at, m.End)
 		if from > at || how == wayNone {

@@ -8,7 +8,7 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// readHandles lists the open descriptors, each with its type and its name.
+// readHandles lists the open descriptors, with their types and names.
 func (p *Reader) readHandles(s *snapshot.Snapshot) {
 	p.program.userfault = false
 	for want := 1024; ; want *= 4 {
@@ -28,7 +28,7 @@ func (p *Reader) readHandles(s *snapshot.Snapshot) {
 			break
 		}
 	}
-	noStat := false // the kernel does not have the call
+	noStat := false // the kernel does not have this call
 	for _, fd := range p.scratch.tids.All() {
 		target, b := s.Bytes.Alloc(4096) // PATH_MAX
 		if b == nil {
@@ -37,7 +37,7 @@ func (p *Reader) readHandles(s *snapshot.Snapshot) {
 		}
 		n, errno := p.dir.FDLink(fd, b)
 		target = s.Bytes.Trim(target, n)
-		if errno == unix.ENOENT { // closed meanwhile
+		if errno == unix.ENOENT { // closed in the meantime
 			continue
 		}
 		h := s.Handles.Add()
@@ -55,7 +55,7 @@ func (p *Reader) readHandles(s *snapshot.Snapshot) {
 			continue
 		}
 		h.NoType = true
-		if errno == unix.ENOENT || errno == unix.ENOSYS && noStat { // closed meanwhile, or recorded before
+		if errno == unix.ENOENT || errno == unix.ENOSYS && noStat { // closed in the meantime, or recorded before
 			continue
 		}
 		s.Soft(snapshot.OpHandle, int32(errno), 0, uint64(fd))

@@ -10,7 +10,7 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// open makes a source of the process pid, and a snapshot for it, as a Writer does.
+// open makes a source of the process pid and a snapshot for it, as a Writer does.
 func open(t testing.TB, pid int) (*Source, *snapshot.Snapshot) {
 	t.Helper()
 	s := new(snapshot.Snapshot)

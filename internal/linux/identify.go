@@ -32,10 +32,9 @@ func (f *fdSource) ReadAt(p []byte, off uint64) int {
 	return n
 }
 
-// Identify reads the build id from the file that a module is mapped from: through /proc/PID/map_files, which refers to
-// the inode, or else by its path below the process's root if that is still the same file. It never looks in the
-// dumper's own mount namespace, where the path may be another file. A library in an archive that has no SONAME gets its
-// name in the archive.
+// Identify reads the build id from the file that a module is mapped from: through /proc/PID/map_files, which refers to the inode,
+// or else by its path below the process's root if that is still the same file. It never opens a path in the dumper's own mount
+// namespace, where it may be another file. A library in an archive that has no SONAME is named after its entry in the archive.
 func (p *Reader) Identify(s *snapshot.Snapshot, m *snapshot.Module) {
 	if m.Path.Len == 0 {
 		m.Path = p.exePath(s)
@@ -84,8 +83,7 @@ func (p *Reader) Identify(s *snapshot.Snapshot, m *snapshot.Module) {
 	sys.Close(fd)
 }
 
-// notIdentified records why the file of a module was not looked into. EREMOTE: it is on a file server, which might
-// never answer.
+// notIdentified records why the file of a module was not read. EREMOTE: it is on a file server, which might never answer.
 func (p *Reader) notIdentified(s *snapshot.Snapshot, m *snapshot.Module, errno sys.Errno) {
 	if e := s.Soft(snapshot.OpModuleID, int32(errno), 0, m.Base); e != nil {
 		e.Text = m.Path
@@ -102,8 +100,7 @@ func (p *Reader) nameEntry(s *snapshot.Snapshot, m *snapshot.Module, off uint64)
 	}
 }
 
-// openSame opens the file of a mapping by its path below the root of the process. It fails with ESTALE if that is
-// another file now.
+// openSame opens the file of a mapping by its path below the root of the process. It fails with ESTALE if another file is there now.
 func (p *Reader) openSame(s *snapshot.Snapshot, m *snapshot.Mapping) (int, sys.Errno) {
 	if m.Deleted {
 		return -1, unix.ENOENT

@@ -2,9 +2,9 @@
 
 package linux
 
-// followLiving finds a running thread in a process whose main thread has ended, and reads the process through it from
-// then on: the kernel shows no memory, maps and files under the pid any more, but still does under the id of any other
-// thread. It returns false if the main thread has not ended, or no thread is left.
+// followLiving finds a running thread in a process whose main thread has ended, and reads the process through that
+// thread from then on: under the pid the kernel no longer shows memory, maps and files, but under the id of any other
+// thread it still does. It returns false if the main thread has not ended, or if no thread is left.
 func (p *Reader) followLiving() bool {
 	if n, errno := p.dir.TaskFile(p.pid, "stat\x00", p.scratch.bytes); errno == 0 {
 		if st := &p.scratch.stat; st.Parse(p.scratch.bytes[:n]) && st.State != 'Z' && st.State != 'X' {

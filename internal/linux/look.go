@@ -16,16 +16,16 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// Looking is a process that goes on while its memory is read and its modules are listed. It is neither stopped nor traced.
-// Package process reads a process by it.
+// Looking is a process that runs while its memory is read and its modules are listed. It is neither stopped nor traced.
+// Package process uses it to read a process.
 type Looking struct{ Reader }
 
 // Look opens a process. The error is ErrNoProcess if it has ended, ErrPermission if its memory must not be read, and
-// ErrUnsupported if it is a kernel thread, or a 64-bit process and this a 32-bit program.
+// ErrUnsupported if it is a kernel thread, or if it is a 64-bit process and this is a 32-bit program.
 func Look(pid int) (*Looking, error) {
 	l := new(Looking)
 	if _, err := l.open(pid); err != nil {
-		return nil, errors.Unwrap(err) // without its text, which is about a dump
+		return nil, errors.Unwrap(err) // without the text of the wrapping error, which is about a dump
 	}
 	if err := l.begin(); err != nil {
 		l.Reader.Close()
@@ -53,17 +53,17 @@ func (l *Looking) begin() error {
 	return nil
 }
 
-// Target returns what the process runs on.
+// Target returns the architecture and word size of the process.
 func (l *Looking) Target() *snapshot.Target { return &l.facts.target }
 
-// refused returns why no memory of the process can be read, 0 if some can.
+// refused returns why no memory of the process can be read, or 0 if some can.
 func (l *Looking) refused() sys.Errno {
 	if l.living == 0 {
 		n, errno := l.dir.TaskFile(l.pid, "stat\x00", l.scratch.bytes)
 		if errno == unix.ENOENT || errno == unix.ESRCH {
 			return unix.ESRCH
 		}
-		// Of a process without memory the kernel says, too, that it may not be read.
+		// For a process without memory, too, the kernel reports that it may not be read.
 		if st := &l.scratch.stat; errno == 0 && st.Parse(l.scratch.bytes[:n]) && (st.State == 'Z' || st.State == 'X') {
 			return unix.ESRCH
 		}
@@ -78,8 +78,8 @@ func (l *Looking) refused() sys.Errno {
 	return 0 // the memory may be readable without this file
 }
 
-// ReadMemory reads memory at addr into p, as far as it can be read without a gap, and returns how much that is. Pages that
-// the process has never used are read too. The read blocks for as long as someone delivers the pages (userfaultfd, a file
+// ReadMemory reads memory at addr into p up to the first unreadable byte, and returns how many bytes that is. Pages that
+// the process has never used are read too. The read blocks until missing pages are delivered (by a userfaultfd or a file
 // server). The error, if not all of p was read, is EFAULT, or ErrNoProcess or ErrPermission.
 func (l *Looking) ReadMemory(addr uint64, p []byte) (n int, err error) {
 	all := len(p)
@@ -88,13 +88,13 @@ func (l *Looking) ReadMemory(addr uint64, p []byte) (n int, err error) {
 	}
 	p = p[:min(uint64(len(p)), uint64(^uintptr(addr)))]
 	for try := 0; n < len(p) && try < readTries; try++ {
-		if try > 0 { // it may have executed another program, or the thread by which it is read has ended
+		if try > 0 { // it may have executed another program, or the thread through which it is read has ended
 			l.mem.close()
 			l.followLiving()
 		}
 		l.mem.slow.stuck = false
 		got := l.mem.readSlowly(addr+uint64(n), p[n:])
-		// If it still exists, the number that was read by was not yet that of another process.
+		// If the thread still exists, its id was not yet that of another process during the read.
 		if l.exists() {
 			n += got
 		}
@@ -108,16 +108,16 @@ func (l *Looking) ReadMemory(addr uint64, p []byte) (n int, err error) {
 	return n, unix.EFAULT
 }
 
-// readTries is how often ReadMemory tries to read what it can't.
+// readTries is how often ReadMemory tries to read memory that it can't read.
 const readTries = 3
 
-// exists reports whether the thread by which the process is read has not been waited for yet.
+// exists reports whether the thread through which the process is read still exists, possibly as a zombie.
 func (l *Looking) exists() bool {
 	return sys.Statx(l.dir.Fd(), "stat\x00", unix.AT_NO_AUTOMOUNT, 0, &l.scratch.statx) == 0
 }
 
-// ReadModules fills the memory map and the module list of s. Their order and names are those of a dump. It reads only memory
-// and files that are there at once, as a dump does.
+// ReadModules fills the memory map and the module list of s. Their order and names are the same as in a dump. It reads only
+// memory and files that are available at once, as a dump does.
 func (l *Looking) ReadModules(s *snapshot.Snapshot) error {
 	s.Target, s.Proc.PID = l.facts.target, l.pid
 	if err := l.readStat(s); err != nil {
@@ -137,7 +137,7 @@ func (l *Looking) ReadModules(s *snapshot.Snapshot) error {
 	return nil
 }
 
-// lookSource is a Looking as images.Identify takes it.
+// lookSource adapts a Looking to images.Identify.
 type lookSource Looking
 
 func (l *lookSource) Capture(*snapshot.Snapshot) error { return snapshot.ErrUnsupported }
@@ -157,8 +157,8 @@ type ModuleFile struct{ fdSource }
 // Close closes the file.
 func (f *ModuleFile) Close() { sys.Close(f.fd) }
 
-// OpenMapped opens the file of a mapping: see procfs.Dir.OpenMapped. It fails with EREMOTE, and does not touch the file, if
-// that is on a file server, which might never answer.
+// OpenMapped opens the file of a mapping: see procfs.Dir.OpenMapped. It fails with EREMOTE, and does not access the file,
+// if that is on a file server, which might never answer.
 func (l *Looking) OpenMapped(m *procfs.Mapping) (*ModuleFile, error) {
 	kind := l.mem.backingOf(&snapshot.Mapping{Inode: m.Inode, Dev: uint64(m.Major)<<32 | uint64(m.Minor)})
 	if kind != backingDisk && kind != backingMemory {

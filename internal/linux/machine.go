@@ -21,7 +21,7 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// facts do not change while the machine runs. They are read once; the texts stay in the snapshot's byte arena.
+// facts do not change while the machine runs. They are read once; their texts are in the snapshot's byte arena.
 type facts struct {
 	target       snapshot.Target
 	system       snapshot.System
@@ -46,7 +46,7 @@ func (p *Reader) FirstLook(s *snapshot.Snapshot) error {
 	if err := p.findArch(); err != nil {
 		return err
 	}
-	f.clockTick = 100 // USER_HZ of every architecture there is; AT_CLKTCK would say the same
+	f.clockTick = 100 // USER_HZ of every architecture that exists; AT_CLKTCK has the same value
 	if n, _, errno := procfs.ReadPath("/proc/stat\x00", p.scratch.bytes); errno == 0 {
 		f.bootTime, _ = procfs.ParseBootTime(p.scratch.bytes[:n])
 	} else {
@@ -65,7 +65,7 @@ func (p *Reader) FirstLook(s *snapshot.Snapshot) error {
 	return nil
 }
 
-// recordFacts puts the facts about the machine into the snapshot.
+// recordFacts copies the facts about the machine to the snapshot.
 func (p *Reader) recordFacts(s *snapshot.Snapshot) {
 	f := &p.facts
 	s.Raw[snapshot.RawCPUInfo], s.Raw[snapshot.RawLSBRelease] = f.cpuinfo, f.osRelease
@@ -80,9 +80,9 @@ func (p *Reader) recordFacts(s *snapshot.Snapshot) {
 	}
 }
 
-// findArch finds out whether this is a 32-bit program under a 64-bit kernel, by the auxiliary vector. The header of the program
-// file has the last word where they differ, if its file system answers by itself: it alone distinguishes programs of n32 from
-// those of o32 on mips64.
+// findArch determines, from the auxiliary vector, whether the process is a 32-bit program under a 64-bit kernel. If the header
+// of the program file says otherwise it has precedence, provided that its file system answers by itself: only the header
+// distinguishes programs of n32 from those of o32 on mips64.
 func (p *Reader) findArch() error {
 	f := &p.facts
 	b, errno := p.readSmall("auxv\x00")
@@ -90,11 +90,11 @@ func (p *Reader) findArch() error {
 		b, errno = p.readSmall("auxv\x00")
 	}
 	if errno == unix.ESRCH || errno == unix.ENOENT {
-		return nil // a process that is ending: the dump itself finds out
+		return nil // the process is ending: the dump itself will find that out
 	}
 	native := p.native.WordSize()
 	if errno == 0 && native == 8 {
-		// Complete says little: two words of 32 bits that are 0 end a vector of either size.
+		// A complete vector is no proof: two 32-bit words of 0 end a vector of either word size.
 		if procfs.ParseAuxv(b, 8, sys.NativeOrder).Phent == elf.ProgSize64 {
 			return nil
 		}
@@ -120,7 +120,7 @@ func (p *Reader) findArch() error {
 	return nil
 }
 
-// exeAnswers reports whether the program file is on a file system that answers by itself. It asks no server.
+// exeAnswers reports whether the program file is on a file system that answers by itself. It accesses no server.
 func (p *Reader) exeAnswers() bool {
 	st := &p.scratch.statx
 	errno := sys.Statx(p.dir.Fd(), "exe\x00", unix.AT_NO_AUTOMOUNT|unix.AT_STATX_DONT_SYNC, unix.STATX_INO, st)
@@ -131,10 +131,10 @@ func (p *Reader) exeAnswers() bool {
 	return kind == backingDisk || kind == backingMemory
 }
 
-// maxFact bounds the bytes that are kept of one file about the machine: they use the space of all dumps.
+// maxFact is the maximum number of bytes kept of one file about the machine: they occupy space of all dumps.
 const maxFact = 16 << 20
 
-// readPath reads a file of the machine into a, up to maxFact.
+// readPath reads a file of the machine into a, up to maxFact bytes.
 func readPath(a *arena.Bytes, path string) (arena.Span, sys.Errno) {
 	fd, errno := sys.Open(sys.AT_FDCWD, path, unix.O_RDONLY)
 	if errno != 0 {
@@ -244,8 +244,8 @@ func cpuidVersion(family, model, stepping uint32) uint32 {
 	return v | 15<<8 | (family-15)&0xff<<20
 }
 
-// hwcap returns AT_HWCAP and AT_HWCAP2 of the process. If its vector cannot be read, those of this program are
-// returned, unless it has another architecture: a 32-bit and a 64-bit program on one machine use different bits.
+// hwcap returns AT_HWCAP and AT_HWCAP2 of the process. If its vector cannot be read, it returns those of this
+// program, unless that has another architecture: 32-bit and 64-bit programs on one machine use different bits.
 func (p *Reader) hwcap() (hwcap, hwcap2 uint64) {
 	arch, word := p.facts.target.Arch, p.facts.target.WordSize()
 	b, errno := p.readSmall("auxv\x00")

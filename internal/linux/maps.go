@@ -11,7 +11,7 @@ import (
 
 // readMapsEarly reads and parses the memory map before the stop: for a process with many libraries the kernel takes
 // milliseconds to write it, by far the longest part of a stop. In mode full, which copies every mapping, it does
-// nothing, unless the process is copied.
+// nothing unless the process is copied.
 func (l *Source) readMapsEarly(s *snapshot.Snapshot) {
 	l.early = procfs.Statm{}
 	if s.Want.Mode == snapshot.ModeFull && !l.forCopy || !l.attaches() {
@@ -26,7 +26,7 @@ func (l *Source) readMapsEarly(s *snapshot.Snapshot) {
 }
 
 // mapsHold reports, during the stop, whether the map that was read before is still valid: the size of the process is
-// the same, and SP and PC of every thread are in known mappings. Otherwise it removes the map.
+// the same, and SP and PC of every thread are in known mappings. If it is not, mapsHold removes the map.
 func (l *Source) mapsHold(s *snapshot.Snapshot) bool {
 	if l.early.Size != 0 {
 		now := l.readStatm()

@@ -10,7 +10,7 @@ import (
 	"minidump/procfs"
 )
 
-// TestMapsHold tells when a map that was read before the stop is taken for that of the stop.
+// TestMapsHold checks when a map that was read before the stop is considered valid.
 func TestMapsHold(t *testing.T) {
 	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "3")
 	for _, c := range []struct {

@@ -15,14 +15,13 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// maxIovec is how many ranges process_vm_readv takes per call (UIO_MAXIOV of the kernel's include/uapi/linux/uio.h).
+// maxIovec is the maximum number of ranges per call of process_vm_readv (UIO_MAXIOV of the kernel's include/uapi/linux/uio.h).
 const maxIovec = 1024
 
-// memory reads the memory of a live process: with process_vm_readv, where that is forbidden or fails from
-// /proc/PID/mem (which also reads execute-only pages), and at the very last by PTRACE_PEEKDATA.
+// memory reads the memory of a live process: with process_vm_readv; if that is forbidden or fails, from
+// /proc/PID/mem (which also reads execute-only pages); and as a last resort by PTRACE_PEEKDATA.
 //
-// It reads only what is there (see presence.go): a page that is in neither the page table nor a local file is never
-// faulted in.
+// It reads only memory that is present (see presence.go): a page that is neither in the page table nor in a local file is never faulted in.
 type memory struct {
 	pid     int
 	dir     *procfs.Dir
@@ -32,15 +31,15 @@ type memory struct {
 	noVM    bool  // process_vm_readv does not work here
 
 	copied bool        // the memory is that of a copy of the process
-	kept   *keptMemory // what that lacks; nil: nothing
+	kept   *keptMemory // memory that the copy lacks; nil: none
 	home   struct {    // of the process itself, while the memory is that of a copy
 		dir *procfs.Dir
 		pid int
 	}
-	snap      *snapshot.Snapshot // whose memory map is that of the process; nil: none is known
-	expired   *atomic.Bool       // set: the process was let go early, and nothing is read any more
-	fromFiles bool               // read pages of files that are not there from the files: mode full, in which they are many
-	blind     bool               // there is no page table to look at
+	snap      *snapshot.Snapshot // its memory map is that of the process; nil: no map is known
+	expired   *atomic.Bool       // set: the process was resumed early, and nothing is read any more
+	fromFiles bool               // read absent pages of mapped files from the files: mode full, in which there are many
+	blind     bool               // there is no page table to read
 	ahead     uint64             // see procfs.Pages.Next
 	pages     procfs.Pages
 	run       procfs.PageRun
@@ -50,12 +49,12 @@ type memory struct {
 	backings  backings
 	slow      slowRead
 
-	// The two lists of a vectored read: of a short one, and of one of up to maxIovec ranges.
+	// The two lists of a vectored read: for a short one, and for one of up to maxIovec ranges.
 	short [16]unix.RemoteIovec
 	long  []unix.RemoteIovec
 }
 
-// readFrom has all memory read from a copy of the process; nil: from the process itself.
+// readFrom makes all reads go to a copy of the process; nil: to the process itself.
 func (m *memory) readFrom(c *processCopy) {
 	m.close()
 	m.pages.Forget()
@@ -80,7 +79,7 @@ func (m *memory) close() {
 	m.closeFile()
 }
 
-// Read reads what is there.
+// Read reads the present memory at addr.
 func (m *memory) Read(addr uint64, p []byte) (n int) {
 	p = p[:min(uint64(len(p)), ^addr)]
 	for n < len(p) && m.Expired() == nil {
@@ -106,7 +105,7 @@ func (m *memory) Read(addr uint64, p []byte) (n int) {
 	return n
 }
 
-// Expired returns why nothing is read any more.
+// Expired returns why nothing is read any more, or nil.
 func (m *memory) Expired() error {
 	switch {
 	case m.expired == nil || !m.expired.Load():
@@ -117,7 +116,7 @@ func (m *memory) Expired() error {
 	return snapshot.ErrPause
 }
 
-// There is a method of snapshot.Sparse.
+// There implements snapshot.Sparse.
 func (m *memory) There(lo, hi, ahead uint64) (from, to uint64, ok bool) {
 	m.ahead = ahead
 	from, to, how := m.next(lo, hi)
@@ -125,7 +124,7 @@ func (m *memory) There(lo, hi, ahead uint64) (from, to uint64, ok bool) {
 	return from, to, how != wayNone
 }
 
-// whole reports whether [lo, hi) can be read as memory.
+// whole reports whether all of [lo, hi) can be read as memory.
 func (m *memory) whole(lo, hi uint64) bool {
 	for lo < hi {
 		from, to, how := m.next(lo, hi)
@@ -137,7 +136,7 @@ func (m *memory) whole(lo, hi uint64) bool {
 	return true
 }
 
-// readPages reads memory whether it is there or not.
+// readPages reads memory whether it is present or not.
 func (m *memory) readPages(addr uint64, p []byte) int {
 	if len(p) == 0 || uint64(uintptr(addr)) != addr {
 		return 0
@@ -159,14 +158,14 @@ func (m *memory) readPages(addr uint64, p []byte) int {
 	return n
 }
 
-// note takes a lasting refusal of process_vm_readv for an answer.
+// note records a permanent refusal of process_vm_readv.
 func (m *memory) note(errno sys.Errno) {
 	if errno == unix.EPERM || errno == unix.ENOSYS {
 		m.noVM = true
 	}
 }
 
-// openMem opens /proc/PID/mem, unless that was tried already.
+// openMem opens /proc/PID/mem, unless that was already tried.
 func (m *memory) openMem() bool {
 	if m.memFD == -1 {
 		fd, errno := m.dir.OpenFile("mem\x00", unix.O_RDONLY)
@@ -198,7 +197,7 @@ func (m *memory) readOther(addr uint64, p []byte) (n int) {
 }
 
 func (m *memory) ReadV(reqs []snapshot.ReadRequest) {
-	if len(reqs) >= snapshot.ManyRanges { // mostly in order of address
+	if len(reqs) >= snapshot.ManyRanges { // mostly sorted by address
 		last := &reqs[len(reqs)-1]
 		m.ahead = last.Addr + min(uint64(len(last.Dst)), ^last.Addr)
 		defer func() { m.ahead = 0 }()
@@ -255,8 +254,8 @@ func (m *memory) ReadV(reqs []snapshot.ReadRequest) {
 	}
 }
 
-// simple reports whether process_vm_readv can serve a request together with others: all of it is there, at addresses
-// that this process can name.
+// simple reports whether process_vm_readv can serve a request together with others: all of it is present, at
+// addresses that this process can represent.
 func (m *memory) simple(r *snapshot.ReadRequest) bool {
 	size := uint64(len(r.Dst))
 	return size <= ^r.Addr && uint64(uintptr(r.Addr)) == r.Addr && m.whole(r.Addr, r.Addr+size)

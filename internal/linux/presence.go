@@ -12,21 +12,21 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// pageRuns is how many runs of pages a look at the page table answers for at most.
+// pageRuns is the maximum number of page runs that one read of the page table returns.
 const pageRuns = 1024
 
-// way is how a part of the memory can be read without waiting for anyone, and without adding a page to the process.
+// way is how a part of the memory can be read without waiting for another process, and without adding a page to the process.
 type way uint8
 
 const (
 	wayNone   way = iota
-	wayMemory     // as memory: its pages are there, or a local disk has them
+	wayMemory     // as memory: its pages are present, or on a local disk
 	wayFile       // from the file that is mapped
-	wayKept       // it was read while the process stood still
+	wayKept       // it was read during the stop
 )
 
-// begin forgets what was found out for the last dump. Since then the process may have executed another program, whose
-// memory an old descriptor does not show, or got other rights.
+// begin discards what was determined for the previous dump. Since then the process may have executed another program,
+// whose memory an old descriptor does not show, or changed its credentials.
 func (m *memory) begin(s *snapshot.Snapshot) {
 	m.close()
 	m.noVM, m.snap, m.expired, m.slow.stuck = false, s, nil, false
@@ -34,8 +34,7 @@ func (m *memory) begin(s *snapshot.Snapshot) {
 	m.openPages()
 }
 
-// openPages opens the page table, unless that was tried already. Where the kernel has none, all memory is read as if it
-// were there.
+// openPages opens the page table, unless that was already tried. If the kernel has none, all memory is read as if it were present.
 func (m *memory) openPages() bool {
 	if !m.pages.IsOpen() && !m.blind {
 		m.blind = m.dir.OpenPages(&m.pages) != 0
@@ -43,7 +42,7 @@ func (m *memory) openPages() bool {
 	return !m.blind
 }
 
-// next returns the first part of [lo, hi) that can be read; not ok (wayNone) if there is none.
+// next returns the first part of [lo, hi) that can be read, and how; how is wayNone if there is none.
 func (m *memory) next(lo, hi uint64) (from, to uint64, how way) {
 	if m.kept == nil || lo >= hi {
 		return m.nextIn(lo, hi)
@@ -57,7 +56,7 @@ func (m *memory) next(lo, hi uint64) (from, to uint64, how way) {
 	return keptLo, keptHi, wayKept
 }
 
-// nextIn is next for a part that no kept memory is in.
+// nextIn is next for a part without kept memory.
 func (m *memory) nextIn(lo, hi uint64) (from, to uint64, how way) {
 	for lo < hi {
 		if !m.openPages() {
@@ -66,7 +65,7 @@ func (m *memory) nextIn(lo, hi uint64) (from, to uint64, how way) {
 		there, errno := m.pages.Next(lo, hi, max(hi, m.ahead), &m.run)
 		switch errno {
 		case 0:
-		case unix.EFAULT, unix.ESRCH: // no memory of a process, or of this one any more
+		case unix.EFAULT, unix.ESRCH: // not memory of a process, or no longer of this one
 			return hi, hi, wayNone
 		default:
 			m.blind = true
@@ -89,7 +88,7 @@ func (m *memory) nextIn(lo, hi uint64) (from, to uint64, how way) {
 	return hi, hi, wayNone
 }
 
-// extend returns the end of what is there without a gap from at on, hi at most.
+// extend returns the end of the memory that is present without a gap from at on, but at most hi.
 func (m *memory) extend(at, hi uint64) uint64 {
 	for at < hi {
 		there, errno := m.pages.Next(at, hi, max(hi, m.ahead), &m.run)
@@ -101,8 +100,7 @@ func (m *memory) extend(at, hi uint64) uint64 {
 	return at
 }
 
-// isMarker reports whether a run is one of marks that a userfaultfd has left in the page table of shared memory, where a
-// page may not exist.
+// isMarker reports whether a run consists of marks that a userfaultfd left in the page table of shared memory, where a page may not exist.
 func (m *memory) isMarker(r *procfs.PageRun) bool {
 	if r.Kind&procfs.PAGE_IS_SWAPPED == 0 || r.Kind&procfs.PAGE_IS_FILE != 0 {
 		return false
@@ -128,8 +126,8 @@ func (m *memory) absent(lo, hi uint64) (from, to uint64, how way) {
 	return hi, hi, wayNone
 }
 
-// absentIn is absent for a range inside one mapping. Anonymous memory that is not there is not read: it is zeros, or
-// someone's to deliver. Of shared memory the file has what other processes have written.
+// absentIn is absent for a range inside one mapping. Absent anonymous memory is not read: it is zeros, or will be
+// delivered by a userfaultfd. For shared memory the file has what other processes have written.
 func (m *memory) absentIn(mp *snapshot.Mapping, lo, hi uint64) (from, to uint64, how way) {
 	switch kind := m.backingOf(mp); {
 	case mp.Kind == snapshot.MapVDSO:
@@ -160,7 +158,7 @@ func wayFileIf(ok bool) way {
 	return wayNone
 }
 
-// mapping returns the first mapping that ends above addr; nil if there is none or the memory map is not known.
+// mapping returns the first mapping that ends above addr, or nil if there is none or the memory map is not known.
 func (m *memory) mapping(addr uint64) *snapshot.Mapping {
 	if m.snap == nil {
 		return nil
@@ -181,7 +179,7 @@ type mappedFile struct {
 	size uint64
 }
 
-// openMapped opens the file of a mapping, whose file system must be one that answers by itself.
+// openMapped opens the file of a mapping, which must be on a file system that answers by itself.
 func (m *memory) openMapped(mp *snapshot.Mapping) bool {
 	f := &m.file
 	if f.lo == mp.Start && f.hi == mp.End && f.hi != 0 {
@@ -216,8 +214,7 @@ func (m *memory) closeFile() {
 	m.file = mappedFile{fd: -1}
 }
 
-// fileEnd returns the address up to which the mapping whose file is open has a file: the end of the page that the file
-// ends in.
+// fileEnd returns the end of the file-backed part of the mapping whose file is open: the end of the page in which the file ends.
 func (m *memory) fileEnd(mp *snapshot.Mapping) uint64 {
 	if m.file.size <= mp.Offset {
 		return mp.Start
@@ -226,8 +223,7 @@ func (m *memory) fileEnd(mp *snapshot.Mapping) uint64 {
 	return min(mp.End, mp.Start+(m.file.size-mp.Offset+page-1)&^(page-1))
 }
 
-// readFile reads from the file that next has opened. What of the last page is no file any more reads as zeros, as in
-// memory.
+// readFile reads from the file that next opened. The part of the last page after the end of the file reads as zeros, as in memory.
 func (m *memory) readFile(addr uint64, p []byte) (n int) {
 	mp := m.mapping(addr)
 	if mp == nil || m.file.fd < 0 || mp.Start != m.file.lo {
@@ -251,28 +247,27 @@ func (m *memory) readFile(addr uint64, p []byte) (n int) {
 	return n
 }
 
-// backingKind is what has the pages of a mapping that are not in the page table.
+// backingKind is what provides the pages of a mapping that are not in the page table.
 type backingKind uint8
 
 const (
 	backingNobody backingKind = iota // nothing: they are zeros, or a userfaultfd delivers them
-	backingMemory                    // tmpfs, memfd, shared memory: a userfaultfd may deliver them, but the file can be read
+	backingMemory                    // tmpfs, memfd, shared memory: a userfaultfd may deliver the pages, but the file can be read
 	backingDisk                      // a local file system
-	backingServer                    // a file server, or nobody knows
+	backingServer                    // a file server, or unknown
 )
 
-// backings knows which file systems answer by themselves. The list of mounts is read when it is first asked about a
-// file.
+// backings knows which file systems answer by themselves. The list of mounts is read at the first query about a file.
 type backings struct {
 	text    arena.Arena
 	length  int
 	read    bool
 	known   [8]knownBacking
-	numbers int // of those known
+	numbers int // how many are known
 
 	memory    [16]procfs.Device // memory without a mount
 	memories  int
-	memoryAsk bool // they have been asked for
+	memoryAsk bool // memory has been determined
 }
 
 type knownBacking struct {
@@ -280,13 +275,13 @@ type knownBacking struct {
 	kind   backingKind
 }
 
-// maxMounts bounds the text of the mount lists, in bytes. What is beyond is taken for a file server.
+// maxMounts limits the text of the mount lists, in bytes. File systems beyond it are treated as file servers.
 const maxMounts = 4 << 20
 
-// forget drops what was found out about mounts.
+// forget discards what is known about mounts.
 func (b *backings) forget() { b.read, b.numbers = false, 0 }
 
-// backingOf returns who has the pages of mp that are not there.
+// backingOf returns what provides the absent pages of mp.
 func (m *memory) backingOf(mp *snapshot.Mapping) backingKind {
 	if mp.Inode == 0 {
 		return backingNobody
@@ -306,7 +301,7 @@ func (m *memory) backingOf(mp *snapshot.Mapping) backingKind {
 	return kind
 }
 
-// learnBackings finds out about all files of the memory map, so that the list of mounts need not be read in the stop.
+// learnBackings classifies all files of the memory map, so that the list of mounts is not read during the stop.
 func (m *memory) learnBackings() {
 	for i := range m.snap.Mappings.All() {
 		m.backingOf(m.snap.Mappings.At(i))

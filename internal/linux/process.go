@@ -15,11 +15,10 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// readProcess reads what does not depend on the stop, and what must be read before it because the stop changes it: the
-// state of the process and its threads.
+// readProcess reads what does not depend on the stop, and what the stop would change: the state of the process and its threads.
 func (p *Reader) readProcess(s *snapshot.Snapshot) error {
 	p.recordFacts(s)
-	if p.living != 0 { // it may have ended too
+	if p.living != 0 { // that thread may have ended too
 		p.followLiving()
 	}
 	if err := p.readStat(s); err != nil {
@@ -38,7 +37,7 @@ func (p *Reader) readProcess(s *snapshot.Snapshot) error {
 		if p.goList != nil {
 			p.goList.Forget()
 		}
-		p.mem.close() // an open /proc/PID/mem stays with the old program's memory
+		p.mem.close() // an open /proc/PID/mem still refers to the old program's memory
 		pr.isGo = goruntime.IsGo(s, &p.mem, p.scratch.bytes)
 	}
 	s.Proc.IsGo = pr.isGo
@@ -56,8 +55,8 @@ func (p *Reader) readProcess(s *snapshot.Snapshot) error {
 	return nil
 }
 
-// readStat reads the times and the parent of the process. It fails if the process cannot be dumped: it has ended, or is
-// a kernel thread.
+// readStat reads the times and the parent of the process. It fails if the process cannot be dumped because it has ended
+// or is a kernel thread.
 func (p *Reader) readStat(s *snapshot.Snapshot) error {
 	b, errno := p.readSmall("stat\x00")
 	if errno != 0 {
@@ -100,13 +99,13 @@ func (p *Reader) readStat(s *snapshot.Snapshot) error {
 // pfKthread is PF_KTHREAD of the kernel's include/linux/sched.h.
 const pfKthread = 0x00200000
 
-// readSmall reads a short file of /proc/PID. The bytes are valid until the next use of the scratch memory.
+// readSmall reads a short file of /proc/PID. The bytes are valid until the scratch memory is used again.
 func (p *Reader) readSmall(name string) ([]byte, sys.Errno) {
 	n, _, errno := p.dir.ReadFile(name, p.scratch.bytes)
 	return p.scratch.bytes[:n], errno
 }
 
-// readRaw reads a whole file of /proc/PID into the snapshot. An error is recorded, too.
+// readRaw reads a whole file of /proc/PID into the snapshot. It also records an error as a soft error.
 func (p *Reader) readRaw(s *snapshot.Snapshot, which int, name string, op snapshot.Op) sys.Errno {
 	fd, errno := p.dir.OpenFile(name, unix.O_RDONLY)
 	if errno == 0 {
@@ -142,7 +141,7 @@ func readAll(a *arena.Bytes, fd int) (arena.Span, sys.Errno) {
 	return arena.Span{Off: uint32(start), Len: uint32(size)}, 0
 }
 
-// listOwn lists the threads that are known if listThreads fails: the main thread and the blamed one.
+// listOwn lists the threads that are known even if listThreads fails: the main thread and the blamed one.
 func (p *Reader) listOwn(blamed int32) {
 	p.scratch.tids.Clear()
 	if out := p.scratch.tids.Extend(1); out != nil {
@@ -188,7 +187,7 @@ func (p *Reader) registersFromProc(t *snapshot.Thread) {
 	}
 }
 
-// readStatm returns /proc/PID/statm, the zero Statm if it cannot be read.
+// readStatm returns /proc/PID/statm, or the zero Statm if it cannot be read.
 func (p *Reader) readStatm() procfs.Statm {
 	b, _ := p.readSmall("statm\x00")
 	m, _ := procfs.ParseStatm(b)
@@ -204,5 +203,5 @@ func (p *Reader) readMaps(s *snapshot.Snapshot) sys.Errno {
 	return 0
 }
 
-// Resident returns how much of the process is in memory, in bytes; 0 if that is not known.
+// Resident returns how many bytes of the process are in memory, or 0 if that is not known.
 func (p *Reader) Resident() uint64 { return p.readStatm().Resident * p.facts.target.PageSize }

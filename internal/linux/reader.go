@@ -22,7 +22,7 @@ import (
 // A Reader reads /proc and the memory of a process. It neither stops nor traces it.
 type Reader struct {
 	pid      int32
-	living   int32 // the thread by which dir and mem look at the process when its first one has ended; 0: by that one
+	living   int32 // the thread through which dir and mem access the process if its main thread has ended; 0: the main thread
 	native   context.Arch
 	facts    facts
 	program  program
@@ -33,33 +33,32 @@ type Reader struct {
 	lookup   lookup
 	marked   markedMemory
 	forCopy  bool       // marked also has what a copy of the process lacks
-	dir      procfs.Dir // last, as it is large and little of it is ever touched
+	dir      procfs.Dir // last, because it is large and little of it is ever touched
 }
 
-// program has the facts about the program that the process executes.
+// program holds the facts about the program that the process executes.
 type program struct {
 	auxv        procfs.Auxv
 	seen        [auxvSize]byte // the vector of the program that IsGo was found for
 	seenLen     int
 	isGo        bool
-	otherTracer bool // another process traces it
+	otherTracer bool // it is traced by another process
 	userfault   bool // one of its descriptors is a userfaultfd
 }
 
 const auxvSize = 1024
 
-// workspace is what each dump writes over. It is one piece of mapped memory: for each size of its own the Go runtime
-// would touch two pages.
+// workspace is what each dump overwrites. It is one piece of mapped memory: in the Go heap each allocation size would touch two pages.
 type workspace struct {
 	arena arena.Arena
 	bytes []byte
-	tids  arena.Table[int32] // of threads, or numbers of descriptors
+	tids  arena.Table[int32] // of threads, or descriptor numbers
 	statx unix.Statx_t
 	stat  procfs.Stat
 	debug [8]uint64 // debug registers
 }
 
-// lookup has the readers of files and of the list of loaded objects.
+// lookup holds the readers of files and of the list of loaded objects.
 type lookup struct {
 	images elf.Reader
 	zip    elf.ZipReader
@@ -69,8 +68,8 @@ type lookup struct {
 	window images.Window
 }
 
-// open opens the process and takes the memory of the reader. It returns the part of it that the encoder may use:
-// nothing else uses it while a dump is written.
+// open opens the process and allocates the memory of the reader. It returns the part of that memory that the
+// encoder may use: nothing else uses it while a dump is written.
 func (p *Reader) open(pid int) (buf []byte, err error) {
 	p.pid, p.native = int32(pid), context.Native
 	p.mem.pid, p.mem.dir, p.mem.memFD, p.mem.file.fd = pid, &p.dir, -1, -1
@@ -157,20 +156,20 @@ func (p *Reader) Process() (int, string) {
 	return int(p.pid), string(name[:n])
 }
 
-// IsGo looks at the process before its dump does.
+// IsGo reports whether the process runs a Go program, before the process is dumped.
 func (p *Reader) IsGo(s *snapshot.Snapshot) bool {
 	b, errno := p.readSmall("auxv\x00")
 	if errno != 0 {
 		return false
 	}
-	p.mem.begin(nil) // the program may be another than that of the last dump
+	p.mem.begin(nil) // the program may not be that of the last dump
 	s.Target = p.facts.target
 	auxv := procfs.ParseAuxv(b, s.Target.WordSize(), s.Target.Order)
 	s.AdoptAuxv(&auxv)
 	return goruntime.IsGo(s, &p.mem, p.scratch.bytes)
 }
 
-// captureMemory selects the memory that goes in and captures it. Registers and the memory map must be complete.
+// captureMemory selects the memory for the dump and captures it. Registers and the memory map must be complete.
 func (p *Reader) captureMemory(s *snapshot.Snapshot) {
 	p.hide(s)
 	if p.mem.fromFiles = s.Want.Mode == snapshot.ModeFull; p.mem.fromFiles {
@@ -182,7 +181,7 @@ func (p *Reader) captureMemory(s *snapshot.Snapshot) {
 	s.CaptureMemory(&p.mem)
 }
 
-// Complete adds thread names, the list of loaded objects and open files: they can be read while the process runs again.
+// Complete adds what can be read while the process runs again: thread names, the list of loaded objects and open files.
 func (p *Reader) Complete(s *snapshot.Snapshot) {
 	p.mem.pages.Forget()
 	for i := range s.Threads.All() {
@@ -208,7 +207,7 @@ func (p *Reader) readName(s *snapshot.Snapshot, t *snapshot.Thread) {
 	}
 	n, errno := p.dir.TaskName(t.TID, b)
 	t.Name = s.Bytes.Trim(name, n)
-	if errno != 0 && errno != unix.ENOENT && errno != unix.ESRCH { // a thread that has ended meanwhile is no error
+	if errno != 0 && errno != unix.ENOENT && errno != unix.ESRCH { // a thread that has ended in the meantime is not an error
 		s.Soft(snapshot.OpName, int32(errno), t.TID, 0)
 	}
 }

@@ -42,7 +42,7 @@ func (l *Source) readRegisters(s *snapshot.Snapshot) {
 		}
 		t.GP = s.Bytes.Trim(gp, n)
 		if context.ArchOfRegset(l.native, n) != arch {
-			// The thread runs in the other mode of its CPU, and a dump has one architecture.
+			// The thread runs in the other mode of its CPU, but a dump has only one architecture.
 			s.Soft(snapshot.OpRegisters, int32(unix.ENOTSUP), t.TID, 0)
 			t.GP = arena.Span{}
 			continue
@@ -69,9 +69,9 @@ func (l *Source) readRegisters(s *snapshot.Snapshot) {
 }
 
 // blockedSignals returns which of the first 64 signals a stopped thread blocks: bit 0 is signal 1. Before Linux 3.11,
-// which can't report it, none.
+// which can't report them, it returns none.
 func (l *Source) blockedSignals(tid int32) uint64 {
-	set := &l.scratch.debug // large enough for sigset_t, which has words of the kernel's size, signal 1 in the lowest bit
+	set := &l.scratch.debug // large enough for sigset_t, which consists of words of the kernel's size, with signal 1 in the lowest bit
 	if sys.Ptrace(unix.PTRACE_GETSIGMASK, int(tid), sys.SigsetSize(), uintptr(unsafe.Pointer(set))) != 0 {
 		return 0
 	}
@@ -107,8 +107,8 @@ func (l *Source) readFP(s *snapshot.Snapshot, t *snapshot.Thread) {
 	t.FPType = note
 }
 
-// readVector reads the register sets that the context record holds besides. It is no error if the CPU or the kernel
-// does not have them.
+// readVector reads the other register sets that the context record contains. It is not an error if the CPU or the
+// kernel does not have them.
 func (l *Source) readVector(s *snapshot.Snapshot, t *snapshot.Thread) {
 	notes, sizes := snapshot.VectorSets(s.Target.Arch)
 	if sizes[0] == 0 {
@@ -132,8 +132,8 @@ func (l *Source) readVector(s *snapshot.Snapshot, t *snapshot.Thread) {
 	t.Vector = s.Bytes.Trim(all, used)
 }
 
-// debugState is whether threads of the target use debug registers. Only a tracer can set them, and debuggers set them
-// in every thread. So only the first and the blamed thread are asked, and the others if one of them uses some.
+// debugState is whether threads of the target use debug registers. Only a tracer can set them, and debuggers set them in
+// every thread. So they are read from the first and the blamed thread, and from the others only if one of these uses them.
 type debugState uint8
 
 const (
@@ -142,7 +142,7 @@ const (
 	debugInUse
 )
 
-// readDebug reads the debug registers of a thread of an x86 process, if it may use any, and returns the new state.
+// readDebug reads the debug registers of a thread of an x86 process, if it may use them, and returns the new state.
 func (l *Source) readDebug(s *snapshot.Snapshot, t *snapshot.Thread, known debugState) debugState {
 	if s.Target.Arch != context.AMD64 && s.Target.Arch != context.X86 || l.native != context.AMD64 && l.native != context.X86 {
 		return debugNone
@@ -163,7 +163,7 @@ func (l *Source) readDebug(s *snapshot.Snapshot, t *snapshot.Thread, known debug
 	return debugInUse
 }
 
-// readRegsets stores the register sets that the context record does not hold, each as type, size and bytes.
+// readRegsets stores the register sets that the context record does not contain, each as type, size and bytes.
 func (l *Source) readRegsets(s *snapshot.Snapshot, t *snapshot.Thread) {
 	all, b := s.Bytes.Alloc(snapshot.MaxRegsets)
 	if b == nil {
@@ -175,13 +175,13 @@ func (l *Source) readRegsets(s *snapshot.Snapshot, t *snapshot.Thread) {
 		if len(b)-used < 8 {
 			break
 		}
-		// The kernel requires room for whole registers, which have at most 32 bytes.
+		// The kernel requires a size in whole registers, which have at most 32 bytes.
 		n, errno := l.tracer.Regset(t.TID, note, b[used+8:used+8+(len(b)-used-8)&^31])
 		if errno == unix.EIO && note != context.NT_MIPS_DSP || errno == unix.ESRCH { // a MIPS without DSP returns EIO
 			s.Soft(snapshot.OpRegsets, int32(errno), t.TID, 0)
 		}
 		if errno != 0 || n == 0 {
-			continue // this CPU or kernel does not have it
+			continue // this CPU or kernel does not have this register set
 		}
 		used = s.EndRegset(b, used, note, n)
 	}

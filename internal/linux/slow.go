@@ -12,26 +12,26 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// A read of memory that is there can still block: another process can take the page away between the look at the page
-// table and the read, and then it is for a userfaultfd or a file server to deliver it again. Anonymous memory is safe from
-// that. Such a slow read is not made on the tracing thread, which could not let the process go: it asks the thread that waits
-// for it to read, and goes on without the memory when that takes too long.
+// A read of present memory can still block: another process can remove the page between the check of the page table and the
+// read, and then a userfaultfd or a file server must deliver it again. That cannot happen to anonymous memory. The tracing
+// thread must not make such a slow read, because it could not resume the process meanwhile: it makes the thread that waits
+// for it read, and continues without the memory if that takes too long.
 //
-// What is read arrives in a buffer that nothing else uses, as the read may still come back after it was given up.
+// The bytes arrive in a buffer that nothing else uses, because the read may still return after it was given up.
 type slowRead struct {
-	apart  slowReader // has another thread read; nil: this one does
+	apart  slowReader // makes another thread read; nil: this one reads
 	stuck  bool       // a read was given up: no other is tried in this dump
 	buf    []byte
 	remote []unix.RemoteIovec
 	local  [1]unix.RemoteIovec
-	ranges int // of remote, that are read
+	ranges int // of remote, to be read
 	size   int // of all of them, in bytes
 	got    int
-	noVM   bool // process_vm_readv does not work: there is one range, which is read from the file
+	noVM   bool // process_vm_readv does not work: there is one range, which is read from /proc/PID/mem
 	fd     int  // /proc/PID/mem, or negative
 }
 
-// slowReader has another thread do memory.readSlow.
+// slowReader calls memory.readSlow on another thread.
 type slowReader interface {
 	// readApart reports whether the read was done in time.
 	readApart() bool
@@ -76,7 +76,7 @@ func (m *memory) readSlowly(addr uint64, p []byte) (n int) {
 	return n
 }
 
-// readSlowlyV reads those first of the requests for which simple and mayBlock hold, and returns how many: at least one.
+// readSlowlyV serves the first requests as long as simple and mayBlock hold, and returns how many it served: at least one.
 func (m *memory) readSlowlyV(reqs []snapshot.ReadRequest) (done int) {
 	m.slow.ranges, m.slow.size = 0, 0
 	for done < len(reqs) && done < slowRanges && !m.noVM {
@@ -94,7 +94,7 @@ func (m *memory) readSlowlyV(reqs []snapshot.ReadRequest) (done int) {
 	read := m.slow.buf[:m.finishSlow()]
 	for i := range reqs[:done] {
 		r := &reqs[i]
-		if r.Got = copy(r.Dst, read); r.Got < len(r.Dst) { // the kernel stops at the first page that it can't read
+		if r.Got = copy(r.Dst, read); r.Got < len(r.Dst) { // the kernel ends at the first page that it can't read
 			if !m.slow.stuck {
 				r.Got += m.readSlowly(r.Addr+uint64(r.Got), r.Dst[r.Got:])
 			}
@@ -111,7 +111,7 @@ func (m *memory) addSlow(addr uint64, size int) {
 	m.slow.size += size
 }
 
-// finishSlow reads what was added, and returns how much of it is in the buffer.
+// finishSlow reads the ranges that were added, and returns how many bytes are in the buffer.
 func (m *memory) finishSlow() int {
 	r := &m.slow
 	if r.stuck || r.size == 0 {
@@ -138,8 +138,8 @@ func (m *memory) finishSlow() int {
 	return r.got
 }
 
-// readSlow makes the system calls of a slow read, on whatever thread. They tell the Go scheduler, and so hold up no
-// garbage collection of this program.
+// readSlow makes the system calls of a slow read, on any thread. It makes them so that the Go scheduler knows,
+// which lets garbage collections of this program proceed.
 func (m *memory) readSlow() {
 	r := &m.slow
 	r.got = 0

@@ -19,27 +19,27 @@ type Source struct {
 	thread tracingThread
 	stop   stop
 	fork   *Fork        // the caller is a forked child of the process; nil: it is not
-	named  int32        // the thread whose id Init was given for that of the process; 0: none
+	named  int32        // the thread whose id was given to Init instead of the process's; 0: none
 	copy   *processCopy // nil: the process is not copied
-	early  procfs.Statm // from before the memory map was read, before the stop; zero: it was not
+	early  procfs.Statm // read before the memory map, before the stop; zero: not read
 
-	// The step that thread is to do: for which snapshot, and what came of it.
+	// The arguments and the result of the step that thread performs.
 	snap *snapshot.Snapshot
 	err  error
 
 	tracer ptrace.Tracer // large, and little of it is ever touched
 }
 
-// TraceByOwnThread makes an OS thread of the source's own trace the process.
+// TraceByOwnThread makes a dedicated OS thread trace the process.
 func (l *Source) TraceByOwnThread() { l.thread.start() }
 
-// TraceByCaller makes the OS thread that calls Capture and Release trace the process. It must trace it already.
+// TraceByCaller makes the OS thread that calls Capture and Release trace the process. That thread must already trace it.
 func (l *Source) TraceByCaller() { l.thread.caller = true }
 
-// Init opens the process and takes the memory of the source. It returns the part of it that the encoder may use.
+// Init opens the process and allocates the memory of the source. It returns the part of the memory that the encoder may use.
 //
-// pid may be the id of one of the threads, as some monitors report it: then the process is opened, and the thread is the one
-// that a dump is about unless the caller names another.
+// pid may be the id of one of the threads, as some monitors report it. Then the process of the thread is opened, and the
+// dump is about that thread unless the caller names another.
 func (l *Source) Init(pid int) (buf []byte, err error) {
 	l.thread.work = l
 	l.mem.tracer = &l.tracer
@@ -61,10 +61,10 @@ func (l *Source) Init(pid int) (buf []byte, err error) {
 	return buf, nil
 }
 
-// Named returns the thread whose id Init was given for that of its process; 0 if it was given that of the process.
+// Named returns the thread whose id was given to Init instead of its process's, or 0 if the id was that of the process.
 func (l *Source) Named() int32 { return l.named }
 
-// processOf returns the process that the thread of the open folder belongs to; pid if that is not known.
+// processOf returns the process that the thread of the open folder belongs to, or pid if that is not known.
 func (l *Source) processOf(pid int) int {
 	b, errno := l.readSmall("status\x00")
 	if errno != 0 {
@@ -99,7 +99,7 @@ func (l *Source) Capture(s *snapshot.Snapshot) error {
 	return l.err
 }
 
-// Release lets the process go on. The error is ErrPause if that was done before the dump was written.
+// Release resumes the process. The error is ErrPause if that was done before the dump was written.
 func (l *Source) Release(s *snapshot.Snapshot) error {
 	copied := l.mem.copied
 	if l.stop.active.Load() || l.copy != nil && l.copy.tid != 0 {
@@ -119,7 +119,7 @@ func (l *Source) Release(s *snapshot.Snapshot) error {
 	return nil
 }
 
-// perform does one step of a dump. It runs on the thread that traces the process.
+// perform performs one step of a dump. It runs on the thread that traces the process.
 func (l *Source) perform(step stepKind) {
 	switch step {
 	case stepCapture:
@@ -129,14 +129,14 @@ func (l *Source) perform(step stepKind) {
 		}
 		errno := l.captureStopped(s)
 		l.mem.slow.apart = nil
-		// A process that the caller traces is about to die of what it did: it must be there until the dump is complete.
+		// A process that the caller traces is about to die of what it did: it must exist until the dump is complete.
 		if s.Want.Mode != snapshot.ModeFull && l.attaches() || errno != 0 {
 			l.resume()
 		}
 		switch {
 		case errno == errRefused:
 			l.err = l.copy.refusedError(l.pid)
-		case errno != 0: // not before the resume: the text is allocated
+		case errno != 0: // only after the resume: the text is allocated
 			l.err = errtext.Wrap(systemError(errno), "minidump: read maps of pid ", l.pid)
 		}
 	case stepRelease:
@@ -147,8 +147,8 @@ func (l *Source) perform(step stepKind) {
 	}
 }
 
-// prepare does what comes before the stop. It is not bound to an OS thread: the scheduler, which after a wait likes to
-// take a goroutine's turn from it, can do that here for little.
+// prepare does what precedes the stop. It does not run on the tracing thread: the scheduler tends to deschedule a
+// goroutine after a wait, which costs less here.
 func (l *Source) prepare(s *snapshot.Snapshot) error {
 	s.Target, s.System, s.Proc.PID = l.facts.target, l.facts.system, l.pid
 	if err := l.readProcess(s); err != nil {
@@ -175,8 +175,8 @@ func (l *Source) prepare(s *snapshot.Snapshot) error {
 	return nil
 }
 
-// captureStopped does all that needs the target's threads to stand still. It runs on the tracing thread. An error is
-// that of reading the memory map, without which there is no dump.
+// captureStopped does everything for which the target's threads must be stopped. It runs on the tracing thread. An
+// error is that of reading the memory map, without which no dump is possible.
 func (l *Source) captureStopped(s *snapshot.Snapshot) sys.Errno {
 	l.mem.pages.Forget()
 	l.mem.expired = &l.stop.expired
@@ -207,5 +207,5 @@ func (l *Source) captureStopped(s *snapshot.Snapshot) sys.Errno {
 	return 0
 }
 
-// errRefused stands for the error that there is no copy of the process, where a dump must have one.
+// errRefused means that the process could not be copied although the dump requires a copy.
 const errRefused = sys.Errno(unix.ENOTRECOVERABLE)

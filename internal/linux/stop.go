@@ -16,33 +16,33 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// stop is the state of the threads while they stand still.
+// stop is the state of the threads while they are stopped.
 type stop struct {
 	threads arena.Table[ptrace.Thread]
 	active  atomic.Bool
 	since   int64         // by ptrace.Monotonic
-	until   int64         // when the threads go on in any case, by ptrace.Monotonic
-	pause   time.Duration // how long the threads stood, after that
-	waiting atomic.Bool   // for threads to stop
-	expired atomic.Bool   // until has passed before the dump was written
-	wait    unix.Timespec // until until
+	until   int64         // when the threads are resumed in any case, by ptrace.Monotonic
+	pause   time.Duration // how long the threads were stopped, set afterwards
+	waiting atomic.Bool   // waiting for threads to stop
+	expired atomic.Bool   // until passed before the dump was written
+	wait    unix.Timespec // time left until until
 	quiet   sys.QuietStops
 }
 
-// stopAll stops every thread that listThreads has found, and those born since: all are told to stop before the first is
-// waited for. While the kernel counts more threads than are known, the list is read again. Since a listing can end
-// early when a thread dies under it, a few have to bring nothing new.
+// stopAll stops every thread that listThreads found, and those created since: a stop of all is requested before the
+// first is waited for. While the kernel counts more threads than are known, the list is read again. A listing can end
+// early when a thread exits during it, so only several listings without a new thread count as complete.
 //
-// The known threads are attached to first, while they run: that may wait, for an execve of the process or for the Go
-// scheduler. From the first thread that is told to stop until the resume this goroutine keeps its processor, so that a
-// garbage collection of this program does not lengthen the stop. In mode full, where a stop lasts as long as the dump
-// takes to be written, and where the caller traces, it does not.
+// The known threads are attached to first, while they run: attaching may wait, for an execve of the process or for the
+// Go scheduler. From the first requested stop until the resume this goroutine keeps its processor, so that a garbage
+// collection of this program does not lengthen the stop. It does not keep it in mode full, where a stop lasts until the
+// dump is written, or if the caller traces.
 func (l *Source) stopAll(s *snapshot.Snapshot) {
 	l.stop.threads.Clear()
 	l.stop.expired.Store(false)
 	l.stop.active.Store(true)
 	l.stop.waiting.Store(true)
-	if l.attaches() { // who traces otherwise sees to that
+	if l.attaches() { // otherwise the caller is responsible for these steps
 		l.stop.quiet.Begin()
 		l.addNew()
 		l.attach(s)
@@ -53,7 +53,7 @@ func (l *Source) stopAll(s *snapshot.Snapshot) {
 	l.stop.since = ptrace.Monotonic()
 	l.stop.until = l.stop.since + int64(s.Want.StopTimeout) + int64(s.Want.MaxPause)
 	l.stopThreads(s, l.stop.since+int64(s.Want.StopTimeout))
-	// A dump without one stopped thread is of little use, and there is no copy of the process if one runs.
+	// A dump without a stopped thread is of little use, and the process cannot be copied while a thread runs.
 	if (l.in(ptrace.Stopped) == 0 || l.forCopy) && l.in(ptrace.TimedOut) > 0 {
 		l.waitOn(l.stop.since + moreTime*int64(s.Want.StopTimeout))
 	}
@@ -61,15 +61,14 @@ func (l *Source) stopAll(s *snapshot.Snapshot) {
 	l.listStopped(s)
 }
 
-// moreTime is how many times StopTimeout is waited for the first thread that stops: a busy machine may not let the
-// process run.
+// moreTime is how many times StopTimeout is waited for the first thread to stop: a busy machine may not let the process run.
 const moreTime = 5
 
-// retryWait is how long to wait, in nanoseconds, before threads that another tracer has are tried again: most have them
-// for a millisecond.
+// retryWait is how many nanoseconds to wait before another attempt to attach to threads that another tracer traces:
+// most tracers detach within a millisecond.
 const retryWait = 1_000_000
 
-// attach attaches to the threads. While another tracer has all of them, it tries again, for StopTimeout.
+// attach attaches to the threads. While another tracer traces all of them, it tries again until StopTimeout has passed.
 func (l *Source) attach(s *snapshot.Snapshot) {
 	ths := l.stop.threads.All()
 	l.tracer.AttachAll(ths)
@@ -86,7 +85,7 @@ func (l *Source) attach(s *snapshot.Snapshot) {
 	}
 }
 
-// waitOn waits on for threads that have not stopped in time.
+// waitOn continues to wait for threads that have not stopped in time.
 func (l *Source) waitOn(deadline int64) {
 	ths := l.stop.threads.All()
 	for i := range ths {
@@ -108,7 +107,7 @@ func (l *Source) in(state ptrace.State) (n int) {
 }
 
 // stopThreads requests a stop of every thread, and waits for all of them until the deadline. The threads in
-// l.stop.threads are attached to already.
+// l.stop.threads are already attached to.
 func (l *Source) stopThreads(s *snapshot.Snapshot, deadline int64) {
 	if attached := l.stop.threads.All(); len(attached) > 0 {
 		l.tracer.Interrupt(attached)
@@ -139,7 +138,7 @@ func (l *Source) stopThreads(s *snapshot.Snapshot, deadline int64) {
 				l.tracer.Seize(&fresh[i])
 			}
 		}
-		l.tracer.Collect(l.stop.threads.All(), deadline) // all: an execve kills threads that have stopped
+		l.tracer.Collect(l.stop.threads.All(), deadline) // all: an execve kills stopped threads
 		if round > 0 && ptrace.Monotonic() > deadline {
 			break
 		}
@@ -191,8 +190,8 @@ func (l *Source) listStopped(s *snapshot.Snapshot) {
 	s.AddBlamed(snapshot.OpSeize, int32(unix.ESRCH))
 }
 
-// noneIsNew reports whether all threads are known, by their number alone. Reading the list takes the kernel longer than
-// reading all registers.
+// noneIsNew reports whether all threads are known, from their number alone. Reading the list takes the kernel longer
+// than reading all registers.
 func (l *Source) noneIsNew() bool {
 	living := 0
 	for i := range l.stop.threads.All() {
@@ -204,8 +203,8 @@ func (l *Source) noneIsNew() bool {
 	return errno == 0 && n == living
 }
 
-// addNew adds the listed threads that are not known yet. /proc lists threads in order of birth, so the known ones come
-// first unless some have ended: then the search goes on from where the last one was found.
+// addNew adds the listed threads that are not known yet. /proc lists threads in order of creation, so the known ones
+// come first unless some have ended: the search for each thread continues from where the previous one was found.
 func (l *Source) addNew() {
 	known := l.stop.threads.N
 	k := 0
@@ -244,10 +243,10 @@ func (l *Source) resume() {
 	if l.attaches() && l.tracer.Leftover() > 0 {
 		l.tracer.Release(ptrace.Monotonic() + int64(releaseWait))
 	}
-	l.stop.active.Store(false) // last: who sees it may use what is above
+	l.stop.active.Store(false) // last: a thread that sees this may use what is set above
 }
 
-// patience returns how long the threads may still stand, while the dump is written on another thread.
+// patience returns how long the threads may stay stopped while the dump is written on another thread.
 func (l *Source) patience() *unix.Timespec {
 	if !l.stop.active.Load() {
 		return nil
@@ -256,7 +255,7 @@ func (l *Source) patience() *unix.Timespec {
 	return &l.stop.wait
 }
 
-// expire lets the threads go on although the dump is not written yet: whoever takes it, or a read, holds it up.
+// expire resumes the threads before the dump is written: the reader of the dump, or a memory read, is too slow.
 func (l *Source) expire() {
 	if l.stop.active.Load() && ptrace.Monotonic() >= l.stop.until {
 		l.stop.expired.Store(true)
@@ -264,17 +263,17 @@ func (l *Source) expire() {
 	}
 }
 
-// How long a dump waits for threads to stop that were too slow to be dumped, so that they can be let go of, before it
-// ends the OS thread that traces them; and then for that end.
+// How long a dump waits for threads that did not stop in time, so that it can detach from them, before it ends the OS
+// thread that traces them; and how long it then waits for that thread to end.
 const (
 	releaseWait = 20 * time.Millisecond
 	endWait     = time.Second
 )
 
-// slowWait is how long a slow read may take at least, if the stop has used up StopTimeout.
+// slowWait is the minimum time for a slow read if the stop has used up StopTimeout.
 const slowWait = 20 * time.Millisecond
 
-// readApart is of slowReader.
+// readApart implements slowReader.
 func (l *Source) readApart() bool {
 	now := ptrace.Monotonic()
 	l.stop.wait = unix.NsecToTimespec(max(int64(slowWait), l.stop.since+int64(l.snap.Want.StopTimeout)-now))
@@ -287,11 +286,11 @@ func (l *Source) readApart() bool {
 	return done
 }
 
-// read is of tracingWork.
+// read implements tracingWork.
 func (l *Source) read() { l.mem.readSlow() }
 
-// replaceThread ends the tracing thread when threads of the process are still traced by it although the dump is done:
-// they would hang as soon as they stop. Another one takes its place.
+// replaceThread ends the tracing thread if it still traces threads of the process after the dump: these would hang as
+// soon as they stop. A new thread replaces it.
 func (l *Source) replaceThread() {
 	if !l.thread.running || l.stop.active.Load() || l.tracer.Leftover() == 0 {
 		return
@@ -302,22 +301,22 @@ func (l *Source) replaceThread() {
 	for sys.Tgkill(sys.Getpid(), tid, 0) == 0 && ptrace.Monotonic() < deadline {
 		time.Sleep(100 * time.Microsecond)
 	}
-	l.tracer.Init(int(l.pid)) // its list of leftovers means nothing any more
+	l.tracer.Init(int(l.pid)) // the list of leftover threads is no longer valid
 	l.thread.start()
 }
 
-// overdueAfter is when a stop has taken so long that it may be hanging on an execve of the target (see ptrace.Reap),
-// and how long it is left alone after each look.
+// overdueAfter is the time after which a stop may be hanging on an execve of the target (see ptrace.Reap), and the
+// time between two checks of that.
 const overdueAfter = 500 * time.Millisecond
 
-// overdue frees a stop that hangs. It is called on another OS thread than the tracing one.
+// overdue unblocks a stop that hangs. It must not be called on the tracing thread.
 func (l *Source) overdue() {
 	if l.stop.waiting.Load() {
 		l.reap()
 	}
 }
 
-// reap lists the threads for ptrace.Reap. It uses memory of its own because the tracing thread uses the scratch memory.
+// reap lists the threads for ptrace.Reap. It has its own memory because the tracing thread uses the scratch memory.
 func (l *Source) reap() (n int) {
 	dir, err := procfs.Open(int(l.pid))
 	if err != nil {

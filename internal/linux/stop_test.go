@@ -16,8 +16,8 @@ import (
 	"minidump/ptrace"
 )
 
-// A stop that lasts is freed of what it may be hanging on, threads that are dead and traced; one that does not last is
-// not looked at.
+// A stop that takes long is unblocked from what it may be hanging on, dead threads that are still traced. A stop that
+// does not take long is not examined.
 func TestReaper(t *testing.T) {
 	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "4")
 	l, _ := open(t, v.PID)
@@ -28,7 +28,7 @@ func TestReaper(t *testing.T) {
 	task := fmt.Sprintf("/proc/%d/task/%d", v.PID, tid)
 
 	traced, end := make(chan bool), make(chan bool)
-	go func() { // an OS thread of its own, which traces one thread and does not wait for it
+	go func() { // on a separate OS thread, which traces one thread and does not wait for it
 		runtime.LockOSThread()
 		th := ptrace.Thread{TID: tid}
 		tracer := ptrace.New(v.PID)
@@ -44,7 +44,7 @@ func TestReaper(t *testing.T) {
 	time.Sleep(100 * time.Millisecond)
 
 	wait := func(stopping bool) {
-		waits := tracingThread{work: l} // for a step that nobody does
+		waits := tracingThread{work: l} // waits for a step that nobody performs
 		l.stop.waiting.Store(stopping)
 		go func() {
 			time.Sleep(overdueAfter + 200*time.Millisecond)

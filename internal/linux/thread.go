@@ -12,14 +12,14 @@ import (
 
 // A tracingThread makes the ptrace requests of all dumps of one process.
 //
-// ptrace takes requests from one OS thread only, and a thread of the process that could not be stopped in time stays
-// traced by that one until it stops or the OS thread ends. So a goroutine, locked to an OS thread of its own, does the
-// steps from NewWriter to Close. The two hand over by a futex, not by a channel: a channel makes the runtime allocate
-// when a goroutine waits, and needs its scheduler. Or the caller's OS thread traces the process already, and does the
-// steps itself.
+// ptrace accepts requests from only one OS thread, and a thread of the process that could not be stopped in time stays
+// traced by that OS thread until the thread stops or the OS thread ends. So a goroutine, locked to its own OS thread,
+// performs the steps from NewWriter to Close. The caller and the goroutine take turns through a futex, not a channel:
+// a channel makes the runtime allocate when a goroutine waits, and needs its scheduler. Alternatively the caller's OS
+// thread already traces the process, and performs the steps itself.
 type tracingThread struct {
 	work    tracingWork
-	caller  bool   // the steps are done by whoever calls do
+	caller  bool   // the steps are performed by the caller of do
 	running bool   // there is a goroutine
 	tid     int    // its OS thread
 	started uint32 // it runs on an OS thread that it can keep
@@ -30,15 +30,15 @@ type tracingThread struct {
 
 // tracingWork is the work of a tracingThread.
 type tracingWork interface {
-	// perform does a step, on the tracing thread.
+	// perform performs a step, on the tracing thread.
 	perform(step stepKind)
-	// overdue is called on the thread that waits for a step, when it takes long, and again and again.
+	// overdue is called repeatedly, on the thread that waits for a step, when the step takes long.
 	overdue()
-	// patience returns how long the tracing thread may wait for the next step; nil: as long as it takes.
+	// patience returns how long the tracing thread may wait for the next step; nil: without limit.
 	patience() *unix.Timespec
 	// expire is called on the tracing thread when that time has passed.
 	expire()
-	// read does what the tracing thread has asked for by readApart, on the thread that waits for a step.
+	// read does what the tracing thread requested by readApart, on the thread that waits for a step.
 	read()
 }
 
@@ -48,7 +48,7 @@ const (
 	stepCapture stepKind = iota
 	stepRelease
 	stepReap
-	stepEnd // of the goroutine
+	stepEnd // the goroutine ends
 )
 
 // The values of tracingThread.turn.
@@ -56,14 +56,13 @@ const (
 	turnNone = iota
 	turnTracer
 	turnCaller
-	turnReader // the caller's, to read something in the midst of a step
+	turnReader // the caller's, to read memory during a step
 )
 
-// start starts the goroutine, on an OS thread other than the program's first, which the Go runtime parks rather than
-// ends.
+// start starts the goroutine, on an OS thread other than the program's first, which the Go runtime parks instead of ending it.
 //
-// It waits in a system call, which keeps this OS thread from being the one. To wait by a channel would give it away, to
-// the tracing goroutine more often than not.
+// start waits in a system call, which keeps its own OS thread occupied. Waiting on a channel would release that thread,
+// most often to the tracing goroutine.
 func (t *tracingThread) start() {
 	t.turn, t.started = turnNone, 0
 	t.running = true
@@ -71,11 +70,10 @@ func (t *tracingThread) start() {
 	t.await(turnCaller, nil)
 }
 
-// run does the steps until stepEnd. With its end the OS thread ends too, and the kernel lets go of whatever it still
-// traced.
+// run performs the steps until stepEnd. Then the OS thread ends, and the kernel detaches it from whatever it still traces.
 func (t *tracingThread) run() (leave bool) {
 	if t.tid = sys.Gettid(); t.tid == sys.Getpid() {
-		// The first one would be parked. While this goroutine keeps it, the next one gets another.
+		// The first thread would be parked. While this goroutine occupies it, the next goroutine runs on another one.
 		sys.OnOwnThread(t.run)
 		for atomic.LoadUint32(&t.started) == 0 {
 			sys.FutexWait(&t.started, 0, nil)
@@ -118,15 +116,15 @@ func (t *tracingThread) do(step stepKind) {
 			return
 		default:
 			t.work.read()
-			if atomic.CompareAndSwapUint32(&t.turn, turnReader, turnTracer) { // else it was given up
+			if atomic.CompareAndSwapUint32(&t.turn, turnReader, turnTracer) { // otherwise the request was given up
 				sys.FutexWake(&t.turn)
 			}
 		}
 	}
 }
 
-// readApart has the thread that waits for the step call work.read, and reports whether that was done in time. If it was not,
-// the step goes on, and its end is seen when read returns.
+// readApart makes the thread that waits for the step call work.read, and reports whether read returned in time. If it did
+// not, the step continues, and the waiting thread sees its end when read returns.
 func (t *tracingThread) readApart(timeout *unix.Timespec) bool {
 	t.pass(turnReader)
 	return t.await(turnTracer, timeout) != unix.ETIMEDOUT || !atomic.CompareAndSwapUint32(&t.turn, turnReader, turnNone)
@@ -140,13 +138,13 @@ func (t *tracingThread) end() {
 	}
 }
 
-// await blocks until turn is who's, or returns ETIMEDOUT after timeout. nil is no timeout.
+// await blocks until turn is who's, or returns ETIMEDOUT after timeout. nil means no limit.
 func (t *tracingThread) await(who uint32, timeout *unix.Timespec) sys.Errno {
 	_, errno := t.awaitEither(who, who, timeout)
 	return errno
 }
 
-// awaitEither is await for one of two turns, and returns which.
+// awaitEither is await for one of two turns. It returns which one it is.
 func (t *tracingThread) awaitEither(a, b uint32, timeout *unix.Timespec) (uint32, sys.Errno) {
 	for {
 		now := atomic.LoadUint32(&t.turn)

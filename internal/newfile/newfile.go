@@ -1,8 +1,8 @@
-// Package newfile writes files that appear under their name whole, or not at all, and where the caller meant them to,
-// also in folders that others can write to.
+// Package newfile writes files that appear under their name completely or not at all, and only where the caller meant
+// them to, even in folders that others can write to.
 //
-// On Linux it makes its system calls itself: package os would be in each program that dumps for this alone (see package
-// errtext).
+// On Linux it makes its system calls itself: otherwise each program that dumps would contain package os for this alone
+// (see package errtext).
 package newfile
 
 import (
@@ -13,39 +13,38 @@ import (
 	"unicode/utf8"
 )
 
-// ErrForeign is the error for a symbolic link, pipe or device on the way that another user may have put there (Linux).
+// ErrForeign is the error for a symbolic link, pipe or device on the path that another user may have put there (Linux).
 var ErrForeign = errors.New("another user may have put this link, pipe or device there")
 
-// A Place is a name in a folder, which stays the same folder if it is renamed.
+// A Place is a name in a folder. The folder stays the same one even if it is renamed.
 type Place struct {
 	folder
-	Name string      // "": the path ends with a slash, and is the folder
-	Mode fs.FileMode // the type bits of what is there; 0: a regular file, or nothing
+	Name string      // "": the path ends with a slash, and the place is the folder itself
+	Mode fs.FileMode // the type bits of the existing file; 0: a regular file, or nothing
 	path string
-	perm fs.FileMode // of folders that walk makes; 0: it makes none
+	perm fs.FileMode // of folders that walk creates; 0: it creates none
 }
 
-// Create is the function Create for the place. It takes the place over.
+// Create is the function Create for the place. The File then owns the place.
 func (p *Place) Create() (*File, error) {
 	return begin(p.folder, p.Name)
 }
 
-// File is a new file, to be written, that does not have its name yet. Until Commit it has none at all, where the system
-// can do that: then nothing is left of it when the program is killed. Elsewhere it is a temporary file beside.
+// File is a new file, open for writing, that does not have its name yet. Until Commit it has no name at all if the system
+// supports that: then nothing is left of it if the program is killed. Elsewhere it is a temporary file in the same folder.
 //
-// It has the methods Write, WriteAt, ReadAt, Truncate, Chmod and Sync of an os.File, and their errors.
+// It has the methods Write, WriteAt, ReadAt, Truncate, Chmod and Sync of an os.File, with the same errors.
 type File struct {
 	file
 	dir  folder
-	base string // its name in dir
-	temp string // its name there now; "": it has no name
+	base string // its final name in dir
+	temp string // its current name in dir; "": none
 }
 
-// Create begins a file that Commit will name path. Only its owner may read and write it. Errors are those of
-// os.CreateTemp.
+// Create creates a file that Commit will name path. Only its owner may read and write it. Errors are those of os.CreateTemp.
 //
-// The folder is opened once, and links on the way to it are followed only if nobody but the owner of this process and
-// root can have made them (Linux); otherwise the error is ErrForeign. What is at path is replaced, not followed.
+// The folder is opened once, and links on the path to it are followed only if nobody except the owner of this process and
+// root can have made them (Linux); otherwise the error is ErrForeign. An existing file at path is replaced, not followed.
 func Create(path string) (*File, error) {
 	dir, base := split(path)
 	d, err := openFolder(dir)
@@ -55,7 +54,7 @@ func Create(path string) (*File, error) {
 	return begin(d, base)
 }
 
-// begin takes d over.
+// begin creates a file in d, which the File then owns.
 func begin(d folder, base string) (*File, error) {
 	f := &File{dir: d, base: base}
 	if f.openUnnamed() {
@@ -68,8 +67,8 @@ func begin(d folder, base string) (*File, error) {
 	return f, nil
 }
 
-// Temp makes a file for a while in the folder dir; "" is the system's folder for such files. It has no name, or on
-// systems that remove no open file one until Abort. Commit is not for it.
+// Temp creates a temporary file in the folder dir; "" is the system's folder for such files. It has no name, or,
+// on systems that cannot remove an open file, a name until Abort. Commit must not be called.
 func Temp(dir string) (*File, error) {
 	if dir == "" {
 		dir = tempDir()
@@ -85,8 +84,8 @@ func Temp(dir string) (*File, error) {
 	return f, err
 }
 
-// Commit closes the file and names it, replacing a file of that name. To have its bytes on the disk before, call
-// Sync. After an error there is nothing under the name that was not there before, and Abort must be called.
+// Commit closes the file and names it, replacing an existing file of that name. To have the bytes on the disk
+// before that, call Sync. After an error the existing file is unchanged, and Abort must be called.
 func (f *File) Commit() error {
 	if f.temp == "" {
 		if err := f.link(); err != nil || f.temp == "" {
@@ -106,9 +105,9 @@ func (f *File) Commit() error {
 	return err
 }
 
-// Abort closes the file and leaves nothing of it. After Commit it does nothing.
+// Abort closes the file and removes it. After Commit it does nothing.
 func (f *File) Abort() {
-	f.Close() // first: Windows removes no open file
+	f.Close() // first: Windows can't remove an open file
 	if f.temp != "" {
 		_ = f.dir.remove(f.temp)
 		f.temp = ""
@@ -116,17 +115,17 @@ func (f *File) Abort() {
 	f.dir.close()
 }
 
-// nameMost is the most bytes of a file's name: NAME_MAX of Linux. Other systems have 255 characters.
+// nameMost is the maximum length of a file name in bytes: NAME_MAX of Linux. Other systems allow 255 characters.
 const nameMost = 255
 
-// beside is the name of a temporary file: that of the file, with a dot before it, so that `ls` does not show it, and a
-// number that another one is not likely to have. A long name is cut.
+// beside returns the name of a temporary file: the file's name, preceded by a dot so that `ls` does not show it, and a
+// number that another file is unlikely to have. A long name is cut.
 func (f *File) beside() string {
 	end := "." + strconv.FormatUint(rand.Uint64(), 36) + ".tmp"
 	return "." + Cut(f.base, nameMost-1-len(end)) + end
 }
 
-// Cut returns the longest start of name that has at most n bytes and ends with a whole character.
+// Cut returns the longest prefix of name that has at most n bytes and does not end within a character.
 func Cut(name string, n int) string {
 	if len(name) <= n {
 		return name

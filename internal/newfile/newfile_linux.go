@@ -24,7 +24,7 @@ func (f *file) fail(op string, err error) error {
 	return err
 }
 
-// again calls f until no signal has interrupted it.
+// again calls f until it is not interrupted by a signal.
 func again(f func() (int, error)) (n int, err error) {
 	for {
 		if n, err = f(); err != unix.EINTR {
@@ -33,7 +33,7 @@ func again(f func() (int, error)) (n int, err error) {
 	}
 }
 
-// all does with one call after the other what the system does in pieces.
+// all repeats a call that the system may do only partly, until all of p is done.
 func (f *file) all(op string, p []byte, piece func(p []byte, done int) (int, error)) (n int, err error) {
 	for n < len(p) {
 		k, err := again(func() (int, error) { return piece(p[n:], n) })
@@ -57,7 +57,7 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	return f.all("write", p, func(p []byte, done int) (int, error) { return unix.Pwrite(f.fd, p, off+int64(done)) })
 }
 
-// ReadAt reads all of p from off on; io.EOF means that the file ends before.
+// ReadAt reads all of p from off on; io.EOF means that the file ends before that.
 func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	return f.all("read", p, func(p []byte, done int) (int, error) { return unix.Pread(f.fd, p, off+int64(done)) })
 }
@@ -74,20 +74,20 @@ func (f *file) Chmod(mode fs.FileMode) error {
 	return f.fail("chmod", err)
 }
 
-// Sync returns when what was written is on the disk.
+// Sync returns when the written bytes are on the disk.
 func (f *file) Sync() error {
 	_, err := again(func() (int, error) { return 0, unix.Fsync(f.fd) })
 	return f.fail("sync", err)
 }
 
-// Close closes the file; when it is closed already the error is fs.ErrClosed.
+// Close closes the file; if it is already closed the error is fs.ErrClosed.
 func (f *file) Close() error {
 	if f.fd < 0 {
 		return f.fail("close", fs.ErrClosed)
 	}
 	err := unix.Close(f.fd)
 	f.fd = -1
-	if err == unix.EINTR { // it is closed
+	if err == unix.EINTR { // the descriptor is closed
 		err = nil
 	}
 	return f.fail("close", err)
@@ -121,8 +121,8 @@ func (d *folder) rename(from, to string) error {
 	return nil
 }
 
-// openUnnamed opens a file in the folder that has no name (O_TMPFILE of open(2), Linux 3.11); false where that can't be, as on
-// NFS.
+// openUnnamed opens a file without a name in the folder (O_TMPFILE of open(2), Linux 3.11). It returns false if that is not
+// possible, as on NFS.
 func (f *File) openUnnamed() bool {
 	fd, err := f.dir.open(".", unix.O_TMPFILE|unix.O_RDWR)
 	f.file = file{fd, f.dir.name}
@@ -133,7 +133,7 @@ func (d *folder) open(name string, flags int) (int, error) {
 	return again(func() (int, error) { return unix.Openat(d.fd, name, flags|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600) })
 }
 
-// tries bounds how many names of temporary files are tried.
+// tries is how many names of temporary files are tried.
 const tries = 10
 
 func (f *File) createTemp() error {
@@ -152,8 +152,8 @@ func (f *File) createTemp() error {
 	return err
 }
 
-// link gives the unnamed file its name. Where another file has that already it gives it a temporary one, as there is no
-// call that names a file in place of another.
+// link gives the unnamed file its name. If another file already has that name it links a temporary name, because no
+// call links a file in place of another.
 func (f *File) link() error {
 	self := "/proc/self/fd/" + strconv.Itoa(f.fd)
 	link := func(name string) error {
@@ -172,8 +172,7 @@ func (f *File) link() error {
 	return nil
 }
 
-// copy makes a temporary file of the unnamed one, which a system without /proc, or a security module, keeps from being
-// given a name.
+// copy copies the unnamed file to a temporary file, if a missing /proc or a security module prevents linking it.
 func (f *File) copy() error {
 	from := f.file
 	if err := f.createTemp(); err != nil {

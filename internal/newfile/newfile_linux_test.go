@@ -8,7 +8,7 @@ import (
 	"minidump/internal/scratch"
 )
 
-// Where a file can be without a name, it is.
+// A file has no name where the system supports that.
 func TestUnnamed(t *testing.T) {
 	dir := scratch.Dir(t)
 	d, err := openFolder(dir)
@@ -27,7 +27,7 @@ func TestUnnamed(t *testing.T) {
 	f.Abort()
 }
 
-// What can't be given a name is copied.
+// A file that can't be linked is copied.
 func TestCopy(t *testing.T) {
 	dir := scratch.Dir(t)
 	f := create(t, filepath.Join(dir, "x"), "text")
@@ -48,7 +48,7 @@ func TestCopy(t *testing.T) {
 	}
 }
 
-// Where it can't, it is a temporary file.
+// Otherwise it is a temporary file.
 func TestTemporary(t *testing.T) {
 	dir := scratch.Dir(t)
 	d, err := openFolder(dir)

@@ -25,7 +25,7 @@ func (d *folder) rename(from, to string) error { return os.Rename(from, join(d.n
 func (d *folder) remove(path string) error     { return os.Remove(path) }
 
 func (f *File) createTemp() (err error) {
-	const random = 30 // bytes that CreateTemp adds at most, and ours
+	const random = 30 // maximum number of bytes that CreateTemp and this function add
 	name := Cut(f.base, nameMost-random)
 	if f.File, err = os.CreateTemp(f.dir.name, "."+name+".*.tmp"); err == nil { // O_EXCL, mode 0600
 		f.temp = f.File.Name()

@@ -11,7 +11,7 @@ import (
 	"minidump/internal/scratch"
 )
 
-// names are those of the files in dir.
+// names returns the names of the files in dir.
 func names(t *testing.T, dir string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -77,7 +77,7 @@ func TestAbort(t *testing.T) {
 	}
 }
 
-// A temporary file can be read and written anywhere, and is gone afterwards.
+// A temporary file can be read and written at any offset, and is gone after Abort.
 func TestTemp(t *testing.T) {
 	dir := scratch.Dir(t)
 	f, err := Temp(dir)

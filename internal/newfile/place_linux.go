@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// folder is an open folder (O_PATH). All that is done in it is done relative to the descriptor: whoever can rename the
-// folder, or a folder above it, cannot have a file made elsewhere.
+// folder is an open folder (O_PATH). Everything in it is done relative to the descriptor: a user who can rename the
+// folder, or a folder above it, cannot redirect a new file to another place.
 type folder struct {
 	fd   int
 	name string // for errors
 }
 
-// maxLinks is how many symbolic links a path may have, as MAXSYMLINKS of the kernel's namei.h.
+// maxLinks is the maximum number of symbolic links in a path, like MAXSYMLINKS of the kernel's namei.h.
 const maxLinks = 40
 
 // openFolder opens the folder dir.
@@ -28,7 +28,7 @@ func openFolder(dir string) (folder, error) {
 	return p.folder, nil
 }
 
-// MakeFolder makes the folder dir, and those above it, with the permissions perm, where they are not there yet. It
+// MakeFolder creates the folder dir and its parents, with the permissions perm, as far as they do not exist. It
 // follows links as Create does.
 func MakeFolder(dir string, perm fs.FileMode) error {
 	p := Place{folder: folder{fd: -1}, perm: perm}
@@ -46,7 +46,7 @@ func (d *folder) close() {
 	}
 }
 
-// enter replaces the open folder by the one that name names in it.
+// enter replaces the open folder with the one called name in it.
 func (d *folder) enter(name string, flags int) error {
 	at := d.fd
 	if at < 0 {
@@ -63,11 +63,11 @@ func (d *folder) enter(name string, flags int) error {
 	return nil
 }
 
-// walk opens the folder of path one name after the other, and leaves the last name in p.Name; a path that ends with
-// "/" has none. It follows links that the owner of the process or root has made, or that nobody else could make, and
-// no others. The last name is followed only with follow.
+// walk opens the folders of path one name after another, and stores the last name in p.Name; a path that ends with
+// "/" has none. It follows only links that the owner of the process or root made, or that nobody else could have
+// made. The last name is followed only if follow is set.
 //
-// The kernel's own walk would follow any link, and its protected_symlinks looks at links in sticky folders only.
+// The kernel's own walk would follow any link, and its protected_symlinks checks only links in sticky folders.
 func (p *Place) walk(path string, follow bool) error {
 	if err := p.enter(".", 0); err != nil {
 		return err
@@ -116,7 +116,7 @@ func (p *Place) walk(path string, follow bool) error {
 	}
 }
 
-// start goes to the root if path begins there.
+// start replaces the folder with the root if path starts with a slash.
 func (p *Place) start(path string) error {
 	if strings.HasPrefix(path, "/") {
 		return p.enter("/", 0)
@@ -124,7 +124,7 @@ func (p *Place) start(path string) error {
 	return nil
 }
 
-// openStep opens what name is, and makes a folder of it if there is nothing, more of the path follows, and folders may be made.
+// openStep opens name, and creates it as a folder if it does not exist, more of the path follows, and folders may be created.
 func (p *Place) openStep(name string, more bool) (fd int, st unix.Stat_t, err error) {
 	fd, err = p.openPath(name)
 	if errors.Is(err, unix.ENOENT) && more && p.perm != 0 {
@@ -142,7 +142,7 @@ func (p *Place) openStep(name string, more bool) (fd int, st unix.Stat_t, err er
 	return fd, st, nil
 }
 
-// followLink follows the link that is open as fd, which it closes. The walk is done, or goes on with the path next.
+// followLink follows the link that is open as fd, and closes fd. Then either the walk is done, or it continues with the path next.
 func (p *Place) followLink(fd int, st *unix.Stat_t, name, rest string, more bool) (done bool, next string, err error) {
 	target, err := readLink(fd)
 	unix.Close(fd)
@@ -153,7 +153,7 @@ func (p *Place) followLink(fd int, st *unix.Stat_t, name, rest string, more bool
 		return false, "", err
 	}
 	switch magic := p.magic(); {
-	case magic && more: // the text of a link of procfs need not be a path
+	case magic && more: // the text of a procfs link is not always a path
 		return false, rest, p.enter(name, 0)
 	case magic && !strings.HasPrefix(target, "/"):
 		p.Name = name
@@ -165,8 +165,7 @@ func (p *Place) followLink(fd int, st *unix.Stat_t, name, rest string, more bool
 	return false, target, p.start(target)
 }
 
-// openPath opens what name is, also a link itself (O_PATH): what is found out about the descriptor is then of the same
-// thing.
+// openPath opens name, even if it is a link (O_PATH): all later checks of the descriptor are about the same file.
 func (d *folder) openPath(name string) (int, error) {
 	return again(func() (int, error) { return unix.Openat(d.fd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0) })
 }
@@ -178,7 +177,7 @@ func readLink(fd int) (string, error) {
 	return string(b[:n]), err
 }
 
-// trusts returns nil if nobody but the owner of this process and root can have put into the folder what st is of.
+// trusts returns nil if only the owner of this process or root can have put the file described by st into the folder.
 func (d *folder) trusts(st *unix.Stat_t) error {
 	if own(st) {
 		return nil
@@ -202,8 +201,8 @@ func (d *folder) magic() bool {
 	return unix.Fstatfs(d.fd, &st) == nil && int64(st.Type) == unix.PROC_SUPER_MAGIC
 }
 
-// Find finds the place of path. A link there is followed with follow; whether it is, and in the folders of path
-// always, links are followed only if nobody but the owner of this process and root can have made them.
+// Find finds the place of path. The last name is followed, if it is a link, only if follow is set. Links, there and
+// in the folders of path, are followed only if nobody except the owner of this process and root can have made them.
 func Find(path string, follow bool) (*Place, error) {
 	p := &Place{folder: folder{fd: -1}, path: path}
 	err := p.walk(path, follow)
@@ -218,7 +217,7 @@ func Find(path string, follow bool) (*Place, error) {
 	return p, nil
 }
 
-// look fills in Mode.
+// look sets Mode.
 func (p *Place) look() error {
 	if p.Name == "" || p.Name == "." || p.Name == ".." {
 		p.Mode = fs.ModeDir
@@ -250,7 +249,7 @@ func (p *Place) look() error {
 	return err
 }
 
-// Open opens what is there for writing. It must be no regular file.
+// Open opens the existing file for writing. It must not be a regular file.
 func (p *Place) Open() (*File, error) {
 	fd, err := p.openSpecial()
 	if err != nil {
@@ -265,7 +264,7 @@ func (p *Place) openSpecial() (fd int, err error) {
 	flags := unix.O_WRONLY | unix.O_CLOEXEC
 	if !magic {
 		flags |= unix.O_NOFOLLOW
-		// Before it is opened: opening waits for the reader of a pipe, and does something to some devices.
+		// Check before opening: opening a pipe waits for its reader, and opening some devices has effects.
 		var st unix.Stat_t
 		if err = unix.Fstatat(p.fd, p.Name, &st, unix.AT_SYMLINK_NOFOLLOW); err == nil {
 			err = p.trusts(&st)
@@ -278,7 +277,7 @@ func (p *Place) openSpecial() (fd int, err error) {
 	if err != nil || magic {
 		return fd, err
 	}
-	// Once more: it may be another one now.
+	// Check again: it may be another file now.
 	var st unix.Stat_t
 	if err = unix.Fstat(fd, &st); err == nil {
 		if err = p.trusts(&st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {

@@ -16,7 +16,7 @@ import (
 
 const nobody = 65534
 
-// shared is a folder that everybody can write to, without the sticky bit, and a folder that is root's alone.
+// shared creates a folder that everybody can write to, without the sticky bit, and a folder that only root can write to.
 func shared(t *testing.T) (open, closed string) {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -43,8 +43,7 @@ func linkOf(t *testing.T, uid int, target, path string) {
 	}
 }
 
-// TestForeignLink holds that a link of another user's is followed in no place of a path, and one of the own user's or
-// root's is.
+// TestForeignLink checks that another user's link is not followed anywhere in a path, and that one of this user or root is.
 func TestForeignLink(t *testing.T) {
 	open, closed := shared(t)
 	linkOf(t, nobody, closed, filepath.Join(open, "theirs"))
@@ -80,7 +79,7 @@ func TestForeignLink(t *testing.T) {
 			t.Errorf("%s: %q", path, n)
 		}
 	}
-	// What is at the name itself is replaced.
+	// An existing file with the name itself is replaced.
 	if err := create(t, open+"/file", "text").Commit(); err != nil {
 		t.Error(err)
 	}
@@ -95,7 +94,7 @@ func TestForeignLink(t *testing.T) {
 	}
 }
 
-// TestForeignPipe holds that a pipe of another user's gets nothing, and one of the own user's is opened.
+// TestForeignPipe checks that another user's pipe receives nothing, and that one of this user is opened.
 func TestForeignPipe(t *testing.T) {
 	open, _ := shared(t)
 	for _, uid := range []int{nobody, 0} {
@@ -128,8 +127,7 @@ func TestForeignPipe(t *testing.T) {
 	}
 }
 
-// TestFindSpecial holds that standard output is found by its names in /dev and /proc, and a folder that a descriptor
-// has open.
+// TestFindSpecial checks that standard output is found by its names in /dev and /proc, and likewise a folder that is open as a descriptor.
 func TestFindSpecial(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -174,8 +172,8 @@ func TestFindSpecial(t *testing.T) {
 	}
 }
 
-// TestLinkRace has another process change a folder into a link and back, thousands of times, while files are made in
-// it: none is made where the link leads.
+// TestLinkRace makes another process change a folder into a link and back, thousands of times, while files are
+// created in it: no file must be created where the link leads.
 func TestLinkRace(t *testing.T) {
 	open, closed := shared(t)
 	folder, link := filepath.Join(open, "folder"), filepath.Join(open, "link")
@@ -227,7 +225,7 @@ func TestLinkRace(t *testing.T) {
 	t.Logf("%d made, %d refused, %d exchanges", made, refused, n)
 }
 
-// TestLongName holds that a file with a name of 255 bytes is made and replaced.
+// TestLongName checks that a file with a name of 255 bytes is created and replaced.
 func TestLongName(t *testing.T) {
 	for _, name := range []string{strings.Repeat("x", 255), strings.Repeat("Ω", 127) + "x"} {
 		dir := scratch.Dir(t)

@@ -9,17 +9,17 @@ import (
 	"path/filepath"
 )
 
-// folder is a folder by its name.
+// folder is a folder, identified by its name.
 type folder struct{ name string }
 
 func openFolder(dir string) (folder, error) { return folder{dir}, nil }
 
 func (d *folder) close() {}
 
-// MakeFolder makes the folder dir, and those above it, with the permissions perm, where they are not there yet.
+// MakeFolder creates the folder dir and its parents, with the permissions perm, as far as they do not exist.
 func MakeFolder(dir string, perm fs.FileMode) error { return os.MkdirAll(dir, perm) }
 
-// Find finds the place of path. A link there is followed with follow.
+// Find finds the place of path. A link there is followed if follow is set.
 func Find(path string, follow bool) (*Place, error) {
 	p := &Place{path: path}
 	p.folder.name, p.Name = split(path)
@@ -42,7 +42,7 @@ func Find(path string, follow bool) (*Place, error) {
 	return p, nil
 }
 
-// Open opens what is there for writing. It must be no regular file.
+// Open opens the existing file for writing. It must not be a regular file.
 func (p *Place) Open() (*File, error) {
 	f, err := os.OpenFile(p.path, os.O_WRONLY, 0)
 	if err != nil {
@@ -51,5 +51,5 @@ func (p *Place) Open() (*File, error) {
 	return &File{file: file{f}}, nil
 }
 
-// Close ends the use of the place.
+// Close releases the place.
 func (p *Place) Close() {}

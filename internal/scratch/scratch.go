@@ -1,5 +1,5 @@
-// Package scratch gives tests a folder as testing.T.TempDir does, which can also be removed under Wine 8: it does not know
-// the way in which os.RemoveAll removes files on Windows, but the one of os.Remove.
+// Package scratch provides folders for tests, like testing.T.TempDir, that can also be removed under Wine 8: Wine 8 does
+// not support the way in which os.RemoveAll removes files on Windows, but supports that of os.Remove.
 package scratch
 
 import (
@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Dir makes a folder that is removed, with the files in it, when the test ends.
+// Dir creates a folder that is removed, with the files in it, when the test ends.
 func Dir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "minidump-test-")

@@ -2,12 +2,12 @@ package snapshot
 
 import "minidump/internal/arena"
 
-// Gaps are parts of wanted memory that are not there. Most were never used, which is no error; which of them are
-// missing for another reason the source finds out when the process runs again.
+// Gaps are parts of wanted memory that are not present. Most were never used, which is not an error; the source
+// determines which of them are missing for another reason when the process runs again.
 type Gaps struct {
 	ranges [16]Range // the first ones
 	n      int
-	Odd    bool // there is one where memory is mostly in use; not so with a page in the midst of a stack
+	Odd    bool // one of them is where memory is usually in use, unlike a page within a stack
 }
 
 // All returns the gaps that are known.
@@ -21,10 +21,10 @@ func (g *Gaps) add(lo, hi uint64, odd bool) {
 	}
 }
 
-// ManyRanges is from how many ranges on it pays to look at the pages between them too, in one call.
+// ManyRanges is the number of ranges from which it pays to check the pages between them too, in one call.
 const ManyRanges = 32
 
-// splitAbsent makes of each noted range the parts that are there. Stacks stay whole, see fillStack.
+// splitAbsent splits each added range into its present parts. Stacks stay whole, see fillStack.
 func (s *Snapshot) splitAbsent(mem Memory) {
 	n := s.Memory.N
 	if n == 0 {
@@ -39,7 +39,7 @@ func (s *Snapshot) splitAbsent(mem Memory) {
 		if r.Kind == MemoryCrashStack || r.Kind == memoryStack {
 			continue
 		}
-		first := true // s.Memory.At(i) stands for r still
+		first := true // s.Memory.At(i) still stands for r
 		recorded := r.Kind != MemoryApp
 		for at, end := r.Start, r.End(); at < end; {
 			from, to, ok := mem.There(at, end, ahead)
@@ -68,7 +68,7 @@ func (s *Snapshot) splitAbsent(mem Memory) {
 	s.join(&s.Memory)
 }
 
-// join sorts the ranges of a table, and makes one of those that touch and are of one kind.
+// join sorts the ranges of a table, and merges adjacent ranges of the same kind.
 func (s *Snapshot) join(t *arena.Table[MemoryRange]) {
 	r := t.All()
 	s.Order.Sort(r)
@@ -98,9 +98,9 @@ func dropSizeless(t *arena.Table[MemoryRange]) {
 	t.N = n
 }
 
-// fillStack reads on where the read of a stack has stopped at a page that is not there. Such a page has never been
-// used, as in the midst of a large array: it is zeros, and what lies above is wanted. What is missing at the end is cut
-// off. It reports whether all that is there was read.
+// fillStack continues reading a stack after an absent page. Such a page has never been used, as in the middle of a
+// large array: it is zeros, and the memory above it is wanted. Absent memory at the end is cut off. fillStack reports
+// whether everything that is present was read.
 func (s *Snapshot) fillStack(mem Memory, r *MemoryRange) bool {
 	got := uint64(r.Data.Len)
 	whole := arena.Span{Off: r.Data.Off, Len: uint32(r.Size)}
@@ -113,7 +113,7 @@ func (s *Snapshot) fillStack(mem Memory, r *MemoryRange) bool {
 			break
 		}
 		if from == at {
-			break // it is there, and can't be read
+			break // it is present, but can't be read
 		}
 		s.Gaps.add(at, from, false)
 		if s.Want.Mode == ModeFull {
@@ -133,7 +133,7 @@ func (s *Snapshot) fillStack(mem Memory, r *MemoryRange) bool {
 	return got >= r.Size
 }
 
-// leaveOut takes [lo, hi) out of all ranges that are noted and not yet captured.
+// leaveOut removes [lo, hi) from all ranges that were added but not captured yet.
 func (s *Snapshot) leaveOut(t *arena.Table[MemoryRange], lo, hi uint64) {
 	if lo >= hi {
 		return
@@ -161,7 +161,7 @@ func (s *Snapshot) leaveOut(t *arena.Table[MemoryRange], lo, hi uint64) {
 	s.Order.Sort(t.All())
 }
 
-// omit takes what is not to leave the process out of all ranges.
+// omit removes the memory that must not leave the process from all ranges.
 func (s *Snapshot) omit() {
 	for _, r := range s.Proc.Omitted {
 		s.leaveOut(&s.Memory, r.Lo, r.Hi)

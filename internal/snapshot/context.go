@@ -11,8 +11,7 @@ import (
 // errnoInvalid is EINVAL, which has the same number on all architectures of Linux.
 const errnoInvalid = 22
 
-// CheckContext sets t.HasRegs if a CPU context record can be made for a thread: the crash has one, or the raw registers
-// suffice.
+// CheckContext sets t.HasRegs if a CPU context record can be made for a thread: the crash has one, or the raw registers are sufficient.
 func (s *Snapshot) CheckContext(t *Thread) {
 	if t.Context.Len > 0 || t.GP.Len == 0 {
 		return
@@ -25,7 +24,7 @@ func (s *Snapshot) CheckContext(t *Thread) {
 	t.HasRegs = true
 }
 
-// pointers stores the integer registers of a thread in out, and returns how many there are.
+// pointers stores the integer registers of a thread in out, and returns their number.
 func (s *Snapshot) pointers(t *Thread, out []uint64) int {
 	if t.Context.Len > 0 {
 		return context.IntegerRegisters(s.Target.Arch, s.Bytes.Get(t.Context), s.Target.Order, out)
@@ -37,8 +36,7 @@ func (s *Snapshot) pointers(t *Thread, out []uint64) int {
 	return r.Registers(out)
 }
 
-// ContextSize is the length of a thread's own CPU context record, 0 if nothing is known that one could hold: then
-// EmptyContext stands for it.
+// ContextSize returns the length of a thread's own CPU context record, or 0 if no register is known: then EmptyContext replaces it.
 func (s *Snapshot) ContextSize(t *Thread) int {
 	switch {
 	case !t.HasRegs && (!t.HasSP || t.ContextDropped):
@@ -77,9 +75,9 @@ func (s *Snapshot) PutContext(b []byte, t *Thread, debug *[8]uint64) {
 	r.Encode(b)
 }
 
-// EmptyContextSize is the length of the record that EmptyContext writes, 0 if no thread needs it or the architecture
-// has no record. Readers such as udmp-parser and Crashpad refuse a dump in which a thread has no context, so that all
-// threads without one of their own share this.
+// EmptyContextSize returns the length of the record that EmptyContext writes, or 0 if no thread needs it or the
+// architecture has no record. Readers such as udmp-parser and Crashpad refuse a dump in which a thread has no
+// context, so all threads without their own share this one.
 func (s *Snapshot) EmptyContextSize() int {
 	for i := range s.Threads.All() {
 		if s.ContextSize(s.Threads.At(i)) == 0 {
@@ -89,14 +87,14 @@ func (s *Snapshot) EmptyContextSize() int {
 	return 0
 }
 
-// EmptyContext writes a record to b that states that no register is known. b has EmptyContextSize.
+// EmptyContext writes to b a record that says that no register is known. b must have EmptyContextSize bytes.
 func (s *Snapshot) EmptyContext(b []byte) { context.EncodeEmpty(b, s.Target.Arch, s.Target.Order) }
 
-// MaxRegsets bounds the further register sets of one thread, in bytes. The largest is ZA of SME, 64 KiB with the longest
-// vectors; SVE takes 9 KiB.
+// MaxRegsets limits the additional register sets of one thread, in bytes. The largest is ZA of SME, 64 KiB with the
+// longest vectors; SVE has 9 KiB.
 const MaxRegsets = 128 << 10
 
-// EndRegset completes a register set of which n bytes are at b[used+8:]: it writes type and size before them and pads
+// EndRegset completes a register set whose n bytes are at b[used+8:]: it writes type and size before them and pads
 // them to a multiple of 8. It returns the offset for the next one.
 func (s *Snapshot) EndRegset(b []byte, used int, note uint32, n int) int {
 	s.Target.Order.PutUint32(b[used:], note)

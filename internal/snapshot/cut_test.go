@@ -9,7 +9,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// TestOverlappingStacks shortens two stacks that overlap: neither loses what it keeps.
+// TestOverlappingStacks shortens two stacks that overlap: neither may lose what it keeps.
 func TestOverlappingStacks(t *testing.T) {
 	var s Snapshot
 	if err := s.Reserve(); err != nil {
@@ -39,7 +39,7 @@ func TestOverlappingStacks(t *testing.T) {
 	}
 }
 
-// TestCutStacks cuts stacks at random, and holds the result against a map of bytes.
+// TestCutStacks cuts stacks at random, and compares the result with a map of bytes.
 func TestCutStacks(t *testing.T) {
 	victims.SkipEmulated(t, "for time only")
 	const space = 200

@@ -7,13 +7,13 @@
 //	Begin → Source.Capture → Source.Complete → images.Identify → CleanMemory → encode.File.Write → Source.Release
 //
 // Files: snapshot.go is the whole, and one file defines each record (thread.go, module.go, mapping.go, range.go,
-// softerror.go). want.go is what the caller asked for with all defaults resolved. blame.go decides which thread a dump
-// is about and completes crashes. select.go, stacks.go and sanitize.go choose, cut and clean memory. regsets.go and
-// context.go are about registers.
+// softerror.go). want.go is what the caller requested, with all defaults resolved. blame.go decides which thread a
+// dump is about and completes crashes. select.go, stacks.go and sanitize.go choose, cut and sanitize memory.
+// regsets.go and context.go are about registers.
 //
-// All tables and bytes are arenas that the Snapshot reserves once ([Snapshot.Reserve]) and empties between dumps
+// All tables and bytes are in arenas that the Snapshot reserves once ([Snapshot.Reserve]) and empties between dumps
 // ([Snapshot.Begin]). Spans and pointers to entries are valid until then. While a target is stopped this package makes
-// no system call except by the [Memory] it is given and by arenas that grow, and allocates nothing from the Go heap;
+// no system calls except through its [Memory] and through arenas that grow, and allocates nothing from the Go heap;
 // [Refine] and [RefineBy] are the exceptions, and are called before a dump. What cannot be captured becomes a
 // [SoftError]; only Source.Capture fails a dump.
 package snapshot

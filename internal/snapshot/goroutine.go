@@ -1,8 +1,7 @@
 package snapshot
 
-// AddGoroutine adds memory of the stack of a goroutine that no thread runs: b, which was read at addr while the process stood
-// still. It returns how many bytes it has taken; none of memory that the process has hidden. PlaceGoroutines must be called when
-// all are there.
+// AddGoroutine adds memory of the stack of a goroutine that no thread runs: b, which was read at addr while the process was stopped. It
+// returns how many bytes it added; memory that the process has hidden is not added. PlaceGoroutines must be called after the last one.
 func (s *Snapshot) AddGoroutine(addr uint64, b []byte) uint64 {
 	m := s.readableAt(addr)
 	if m == nil || len(b) == 0 {
@@ -21,8 +20,8 @@ func (s *Snapshot) AddGoroutine(addr uint64, b []byte) uint64 {
 	return r.Size
 }
 
-// PlaceGoroutines puts the ranges that AddGoroutine has added where they belong in the order of address. What another range has
-// is removed from them, so that no byte is there twice: nothing says that a target's stacks do not overlap.
+// PlaceGoroutines sorts the ranges that AddGoroutine added into the table by address. It removes from them what another range
+// contains, so that no byte is stored twice: nothing guarantees that a target's stacks do not overlap.
 func (s *Snapshot) PlaceGoroutines() {
 	r := s.Memory.All()
 	s.Order.Sort(r)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestPlaceGoroutines adds stacks at random to ranges at random: the result is in order and without overlaps, each byte is the
-// one of its address, and nothing of the other ranges changes.
+// TestPlaceGoroutines adds random stacks to random ranges: the result must be sorted and without overlaps, each byte must be
+// the one of its address, and the other ranges must not change.
 func TestPlaceGoroutines(t *testing.T) {
 	const space = 400
 	var s Snapshot

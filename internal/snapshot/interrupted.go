@@ -6,44 +6,43 @@ import (
 	"minidump/internal/arena"
 )
 
-// A signal handler may run on a stack of its own (sigaltstack(2)). What a person wants to see then, the code that
-// crashed, is on the stack that the signal interrupted. Only the frame that the kernel pushed for the handler refers to
-// it.
+// A signal handler may run on its own stack (sigaltstack(2)). The code that crashed is then on the stack that the
+// signal interrupted. Only the frame that the kernel pushed for the handler refers to that stack.
 
-// Bounds on the search for signal frames. The work for a thread is proportional to its window; a crash handler is deep
-// inside other code more often than any other handler.
+// Limits on the search for signal frames. The work for a thread is proportional to its window. A crash handler is more
+// often deep inside other code than any other handler.
 const (
-	window      = 32 << 10  // bytes from SP on that are searched
-	leastWindow = 2 << 10   // the same where there are very many threads
-	allWindows  = 32 << 20  // the same of all threads: each gets an equal share
+	window      = 32 << 10  // bytes searched from SP on
+	leastWindow = 2 << 10   // the same if there are very many threads
+	allWindows  = 32 << 20  // the same for all threads together: each gets an equal share
 	crashWindow = 256 << 10 // the same for the blamed thread
-	maxFrames   = 64        // frames of one thread
+	maxFrames   = 64        // frames per thread
 	windowBatch = 128       // windows in memory at a time
 )
 
-// maxOther is how many stacks of a thread go in besides the one that SP is on.
+// maxOther is how many stacks of a thread are included in addition to the one that contains SP.
 const maxOther = 2
 
-// OtherStack is a further stack of a thread: one that a signal interrupted, that of the handler, or one that the Go
-// runtime has.
+// OtherStack is an additional stack of a thread: one that a signal interrupted, that of the handler, or one
+// allocated by the Go runtime.
 type OtherStack struct {
 	SP     uint64 // 0: none
-	Lo, Hi uint64 // what goes in; both 0: nothing
+	Lo, Hi uint64 // the part in the dump; both 0: none
 }
 
-// interrupted is what the search for signal frames has found out about the blamed thread.
+// interrupted is what the search for signal frames found out about the blamed thread.
 type interrupted struct {
 	frame context.SignalFrame
-	trial context.Crash // of the frame that is looked at
-	found context.Crash // of the oldest that says what the thread crashed of; without registers: none does
-	// handler is where the blamed thread really is, on a stack of the Go runtime, when the crash has its registers at the
-	// fault; 0: that is on no other stack.
+	trial context.Crash // of the current frame
+	found context.Crash // of the oldest frame that shows what the thread crashed of; without registers: no frame does
+	// handler is the SP where the blamed thread really is, on a stack of the Go runtime, if the crash has the registers
+	// at the fault; 0: the thread is on no other stack.
 	handler uint64
-	stack   int // where the interrupted code ran: 0 on the stack that SP is on, else on that other stack, counted from 1
+	stack   int // where the interrupted code ran: 0 is the stack that contains SP, other numbers are the other stacks, counted from 1
 }
 
-// AddStack records that a thread has a further stack, which is in use from sp to its end. It does nothing if that is
-// recorded already, or there is no room for more.
+// AddStack records that a thread has an additional stack, which is in use from sp to its end. It does nothing if
+// that stack is already recorded, or if there is no room for more.
 func (t *Thread) AddStack(sp uint64) {
 	for i := range t.Other {
 		switch o := &t.Other[i]; o.SP {
@@ -57,7 +56,7 @@ func (t *Thread) AddStack(sp uint64) {
 }
 
 // followSignals finds the stacks that signals interrupted, for all threads. The crash of the blamed thread becomes the
-// exception. It reads a window of each stack, by one vectored read for many threads.
+// exception. It reads a window of each stack, with one vectored read for many threads.
 func (s *Snapshot) followSignals(mem Memory) {
 	s.interrupted.found.HasContext = false
 	ths := s.Threads.All()
@@ -86,7 +85,7 @@ func (s *Snapshot) followSignals(mem Memory) {
 	}
 }
 
-// windowAt returns which part of the stack that sp is on is searched for signal frames.
+// windowAt returns the part of the stack containing sp that is searched for signal frames.
 func (s *Snapshot) windowAt(t *Thread, sp uint64) (lo uint64, size int) {
 	lo, hi, ok := s.stackOf(t, sp)
 	if !ok {
@@ -99,8 +98,7 @@ func (s *Snapshot) windowAt(t *Thread, sp uint64) (lo uint64, size int) {
 	return lo, int(min(hi-lo, most))
 }
 
-// followThread follows the signal frames of t from handler to interrupted code. b is the window of the stack that SP is
-// on, at addr.
+// followThread follows the signal frames of t from handler to interrupted code. b is the window of the stack that contains SP, at addr.
 func (s *Snapshot) followThread(mem Memory, t *Thread, addr uint64, b []byte) {
 	f, sp := &s.interrupted.frame, t.SP
 	stack := 0
@@ -109,7 +107,7 @@ func (s *Snapshot) followThread(mem Memory, t *Thread, addr uint64, b []byte) {
 			return
 		}
 		if f.OnAltStack && (sp < f.StackAddr || sp-f.StackAddr >= f.StackSize) {
-			return // the window reaches into the stack of another thread
+			return // the window extends into the stack of another thread
 		}
 		on := stack
 		if !f.Same() {
@@ -135,7 +133,7 @@ func (s *Snapshot) followThread(mem Memory, t *Thread, addr uint64, b []byte) {
 	}
 }
 
-// consider looks whether the frame says what the blamed thread crashed of.
+// consider records the frame's crash if the frame shows what the blamed thread crashed of.
 func (s *Snapshot) consider(t *Thread, b []byte, addr uint64, on int) {
 	f, c := &s.interrupted.frame, &s.interrupted.trial
 	if s.Want.Crash != nil || f.Same() && !s.trusted(t, f) || !c.ReadFrame(f, b, addr, s.Proc.PID, t.TID) {
@@ -149,10 +147,10 @@ func (s *Snapshot) consider(t *Thread, b []byte, addr uint64, on int) {
 	}
 }
 
-// trusted reports whether a frame on the stack that the interrupted code ran on is believed to be one of a handler that
-// still runs. Such a frame stays in memory when its handler has returned. So of a process that nothing has killed the
-// thread must have the signal blocked, as the kernel does for a handler. A process that a signal has killed which it
-// sent to itself did so in a handler; another signal is what it died of.
+// trusted reports whether a frame on the stack on which the interrupted code ran can be that of a handler that is still
+// running. Such a frame stays in memory after its handler has returned. In a process that was not killed, the thread
+// must therefore block the signal, as the kernel arranges for a handler. A process that was killed by a signal that it
+// sent to itself did so in a handler; any other signal is itself the cause of death.
 func (s *Snapshot) trusted(t *Thread, f *context.SignalFrame) bool {
 	if c := s.Crash.cause; c != nil {
 		return c.Code == context.SI_TKILL || c.Code <= context.SI_USER && c.SenderPID != 0 && c.SenderPID == c.PID
@@ -171,15 +169,15 @@ func isCrash(c *context.Crash) bool {
 	return false
 }
 
-// How far from the value of a register, and of a base and a scaled index, an address may lie so that it counts as
-// theirs, in bytes. Few displacements are larger.
+// The maximum distance in bytes between an address and the value of a register, or of a base plus a scaled index,
+// at which the address counts as derived from that value. Few displacements are larger.
 const (
 	nearRegister = 64 << 10
 	nearIndexed  = 4 << 10
 )
 
 // reaches reports whether the registers of c make it plausible that the instruction at PC accesses c.TrapAddress, which
-// else is that of an older fault. It stands in for decoding the instruction, which allocates.
+// otherwise is from an older fault. It replaces decoding the instruction, which would allocate.
 func reaches(c *context.Crash) bool {
 	var regs [64]uint64
 	n := context.IntegerRegisters(c.Arch, c.Record(), c.Order(), regs[:])
@@ -206,8 +204,8 @@ func reaches(c *context.Crash) bool {
 	return c.TrapAddress < nearRegister // an absolute address
 }
 
-// adoptInterrupted makes the crash that a signal frame is of the exception. The stack that SP was on becomes a further
-// one of the thread.
+// adoptInterrupted makes the crash found in a signal frame the exception. The stack that contained SP becomes an
+// additional stack of the thread.
 func (s *Snapshot) adoptInterrupted(mem Memory) {
 	t := s.blamedThread()
 	c := &s.interrupted.found

@@ -10,7 +10,7 @@ type Mapping struct {
 	Perm               uint8
 	Kind               MappingKind
 	Deleted            bool
-	Hidden             bool       // its owner wants it in no dump (MADV_DONTDUMP), or it is a device
+	Hidden             bool       // its owner excludes it from dumps (MADV_DONTDUMP), or it is a device
 	Name               arena.Span // without " (deleted)", and with escapes such as "\012" resolved
 }
 
@@ -34,7 +34,7 @@ const (
 	MapNamed                        // memory with a name: [heap], [stack], [anon:…]
 )
 
-// Find returns the mapping that holds addr, or nil. The mappings must be in order of address.
+// Find returns the mapping that contains addr, or nil. The mappings must be sorted by address.
 func (s *Snapshot) Find(addr uint64) *Mapping {
 	i := s.FindIndex(addr)
 	if i < 0 {
@@ -43,7 +43,7 @@ func (s *Snapshot) Find(addr uint64) *Mapping {
 	return &s.Mappings.All()[i]
 }
 
-// FindIndex returns the index of the mapping that holds addr, or -1.
+// FindIndex returns the index of the mapping that contains addr, or -1.
 func (s *Snapshot) FindIndex(addr uint64) int {
 	maps := s.Mappings.All()
 	if i := s.firstAbove(addr); i < len(maps) && maps[i].Start <= addr {

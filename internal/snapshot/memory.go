@@ -2,34 +2,33 @@ package snapshot
 
 import "minidump/internal/arena"
 
-// Memory reads the memory of a process, from the process or from a core file. Its contents must not be trusted.
+// Memory reads the memory of a process, from the process or from a core file. The contents must not be trusted.
 type Memory interface {
-	// Read copies memory at addr into p. It returns how many bytes it could read before the first that it could not.
+	// Read copies memory at addr into p. It returns how many bytes it read before the first that it could not read.
 	Read(addr uint64, p []byte) int
-	// ReadV serves many requests at once, each as Read does, and sets their Got.
+	// ReadV serves many requests at once, each like Read, and sets their Got.
 	ReadV(reqs []ReadRequest)
-	// There returns the first part of [lo, hi) that Read tries to read; not ok when there is none. The rest has no pages: it
-	// was never used, or is someone's to deliver. Of calls with ascending ranges, ahead is the end of the last one; 0 is no
-	// further than hi.
+	// There returns the first part of [lo, hi) that Read tries to read; ok is false if there is none. The rest has no pages:
+	// it was never used, or a userfaultfd or file server has not delivered it. In a series of calls with ascending ranges,
+	// ahead is the end of the last one; 0 means hi.
 	There(lo, hi, ahead uint64) (from, to uint64, ok bool)
 	// Expired returns why the memory can no longer be read: ErrPause, because the process runs again, or ErrSnapshot, because
-	// its copy had to be given up. It is asked in mode full.
+	// its copy had to be given up. It is called in mode full.
 	//
-	// It is no interface of its own: to find out by a type assertion whether a Memory has one makes the Go runtime allocate,
-	// which a forked child must not do.
+	// It is not a separate interface: a type assertion for one makes the Go runtime allocate, which a forked child must not do.
 	Expired() error
 }
 
-// Whole is embedded by a Memory that has no parts without pages, and that can be read until it is closed.
+// Whole is embedded by a Memory in which all pages are present, and that can be read until it is closed.
 type Whole struct{}
 
-// There is a method of Memory.
+// There implements Memory.
 func (Whole) There(lo, hi, _ uint64) (from, to uint64, ok bool) { return lo, hi, lo < hi }
 
-// Expired is a method of Memory.
+// Expired implements Memory.
 func (Whole) Expired() error { return nil }
 
-// A ReadRequest asks for len(Dst) bytes at Addr.
+// A ReadRequest requests len(Dst) bytes at Addr.
 type ReadRequest struct {
 	Addr uint64
 	Dst  []byte      // in an arena
@@ -40,7 +39,7 @@ type ReadRequest struct {
 // Requests is a batch of reads. It belongs to a snapshot.
 type Requests struct {
 	arena.Table[ReadRequest]
-	noSpace bool // space ran out, which is recorded once per batch
+	noSpace bool // space was exhausted, which is recorded once per batch
 }
 
 // Clear removes all requests.

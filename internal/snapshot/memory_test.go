@@ -25,7 +25,7 @@ func TestWantWithoutSpace(t *testing.T) {
 			t.Fatalf("%d bytes, %d errors", sp.Len, s.Errors.N)
 		}
 	}
-	for n := 64 << 10; n >= 16; n >>= 1 { // until nothing of any size is left
+	for n := 64 << 10; n >= 16; n >>= 1 { // until no space of any size is left
 		for {
 			if _, b := s.Bytes.Alloc(n); b == nil {
 				break

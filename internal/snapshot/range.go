@@ -6,18 +6,18 @@ import (
 	"minidump/internal/arena"
 )
 
-// A RangeOrder sorts memory ranges in place. slices.SortFunc would do the same with ten times as much code, which a
-// small dumper would have in memory.
+// A RangeOrder sorts memory ranges in place. slices.SortFunc would do the same with ten times as much code, which
+// would occupy memory of a small dumper.
 type RangeOrder struct {
 	ranges []MemoryRange
-	n      int  // ranges that are in the heap; its root is the last in order
-	bySize bool // the largest first; else by address
+	n      int  // ranges that are in the heap; its root is the last in sort order
+	bySize bool // the largest first; otherwise by address
 }
 
 // Sort sorts ranges by address.
 func (o *RangeOrder) Sort(ranges []MemoryRange) { o.do(ranges, false) }
 
-// SortBySize sorts ranges by size, the largest first, and those of one size by address.
+// SortBySize sorts ranges by size, the largest first, and ranges of equal size by address.
 func (o *RangeOrder) SortBySize(ranges []MemoryRange) { o.do(ranges, true) }
 
 func (o *RangeOrder) do(ranges []MemoryRange, bySize bool) {
@@ -43,19 +43,19 @@ func (o *RangeOrder) before(i, j int) bool {
 	return a.Start < b.Start
 }
 
-// Len is a method of heap.Interface.
+// Len implements heap.Interface.
 func (o *RangeOrder) Len() int { return o.n }
 
-// Less is a method of heap.Interface.
+// Less implements heap.Interface.
 func (o *RangeOrder) Less(i, j int) bool { return o.before(j, i) }
 
-// Swap is a method of heap.Interface.
+// Swap implements heap.Interface.
 func (o *RangeOrder) Swap(i, j int) { o.ranges[i], o.ranges[j] = o.ranges[j], o.ranges[i] }
 
-// Push is a method of heap.Interface that sorting does not use.
+// Push implements heap.Interface. Sorting does not call it.
 func (o *RangeOrder) Push(any) { panic("minidump: ranges are not added to an order") }
 
-// Pop is a method of heap.Interface that sorting does not use.
+// Pop implements heap.Interface. Sorting does not call it.
 func (o *RangeOrder) Pop() any { panic("minidump: ranges are not taken from an order") }
 
 // MemoryRange is a range of memory in the dump: one descriptor.
@@ -64,7 +64,7 @@ type MemoryRange struct {
 	Data        arena.Span // the captured bytes
 	Kind        MemoryKind
 	Left        uint64 // bytes of a stack that CutStacks keeps
-	Gap         bool   // mode full: has pages that are not there, and count as zeros
+	Gap         bool   // mode full: some of its pages are absent, and count as zeros
 	Keep        bool   // mode full under a size limit: a stack that shortened ranges no longer cover
 }
 
@@ -80,11 +80,11 @@ const (
 	memoryCode                         // around its instruction pointer
 	memoryStack                        // the stacks of other threads
 	MemoryApp                          // Want.AppMemory
-	MemoryIndirect                     // referred to by registers and stack of the blamed thread
+	MemoryIndirect                     // referred to by the registers and the stack of the blamed thread
 	MemoryGoroutine                    // the stacks of goroutines that no thread runs
 )
 
-// RangeOf returns the index of the captured range that holds addr, or -1.
+// RangeOf returns the index of the captured range that contains addr, or -1.
 func (s *Snapshot) RangeOf(addr uint64) int {
 	r := s.Memory.All()
 	i := arena.Search(r, addr, (*MemoryRange).End)

@@ -2,12 +2,12 @@ package snapshot
 
 import "minidump/context"
 
-// Register sets beyond NT_PRSTATUS and the floating-point set that a context record holds, by architecture; types from
-// include/uapi/linux/elf.h.
+// Register sets other than NT_PRSTATUS and the floating-point set, which a context record holds, by architecture;
+// types from include/uapi/linux/elf.h.
 var (
 	regsetsX86   = [...]uint32{context.NT_X86_XSTATE, context.NT_386_TLS, context.NT_X86_SHSTK}
 	regsetsARM   = [...]uint32{context.NT_ARM_TLS, context.NT_ARM_HW_BREAK, context.NT_ARM_HW_WATCH}
-	regsetsARM64 = [...]uint32{ // not NT_ARM_PACA_KEYS and NT_ARM_PACG_KEYS, which are secrets
+	regsetsARM64 = [...]uint32{ // without NT_ARM_PACA_KEYS and NT_ARM_PACG_KEYS, which are secrets
 		context.NT_ARM_TLS, context.NT_ARM_HW_BREAK, context.NT_ARM_HW_WATCH, context.NT_ARM_SYSTEM_CALL,
 		context.NT_ARM_SVE, context.NT_ARM_PAC_MASK, context.NT_ARM_TAGGED_ADDR_CTRL, context.NT_ARM_PAC_ENABLED_KEYS,
 		context.NT_ARM_SSVE, context.NT_ARM_ZA, context.NT_ARM_ZT, context.NT_ARM_FPMR, context.NT_ARM_POE,
@@ -31,8 +31,8 @@ var (
 	}
 )
 
-// VectorSets returns the notes of the register sets that context.Regsets.Extra holds, one after the other, for an
-// architecture, and the largest size of each in bytes. A size of 0 means there is none.
+// VectorSets returns the notes of the register sets that context.Regsets.Extra contains, one after another, for
+// an architecture, and the maximum size of each in bytes. A size of 0 means that there is none.
 func VectorSets(a context.Arch) (notes [2]uint32, sizes [2]int) {
 	switch a {
 	case context.MIPS, context.MIPS64:
@@ -45,7 +45,7 @@ func VectorSets(a context.Arch) (notes [2]uint32, sizes [2]int) {
 	return notes, sizes
 }
 
-// RegsetNotes returns the notes of the register sets that Thread.Extra may hold for an architecture.
+// RegsetNotes returns the notes of the register sets that Thread.Extra may contain for an architecture.
 func RegsetNotes(a context.Arch) []uint32 {
 	switch a {
 	case context.X86, context.AMD64:

@@ -1,15 +1,15 @@
 package snapshot
 
-// The values that replace words that must not leave the process. Breakpad and its descendants write the same.
+// The values that replace words that must not leave the process. Breakpad and its descendants write the same values.
 const (
 	Defaced64 = 0x0defaced0defaced
 	Defaced32 = 0x0defaced
 )
 
-// smallInteger is the largest magnitude of an integer that is kept: it is too small to be a secret.
+// smallInteger is the largest magnitude of an integer that is kept: such an integer is too small to be a secret.
 const smallInteger = 4096
 
-// CleanMemory removes stacks and replaces words in the captured memory as Want says. The module list must be complete.
+// CleanMemory removes stacks and replaces words in the captured memory as Want requires. The module list must be complete.
 func (s *Snapshot) CleanMemory() {
 	if s.Want.SkipUnreferenced {
 		s.dropUnreferenced(s.Want.Principal)
@@ -20,8 +20,7 @@ func (s *Snapshot) CleanMemory() {
 	}
 }
 
-// SanitizeStreamed is CleanMemory for b, memory at addr that is written without having been captured. CleanMemory must
-// have run.
+// SanitizeStreamed is CleanMemory for b, memory at addr that is written without being captured. CleanMemory must have run.
 func (s *Snapshot) SanitizeStreamed(b []byte, addr uint64) {
 	m := s.Find(addr)
 	if m != nil && m.Perm&PermExec != 0 && m.Perm&PermWrite == 0 {
@@ -63,7 +62,7 @@ func (s *Snapshot) sanitizeStack(sp, lo, hi uint64) {
 	}
 	b := s.captured(lo, hi)
 	w := uint64(s.Target.WordSize())
-	// What lies below SP is dead; what SP does not align to a word can't be judged.
+	// Memory below SP is dead. If SP is not aligned, the bytes up to the next word can't be judged.
 	dead := min(uint64(len(b)), (max(sp, lo)+w-1)&^(w-1)-lo)
 	clear(b[:dead])
 	var own Mapping
@@ -81,8 +80,8 @@ func (s *Snapshot) defaceRange(b []byte, addr uint64) {
 	s.deface(b[head:], Mapping{})
 }
 
-// fillExecFilter sets a bit for each value of the address bits 21 to 31 that an executable mapping has. For most words
-// that is enough to see, without a search, that they do not point to code.
+// fillExecFilter sets a bit for each value of the address bits 21 to 31 that occurs in an executable mapping. For most
+// words the filter alone shows, without a search, that they do not point to code.
 func (s *Snapshot) fillExecFilter() {
 	filter := &s.execFilter
 	*filter = [256]byte{}
@@ -97,8 +96,8 @@ func (s *Snapshot) fillExecFilter() {
 	}
 }
 
-// deface replaces the words of b that are no small integers and point neither into own nor into code. b must start at
-// an address that is aligned to words.
+// deface replaces the words of b that are not small integers and point neither into own nor into code. The address of
+// b must be aligned to words.
 func (s *Snapshot) deface(b []byte, own Mapping) {
 	w := s.Target.WordSize()
 	filter := &s.execFilter

@@ -1,21 +1,19 @@
 package snapshot
 
-// CodeMargin is the number of bytes of code that go in on each side of the instruction pointer.
+// CodeMargin is the number of bytes of code on each side of the instruction pointer that are included.
 const CodeMargin = 128
 
-// Bytes that mode indirect takes before and after an address, as MiniDumpWithIndirectlyReferencedMemory does, and in
-// all.
+// Bytes that mode indirect includes before and after an address, like MiniDumpWithIndirectlyReferencedMemory, and in total.
 const (
 	indirectBefore = 256
 	indirectAfter  = 768
 	indirectMost   = 4 << 20
 )
 
-// appMost bounds the application's own ranges together, in bytes, so that space for the stacks remains.
+// appMost is the maximum size of the application's own ranges together, in bytes, so that space for the stacks remains.
 const appMost = 256 << 20
 
-// addMemory adds a range to be captured, unless it is empty. It returns nil for an empty range and when the table is
-// full.
+// addMemory adds a range to be captured, unless it is empty. It returns nil for an empty range and if the table is full.
 func (s *Snapshot) addMemory(start, end uint64, kind MemoryKind) *MemoryRange {
 	if start >= end {
 		return nil
@@ -42,11 +40,11 @@ func (s *Snapshot) addCode() {
 	s.addMemory(max(m.Start, t.PC-min(t.PC, CodeMargin)), min(m.End, t.PC+CodeMargin), memoryCode)
 }
 
-// addApp adds the mapped parts of a range that the application wants. A gap must not be part of a range: reading would
-// stop there, and what follows, perhaps a thread's stack, would be lost. The first gap is recorded.
+// addApp adds the mapped parts of a range that the application requested. A range must not contain a gap: reading
+// would end there, and what follows, perhaps a thread's stack, would be lost. The first gap is recorded.
 func (s *Snapshot) addApp(wanted Range, budget *uint64) {
 	at, end := wanted.Lo, wanted.Hi
-	if s.Mappings.N == 0 { // not known: reading will find gaps
+	if s.Mappings.N == 0 { // not known: reading will find the gaps
 		end = at + min(end-at, *budget)
 		*budget -= end - at
 		s.addMemory(at, end, MemoryApp)
@@ -84,7 +82,7 @@ func (s *Snapshot) addApp(wanted Range, budget *uint64) {
 	}
 }
 
-// readableAt returns the mapping that holds addr, or nil if there is none, or it must not or need not be read.
+// readableAt returns the mapping that contains addr, or nil if there is none or it must not or need not be read.
 func (s *Snapshot) readableAt(addr uint64) (m *Mapping) {
 	m = s.Find(addr)
 	if m == nil || m.Perm&PermRead == 0 || m.Kind == MapSpecial || m.Kind == MapVDSO || m.Hidden {
@@ -94,7 +92,7 @@ func (s *Snapshot) readableAt(addr uint64) (m *Mapping) {
 }
 
 // addIndirect adds the memory that word points to if it is writable: code and constants are in the module's file. The
-// stack of t, the blamed thread, is in the dump anyway.
+// stack of t, the blamed thread, is in the dump already.
 func (s *Snapshot) addIndirect(t *Thread, word uint64, budget *uint64) {
 	m := s.readableAt(word)
 	if m == nil || m.Perm&PermWrite == 0 || *budget == 0 || t.StackLo <= word && word < t.StackHi {
@@ -106,8 +104,8 @@ func (s *Snapshot) addIndirect(t *Thread, word uint64, budget *uint64) {
 	}
 }
 
-// mergeMemory sorts the ranges and joins those that overlap or touch, so that no byte is stored twice. A joined range
-// has the kind of its most important part. The ranges must not have been captured.
+// mergeMemory sorts the ranges and merges those that overlap or touch, so that no byte is stored twice. A merged
+// range has the kind of its most important part. The ranges must not have been captured.
 func (s *Snapshot) mergeMemory() {
 	r := s.Memory.All()
 	s.Order.Sort(r)
@@ -125,7 +123,7 @@ func (s *Snapshot) mergeMemory() {
 	s.Memory.N = n
 }
 
-// readRanges captures the ranges. A range that cannot be read whole ends where reading stopped.
+// readRanges captures the ranges. A range that cannot be read completely is cut where reading ended.
 func (s *Snapshot) readRanges(mem Memory) {
 	q := &s.Batch
 	q.Clear()
@@ -210,7 +208,7 @@ func (s *Snapshot) CaptureMemory(mem Memory) {
 	if s.Full.N > full {
 		s.join(&s.Full)
 	}
-	for i := range ths { // a stack ends where reading stopped
+	for i := range ths { // a stack ends where reading ended
 		if t := &ths[i]; t.StackHi > t.StackLo {
 			t.StackHi = t.StackLo + uint64(len(s.captured(t.StackLo, t.StackHi)))
 		}
@@ -221,12 +219,12 @@ func (s *Snapshot) CaptureMemory(mem Memory) {
 	}
 }
 
-// tebHead is the number of bytes of a thread environment block that go in: the NT_TIB and the error of the last system
-// call, which readers show. It is at 0x68 in 64-bit processes.
+// tebHead is the number of bytes of a thread environment block that are included: the NT_TIB and the error of the last
+// system call, which readers show and which is at 0x68 in 64-bit processes.
 const tebHead = 0x70
 
-// addTEBs adds the start of each thread environment block. On other systems the secrets of stack protection are where a thread
-// pointer points to, so that it is left out.
+// addTEBs adds the start of each thread environment block. On other systems the memory at the thread pointer contains the
+// secrets of stack protection, so it is left out.
 func (s *Snapshot) addTEBs() {
 	if !s.Target.Windows {
 		return

@@ -12,8 +12,8 @@ import (
 	"minidump/internal/arena"
 )
 
-// A Snapshot is the content of a dump: flat tables whose entries hold no Go pointers. It belongs to a Writer, which
-// empties and fills it again for each dump. See the package comment for who does what.
+// A Snapshot is the content of a dump: flat tables whose entries contain no Go pointers. It belongs to a Writer,
+// which empties and refills it for each dump. The package comment describes which package does what.
 type Snapshot struct {
 	Want   Want
 	Batch  Requests
@@ -28,7 +28,7 @@ type Snapshot struct {
 	Threads  arena.Table[Thread]
 	Mappings arena.Table[Mapping]
 	Modules  arena.Table[Module]
-	Memory   arena.Table[MemoryRange] // captured, in order of address
+	Memory   arena.Table[MemoryRange] // captured, sorted by address
 	Full     arena.Table[MemoryRange] // mode full: memory that is read while it is written
 	Handles  arena.Table[Handle]
 	LinkMaps arena.Table[LinkMap]
@@ -40,10 +40,10 @@ type Snapshot struct {
 
 	Raw   [NumRaw]arena.Span // text streams, as they were read
 	DSO   DSODebug
-	Misc  arena.Span // a finished MiscInfo record; empty: it is made of Proc
+	Misc  arena.Span // a finished MiscInfo record; empty: build it from Proc
 	Crash Exception
 
-	// Allocates states that this dump may allocate from the Go heap: nothing is stopped for it.
+	// Allocates states that this dump may allocate from the Go heap, because nothing is stopped for it.
 	Allocates bool
 
 	interrupted interrupted
@@ -63,7 +63,7 @@ type Target struct {
 	Android  bool
 	Windows  bool
 	PageSize uint64
-	ILP32    bool // addresses have 32 bits though registers have 64: n32 of MIPS64, x32 of AMD64
+	ILP32    bool // addresses have 32 bits although registers have 64: n32 of MIPS64, x32 of AMD64
 }
 
 // WordSize returns the size of a pointer in bytes, 4 or 8.
@@ -82,7 +82,7 @@ func (t *Target) Word(p []byte) uint64 {
 	return t.Order.Uint64(p)
 }
 
-// Process has the facts about the process as a whole. Times are in seconds, as in MINIDUMP_MISC_INFO.
+// Process holds the facts about the whole process. Times are in seconds, as in MINIDUMP_MISC_INFO.
 type Process struct {
 	PID, PPID            int32
 	Blamed               int32 // the thread that the dump is about: the one that crashed, if any
@@ -90,7 +90,7 @@ type Process struct {
 	UserTime, KernelTime uint32
 	MaxMHz, CurrentMHz   uint32 // of the processors; 0: not known
 	IsGo                 bool
-	Program              Range // where the main program is, on a system whose memory map does not say of which file a mapping is
+	Program              Range // where the main program is, on a system whose memory map does not name the file of a mapping
 	Phdr, Phnum, Phent   uint64
 	Entry, SysinfoEhdr   uint64
 	LdBase               uint64
@@ -98,7 +98,7 @@ type Process struct {
 	Omitted              [2]Range // memory that Want.Omit leaves out: the arguments, the environment
 }
 
-// AdoptAuxv sets the facts that the auxiliary vector of the process has, and its page size if that is plausible.
+// AdoptAuxv records the facts in the auxiliary vector of the process, and the page size if it is plausible.
 func (s *Snapshot) AdoptAuxv(a *procfs.Auxv) {
 	s.Proc.Phdr, s.Proc.Phnum, s.Proc.Phent = a.Phdr, a.Phnum, a.Phent
 	s.Proc.Entry, s.Proc.SysinfoEhdr, s.Proc.LdBase = a.Entry, a.SysinfoEhdr, a.Base
@@ -107,13 +107,13 @@ func (s *Snapshot) AdoptAuxv(a *procfs.Auxv) {
 	}
 }
 
-// System has the facts about the machine: a source reads them once.
+// System holds the facts about the machine, which a source reads once.
 type System struct {
 	Info stream.SystemInfo
 	CSD  arena.Span // "Linux 6.1.0 #1 SMP x86_64"
 }
 
-// The indexes of Snapshot.Raw.
+// Indexes in Snapshot.Raw.
 const (
 	RawCPUInfo = iota
 	RawStatus
@@ -148,8 +148,7 @@ type Stream struct {
 	RVAs arena.Span
 }
 
-// Reserve takes the address space for all tables: it bounds the number of entries of a dump. After an error nothing is
-// taken.
+// Reserve reserves the address space of all tables, which limits the number of entries of a dump. After an error nothing is reserved.
 func (s *Snapshot) Reserve() error {
 	for _, r := range []struct {
 		a    *arena.Arena
@@ -177,7 +176,7 @@ func (s *Snapshot) Reserve() error {
 	return nil
 }
 
-// Release frees all tables. The snapshot is empty then.
+// Release releases all tables. The snapshot is then empty.
 func (s *Snapshot) Release() {
 	s.Begin(0)
 	for _, a := range s.arenas() {

@@ -2,11 +2,11 @@ package snapshot
 
 import "minidump/internal/arena"
 
-// A SoftError records one piece that is missing from the dump. It has fixed-size fields because it may be recorded
-// while the target is stopped; it is rendered as text later.
+// A SoftError records one item that is missing from the dump. Its fields have a fixed size because it may be
+// recorded while the target is stopped; it is rendered as text later.
 type SoftError struct {
 	Op    Op
-	Errno int32      // the number of the system's error; 0: no system call failed
+	Errno int32      // the system's error number; 0: no system call failed
 	TID   int32      // 0: the error is about the process
 	Addr  uint64     // 0: none
 	Text  arena.Span // the subject, such as a path
@@ -74,7 +74,7 @@ const (
 )
 
 // ops has the texts of each operation, for people and for the MozSoftErrors stream. The names in JSON are those of the
-// Rust crate minidump-writer, which Socorro reads, where it has one. init puts the entry under "InitErrors".
+// Rust crate minidump-writer, which Socorro reads, if it has one. init puts the entry under "InitErrors".
 var ops = [numOps]struct {
 	what string
 	name string
@@ -135,7 +135,7 @@ var ops = [numOps]struct {
 	OpToken:         {"read access token", "ReadTokenFailed", false},
 }
 
-// What returns what was attempted, in words.
+// What describes in words what was attempted.
 func (op Op) What() string { return ops[op].what }
 
 // Name returns the name of the error in the MozSoftErrors stream.
@@ -161,9 +161,9 @@ func (s *Snapshot) SoftModule(op Op, m *Module) {
 	}
 }
 
-// A Numbering says what the numbers of soft errors are, where they are not this system's error numbers.
+// A Numbering interprets the numbers of soft errors if they are not this system's error numbers.
 type Numbering interface {
-	// Text returns the number in words. It does not allocate for the known ones.
+	// Text returns the number in words. It does not allocate for known numbers.
 	Text(number int32) string
 	// Err returns the number as an error.
 	Err(number int32) error

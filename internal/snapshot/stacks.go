@@ -2,11 +2,11 @@ package snapshot
 
 import "minidump/context"
 
-// GuardSearch is how far above SP the stack's mapping is searched, in bytes, when SP is in a guard page or in no
-// mapping, as after a stack overflow. Breakpad and its descendants use the same figure.
+// GuardSearch is how far above SP, in bytes, the stack's mapping is searched for if SP is in a guard page or in
+// no mapping, as after a stack overflow. Breakpad and its descendants use the same number.
 const GuardSearch = 1 << 20
 
-// GuardMappings is how many inaccessible mappings that search skips. A stack has one or two guards.
+// GuardMappings is how many inaccessible mappings that search skips. A stack has one or two guard mappings.
 const GuardMappings = 16
 
 // stackBounds returns the bounds of the stack that sp points into, without any limit. ok is false if there is no
@@ -32,11 +32,11 @@ func (s *Snapshot) stackBounds(sp uint64) (lo, hi uint64, ok bool) {
 	return 0, 0, false
 }
 
-// StackStart returns where the used part of a stack starts: below sp by the red zone, and aligned to 16 so that stacks
-// follow each other in the arena without gaps.
+// StackStart returns where the used part of a stack starts: one red zone below sp, and aligned to 16 so that stacks
+// are adjacent in the arena.
 func StackStart(a context.Arch, sp uint64) uint64 { return (sp - min(sp, a.RedZone())) &^ 15 }
 
-// chooseStacks sets the part of each thread's stack that goes into the dump.
+// chooseStacks sets the part of each thread's stack that is included in the dump.
 func (s *Snapshot) chooseStacks() {
 	ths := s.Threads.All()
 	for i := range ths {
@@ -60,7 +60,7 @@ func (s *Snapshot) chooseStacks() {
 	}
 }
 
-// stackOf is stackBounds, within the bounds that the Go runtime has for a stack of t.
+// stackOf is stackBounds, limited to the bounds that the Go runtime records for a stack of t.
 func (s *Snapshot) stackOf(t *Thread, sp uint64) (lo, hi uint64, ok bool) {
 	lo, hi, ok = s.stackBounds(sp)
 	for i := range t.Go {
@@ -71,8 +71,8 @@ func (s *Snapshot) stackOf(t *Thread, sp uint64) (lo, hi uint64, ok bool) {
 	return lo, hi, ok
 }
 
-// addGoStack makes the stack of the goroutine one of the thread's stacks, unless it is: the thread runs on the stack of
-// the Go runtime, or on that of signal handlers, for this goroutine.
+// addGoStack adds the goroutine's stack to the thread's stacks unless it is already one of them: the thread is on the
+// system stack or the signal stack of the Go runtime on behalf of the goroutine.
 func (t *Thread) addGoStack() {
 	if t.GoSP == 0 {
 		return
@@ -94,7 +94,7 @@ func (t *Thread) addGoStack() {
 	t.AddStack(t.GoSP)
 }
 
-// usedStack is stackOf, within the limit that the caller has set.
+// usedStack is stackOf, limited to the size that the caller set.
 func (s *Snapshot) usedStack(t *Thread, sp uint64) (lo, hi uint64, ok bool) {
 	if lo, hi, ok = s.stackOf(t, sp); !ok {
 		return 0, 0, false
@@ -109,7 +109,7 @@ func (s *Snapshot) usedStack(t *Thread, sp uint64) (lo, hi uint64, ok bool) {
 	return lo, hi, true
 }
 
-// SortStacks returns the stacks of the threads in order of address. Left is what CutStacks would keep of each. The list
+// SortStacks returns the stacks of the threads, sorted by address. Left is what CutStacks would keep of each. The list
 // is valid until the next call.
 func (s *Snapshot) SortStacks() []MemoryRange {
 	s.stacks.Clear()
@@ -134,11 +134,11 @@ func (s *Snapshot) listStack(lo, hi, keep uint64) {
 }
 
 // CutStacks shortens each stack to its StackKeep bytes nearest to SP. Bytes that another thread keeps are kept: stacks
-// overlap if their ends are not known, such as the stacks of goroutines in one mapping of the heap.
+// overlap if their bounds are not known, for example stacks of goroutines in one mapping of the heap.
 func (s *Snapshot) CutStacks() {
 	stacks := s.SortStacks()
 	ranges, k := s.Memory.N, 0
-	var end, kept uint64 // where the stacks so far end, and where their kept parts do
+	var end, kept uint64 // the ends of the stacks so far, and of their kept parts
 	for i := range stacks {
 		r := &stacks[i]
 		next := ^uint64(0)
@@ -162,8 +162,8 @@ func (s *Snapshot) CutStacks() {
 	}
 }
 
-// cut removes [lo, hi) from the captured ranges k to n-1, and returns the index of the first that reaches beyond hi. If
-// a range reaches beyond both ends, its part before lo is added as a new range after the others.
+// cut removes [lo, hi) from the captured ranges k to n-1, and returns the index of the first that extends beyond hi. If
+// a range extends beyond both ends, its part before lo is added as a new range after the others.
 func (s *Snapshot) cut(lo, hi uint64, k, n int) int {
 	for ; lo < hi && k < n; k++ {
 		r := s.Memory.At(k)
@@ -190,7 +190,7 @@ func (s *Snapshot) cut(lo, hi uint64, k, n int) int {
 	return k
 }
 
-// dropUnreferenced removes the stacks of threads that do not refer to the principal mapping: IP is not in it, and no
+// dropUnreferenced removes the stacks of threads that do not refer to the principal mapping: PC is not in it, and no
 // aligned word of the stack points into it.
 func (s *Snapshot) dropUnreferenced(address uint64) {
 	p := s.principal(address)
@@ -212,7 +212,7 @@ func (s *Snapshot) dropUnreferenced(address uint64) {
 	s.CutStacks()
 }
 
-// principal returns the bounds of the module or mapping that holds address; both are 0 if there is none.
+// principal returns the bounds of the module or mapping that contains address; both are 0 if there is none.
 func (s *Snapshot) principal(address uint64) Mapping {
 	for _, m := range s.Modules.All() {
 		if m.Base <= address && address < m.End {
@@ -236,7 +236,7 @@ func (s *Snapshot) references(t *Thread, m Mapping) bool {
 	return s.pointsInto(s.captured((t.SP+w-1)&^(w-1), t.StackHi), m)
 }
 
-// pointsInto reports whether a word of b lies in m.
+// pointsInto reports whether a word of b points into m.
 func (s *Snapshot) pointsInto(b []byte, m Mapping) bool {
 	w := uint64(s.Target.WordSize())
 	for ; uint64(len(b)) >= w; b = b[w:] {

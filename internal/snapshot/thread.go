@@ -2,23 +2,23 @@ package snapshot
 
 import "minidump/internal/arena"
 
-// Thread is one thread. A thread without registers is listed too, with its name.
+// Thread is one thread. A thread without registers is also listed, with its name.
 type Thread struct {
 	TID     int32
 	State   ThreadState
 	HasRegs bool // the dump has a CPU context record for it
 	HasSP   bool // SP and PC are known, from registers or from /proc
 
-	ContextDropped bool // the size limit has taken its record
+	ContextDropped bool // its record was dropped for the size limit
 
 	PC, SP    uint64
-	Teb       uint64     // address of the thread's own data: Windows' TEB, elsewhere the thread pointer; 0: not known
+	Teb       uint64     // address of the thread's own data: the TEB on Windows, otherwise the thread pointer; 0: not known
 	GP, FP    arena.Span // raw register sets: general and floating-point
 	FPType    uint32     // the note type of FP
-	Vector    arena.Span // register sets that the context record holds besides: context.Regsets.Extra
+	Vector    arena.Span // the other register sets that the context record contains: context.Regsets.Extra
 	Debug     arena.Span // 8 debug registers, 64 bytes in host byte order
-	Context   arena.Span // finished CPU context record, from a crash or from a system that makes one; empty: make one of the raw registers
-	Extra     arena.Span // further register sets, for RegisterSetsStream
+	Context   arena.Span // finished CPU context record, from a crash or from a system that provides one; empty: build one from the raw registers
+	Extra     arena.Span // additional register sets, for RegisterSetsStream
 	Name      arena.Span
 	StackLo   uint64 // the part of the stack in the dump is [StackLo, StackHi); both 0: none
 	StackHi   uint64
@@ -26,10 +26,10 @@ type Thread struct {
 	Other     [maxOther]OtherStack
 	Blocked   uint64     // blocked signals, bit 0 for signal 1; of the blamed thread only
 	window    arena.Span // scratch of followSignals
-	Go        [3]Range   // the bounds of the stacks that the Go runtime has for it: of the goroutine, the runtime, signals
-	GoSP      uint64     // where its goroutine goes on when it leaves the other two; 0: it is on it, or not known
+	Go        [3]Range   // the bounds of the stacks that the Go runtime allocated for it: of the goroutine, the runtime, signals
+	GoSP      uint64     // the SP at which its goroutine continues when the thread leaves the other two; 0: it is on the goroutine's stack, or not known
 
-	// What only Windows has; else 0.
+	// Windows only; else 0.
 	SuspendCount  uint32
 	PriorityClass uint32
 	Priority      uint32

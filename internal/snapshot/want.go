@@ -12,15 +12,15 @@ type Mode uint8
 
 // The modes.
 const (
-	// ModeStack takes the threads' stacks and the code around the blamed thread's instruction pointer.
+	// ModeStack includes the threads' stacks and the code around the blamed thread's instruction pointer.
 	ModeStack Mode = iota
-	// ModeIndirect also takes the memory that the blamed thread's registers and stack point to.
+	// ModeIndirect also includes the memory that the blamed thread's registers and stack point to.
 	ModeIndirect
-	// ModeFull takes every readable mapping.
+	// ModeFull includes every readable mapping.
 	ModeFull
 )
 
-// Omit is a set of things that are left out of a dump for privacy.
+// Omit is a set of items that are left out of a dump for privacy.
 type Omit uint8
 
 // The bits of Omit.
@@ -30,22 +30,22 @@ const (
 	OmitHandles
 )
 
-// Want describes what a dump must hold. Defaults are resolved: a zero means 0, unless the field says otherwise.
+// Want describes what a dump must contain. Defaults are resolved: a zero means 0, unless the field says otherwise.
 type Want struct {
 	Thread int32          // the thread that the dump is about; 0: the source chooses
-	Crash  *context.Crash // the crash, from the caller; nil: the source may know one
+	Crash  *context.Crash // the crash as reported by the caller; nil: the source may know one
 
 	Mode            Mode
-	Limit           uint64 // most bytes of the dump; 0: no limit
-	StackLimit      uint64 // most bytes of a thread's stack
-	CrashStackLimit uint64 // most bytes of the blamed thread's stack
+	Limit           uint64 // maximum size of the dump in bytes; 0: no limit
+	StackLimit      uint64 // maximum bytes of a thread's stack
+	CrashStackLimit uint64 // maximum bytes of the blamed thread's stack
 
 	SanitizeStacks bool
 	SanitizeAll    bool
 	Omit           Omit
 	RegisterSets   bool
 	Tokens         bool // access tokens of Windows
-	DontDump       bool // take memory that is marked MADV_DONTDUMP too
+	DontDump       bool // also include memory that is marked MADV_DONTDUMP
 
 	SkipUnreferenced bool
 	Principal        uint64
@@ -59,21 +59,20 @@ type Want struct {
 	Copy CopyWish // whether the memory is read from a copy of the process
 
 	StopTimeout time.Duration
-	MaxPause    time.Duration // most time that the process stays stopped in ModeFull
+	MaxPause    time.Duration // maximum time for which the process stays stopped in ModeFull
 }
 
-// A CopyWish says whether a dump of a live process makes a copy of it, so that the process need not stand still while its
-// memory is read.
+// A CopyWish is whether a dump of a live process makes a copy of the process, so that it is not stopped while its memory is read.
 type CopyWish uint8
 
-// The wishes.
+// The values of CopyWish.
 const (
 	CopyNever  CopyWish = iota
-	CopyAuto            // where it can be done
-	CopyAlways          // or there is no dump
+	CopyAuto            // if possible
+	CopyAlways          // otherwise the dump fails
 )
 
-// StackLimitOf returns the most bytes of a thread's stack.
+// StackLimitOf returns the maximum number of bytes of a thread's stack.
 func (w *Want) StackLimitOf(blamed bool) uint64 {
 	if blamed {
 		return w.CrashStackLimit
@@ -81,20 +80,20 @@ func (w *Want) StackLimitOf(blamed bool) uint64 {
 	return w.StackLimit
 }
 
-// A Range is [Lo, Hi) of the process's memory.
+// A Range is the range [Lo, Hi) of the process's memory.
 type Range struct{ Lo, Hi uint64 }
 
 // An Annotation is a key and a value for the CrashpadInfo stream.
 type Annotation struct{ Key, Value string }
 
-// Annotated is what the Crashpad client of one module of the process has to say, for the CrashpadInfo stream.
+// Annotated is what the Crashpad client of one module of the process provides for the CrashpadInfo stream.
 type Annotated struct {
 	Address uint64 // in the module
 	Simple  []Annotation
 	Objects []AnnotationObject
 }
 
-// An AnnotationObject is an annotation with a type. Its value is the bytes of a string, whatever they are.
+// An AnnotationObject is an annotation with a type. Its value is arbitrary bytes in a string.
 type AnnotationObject struct {
 	Name  string
 	Type  uint16
@@ -107,8 +106,7 @@ type UserStream struct {
 	Data []byte
 }
 
-// A UserModule is a module that the memory map does not show, or shows wrongly. It hides the mappings that are entirely
-// inside it.
+// A UserModule is a module that the memory map does not show, or shows wrongly. It hides the mappings that are entirely inside it.
 type UserModule struct {
 	Base, Size uint64
 	Name       string

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Wait4 reports and consumes a change of the child or tracee tid. status receives the wait status. It serves kernels
-// before 4.7, whose waitid knows no __WALL. Options must hold WNOHANG. The result is 0 when there is nothing to report.
+// Wait4 reports and consumes a state change of the child or tracee tid. status receives the wait status. It is for kernels
+// before 4.7, whose waitid does not support __WALL. Options must include WNOHANG. The result is 0 if there is nothing to report.
 func Wait4(tid int, status *int32, options int) (int, Errno) {
 	r, e := Raw(unix.SYS_WAIT4, uintptr(tid), uintptr(unsafe.Pointer(status)), uintptr(options), 0, 0, 0)
 	if e != 0 {
@@ -16,13 +16,13 @@ func Wait4(tid int, status *int32, options int) (int, Errno) {
 	return int(r), 0
 }
 
-// PtraceSeize is PTRACE_SEIZE through the blocking gate: the kernel waits in it while the target executes a program.
+// PtraceSeize is PTRACE_SEIZE through the blocking gate: the kernel blocks in it while the target executes a program.
 func PtraceSeize(tid int) Errno {
 	_, e := blocking(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(tid), 0, 0, 0, 0)
 	return e
 }
 
-// Ptrace performs the raw ptrace system call (which for PEEK requests stores the word at data).
+// Ptrace makes the raw ptrace system call (which for PEEK requests stores the word at data).
 //
 //go:uintptrescapes
 func Ptrace(request, tid int, addr, data uintptr) Errno {
@@ -30,8 +30,8 @@ func Ptrace(request, tid int, addr, data uintptr) Errno {
 	return e
 }
 
-// Waitid waits for a change of the child or tracee tid (P_PID) and fills the kernel's siginfo_t (128 bytes) at info.
-// Options with WNOHANG never block; others go through the blocking gate.
+// Waitid waits for a state change of the child or tracee tid (P_PID) and stores the kernel's siginfo_t (128 bytes)
+// in info. Options with WNOHANG never block; others go through the blocking gate.
 func Waitid(tid int, info *[128]byte, options int) Errno {
 	f := raw
 	if options&unix.WNOHANG == 0 {

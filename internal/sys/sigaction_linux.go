@@ -7,15 +7,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SigAction is the kernel's struct sigaction, of which only the flags are looked at. Where they stand differs: MIPS has a
-// 32-bit word of them first, the others a long behind the handler (include/uapi/asm-generic/signal.h,
+// SigAction is the kernel's struct sigaction, of which only the flags are examined. Their position differs: MIPS has a
+// 32-bit word of them first, the others a long after the handler (include/uapi/asm-generic/signal.h,
 // arch/*/include/uapi/asm/signal.h).
 type SigAction [8]uint64
 
-// MIPS is whether this is one of the machines whose numbers and structures of signals differ from all others'.
+// MIPS reports whether this is one of the architectures whose signal numbers and structures differ from all others'.
 const MIPS = runtime.GOARCH == "mips" || runtime.GOARCH == "mipsle" || runtime.GOARCH == "mips64" || runtime.GOARCH == "mips64le"
 
-// SigsetSize is sizeof(sigset_t) of the kernel in bytes: mips has 128 signals.
+// SigsetSize returns sizeof(sigset_t) of the kernel in bytes: mips has 128 signals.
 func SigsetSize() uintptr {
 	if MIPS {
 		return 16
@@ -39,19 +39,19 @@ func (a *SigAction) addFlag(flag uint32) bool {
 	return *p != old
 }
 
-// GetSigAction reads what this process does at a signal.
+// GetSigAction reads the action of this process for a signal.
 func GetSigAction(sig int, old *SigAction) Errno {
 	_, e := Raw(unix.SYS_RT_SIGACTION, uintptr(sig), 0, uintptr(unsafe.Pointer(old)), SigsetSize(), 0, 0)
 	return e
 }
 
-// SetSigAction sets it. new must come from GetSigAction, or be zero: the default.
+// SetSigAction sets the action. new must come from GetSigAction, or be zero, which is the default action.
 func SetSigAction(sig int, new *SigAction) Errno {
 	_, e := Raw(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(new)), 0, SigsetSize(), 0, 0)
 	return e
 }
 
-// IgnoreSignal has this process ignore a signal (SIG_IGN).
+// IgnoreSignal makes this process ignore a signal (SIG_IGN).
 func IgnoreSignal(sig int) Errno {
 	const sigIgn = 1
 	a := new(SigAction)
@@ -63,14 +63,14 @@ func IgnoreSignal(sig int) Errno {
 	return SetSigAction(sig, a)
 }
 
-// QuietStops spares this process the SIGCHLD that each stop of a tracee sends it: to handle a thousand takes the Go
-// runtime as long as the stops. Ends of children are signalled as ever. It must not be on a goroutine stack.
+// QuietStops suppresses the SIGCHLD that each stop of a tracee sends to this process: handling a thousand of them takes
+// the Go runtime as long as the stops. Exits of children are still signalled. It must not be on a goroutine stack.
 type QuietStops struct {
 	old, new SigAction
 	on       bool
 }
 
-// Begin makes stops quiet.
+// Begin suppresses the signals.
 func (q *QuietStops) Begin() {
 	if GetSigAction(int(unix.SIGCHLD), &q.old) != 0 {
 		return
@@ -79,7 +79,7 @@ func (q *QuietStops) Begin() {
 	q.on = q.new.addFlag(saNoCldStop) && SetSigAction(int(unix.SIGCHLD), &q.new) == 0
 }
 
-// End puts back what was.
+// End restores the previous action.
 func (q *QuietStops) End() {
 	if q.on {
 		SetSigAction(int(unix.SIGCHLD), &q.old)

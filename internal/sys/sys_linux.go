@@ -15,7 +15,7 @@ type Errno = syscall.Errno
 // Gate performs one system call and returns the kernel's result and error number.
 type Gate func(nr, a1, a2, a3, a4, a5, a6 uintptr) (r1 uintptr, errno Errno)
 
-// The raw gate does not tell the Go scheduler; the blocking gate does, and serves calls that can wait for long.
+// The raw gate does not notify the Go scheduler. The blocking gate does, and is for calls that can block for long.
 var (
 	raw      Gate = rawSyscall
 	blocking Gate = blockingSyscall
@@ -31,8 +31,8 @@ func blockingSyscall(nr, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, Errno) {
 	return r, e
 }
 
-// Install replaces the gates (nil leaves one as it is) and returns a function that puts the former ones back.
-// It is not safe to call while system calls of this package are under way on other threads.
+// Install replaces the gates (nil leaves one unchanged) and returns a function that restores the previous
+// ones. It must not be called while system calls of this package are in progress on other threads.
 func Install(newRaw, newBlocking Gate) (restore func()) {
 	r, b := raw, blocking
 	if newRaw != nil {
@@ -44,8 +44,7 @@ func Install(newRaw, newBlocking Gate) (restore func()) {
 	return func() { raw, blocking = r, b }
 }
 
-// EnterFork makes every call of this package go through the raw gate. A forked child, which has no Go scheduler, calls it
-// first.
+// EnterFork makes every call of this package go through the raw gate. A forked child, which has no Go scheduler, must call it first.
 func EnterFork() { blocking = raw }
 
 // Raw performs a system call through the raw gate.
@@ -55,18 +54,17 @@ func Raw(nr, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, Errno) {
 	return raw(nr, a1, a2, a3, a4, a5, a6)
 }
 
-// Blocking performs a system call that may wait for long.
+// Blocking performs a system call that may block for long.
 //
 //go:uintptrescapes
 func Blocking(nr, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, Errno) {
 	return blocking(nr, a1, a2, a3, a4, a5, a6)
 }
 
-// AT_FDCWD as an int, for the dirfd arguments below.
+// AT_FDCWD is unix.AT_FDCWD as an int, for the dirfd arguments below.
 const AT_FDCWD = unix.AT_FDCWD
 
-// A conversion from unsafe.Pointer must stand in the call itself: that is where the compiler sees that the pointer
-// escapes.
+// A conversion from unsafe.Pointer must be in the call itself: only then does the compiler see that the pointer escapes.
 
 // Open opens path (NUL-terminated) relative to dirfd, with O_CLOEXEC added.
 func Open(dirfd int, path string, flags int) (fd int, errno Errno) {
@@ -79,7 +77,7 @@ func Open(dirfd int, path string, flags int) (fd int, errno Errno) {
 	}
 }
 
-// OpenBytes is Open for a path in a byte buffer, which must hold the terminating NUL.
+// OpenBytes is Open for a path in a byte buffer, which must include the terminating NUL.
 func OpenBytes(dirfd int, path []byte, flags int) (fd int, errno Errno) {
 	return Open(dirfd, unsafe.String(unsafe.SliceData(path), len(path)), flags)
 }
@@ -90,7 +88,7 @@ func Close(fd int) Errno {
 	return e
 }
 
-// Read reads once into p, again after EINTR.
+// Read reads once into p and repeats the call after EINTR.
 func Read(fd int, p []byte) (int, Errno) {
 	for {
 		r, e := Raw(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
@@ -104,7 +102,7 @@ func Read(fd int, p []byte) (int, Errno) {
 	}
 }
 
-// ReadLong is Read through the blocking gate, for a file that the kernel may take milliseconds to make.
+// ReadLong is Read through the blocking gate, for a file that may take the kernel milliseconds to generate.
 func ReadLong(fd int, p []byte) (int, Errno) {
 	for {
 		r, e := Blocking(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
@@ -118,7 +116,7 @@ func ReadLong(fd int, p []byte) (int, Errno) {
 	}
 }
 
-// Write writes once from p through the blocking gate, again after EINTR.
+// Write writes once from p through the blocking gate and repeats the call after EINTR.
 func Write(fd int, p []byte) (int, Errno) {
 	for {
 		r, e := Blocking(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
@@ -132,7 +130,7 @@ func Write(fd int, p []byte) (int, Errno) {
 	}
 }
 
-// Getdents64 reads directory entries (struct linux_dirent64) into p; 0 is the end.
+// Getdents64 reads directory entries (struct linux_dirent64) into p; 0 means the end.
 func Getdents64(fd int, p []byte) (int, Errno) {
 	r, e := Raw(unix.SYS_GETDENTS64, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
 	if e != 0 {
@@ -150,7 +148,7 @@ func Readlink(dirfd int, path string, p []byte) (int, Errno) {
 	return int(r), 0
 }
 
-// ReadlinkBytes is Readlink for a path in a byte buffer, which must hold the terminating NUL.
+// ReadlinkBytes is Readlink for a path in a byte buffer, which must include the terminating NUL.
 func ReadlinkBytes(dirfd int, path []byte, p []byte) (int, Errno) {
 	return Readlink(dirfd, unsafe.String(unsafe.SliceData(path), len(path)), p)
 }
@@ -161,7 +159,7 @@ func Statx(dirfd int, path string, flags int, mask uint32, st *unix.Statx_t) Err
 	return e
 }
 
-// StatxBytes is Statx for a path in a byte buffer, which must hold the terminating NUL.
+// StatxBytes is Statx for a path in a byte buffer, which must include the terminating NUL.
 func StatxBytes(dirfd int, path []byte, flags int, mask uint32, st *unix.Statx_t) Errno {
 	return Statx(dirfd, unsafe.String(unsafe.SliceData(path), len(path)), flags, mask, st)
 }
@@ -187,22 +185,22 @@ func MemfdCreate(name string, flags uintptr) (fd int, errno Errno) {
 	return int(r), e
 }
 
-// ProcessVMReadv copies from the remote ranges of process pid to the local ones. It returns the bytes copied: fewer
-// than asked for when a remote page could not be read, at the granularity that process_vm_readv(2) describes.
+// ProcessVMReadv copies from the remote ranges of process pid to the local ones. It returns the number of bytes copied:
+// fewer than requested if a remote page could not be read, at the granularity described in process_vm_readv(2).
 func ProcessVMReadv(pid int, local, remote []unix.RemoteIovec) (int, Errno) {
 	return count(Raw(unix.SYS_PROCESS_VM_READV, uintptr(pid),
 		uintptr(unsafe.Pointer(unsafe.SliceData(local))), uintptr(len(local)),
 		uintptr(unsafe.Pointer(unsafe.SliceData(remote))), uintptr(len(remote)), 0))
 }
 
-// ProcessVMReadvSlow is ProcessVMReadv through the blocking gate, for memory that may be long in coming.
+// ProcessVMReadvSlow is ProcessVMReadv through the blocking gate, for memory that may take long to arrive.
 func ProcessVMReadvSlow(pid int, local, remote []unix.RemoteIovec) (int, Errno) {
 	return count(Blocking(unix.SYS_PROCESS_VM_READV, uintptr(pid),
 		uintptr(unsafe.Pointer(unsafe.SliceData(local))), uintptr(len(local)),
 		uintptr(unsafe.Pointer(unsafe.SliceData(remote))), uintptr(len(remote)), 0))
 }
 
-// Pread reads at a file offset, again after EINTR.
+// Pread reads at a file offset and repeats the call after EINTR.
 func Pread(fd int, p []byte, off int64) (int, Errno) {
 	a4, a5, a6 := fileOffset(off)
 	for {
@@ -213,7 +211,7 @@ func Pread(fd int, p []byte, off int64) (int, Errno) {
 	}
 }
 
-// PreadSlow is Pread through the blocking gate, for memory that may be long in coming.
+// PreadSlow is Pread through the blocking gate, for memory that may take long to arrive.
 func PreadSlow(fd int, p []byte, off int64) (int, Errno) {
 	a4, a5, a6 := fileOffset(off)
 	for {
@@ -224,7 +222,7 @@ func PreadSlow(fd int, p []byte, off int64) (int, Errno) {
 	}
 }
 
-// count is a result that is a number of bytes.
+// count converts a result that is a number of bytes.
 func count(r uintptr, e Errno) (int, Errno) {
 	if e != 0 {
 		return 0, e
@@ -244,8 +242,8 @@ func Rewind(fd int) Errno {
 	return e
 }
 
-// Openat2 opens path (NUL-terminated bytes) relative to dirfd as how says (Linux 5.6), again after EINTR. Unlike Open it
-// adds no flag of its own. After ForbidOpenat2 it returns ENOSYS.
+// Openat2 opens path (NUL-terminated bytes) relative to dirfd as specified by how (Linux 5.6), and repeats the call
+// after EINTR. Unlike Open it adds no flag. After ForbidOpenat2 it returns ENOSYS.
 func Openat2(dirfd int, path []byte, how *unix.OpenHow) (fd int, errno Errno) {
 	if noOpenat2.Load() {
 		return -1, unix.ENOSYS
@@ -262,12 +260,12 @@ func Openat2(dirfd int, path []byte, how *unix.OpenHow) (fd int, errno Errno) {
 
 var noOpenat2 atomic.Bool
 
-// ForbidOpenat2 makes Openat2 act like an old kernel's, or undoes that. Android's seccomp filter for applications does not
-// refuse what it does not know: it kills, and openat2 is not in the filters of most versions.
+// ForbidOpenat2 makes Openat2 act like an old kernel's, or undoes that. Android's seccomp filter for applications kills
+// the process on an unknown system call instead of refusing it, and the filters of most versions lack openat2.
 func ForbidOpenat2(forbid bool) { noOpenat2.Store(forbid) }
 
-// NativeOrder is the byte order of this program, and so of what the kernel returns about a live process.
-// It is one of the two values that can be compared, which binary.NativeEndian is not.
+// NativeOrder is the byte order of this program, and therefore of what the kernel returns about a live
+// process. Unlike binary.NativeEndian it can be compared with binary.LittleEndian and binary.BigEndian.
 var NativeOrder binary.ByteOrder = binary.LittleEndian
 
 func init() {

@@ -9,14 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How a 64-bit argument is passed: 386 takes any two registers, and mips the upper half first.
+// How a 64-bit argument is passed: 386 uses any two registers, and mips puts the upper half first.
 const (
 	alignedPair = runtime.GOARCH != "386"
 	bigEndian   = runtime.GOARCH == "mips"
 )
 
-// fileOffset is the last three arguments of a call that takes a file offset. It takes two registers: on arm and mips an
-// aligned pair (so one argument is skipped), in the order of the machine's words.
+// fileOffset returns the last three arguments of a call with a file offset. The offset takes two registers: on arm and
+// mips an aligned pair (so one argument is skipped), in the order of the machine's words.
 func fileOffset(off int64) (a4, a5, a6 uintptr) {
 	first, second := uintptr(uint32(off)), uintptr(uint32(off>>32))
 	if bigEndian {

@@ -4,7 +4,7 @@ package sys
 
 import "golang.org/x/sys/unix"
 
-// fileOffset is the last three arguments of a call that takes a file offset.
+// fileOffset returns the last three arguments of a call with a file offset.
 func fileOffset(off int64) (a4, a5, a6 uintptr) { return uintptr(off), 0, 0 }
 
 // Seek sets the position of fd, and stores the new one at result, which must not be on a goroutine stack. whence may also

@@ -7,11 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OnOwnThread runs f on a new goroutine, with nothing else on its OS thread. That ends with f, unless f returns true: then it
-// is left to other goroutines.
+// OnOwnThread runs f on a new goroutine, with nothing else on its OS thread. The OS thread ends with f, unless f returns
+// true: then other goroutines may use it.
 //
-// The runtime looks for the name of a goroutine's first function, and walks the stack of the one that first locks a
-// thread, in tables of 64 KB and more. Those of this package lie among the runtime's own, which are in memory already.
+// The runtime looks up the name of a goroutine's first function, and unwinds the stack of the goroutine that first locks a thread,
+// in tables of 64 KB and more. The tables for functions of this package are next to the runtime's own, which are already in memory.
 func OnOwnThread(f func() (leave bool)) {
 	go func() {
 		runtime.LockOSThread()
@@ -27,8 +27,8 @@ const (
 	futexWakePrivate = 1 | 128
 )
 
-// FutexWait blocks while *word is value, for as long as timeout at most, and may return early; ETIMEDOUT is the one
-// error that means something. A nil timeout is none. Neither may be on a goroutine stack.
+// FutexWait blocks while *word is value, for at most timeout, and may return early; only the error ETIMEDOUT has a
+// meaning. A nil timeout means no limit. Neither word nor timeout may be on a goroutine stack.
 func FutexWait(word *uint32, value uint32, timeout *unix.Timespec) Errno {
 	_, e := Blocking(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWaitPrivate, uintptr(value),
 		uintptr(unsafe.Pointer(timeout)), 0, 0)
@@ -40,8 +40,8 @@ func FutexWake(word *uint32) {
 	Raw(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWakePrivate, 1, 0, 0, 0)
 }
 
-// Nanosleep sleeps for the relative time ts, or less when a signal arrives. Short sleeps (some ten microseconds) may
-// stay on the raw gate; longer ones tell the Go scheduler.
+// Nanosleep sleeps for the relative time ts, or less if a signal arrives. Short sleeps (about ten microseconds) may
+// stay on the raw gate; longer ones notify the Go scheduler.
 func Nanosleep(ts *unix.Timespec, long bool) Errno {
 	f := raw
 	if long {
@@ -56,7 +56,7 @@ func nanosleep(f Gate, ts uintptr) Errno {
 	return e
 }
 
-// Getpid returns the id of the calling process, asked of the kernel each time: it differs in a forked child.
+// Getpid returns the id of the calling process. It calls the kernel each time, because the id differs in a forked child.
 func Getpid() int {
 	r, _ := Raw(unix.SYS_GETPID, 0, 0, 0, 0, 0, 0)
 	return int(r)

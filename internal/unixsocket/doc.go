@@ -1,3 +1,3 @@
-// Package unixsocket listens at sockets of the Unix domain. Package net has the same, but makes the go command use cgo where
-// there is a C compiler, and so a program that asks for glibc.
+// Package unixsocket listens on sockets of the Unix domain. Package net does too, but makes the go command use cgo if there
+// is a C compiler, which results in a program that requires glibc.
 package unixsocket

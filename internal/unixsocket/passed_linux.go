@@ -11,8 +11,8 @@ import (
 // firstPassed is the first descriptor that a service manager passes: SD_LISTEN_FDS_START of sd_listen_fds(3).
 const firstPassed = 3
 
-// Passed returns the socket that a service manager has made and passed on by the protocol of sd_listen_fds(3), or nil if
-// it passed none. It must listen at path.
+// Passed returns the socket that a service manager created and passed by the protocol of sd_listen_fds(3), or nil if it
+// passed none. The socket must listen at path.
 func Passed(path string) (*os.File, error) {
 	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
 		return nil, nil

@@ -11,13 +11,13 @@ import (
 
 // Listener is a socket that clients connect to.
 type Listener struct {
-	File *os.File // not blocking: the runtime waits for it
-	Path string   // removed by Close; "" if there is no file, or somebody else made it
+	File *os.File // non-blocking: the runtime waits for it
+	Path string   // removed by Close; "" if there is no file, or it was created by another program
 }
 
-// Listen makes a socket of a type (SOCK_STREAM, SOCK_SEQPACKET) that only its owner can connect to. A path that begins with
-// @ is a name in the abstract namespace, which has no permissions. prepare, if it is not nil, sets options of the socket
-// before anybody can connect.
+// Listen creates a socket of a type (SOCK_STREAM, SOCK_SEQPACKET) that only its owner can connect to. A path that begins
+// with @ is a name in the abstract namespace, which has no permissions. prepare, if it is not nil, sets options of the
+// socket before anybody can connect.
 func Listen(path string, kind int, prepare func(fd int) error) (*Listener, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
@@ -47,7 +47,7 @@ func Listen(path string, kind int, prepare func(fd int) error) (*Listener, error
 
 func isAbstract(path string) bool { return strings.HasPrefix(path, "@") }
 
-// Accept waits for a connection. Its reads and writes wait too, until its deadline. The error is os.ErrClosed after Close.
+// Accept waits for a connection. Reads and writes of the connection also wait, until its deadline. The error is os.ErrClosed after Close.
 func (l *Listener) Accept() (*os.File, error) {
 	raw, err := l.File.SyscallConn()
 	if err != nil {
@@ -59,7 +59,7 @@ func (l *Listener) Accept() (*os.File, error) {
 		conn, _, failed = unix.Accept4(int(fd), unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 		return failed != unix.EAGAIN && failed != unix.EINTR && failed != unix.ECONNABORTED
 	})
-	if err != nil { // which is not os.ErrClosed itself
+	if err != nil { // the error is not os.ErrClosed itself
 		return nil, os.ErrClosed
 	}
 	if failed != nil {
@@ -68,7 +68,7 @@ func (l *Listener) Accept() (*os.File, error) {
 	return os.NewFile(uintptr(conn), "connection"), nil
 }
 
-// Close ends an Accept that waits, and removes the socket that Listen made.
+// Close ends a waiting Accept, and removes the socket that Listen created.
 func (l *Listener) Close() error {
 	if l.Path != "" {
 		os.Remove(l.Path)
@@ -76,7 +76,7 @@ func (l *Listener) Close() error {
 	return l.File.Close()
 }
 
-// Connect connects to the socket at path. flags are those of socket(2) besides SOCK_CLOEXEC.
+// Connect connects to the socket at path. flags are those of socket(2), to which SOCK_CLOEXEC is added.
 func Connect(path string, kind, flags int) (fd int, err error) {
 	fd, err = unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC|flags, 0)
 	if err != nil {
@@ -89,8 +89,8 @@ func Connect(path string, kind, flags int) (fd int, err error) {
 	return fd, nil
 }
 
-// RemoveStale removes the socket at path if the server that made it is gone. It is an error if one runs there, of whatever
-// type, or if there is something else.
+// RemoveStale removes the socket at path if the server that created it is gone. It returns an error if a server of any
+// type is running there, or if path is something else.
 func RemoveStale(path string, kind int) error {
 	if isAbstract(path) {
 		return nil
@@ -111,7 +111,7 @@ func RemoveStale(path string, kind int) error {
 	switch err {
 	case unix.ECONNREFUSED:
 		return os.Remove(path)
-	case nil, unix.EAGAIN, unix.EPROTOTYPE: // EAGAIN: its queue of connections is full; EPROTOTYPE: it is of another type
+	case nil, unix.EAGAIN, unix.EPROTOTYPE: // EAGAIN: its queue of connections is full; EPROTOTYPE: it has another type
 		return fmt.Errorf("%s is another server's that runs", path)
 	}
 	return err

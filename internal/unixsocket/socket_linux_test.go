@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// folder is short: the path of a socket has 107 bytes at most.
+// folder returns a folder with a short name: the path of a socket has at most 107 bytes.
 func folder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "mdt-")
@@ -23,7 +23,7 @@ func folder(t *testing.T) string {
 	return dir
 }
 
-// answers reports whether somebody listens at a socket.
+// answers reports whether a server listens at a socket.
 func answers(path string) bool {
 	fd, err := Connect(path, syscall.SOCK_STREAM, syscall.SOCK_NONBLOCK)
 	if err == nil {
@@ -90,7 +90,7 @@ func must(t *testing.T, accept func() (*os.File, error)) *os.File {
 	return f
 }
 
-// TestRemoveStale removes what a server has left that is gone, and nothing else: not the socket of a server that runs, of
+// TestRemoveStale removes what a server that is gone has left, and nothing else: not the socket of a running server, of
 // either type, nor a file.
 func TestRemoveStale(t *testing.T) {
 	path := filepath.Join(folder(t), "socket")

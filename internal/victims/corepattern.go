@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// The settings that say what the kernel does with a core (core(5)).
+// The settings that control what the kernel does with a core (core(5)).
 const (
 	CorePatternFile   = "/proc/sys/kernel/core_pattern"
 	CorePipeLimitFile = "/proc/sys/kernel/core_pipe_limit"
@@ -23,10 +23,10 @@ const (
 
 const coreLock = "/tmp/minidump-core-pattern.lock"
 
-// CorePattern lets a test rely on the machine's core_pattern, of which there is only one for all tests that run at the
-// same time. With shared it stays as it is, for tests that want core files of the kernel. Otherwise the test may change it
-// and core_pipe_limit; they are put back when release is called, when the test ends, and also when the process of the
-// test dies in whatever way. The test is skipped unless CI=true or MINIDUMP_TEST_CORE_PATTERN=1, as it touches the machine.
+// CorePattern reserves the machine's core_pattern for a test: there is only one for all tests that run at the same time.
+// With shared it is not changed, for tests that use the kernel's core files. Otherwise the test may change it and
+// core_pipe_limit; both are restored when release is called, when the test ends, and also when the process of the test dies
+// in any way. The test is skipped unless CI=true or MINIDUMP_TEST_CORE_PATTERN=1, because it changes the machine.
 func CorePattern(t testing.TB, shared bool) (release func()) {
 	t.Helper()
 	if !shared && os.Getenv("CI") != "true" && os.Getenv("MINIDUMP_TEST_CORE_PATTERN") != "1" {
@@ -43,8 +43,7 @@ func CorePattern(t testing.TB, shared bool) (release func()) {
 		return release
 	}
 	before := coreSettings(t)
-	// A process of its own puts them back when the pipe to it is closed, by release or by the death of this one. It has the
-	// lock too.
+	// A separate process restores them when the pipe to it is closed, by release or by the death of this process. It also holds the lock.
 	guard := exec.Command("sh", "-c", `cat >/dev/null
 		printf '%s\n' "$1" >`+CorePatternFile+`
 		printf '%s\n' "$2" >`+CorePipeLimitFile, "guard", before[0], before[1])
@@ -73,10 +72,10 @@ func CorePattern(t testing.TB, shared bool) (release func()) {
 	return release
 }
 
-// lockCorePattern waits until no other test has core_pattern, or none has changed it.
+// lockCorePattern waits until no other test uses core_pattern or, if shared, until no other test may change it.
 func lockCorePattern(t testing.TB, shared bool) *os.File {
 	t.Helper()
-	// Not with O_CREATE if it exists: fs.protected_regular forbids that in /tmp for files of others.
+	// Without O_CREATE if it exists: fs.protected_regular forbids that in /tmp for files of other users.
 	lock, err := os.OpenFile(coreLock, os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		lock, err = os.OpenFile(coreLock, os.O_RDONLY|os.O_CREATE, 0644)
@@ -100,7 +99,7 @@ func lockCorePattern(t testing.TB, shared bool) *os.File {
 	return lock
 }
 
-// SetCorePattern sets core_pattern for a test that has it by CorePattern.
+// SetCorePattern sets core_pattern for a test that has called CorePattern.
 func SetCorePattern(t testing.TB, pattern string) {
 	t.Helper()
 	if err := os.WriteFile(CorePatternFile, []byte(pattern+"\n"), 0); err != nil {
@@ -123,8 +122,8 @@ func coreSettings(t testing.TB) (s [2]string) {
 	return s
 }
 
-// MachineNamespaces skips a test that needs to be where the kernel starts the program in core_pattern: in the first pid
-// namespace.
+// MachineNamespaces skips a test that must run where the kernel starts the program in core_pattern, in the first pid
+// namespace, if this process is not there.
 func MachineNamespaces(t testing.TB) {
 	t.Helper()
 	if ns, err := os.Readlink("/proc/self/ns/pid"); err != nil || ns != fmt.Sprintf("pid:[%d]", uint32(0xeffffffc)) {

@@ -32,9 +32,9 @@ func TestCorePatternChild(t *testing.T) {
 	time.Sleep(time.Minute)
 }
 
-// However a test ends that has changed the settings, they are put back.
+// The settings are restored however a test that has changed them ends.
 func TestCorePatternRestored(t *testing.T) {
-	CorePattern(t, false)() // may it be changed here at all?
+	CorePattern(t, false)() // may this test change it at all?
 	before := coreSettings(t)
 	for _, how := range []string{"kill", "panic", "fail"} {
 		t.Run(how, func(t *testing.T) {
@@ -63,7 +63,7 @@ func TestCorePatternRestored(t *testing.T) {
 			if err := cmd.Wait(); err == nil {
 				t.Error("the child has ended well")
 			}
-			release := CorePattern(t, false) // waits until it is done
+			release := CorePattern(t, false) // waits until they are restored
 			if after := coreSettings(t); after != before {
 				t.Errorf("the settings are %q, before they were %q", after, before)
 			}

@@ -12,7 +12,7 @@ import (
 )
 
 // StandStill stops a process by SIGSTOP and returns when none of its threads runs any more. A test that compares a dump
-// with a second reading of the process must call it, or the process may change in between.
+// with a second reading of the process must call it, because the process could change in between.
 func StandStill(t testing.TB, pid int) {
 	t.Helper()
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
@@ -21,8 +21,8 @@ func StandStill(t testing.TB, pid int) {
 	WaitThreads(t, pid, 'T')
 }
 
-// WaitThreads waits until all threads of a process are in a state of proc(5), such as 'S' or 'T', in three looks: a listing ends
-// early when a thread dies under it.
+// WaitThreads waits until all threads of a process are in a state of proc(5), such as 'S' or 'T', in three consecutive listings,
+// because a listing ends early when a thread exits during it.
 func WaitThreads(t testing.TB, pid int, state byte) {
 	t.Helper()
 	in := []byte{')', ' ', state, ' '}

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// ToolFolders are where .ci/run installs readers of dumps.
+// ToolFolders lists the folders where .ci/run installs readers of dumps.
 func ToolFolders() []string {
 	home, _ := os.UserHomeDir()
 	return []string{
@@ -22,8 +22,8 @@ func ToolFolders() []string {
 	}
 }
 
-// Tool finds a program that no one here wrote. Without it the test is skipped, and fails when CI=true. It never fails in a
-// virtual machine, which has nothing but what was built for it beforehand.
+// Tool finds a program of another project. If it is missing, the test is skipped, or fails if CI=true. It never fails in a
+// virtual machine, which contains only what was built for it beforehand.
 func Tool(t testing.TB, name string) string {
 	t.Helper()
 	if path, err := exec.LookPath(name); err == nil {
@@ -41,7 +41,7 @@ func Tool(t testing.TB, name string) string {
 	return ""
 }
 
-// Output runs a tool, for a minute at most, and returns what it printed.
+// Output runs a tool, for at most a minute, and returns what it printed.
 func Output(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

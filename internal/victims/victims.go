@@ -2,12 +2,12 @@
 
 // Package victims builds and starts the programs that tests dump.
 //
-// The C programs are in the folder c (their usage is at the top of each), the Go programs in gocrowd, gocrash, gosleep and
-// golinker. Each test gets its own copy of a program, in its own temporary folder, so it may delete or replace it.
+// The C programs are in the folder c (each starts with a description of its usage), the Go programs in gocrowd, gocrash,
+// gosleep and golinker. Each test gets its own copy of a program, in its own temporary folder, so it may delete or replace it.
 //
-// A test that needs a compiler which is missing is skipped with the reason; when the environment has CI=true, it fails.
-// In a virtual machine without compilers (see internal/vm) programs built beforehand by the command build are taken
-// from the folder that the environment variable MINIDUMP_VICTIMS names.
+// A test that needs a missing compiler is skipped with the reason; if the environment has CI=true, it fails. In a virtual
+// machine without compilers (see internal/vm) programs built beforehand by the command build are taken from the folder in
+// the environment variable MINIDUMP_VICTIMS.
 package victims
 
 import (
@@ -34,12 +34,11 @@ import (
 //go:embed c
 var sources embed.FS
 
-// prebuilt is the folder of programs built beforehand; empty where there are compilers.
+// prebuilt is the folder of programs built beforehand; empty if there are compilers.
 var prebuilt = os.Getenv("MINIDUMP_VICTIMS")
 
-// C compiles a source of the folder c, such as "victim.c", for the architecture of the running test, with $CC or gcc,
-// at -O1 -g and with the further flags, and returns the program's path. For 386 it is static: an amd64 machine has no
-// 32-bit loader.
+// C compiles a source of the folder c, such as "victim.c", for the architecture of the running test, with $CC or gcc, at -O1 -g and
+// with the additional flags, and returns the program's path. For 386 the program is static: an amd64 machine has no 32-bit loader.
 func C(t testing.TB, source string, flags ...string) string {
 	t.Helper()
 	if prebuilt != "" {
@@ -58,8 +57,8 @@ func C(t testing.TB, source string, flags ...string) string {
 	return Compile(t, compiler, source, flags...)
 }
 
-// crossCompilers are Debian's, by GOARCH. Debian 12 has none for loong64. Two names are no GOARCH: ppc is 32-bit powerpc, which
-// a ppc64 kernel runs, and mips64n32 is the ABI of mips64 with pointers of 32 bits.
+// crossCompilers lists Debian's compilers by GOARCH. Debian 12 has none for loong64. Two names are not a GOARCH: ppc is 32-bit
+// powerpc, which a ppc64 kernel runs, and mips64n32 is the ABI of mips64 with 32-bit pointers.
 var crossCompilers = map[string]string{
 	"386":       "i686-linux-gnu-gcc",
 	"arm":       "arm-linux-gnueabihf-gcc",
@@ -76,8 +75,8 @@ var crossCompilers = map[string]string{
 	"s390x":     "s390x-linux-gnu-gcc",
 }
 
-// CrossC is C for another architecture. The program is static, so that it runs on a machine with nothing but a kernel.
-// A test for an architecture that has no compiler is skipped, with CI=true too.
+// CrossC is C for another architecture. The program is static, so it runs on a machine with nothing but a kernel. A
+// test for an architecture without a compiler is skipped, even if CI=true.
 func CrossC(t testing.TB, goarch, source string, flags ...string) string {
 	t.Helper()
 	if goarch == "amd64" && runtime.GOARCH == "amd64" {
@@ -90,7 +89,7 @@ func CrossC(t testing.TB, goarch, source string, flags ...string) string {
 	return Compile(t, compiler, source, append(static, flags...)...)
 }
 
-// crossCompiler returns the compiler for goarch, "" if there is none, and the flags that make a static program.
+// crossCompiler returns the compiler for goarch, or "" if there is none, and the flags that make a static program.
 func crossCompiler(goarch string) (compiler string, flags []string) {
 	compiler, abi, ok := strings.Cut(crossCompilers[goarch], " ")
 	if ok {
@@ -112,7 +111,7 @@ func Compile(t testing.TB, compiler, source string, flags ...string) string {
 	return copyProgram(t, built, strings.TrimSuffix(source, ".c"))
 }
 
-// missing ends a test for want of a tool.
+// missing skips or fails a test that lacks a tool.
 func missing(t testing.TB, tool string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -121,8 +120,8 @@ func missing(t testing.TB, tool string) {
 	t.Skipf("victims: %s is missing", tool)
 }
 
-// Build is Compile outside of a test. The program it returns is shared: it lies in the user's cache folder, under a name
-// with a digest of all that it depends on, and must not be changed.
+// Build is Compile outside of a test. The returned program is shared: it is in the user's cache folder, under a name
+// with a digest of everything that it depends on, and must not be changed.
 func Build(compiler, source string, flags ...string) (string, error) {
 	path, err := exec.LookPath(compiler)
 	if err != nil {
@@ -176,7 +175,7 @@ func cacheDir() (string, error) {
 	return dir, os.MkdirAll(dir, 0755)
 }
 
-// Go builds the Go program of the folder name, such as "gocrowd", without cgo and for the architecture of the running
+// Go builds the Go program in the folder name, such as "gocrowd", without cgo and for the architecture of the running
 // test, unless env (K=V) says otherwise, and returns its path. With CGO_ENABLED=1, gocrash and gosleep use cgo.
 func Go(t testing.TB, name string, env ...string) string {
 	t.Helper()
@@ -201,10 +200,10 @@ func Go(t testing.TB, name string, env ...string) string {
 	return program
 }
 
-// victimsElsewhere are Go programs that only the tests of one package start.
+// victimsElsewhere lists Go programs that only the tests of one package start.
 var victimsElsewhere = map[string]string{
 	"goreporter":  "minidump/crash/testdata/goreporter",  // reports its own crash
-	"cgoreporter": "minidump/crash/testdata/cgoreporter", // the same of C code; it needs cgo
+	"cgoreporter": "minidump/crash/testdata/cgoreporter", // the same for C code; requires cgo
 }
 
 // BuildGo is Go outside of a test: it writes the executable file program.
@@ -222,9 +221,8 @@ func BuildGo(name, program, goarch string, env ...string) error {
 	return nil
 }
 
-// Prebuild fills dir with all programs for goarch, for MINIDUMP_VICTIMS: static C programs, if there is a compiler for
-// goarch at all, and the Go programs, if Go has a port to it. The folder of the module must be the current one, and dir
-// absolute.
+// Prebuild fills dir with all programs for goarch, for MINIDUMP_VICTIMS: static C programs, if there is a compiler for goarch,
+// and the Go programs, if Go has a port to it. The current folder must be that of the module, and dir must be absolute.
 func Prebuild(goarch, dir string) error {
 	if err := os.MkdirAll(dir, 0755); err != nil {
 		return err
@@ -245,7 +243,7 @@ func Prebuild(goarch, dir string) error {
 			return err
 		}
 	}
-	// A module of its own, because it is built with old releases of Go too.
+	// This is a separate module, because it is also built with old releases of Go.
 	cmd := exec.Command("go", "build", "-C", "internal/goruntime/testdata/crowd", "-buildvcs=false",
 		"-o", filepath.Join(dir, "crowd"), ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+runtime.GOOS, "GOARCH="+goarch)
@@ -255,7 +253,7 @@ func Prebuild(goarch, dir string) error {
 	return nil
 }
 
-// prebuildC is Prebuild for the C programs, whose names get a suffix.
+// prebuildC is Prebuild for the C programs, whose names end with suffix.
 func prebuildC(goarch, dir, suffix string) error {
 	compiler, static := crossCompiler(goarch)
 	if compiler == "" {
@@ -273,10 +271,10 @@ func prebuildC(goarch, dir, suffix string) error {
 	return nil
 }
 
-// suffixN32 ends the names of the n32 programs beside those of mips64.
+// suffixN32 is the suffix of the names of n32 programs, which are in the same folder as those of mips64.
 const suffixN32 = "-n32"
 
-// N32 is C for the n32 ABI of mips64. Programs of it run on a kernel of mips64 alone: elsewhere the test is skipped.
+// N32 is C for the n32 ABI of mips64. Its programs run only on a kernel of mips64: elsewhere the test is skipped.
 func N32(t testing.TB, source string) string {
 	t.Helper()
 	if runtime.GOARCH != "mips64" || prebuilt == "" {
@@ -314,8 +312,8 @@ func copyFile(to, from string) error {
 	return os.WriteFile(to, b, 0755)
 }
 
-// Libs returns a folder of n small shared objects lib0000.so, lib0001.so, ... with distinct build ids and SONAMEs. They
-// take about 10 seconds to build for n = 500, once: they stay in the user's cache folder.
+// Libs returns a folder of n small shared objects lib0000.so, lib0001.so, ... with distinct build ids and SONAMEs.
+// Building them takes about 10 seconds for n = 500, once: they are kept in the user's cache folder.
 func Libs(t testing.TB, n int) string {
 	t.Helper()
 	if _, err := exec.LookPath("gcc"); err != nil {
@@ -364,31 +362,30 @@ func BuildLibs(n int) (string, error) {
 	return dir, os.Rename(made, dir)
 }
 
-// Proc is a victim that runs. It is killed when its test ends, and when the test's process dies.
+// Proc is a running victim. It is killed when its test ends, and when the test's process dies.
 type Proc struct {
-	PID   int // as the victim itself printed it: in its own pid namespace
+	PID   int // as printed by the victim: in its own pid namespace
 	Cmd   *exec.Cmd
 	Stdin io.WriteCloser
 
 	reaping sync.Once
-	lines   chan string // what it printed to standard output after the ready line; closed at the end
+	lines   chan string // what it prints to standard output after the ready line; closed at the end
 	done    chan struct{}
 }
 
-// readyTimeout is long enough for a victim with a big heap on an emulated machine, patience how long Line waits.
+// readyTimeout is long enough for a victim with a large heap on an emulated machine. patience is how long Line waits.
 const (
 	readyTimeout = 120 * time.Second
 	patience     = 60 * time.Second
 )
 
-// Start starts a victim and returns when it has printed "ready PID".
+// Start starts a victim and returns when the victim has printed "ready PID".
 func Start(t testing.TB, path string, args ...string) *Proc {
 	t.Helper()
 	return StartCmd(t, exec.Command(path, args...))
 }
 
-// StartCmd is Start for a command with an environment, a working folder or a wrapper. It sets Stdin, Stdout and, if it
-// is nil, Stderr.
+// StartCmd is Start for a command with an environment, a working folder or a wrapper. It sets Stdin, Stdout and, if that is nil, Stderr.
 func StartCmd(t testing.TB, cmd *exec.Cmd) *Proc {
 	t.Helper()
 	p := &Proc{Cmd: cmd, lines: make(chan string, 1024), done: make(chan struct{})}
@@ -397,7 +394,7 @@ func StartCmd(t testing.TB, cmd *exec.Cmd) *Proc {
 		t.Fatalf("victims: %v", err)
 	}
 	p.Stdin = stdin
-	// A pipe of our own: that of StdoutPipe would be closed by Wait while lines are still in it.
+	// Not StdoutPipe: Wait would close that pipe while lines are still in it.
 	stdout, stdoutW, err := os.Pipe()
 	if err != nil {
 		t.Fatalf("victims: %v", err)
@@ -433,7 +430,7 @@ func StartCmd(t testing.TB, cmd *exec.Cmd) *Proc {
 	return p
 }
 
-// Line returns the next line that the victim prints after the ready line. The test fails if none comes within a minute.
+// Line returns the next line that the victim prints after the ready line. The test fails if none is printed within a minute.
 func (p *Proc) Line(t testing.TB) string {
 	t.Helper()
 	return p.line(t, patience)
@@ -461,7 +458,7 @@ func (p *Proc) Go(t testing.TB) {
 	}
 }
 
-// Wait waits for the victim's end and returns how it ended. The test fails if it goes on for more than a minute.
+// Wait waits until the victim ends and returns how it ended. The test fails if that takes more than a minute.
 func (p *Proc) Wait(t testing.TB) syscall.WaitStatus {
 	t.Helper()
 	p.reap()
@@ -473,8 +470,8 @@ func (p *Proc) Wait(t testing.TB) syscall.WaitStatus {
 	return p.Cmd.ProcessState.Sys().(syscall.WaitStatus)
 }
 
-// reap starts to wait for the victim's end. Not before it is asked for: a wait for a child by one thread of this process
-// returns, and takes the news away, when another thread of it traces that child and makes it stop.
+// reap starts to wait for the victim's end. It must not run earlier than needed: if one thread of a process waits for a child,
+// that wait also returns, and consumes the event, when another thread of the process traces the child and makes it stop.
 func (p *Proc) reap() {
 	p.reaping.Do(func() {
 		go func() {
@@ -484,14 +481,14 @@ func (p *Proc) reap() {
 	})
 }
 
-// Alive reports whether the victim has not ended yet.
+// Alive reports whether the victim is still running.
 func (p *Proc) Alive() bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Cmd.Process.Pid))
 	i := bytes.LastIndexByte(b, ')')
 	return err == nil && i > 0 && i+2 < len(b) && b[i+2] != 'Z' && b[i+2] != 'X'
 }
 
-// kill ends the victim. The wait is bounded, as a process cannot go while a tracer has not reaped its threads.
+// kill kills the victim. The wait is limited, because a process does not end until a tracer has reaped its threads.
 func (p *Proc) kill() {
 	p.Cmd.Process.Kill()
 	p.Stdin.Close()
@@ -508,7 +505,7 @@ var (
 )
 
 // startOnLastingThread starts cmd on a thread that lives as long as this process: the parent death signal is sent when
-// the starting thread ends, not when the process does, and tests that trace end theirs.
+// the starting thread ends, not when the process does, and tests that trace end their thread.
 func startOnLastingThread(cmd *exec.Cmd) error {
 	startOnce.Do(func() {
 		starts = make(chan func())

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// noCores keeps the crashes of this test binary's children from leaving core files.
+// noCores prevents crashes of this test binary's children from leaving core files.
 func noCores(t *testing.T) {
 	t.Helper()
 	var limit syscall.Rlimit
@@ -89,7 +89,7 @@ func TestSpinningVictimFeelsAStop(t *testing.T) {
 	}
 }
 
-// crashes are crasher's kinds and the signals they die of.
+// crashes lists crasher's kinds and the signals that kill it.
 var crashes = []struct {
 	kind   string
 	signal syscall.Signal
@@ -160,7 +160,7 @@ func TestCrasherHandlesItsSignal(t *testing.T) {
 			}
 			want := []string{"crash-thread", "crasher", "worker-0"}
 			names := threadNames(t, pid)
-			for range 200 { // a thread names itself when it runs
+			for range 200 { // a thread sets its name when it runs
 				if slices.Equal(names, want) {
 					break
 				}
@@ -178,7 +178,7 @@ func TestCrasherHandlesItsSignal(t *testing.T) {
 	}
 }
 
-// checkContext compares the file in the layout of CrashContext with the raw ones.
+// checkContext compares the file in the layout of CrashContext with the raw structures.
 func checkContext(t *testing.T, file string, signal syscall.Signal, pid, tid int) {
 	t.Helper()
 	context, err := os.ReadFile(file + ".context")
@@ -322,12 +322,12 @@ func TestCrossCompilers(t *testing.T) {
 	}
 }
 
-// A child must not outlive the thread that started the test, nor die with it.
+// A victim must not outlive the test process, but must survive the thread that started the test.
 func TestVictimOutlivesTheThreadOfItsTest(t *testing.T) {
 	path := C(t, "victim.c", "-static")
 	started := make(chan *Proc)
 	go func() {
-		runtime.LockOSThread() // and no unlock: the thread ends with the goroutine
+		runtime.LockOSThread() // without unlocking: the thread ends with the goroutine
 		started <- Start(t, path, "idle", "1")
 	}()
 	p := <-started

@@ -1,15 +1,15 @@
-// Package vm is the contract between govm, which starts a virtual machine, and guestinit, which is its first process.
+// Package vm is the contract between govm, which starts a virtual machine, and guestinit, which is the machine's first process.
 //
-// qemu-user cannot serve ptrace, so Linux code of other architectures is tested on a real kernel of that architecture
-// under qemu-system. The script setup beside this file fetches the kernels and builds the guest's init:
+// qemu-user does not support ptrace, so Linux code of other architectures is tested on a real kernel of that
+// architecture under qemu-system. The script setup in this folder downloads the kernels and builds the guest's init:
 //
 //	internal/vm/setup arm64 s390x
 //	CGO_ENABLED=0 GOARCH=arm64 go test -exec "$HOME/.cache/govm/govm arm64" ./ptrace
 //
-// A run costs 2 to 10 seconds. govm's doc comment has its environment variables.
+// A run costs 2 to 10 seconds. govm's doc comment lists its environment variables.
 package vm
 
-// Names of the virtio-serial ports between host and guest, and of the file in the guest's root that holds a Config.
+// Names of the virtio-serial ports between host and guest, and of the file in the guest's root that contains a Config.
 const (
 	PortStdout = "govm.out" // the binary's standard output
 	PortStderr = "govm.err" // the binary's standard error
@@ -42,7 +42,8 @@ const (
 	ExitSignal     = 128 // plus the number of the signal that killed the binary
 )
 
-// SuiteMark begins the lines of internal/vm/suite between the output of test binaries; the rest is a SuiteEvent as JSON.
+// SuiteMark begins the lines that internal/vm/suite prints between the output of test binaries; the rest of the line is
+// a SuiteEvent as JSON.
 const SuiteMark = "\x1esuite "
 
 // SuiteEvent says that the test binary of a package was started or has ended.
@@ -53,7 +54,7 @@ type SuiteEvent struct {
 	Seconds float64 // how long it ran
 }
 
-// Report is what guestinit tells govm.
+// Report is what guestinit reports to govm.
 type Report struct {
 	Event  string
 	Exit   int     // exit status of the binary, or one of the constants above

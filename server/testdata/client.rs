@@ -3,7 +3,7 @@
 //     minidumper-client SOCKET HOW [thread]
 //
 // SOCKET is a path, or @ and a name in the abstract namespace. HOW is segv, abort, stack (an endless recursion), illegal, trap, fpe,
-// bus, noncanonical (an address that amd64 cannot have) or request (a dump without a crash). With thread another thread does it. The
+// bus, noncanonical (an address that amd64 cannot have) or request (a dump without a crash). With thread another thread crashes. The
 // instructions are amd64's.
 
 use std::hint::black_box;

@@ -1,12 +1,12 @@
-// Package demangle makes names of C++ and Rust functions readable: those of the Itanium C++ ABI (GCC and clang everywhere except
-// MSVC's), and both of Rust's.
+// Package demangle makes names of C++ and Rust functions readable: those of the Itanium C++ ABI (used by GCC and clang
+// everywhere except in MSVC's mode), and those of both schemes of Rust.
 //
-// A name that it can't parse to the end stays as it is: it never returns half a name or a wrong one. Names may be made by an
-// attacker: depth, work and length of the result are bounded, and nothing panics.
+// A name that can't be parsed to the end is returned unchanged, never half a name or a wrong one. Names may come from an
+// attacker: depth, work and length of the result are limited, and nothing panics.
 //
-// The results are those of c++filt of GNU binutils, with return types of templates and without the hash of Rust's legacy names.
+// The results are those of c++filt of GNU binutils, including return types of templates and without the hash of Rust's legacy names.
 //
-// Sources: the Itanium C++ ABI, chapter 5.1 "External Names (a.k.a. Mangling)", whose productions the functions are named after;
+// Sources: the Itanium C++ ABI, chapter 5.1 "External Names (a.k.a. Mangling)", after whose productions the functions are named;
 // Rust RFC 2603 and rust-demangle.c of libiberty for Rust.
 package demangle
 
@@ -14,8 +14,8 @@ import "strings"
 
 // Limits.
 const (
-	MaxInput  = 8192 // bytes of a name that is parsed; a longer one stays as it is
-	MaxOutput = 4096 // bytes of a readable name; one that would be longer stays as it is
+	MaxInput  = 8192 // bytes of a name that is parsed; a longer one is returned unchanged
+	MaxOutput = 4096 // bytes of a readable name; if it would be longer, the name is returned unchanged
 
 	maxDepth = 192       // of nesting
 	maxWork  = 200 << 10 // steps of parsing and of printing
@@ -26,7 +26,7 @@ type failure struct{}
 
 func fail() { panic(failure{}) }
 
-// Name returns the readable form of a mangled name. Any other text is returned as it is.
+// Name returns the readable form of a mangled name. Any other text is returned unchanged.
 func Name(s string) string {
 	if len(s) > MaxInput || len(s) < 3 {
 		return s
@@ -52,8 +52,8 @@ func Name(s string) string {
 	return name
 }
 
-// try calls a parser, which panics with failure if s is not in its language. Any other panic is one too: a wrong index must not end
-// a program that only shows names.
+// try calls a parser, which panics with failure if s is not in its language. Any other panic counts as a failure too: a wrong index
+// must not end a program that only shows names.
 func try(parse func(string) string, s string) (name string, ok bool) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -88,7 +88,7 @@ func (p *scanner) step() {
 	}
 }
 
-// peek returns the next byte, 0 at the end.
+// peek returns the next byte, or 0 at the end.
 func (p *scanner) peek() byte { return p.peekAt(0) }
 
 func (p *scanner) peekAt(n int) byte {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// names are mangled names with what c++filt -i makes of them; where nothing is on the right they stay as they are.
+// names lists mangled names with the output of c++filt -i; if the second text is empty, the name is returned unchanged.
 var names = [][2]string{
 	{"main", ""},
 	{"_Z", ""},
@@ -70,7 +70,7 @@ func TestName(t *testing.T) {
 	}
 }
 
-// TestHostile checks that names made to take long or to be long are left as they are, soon.
+// TestHostile checks that names that would take long or become long are quickly returned unchanged.
 func TestHostile(t *testing.T) {
 	for _, s := range []string{
 		"_Z1f" + strings.Repeat("P", 8000) + "i",
@@ -94,7 +94,7 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// doubling returns a name whose every parameter is twice as long as the one before it.
+// doubling returns a name in which each parameter is twice as long as the previous one.
 func doubling(s string, n int) string {
 	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	last := "S_"

@@ -131,7 +131,7 @@ func (p *parser) literal() *node {
 	return n
 }
 
-// expression: <expression>. Rare ones are not parsed.
+// expression: <expression>. Rare expressions are not parsed.
 func (p *parser) expression() *node {
 	defer p.enter()()
 	switch c := p.peek(); {
@@ -203,7 +203,7 @@ func (p *parser) expressions() []*node {
 	return list
 }
 
-// scoped: <unresolved-name> with what it is in. Names in it are no candidates for substitutions.
+// scoped: <unresolved-name> with its scope. Names in it are not candidates for substitutions.
 func (p *parser) scoped() *node {
 	var in *node
 	if isDigit(p.peek()) {
@@ -242,7 +242,7 @@ func (p *parser) operation(code string) *node {
 		fail()
 	case "pp", "mm":
 		if !p.eat("_") {
-			fail() // the operator after its operand looks the same in some versions
+			fail() // in some versions the operator after its operand looks the same
 		}
 	case "dt", "pt":
 		a := p.expression()
@@ -317,7 +317,7 @@ func (p *printer) expression(n *node) {
 
 func (p *printer) binary(n *node) {
 	switch n.s {
-	case "": // of a construction vtable
+	case "": // that of a construction vtable
 		p.print(n.a)
 		p.print(n.b)
 		return

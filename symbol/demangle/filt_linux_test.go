@@ -11,7 +11,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// symbolsOf returns the mangled names in the symbol tables of an ELF file, limit at most.
+// symbolsOf returns at most limit mangled names from the symbol tables of an ELF file.
 func symbolsOf(t *testing.T, path string, limit int) []string {
 	t.Helper()
 	f, err := stdelf.Open(path)
@@ -39,7 +39,7 @@ func symbolsOf(t *testing.T, path string, limit int) []string {
 	return names
 }
 
-// filt returns what c++filt makes of names.
+// filt returns the output of c++filt for names.
 func filt(t *testing.T, names []string) []string {
 	t.Helper()
 	cmd := exec.Command(victims.Tool(t, "c++filt"), "-i")
@@ -55,7 +55,7 @@ func filt(t *testing.T, names []string) []string {
 	return want
 }
 
-// TestFilt compares the names in real files with what c++filt makes of them.
+// TestFilt compares the names in real files with the output of c++filt.
 func TestFilt(t *testing.T) {
 	toolchains, _ := filepath.Glob(os.Getenv("HOME") + "/.rustup/toolchains/stable*/bin/cargo")
 	drivers, _ := filepath.Glob(os.Getenv("HOME") + "/.rustup/toolchains/stable*/lib/librustc_driver-*.so")

@@ -5,16 +5,16 @@ import "strconv"
 // parser reads an Itanium name.
 type parser struct {
 	scanner
-	subs     []*node // what substitutions refer to
-	params   []*node // template arguments, which template parameters refer to
+	subs     []*node // the components that substitutions refer to
+	params   []*node // the template arguments that template parameters refer to
 	forwards []*node // template parameters whose arguments come later
-	lambda   int     // depth of lambdas whose parameters are read: template parameters are "auto" there
-	convert  int     // depth of conversion operators whose type is read: arguments may come later
-	scope    int     // number of the function that is parsed
-	scopes   int     // how many functions there were
+	lambda   int     // depth of lambdas whose parameters are being read: template parameters are "auto" there
+	convert  int     // depth of conversion operators whose type is being read: arguments may come later
+	scope    int     // number of the function that is being parsed
+	scopes   int     // number of functions so far
 }
 
-// itanium parses what follows "_Z": <mangled-name>.
+// itanium parses the part of a name after "_Z": <mangled-name>.
 func itanium(s string) string {
 	p := &parser{scanner: scanner{s: s}}
 	n := p.encoding(true)
@@ -79,7 +79,7 @@ func (p *parser) encoding(top bool) *node {
 	return n
 }
 
-// hasReturn reports whether the type of a function starts with what it returns: 5.1.5.3.
+// hasReturn reports whether the type of a function starts with its return type: 5.1.5.3.
 func hasReturn(n *node) bool {
 	for range maxDepth {
 		switch n.kind {
@@ -119,7 +119,7 @@ func (p *parser) parameters() []*node {
 	}
 }
 
-// name: <name>. quals are those of a member function. own states that it is the name of the function that is parsed, whose template
+// name: <name>. quals are those of a member function. own states that it is the name of the function being parsed, whose template
 // arguments are what template parameters refer to.
 func (p *parser) name(own bool) (n *node, quals string) {
 	defer p.enter()()
@@ -199,7 +199,7 @@ func (p *parser) nested(own bool) (n *node, quals string) {
 	}
 }
 
-// qualifiers reads <CV-qualifiers>, and returns them in the order in which they are printed.
+// qualifiers reads <CV-qualifiers>, and returns them in printing order.
 func (p *parser) qualifiers() string {
 	restrict, volatile, konst := "", "", ""
 	for {

@@ -2,7 +2,7 @@ package demangle
 
 import "strings"
 
-// kind says what a node is and which of its fields count.
+// kind says what a node is and which of its fields are used.
 type kind uint8
 
 const (
@@ -31,7 +31,7 @@ const (
 	kindCall                   // a(list)
 	kindCast                   // (a)(list); with s: s<a>(list)
 	kindList                   // a{list}
-	kindParam                  // template parameter that stands for a; a is nil until that is known
+	kindParam                  // template parameter that stands for a; a is nil until it is known
 	kindSeveral                // list, with commas
 )
 
@@ -42,15 +42,15 @@ type node struct {
 	a, b *node
 	list []*node
 
-	index, scope int // of a kindParam: which one, and of which function
+	index, scope int // of a kindParam: which parameter, and of which function
 }
 
 func text(s string) *node { return &node{kind: kindText, s: s} }
 
-// printer writes nodes out. A type stands around what it declares, as in "void (*name)(int)", so it has a left and a right part.
+// printer writes nodes. A type surrounds what it declares, as in "void (*name)(int)", so it has a left and a right part.
 type printer struct {
 	out   strings.Builder
-	last  byte // that was written
+	last  byte // last byte written
 	depth int
 	work  int
 }
@@ -73,7 +73,7 @@ func (p *printer) enter() {
 	}
 }
 
-// print writes a node whole.
+// print writes a complete node.
 func (p *printer) print(n *node) {
 	p.left(n)
 	p.right(n)
@@ -91,7 +91,7 @@ func (p *printer) actual(n *node) *node {
 	return nil
 }
 
-// reference returns what a reference refers to in the end, and as what: a reference to a reference is one (5.1.5.3).
+// reference returns what a reference finally refers to, and its kind: a reference to a reference is one reference (5.1.5.3).
 func (p *printer) reference(n *node) (*node, string) {
 	mark := n.s
 	to := p.actual(n.a)
@@ -167,7 +167,7 @@ func (p *printer) left(n *node) {
 	}
 }
 
-// qualifiers returns the qualifiers of a type that what it qualifies does not have already.
+// qualifiers returns the qualifiers of a type, except those that the qualified type already has.
 func (p *printer) qualifiers(n *node) string {
 	inner := p.actual(n.a)
 	if inner.kind != kindQualified {
@@ -243,7 +243,7 @@ func (p *printer) right(n *node) {
 	}
 }
 
-// name writes what has no right part.
+// name writes a node that has no right part.
 func (p *printer) name(n *node) {
 	switch n.kind {
 	case kindText:
@@ -282,14 +282,14 @@ func (p *printer) name(n *node) {
 		p.put("{lambda(")
 		p.commas(n.list)
 		p.put(")#" + n.s + "}")
-	case kindParam: // that was never resolved
+	case kindParam: // a parameter that was never resolved
 		fail()
 	default:
 		p.expression(n)
 	}
 }
 
-// template writes a name with its arguments. Two closing brackets have a space between them, as in C++98.
+// template writes a name with its arguments. Two closing brackets are separated by a space, as in C++98.
 func (p *printer) template(n *node) {
 	p.print(n.a)
 	if p.last == '<' {
@@ -320,7 +320,7 @@ func (p *printer) encoding(n *node) {
 	}
 }
 
-// commas writes a list. An element that is empty, such as an empty pack, has no comma.
+// commas writes a list. An empty element, such as an empty pack, has no comma.
 func (p *printer) commas(list []*node) {
 	first := true
 	for _, n := range list {
@@ -330,17 +330,17 @@ func (p *printer) commas(list []*node) {
 		}
 		start := p.out.Len()
 		p.print(n)
-		if p.out.Len() == start { // take the comma back
+		if p.out.Len() == start { // remove the comma
 			s := p.out.String()[:before]
 			p.out.Reset()
-			p.out.WriteString(s) // p.last stays the space, so no other one follows: c++filt has it so
+			p.out.WriteString(s) // p.last remains the space, so no other one follows, as in c++filt
 			continue
 		}
 		first = false
 	}
 }
 
-// expansion writes a pattern for each element of the pack in it.
+// expansion writes a pattern once for each element of the pack in it.
 func (p *printer) expansion(n *node) {
 	pack := findPack(n.a, 0)
 	if pack == nil {
@@ -355,7 +355,7 @@ func (p *printer) expansion(n *node) {
 	p.commas(list)
 }
 
-// element returns a pattern with element i of each pack in place of the parameter that stands for the pack.
+// element returns a pattern in which each parameter that stands for a pack is replaced by element i of the pack.
 func (p *printer) element(n *node, i int) *node {
 	if n == nil {
 		return nil
@@ -398,7 +398,7 @@ func findPack(n *node, depth int) *node {
 	return nil
 }
 
-// lastName returns the name of a class without what it is in and without arguments: that of its constructors.
+// lastName returns the name of a class without its scope and its arguments: the name of its constructors.
 func lastName(n *node) *node {
 	for range maxDepth {
 		switch {

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// rustLegacy parses what follows "_Z" of Rust's first scheme: nested source names, the last of which is a hash of 16 digits
-// after an h.
+// rustLegacy parses the part of a name after "_Z" in Rust's first scheme: nested source names, the last of which is a hash
+// of 16 digits after an h.
 func rustLegacy(s string) string {
 	p := &scanner{s: s}
 	p.want("N")
@@ -31,7 +31,7 @@ func rustLegacy(s string) string {
 	return out.String() + rustSuffix(p.s[p.at:])
 }
 
-// isRustHash reports whether s is h and 16 digits. Those of a hash are not all alike.
+// isRustHash reports whether s is h and 16 digits that are not all alike.
 func isRustHash(s string) bool {
 	if len(s) != 17 || s[0] != 'h' {
 		return false
@@ -49,7 +49,7 @@ func isRustHash(s string) bool {
 	return different >= 5
 }
 
-// rustSuffix returns what is kept of what LLVM appended to a name.
+// rustSuffix returns the part that is kept of what LLVM appended to a name.
 func rustSuffix(s string) string {
 	if strings.HasPrefix(s, ".llvm.") {
 		return ""
@@ -57,7 +57,7 @@ func rustSuffix(s string) string {
 	return s
 }
 
-// legacyEscapes are the escapes between dollar signs.
+// legacyEscapes maps the escapes between dollar signs.
 var legacyEscapes = map[string]string{"SP": "@", "BP": "*", "RF": "&", "LT": "<", "GT": ">", "LP": "(", "RP": ")", "C": ","}
 
 // legacyPart writes one part of a path.

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// v0 reads a name of Rust's scheme of RFC 2603, and writes it out as it goes.
+// v0 reads a name of Rust's scheme of RFC 2603, and writes its readable form while reading.
 type v0 struct {
 	scanner
 	out     strings.Builder
 	skip    bool // parse without writing
-	binders int  // lifetimes that are bound
+	binders int  // number of bound lifetimes
 }
 
-// rustV0 parses what follows "_R".
+// rustV0 parses the part of a name after "_R".
 func rustV0(s string) string {
 	s, _, _ = strings.Cut(s, ".") // what LLVM appended
 	for i := range len(s) {
@@ -23,11 +23,11 @@ func rustV0(s string) string {
 		}
 	}
 	p := &v0{scanner: scanner{s: s}}
-	if !isUpper(p.peek()) { // a version of the scheme that does not exist yet
+	if !isUpper(p.peek()) { // a future version of the scheme
 		fail()
 	}
 	p.path(true)
-	if p.at < len(p.s) { // the crate that made it
+	if p.at < len(p.s) { // the crate that instantiated it
 		p.skip = true
 		p.path(false)
 	}
@@ -73,7 +73,7 @@ func (p *v0) base62() uint64 {
 	}
 }
 
-// optional reads a number after a letter: 0 if the letter is not there.
+// optional reads a number after a letter, or returns 0 if the letter is not there.
 func (p *v0) optional(letter string) uint64 {
 	if p.eat(letter) {
 		return p.base62() + 1
@@ -81,12 +81,12 @@ func (p *v0) optional(letter string) uint64 {
 	return 0
 }
 
-// identifier reads a name and the number that distinguishes it from others of that name.
+// identifier reads a name and the number that distinguishes it from others of the same name.
 func (p *v0) identifier() (name string, disambiguator uint64) {
 	disambiguator = p.optional("s")
 	coded := p.eat("u")
 	n := 0
-	if !p.eat("0") { // no number starts with a 0, so digits after it are of the next one
+	if !p.eat("0") { // no number starts with a 0, so digits after it belong to the next one
 		n = p.number()
 	}
 	p.eat("_")
@@ -98,7 +98,7 @@ func (p *v0) identifier() (name string, disambiguator uint64) {
 	return name, disambiguator
 }
 
-// backref calls f at an earlier place of the name.
+// backref calls f at an earlier position of the name.
 func (p *v0) backref(f func()) {
 	start := p.at - 1
 	to := p.base62()
@@ -143,7 +143,7 @@ func (p *v0) path(value bool) {
 	}
 }
 
-// qualified reads a type, and a trait that it is taken as.
+// qualified reads a type and, with trait set, the trait as which it is qualified.
 func (p *v0) qualified(trait bool) {
 	p.put("<")
 	p.typ()
@@ -190,7 +190,7 @@ func (p *v0) impl() {
 	p.skip = skip
 }
 
-// list calls f up to an E, with commas between.
+// list calls f until an E, with commas in between.
 func (p *v0) list(f func()) (n int) {
 	for ; !p.eat("E"); n++ {
 		if n > 0 {
@@ -212,7 +212,7 @@ func (p *v0) argument() {
 	}
 }
 
-// lifetime writes the lifetime with that number, counted from the innermost that is bound.
+// lifetime writes the lifetime with the given number, counted from the innermost bound one.
 func (p *v0) lifetime(n uint64) {
 	if n == 0 {
 		p.put("'_")
@@ -230,7 +230,7 @@ func (p *v0) lifetime(n uint64) {
 	}
 }
 
-// binder reads lifetimes that are bound by f, and calls it.
+// binder reads lifetimes that are bound in what f reads, and calls f.
 func (p *v0) binder(f func()) {
 	count := p.optional("G")
 	if count > 256 {
@@ -343,7 +343,7 @@ func (p *v0) dyn() {
 	}
 }
 
-// dynTrait reads a trait with the associated types that are set, which stand among its arguments.
+// dynTrait reads a trait and the associated types that are set, which are printed among its arguments.
 func (p *v0) dynTrait() {
 	open := p.openPath()
 	for p.eat("p") {
@@ -362,7 +362,7 @@ func (p *v0) dynTrait() {
 	}
 }
 
-// openPath is path, without the ">" at the end. It reports whether that is missing.
+// openPath is path without the closing ">". It reports whether the ">" is missing.
 func (p *v0) openPath() (open bool) {
 	defer p.enter()()
 	switch {

@@ -10,7 +10,7 @@ var builtins = map[byte]string{
 	'y': "unsigned long long", 'z': "...",
 }
 
-// builtinsD are those after a D.
+// builtinsD: <builtin-type> after a D.
 var builtinsD = map[byte]string{
 	'a': "auto", 'c': "decltype(auto)", 'd': "decimal64", 'e': "decimal128", 'f': "decimal32", 'h': "half", 'i': "char32_t",
 	'n': "decltype(nullptr)", 's': "char16_t", 'u': "char8_t",
@@ -191,7 +191,7 @@ func (p *parser) array() *node {
 	return n
 }
 
-// templateType reads a template parameter that may be a template itself.
+// templateType reads a template parameter that may itself be a template.
 func (p *parser) templateType() *node {
 	n := p.templateParam()
 	if p.peek() != 'I' || p.convert > 0 {
@@ -223,7 +223,7 @@ func (p *parser) templateParam() *node {
 	return nil
 }
 
-// templateArgs: <template-args>. own as in name.
+// templateArgs: <template-args>. own has the same meaning as in name.
 func (p *parser) templateArgs(own bool) []*node {
 	defer p.enter()()
 	p.want("I")
@@ -260,7 +260,7 @@ func (p *parser) templateArg() *node {
 	return p.typ()
 }
 
-// standard has the substitutions for parts of the standard library, and what they are before the name of a constructor.
+// standard lists the substitutions for parts of the standard library, and their form before the name of a constructor.
 var standard = map[byte][2]string{
 	'a': {"std::allocator", "std::allocator"},
 	'b': {"std::basic_string", "std::basic_string"},
@@ -315,8 +315,8 @@ func (p *parser) substitution(prefix bool) *node {
 	return p.rebind(p.subs[i])
 }
 
-// rebind returns a node with the template parameters in it as those of the function that is parsed now. What was read in one
-// function, inside the name of a local class, may be referred to from another one: the parameters are then of the latter.
+// rebind returns a copy of a node whose template parameters are those of the function being parsed now. What was read in one
+// function, inside the name of a local class, may be referred to in another one: the parameters are then those of the latter.
 func (p *parser) rebind(n *node) *node {
 	if n == nil || n.kind == kindText || n.kind == kindLocal || n.kind == kindEncoding {
 		return n

@@ -1,4 +1,4 @@
-// A program for macOS whose frames differ, and which reads from address 0x88 in the innermost function: see TestCompactUnwind. The
+// A program for macOS with different kinds of frames, whose innermost function reads from address 0x88: see TestCompactUnwind. The
 // functions of libSystem are in variables, because the loader of the tests binds nothing lazily.
 extern long write(int, const void *, unsigned long);
 extern long read(int, void *, unsigned long);

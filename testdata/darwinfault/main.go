@@ -1,4 +1,4 @@
-// darwinfault says that it is there, waits for a byte of its standard input, and reads from the address 0x88.
+// darwinfault prints "ready", waits for a byte on its standard input, and reads from the address 0x88.
 package main
 
 import "os"
@@ -12,8 +12,8 @@ func main() {
 //go:noinline
 func middle(p *[1 << 12]byte) { os.Exit(int(fault(p)) + 1) }
 
-// fault makes a call, because a function that makes none has no frame, and without one its caller is found by unwind
-// tables alone, which not every reader has.
+// fault makes a call, because a function without calls has no frame, and without a frame its caller is found by unwind
+// tables only, which not every reader supports.
 //
 //go:noinline
 func fault(p *[1 << 12]byte) byte {

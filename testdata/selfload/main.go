@@ -1,6 +1,6 @@
-// selfload dumps itself while it collects garbage, allocates, starts programs, makes and ends threads, and gets signals.
+// selfload dumps itself while it collects garbage, allocates, starts programs, starts and ends threads, and gets signals.
 //
-// It prints one line of JSON: how many dumps there were, and what was wrong with how many.
+// It prints one line of JSON: the number of dumps, and the problems with the number of dumps that had each.
 package main
 
 import (
@@ -57,7 +57,7 @@ func load(pid int) {
 		}
 	}()
 	go func() {
-		for { // a goroutine that ends while it holds its thread ends that too
+		for { // a goroutine that ends while locked to its thread ends the thread too
 			done := make(chan struct{})
 			go func() {
 				runtime.LockOSThread()
@@ -79,7 +79,7 @@ type report struct {
 	Dumps   int
 	Bad     map[string]int
 	Soft    map[string]int
-	Alive   uint64 // what another goroutine counted meanwhile
+	Alive   uint64 // count of another goroutine meanwhile
 	PauseUS [3]int64
 	TotalUS [3]int64
 	Threads int
@@ -166,7 +166,7 @@ func main() {
 	}
 }
 
-// spread returns the least, the middle and the most.
+// spread returns the minimum, the median and the maximum.
 func spread(v []int64) [3]int64 {
 	if len(v) == 0 {
 		return [3]int64{}
@@ -175,7 +175,7 @@ func spread(v []int64) [3]int64 {
 	return [3]int64{v[0], v[len(v)/2], v[len(v)-1]}
 }
 
-// check reports what is wrong with a dump.
+// check returns what is wrong with a dump.
 func check(b []byte, res minidump.Result) string {
 	if uint64(len(b)) != res.Size {
 		return fmt.Sprintf("%d bytes, the result says %d", len(b), res.Size)

@@ -20,7 +20,7 @@ import (
 	"minidump/stream"
 )
 
-// handler is the address of the handler; restorer that of the code that a signal returns through.
+// handler returns the address of the handler; restorer returns the address of the code through which a signal returns.
 func handler() uintptr
 func restorer() uintptr
 

@@ -9,7 +9,7 @@
 
 extern void goCallback(void);
 
-// fault writes where nothing is. Its frames are the innermost of the crash.
+// fault writes to an unmapped address. Its frame is the innermost of the crash.
 __attribute__((noinline)) void fault(void) { *(volatile int *)0xbadbad0 = 1; }
 
 __attribute__((noinline)) void aborts(void) { abort(); }
@@ -19,7 +19,7 @@ static void sleepless(int sig, siginfo_t *info, void *context) { (void)sig, (voi
 static void *thread(void *arg) {
 	const char *kind = arg;
 	usleep(strstr(kind, "late") || strstr(kind, "lent") ? 2000000 : 200000);
-	if (strstr(kind, "lent")) // Go keeps an M for this thread from now on
+	if (strstr(kind, "lent")) // Go keeps an M for this thread afterwards
 		goCallback();
 	if (strstr(kind, "abort"))
 		aborts();
@@ -42,7 +42,7 @@ void start(const char *kind) {
 		pthread_create(&t, NULL, thread, strdup(kind));
 }
 
-// Before the Go runtime: it goes on to this handler for faults in C.
+// Installed before the Go runtime starts, which calls this handler for faults in C.
 __attribute__((constructor)) static void early(void) {
 	if (getenv("C_HANDLER")) {
 		struct sigaction a;

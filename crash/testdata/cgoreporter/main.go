@@ -1,4 +1,5 @@
-// victim DIR KIND starts a monitor and crashes in C code, in a thread that C code made (thread-…) or called from Go (call-…).
+// victim DIR KIND starts a monitor and crashes in C code, in a thread that C code created (thread-…) or called from Go
+// (call-…).
 package main
 
 // #include <stdlib.h>
@@ -19,8 +20,8 @@ import (
 	_ "minidump/crash/frames"
 )
 
-// healthy uses signals as a program may that does not crash: a profile, preemption, faults that it recovers from, a signal that it
-// asks for, and threads of C meanwhile.
+// healthy uses signals as a program that does not crash may do: a profile, preemption, faults from which it recovers, and a signal
+// that it handles, while C threads run.
 func healthy(dir string) {
 	profile, err := os.Create(dir + "/profile")
 	if err != nil {
@@ -41,7 +42,7 @@ func healthy(dir string) {
 	end := time.Now().Add(time.Second)
 	for range 2 {
 		go func() {
-			for { // only a signal takes it off its thread
+			for { // only a signal can preempt it
 			}
 		}()
 	}
@@ -76,7 +77,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if strings.Contains(kind, "notify") { // the program handles it
+	if strings.Contains(kind, "notify") { // the program handles the signal
 		c := make(chan os.Signal, 8)
 		signal.Notify(c, syscall.SIGSEGV)
 		C.start(C.CString("kill-wait"))

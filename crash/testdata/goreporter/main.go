@@ -44,7 +44,7 @@ func main() {
 		go func() { select {} }()
 	}
 	if os.Getenv("GOTRACEBACK") != "none" {
-		time.Sleep(200 * time.Millisecond) // the monitor sleeps, as in the life of other programs
+		time.Sleep(200 * time.Millisecond) // the monitor sleeps by then, as in other programs
 	}
 	do(dir, kind)
 }
@@ -67,7 +67,7 @@ func do(dir, kind string) {
 	case "nil":
 		var t *table
 		println(len(t.m))
-	case "overwritten": // the signal frame of the fault is overwritten by that of another signal
+	case "overwritten": // another signal's frame overwrites the signal frame of the fault
 		c := make(chan os.Signal, 1)
 		signal.Notify(c, syscall.SIGUSR1)
 		runtime.LockOSThread()
@@ -80,7 +80,7 @@ func do(dir, kind string) {
 	case "call": // of a nil function
 		var f func()
 		f()
-	case "stale": // a panic after a fault that was recovered
+	case "stale": // a panic after a recovered fault
 		func() {
 			defer func() { _ = recover() }()
 			var t *table
@@ -104,14 +104,14 @@ func do(dir, kind string) {
 		var mu sync.Mutex
 		mu.Unlock()
 	case "stack":
-		debug.SetMaxStack(1 << 20) // a gigabyte takes a second
+		debug.SetMaxStack(1 << 20) // filling a gigabyte takes a second
 		println(deep(0))
 	case "memory":
 		_ = syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: 1 << 31, Max: 1 << 31})
 		for {
 			sink = append(sink, make([]byte, 64<<20))
 		}
-	case "output": // it takes the runtime's reports for itself
+	case "output": // redirects the runtime's reports
 		f, err := os.Create(dir + "/own")
 		if err == nil {
 			err = debug.SetCrashOutput(f, debug.CrashOptions{})

@@ -1,14 +1,14 @@
 //go:build linux && amd64
 
-// Compare measures three dumpers side by side on one machine, in one run, against the same victims, and prints a
-// Markdown table: the floor (internal/bench/floor, the least a C program must do), the reference (minidump-writer in Rust,
+// Compare measures three dumpers side by side on one machine, in one run, against the same victims, and prints a Markdown
+// table: the floor (internal/bench/floor, the least that a C program must do), the reference (minidump-writer in Rust,
 // internal/bench/rustwriter) and ours (internal/bench).
 //
 //	go run ./internal/bench/compare [-quick] [-rounds N] [-only VICTIM] [-cap BYTES] [-- FLAG...]
 //
-// FLAGs go to ours. Absolute times mean little on a shared machine, so the dumpers alternate within each round, and the
-// figures are medians. Needs gcc, strace, cargo (once: the reference stays in ~/.cache/minidump-ci) and, without -quick,
-// 12 GB of memory and 4 GB of disk in the temporary folder; it takes about 5 minutes then.
+// FLAGs are passed to ours. Absolute times mean little on a shared machine, so the dumpers alternate within each round,
+// and the figures are medians. Requires gcc, strace, cargo (once: the reference is kept in ~/.cache/minidump-ci) and,
+// without -quick, 12 GB of memory, 4 GB of disk in the temporary folder and about 5 minutes.
 package main
 
 import (
@@ -30,10 +30,10 @@ import (
 )
 
 func init() {
-	runtime.LockOSThread() // victims die with the thread that started them
+	runtime.LockOSThread() // a victim is killed when the thread that started it exits
 }
 
-// target is a victim with the arguments that start it. Heavy ones are measured less often.
+// target is a victim and the arguments that start it. Heavy victims are measured less often.
 type target struct {
 	name  string
 	path  string
@@ -42,16 +42,16 @@ type target struct {
 	heavy bool
 }
 
-// dumper is one of the programs that are compared.
+// dumper is one of the programs under comparison.
 type dumper struct {
 	name string
 	path string
 	args func(pid int, out string) []string
-	// The flag that keeps it from counting allocations, where that takes memory and processors: then a run of its own counts.
+	// The flag that stops it from counting allocations, if counting costs memory and time: allocations are then counted in a separate run.
 	uncounted string
 }
 
-// plain is args for a run in which nothing is counted.
+// plain returns the arguments for a run in which nothing is counted.
 func (d dumper) plain(pid int, out string) []string {
 	if d.uncounted == "" {
 		return d.args(pid, out)
@@ -68,7 +68,7 @@ type run struct {
 // row is one line of the table, with -1 for what was not measured.
 type row struct {
 	target, dumper                  string
-	ns, pauseNS, feltNS             int64 // medians; pauseNS as the dumper says, feltNS as a spinning victim felt it
+	ns, pauseNS, feltNS             int64 // medians; pauseNS as the dumper reports it, feltNS as a spinning victim measured it
 	allocs, hwmKB, size, syscalls   int64
 	nsOfFloor, nsOfReference        float64
 	feltOfFloor, feltOfReference    float64
@@ -103,7 +103,7 @@ func check(err error) {
 	}
 }
 
-// command runs a program to its end and returns its standard output.
+// command runs a program until it exits and returns its standard output.
 func command(name string, args ...string) []byte {
 	cmd := exec.Command(name, args...)
 	cmd.Stderr = os.Stderr
@@ -188,7 +188,7 @@ func (v *victim) stop() {
 	v.cmd.Wait()
 }
 
-// longestGap is the longest time that a spinning victim did not run, in nanoseconds, since it was asked last.
+// longestGap returns the longest time in nanoseconds for which a spinning victim did not run since the previous call.
 func (v *victim) longestGap() int64 {
 	check(v.cmd.Process.Signal(syscall.SIGUSR1))
 	var n int
@@ -229,8 +229,8 @@ func ratio(a, b int64) float64 {
 	return float64(a) / float64(b)
 }
 
-// measureCost takes time, allocations, size and memory. Ours makes its Writer once for a run, before the first dump; the
-// reference makes one for each dump, as its interface wants.
+// measureCost measures time, allocations, file size and memory. Ours makes its Writer once per run, before the first
+// dump; the reference makes one for each dump, as its interface requires.
 func measureCost(t target, dumpers []dumper, rounds int, tmp string, rows []row) {
 	repeat, gapMS := 9, 20
 	if t.heavy {
@@ -243,7 +243,7 @@ func measureCost(t target, dumpers []dumper, rounds int, tmp string, rows []row)
 		for i, d := range dumpers {
 			n := repeat
 			if t.heavy && d.name == "reference" {
-				n = 1 // it takes up to 25 s and 6 GB
+				n = 1 // a dump takes up to 25 s and 6 GB
 			}
 			repeats := []string{"--repeat", strconv.Itoa(n), "--gap-ms", strconv.Itoa(gapMS)}
 			out := filepath.Join(tmp, "out.dmp")
@@ -266,9 +266,9 @@ func measureCost(t target, dumpers []dumper, rounds int, tmp string, rows []row)
 	}
 }
 
-// measureFelt takes the longest gap that the victim's busy main thread sees from the start of a dumper to the end of its
-// first dump. What the end of the process takes on the victim's processor is not in it. The dumpers alternate,
-// but on a heavy victim the reference comes last and once: what it leaves behind keeps the machine busy for a while.
+// measureFelt measures the longest gap that the victim's busy main thread sees from the start of a dumper to the end of
+// its first dump. It excludes the time that the dumper's exit takes on the victim's processor. The dumpers alternate,
+// but on a heavy victim the reference runs last and once, because it keeps the machine busy for a while afterwards.
 func measureFelt(t target, dumpers []dumper, rounds int, tmp string, rows []row) {
 	v := start(t, "--spin")
 	defer v.stop()
@@ -284,7 +284,7 @@ func measureFelt(t target, dumpers []dumper, rounds int, tmp string, rows []row)
 		v.longestGap()
 		check(cmd.Start())
 		lines := bufio.NewReader(stdout)
-		_, err = lines.ReadString('\n') // the dump is done, and the dumper sleeps
+		_, err = lines.ReadString('\n') // the dump is complete, and the dumper sleeps
 		check(err)
 		felt[i] = append(felt[i], v.longestGap())
 		_, err = io.Copy(io.Discard, lines)
@@ -307,8 +307,8 @@ func measureFelt(t target, dumpers []dumper, rounds int, tmp string, rows []row)
 	}
 }
 
-// measureSyscalls counts the system calls of one dump: those of a run with several dumps less those of a run with one, so
-// that what a program does when it starts, which varies, is not among them.
+// measureSyscalls counts the system calls of one dump: those of a run with several dumps minus those of a run with one.
+// That excludes the calls of program start, whose number varies.
 func measureSyscalls(t target, dumpers []dumper, tmp string, rows []row) {
 	v := start(t)
 	defer v.stop()
@@ -329,7 +329,7 @@ func measureSyscalls(t target, dumpers []dumper, tmp string, rows []row) {
 	}
 }
 
-// totalCalls reads the last line of strace -c: "100.00 seconds usecs calls [errors] total".
+// totalCalls parses the last line of strace -c: "100.00 seconds usecs calls [errors] total".
 func totalCalls(report string) int64 {
 	b, err := os.ReadFile(report)
 	check(err)
@@ -345,7 +345,7 @@ func totalCalls(report string) int64 {
 	return 0
 }
 
-// dump runs a dumper and reads what it prints: for each dump "dump K ns=N ... size=N", then "... hwm_kb=N".
+// dump runs a dumper and parses its output: for each dump "dump K ns=N ... size=N", then "... hwm_kb=N".
 func dump(d dumper, args []string) run {
 	var r run
 	for line := range strings.Lines(string(command(d.path, args...))) {
@@ -404,7 +404,7 @@ func printTable(w io.Writer, rows []row) {
 	}
 }
 
-// scaled prints three significant figures of n / unit, or all of a whole number.
+// scaled formats n / unit with three significant figures, or in full if it is a whole number.
 func scaled(n int64, unit float64) string {
 	switch v := float64(n) / unit; {
 	case n < 0:

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Gcpause measures how long dumps stop a process while the dumping program collects garbage without pause: the mean and the
-// worst, in milliseconds, of Result.Pause.
+// Gcpause measures how long dumps stop a process while the dumping program collects garbage continuously: the mean and the
+// maximum of Result.Pause, in milliseconds.
 //
 //	GOMAXPROCS=1 go run ./internal/bench/gcpause [-n DUMPS] PID
 package main
@@ -19,7 +19,7 @@ import (
 	"minidump"
 )
 
-// node is a piece of a heap of pointers, so that a collection has something to mark.
+// node is a part of a heap full of pointers, which gives a collection something to mark.
 type node struct {
 	next *node
 	_    [6]uint64

@@ -1,11 +1,11 @@
 //go:build linux
 
-// Runcost measures what a command costs more under minidump run than without it, in wall time.
+// Runcost measures how much longer a command takes under minidump run than without it, in wall time.
 //
 //	runcost [ROUNDS]
 //
-// Each workload runs ROUNDS times (default 15) each way, in turn, and the shortest are compared: others are busy too. It
-// prints a Markdown table. Needs gcc and strace.
+// Each workload runs ROUNDS times (default 15) each way, alternating, and the shortest times are compared, because the
+// machine may be busy. It prints a Markdown table. Requires gcc and strace.
 package main
 
 import (
@@ -35,7 +35,7 @@ func main() {
 		work(os.Args[2])
 		return
 	}
-	if len(os.Args) > 2 && os.Args[1] == "--run" { // as the command minidump run does
+	if len(os.Args) > 2 && os.Args[1] == "--run" { // run as the command minidump run does
 		r, err := run.Command(context.Background(), os.Args[2:], run.Options{StandIn: true})
 		if err != nil {
 			log.Fatal(err)
@@ -91,7 +91,7 @@ func main() {
 	}
 }
 
-// signals counts the SIGURG that a workload of the Go kind gets, in a run of its own under strace.
+// signals counts the SIGURG signals that a Go workload receives, in a separate run under strace.
 func signals(self, kind string) int {
 	report := self + ".signals"
 	defer os.Remove(report)
@@ -131,13 +131,13 @@ func grow(depth int) *tree {
 	return &tree{grow(depth - 1), grow(depth - 1)}
 }
 
-// Sink keeps the compiler from leaving out what is computed for it.
+// Sink keeps the compiler from removing the computations.
 var (
 	Sink *tree
 	Spun atomic.Uint64
 )
 
-// work is a workload of the Go kind.
+// work runs a Go workload.
 func work(kind string) {
 	switch kind {
 	case "gc": // the collector stops threads in tight loops by SIGURG
@@ -151,7 +151,7 @@ func work(kind string) {
 			})
 		}
 		wg.Wait()
-	case "urg": // two threads in loops without a call, and a third that stops the world
+	case "urg": // two threads in loops without calls, and a third that stops the world
 		stop := make(chan bool)
 		var wg sync.WaitGroup
 		for range 2 {

@@ -1,6 +1,5 @@
-// Package coretest builds ELF core files in memory for tests, byte by byte from the layouts of the kernel's headers,
-// for every architecture that a core file can be of. Only tests import it: those of package corefile and of the root
-// package.
+// Package coretest builds ELF core files in memory for tests, byte by byte from the layouts of the kernel's headers, for
+// every architecture of which there are core files. Only tests import it: those of package corefile and of the root package.
 package coretest
 
 import (
@@ -14,9 +13,8 @@ import (
 	"minidump/stream"
 )
 
-// An Arch holds what is specific to core files of one architecture. The figures come from the kernel's headers
-// (elf_prstatus, elf_prpsinfo and elf_gregset_t, with the compat forms of fs/compat_binfmt_elf.c), not from the code
-// under test.
+// An Arch holds what is specific to core files of one architecture. The numbers come from the kernel's headers (elf_prstatus,
+// elf_prpsinfo and elf_gregset_t, with the compat forms of fs/compat_binfmt_elf.c), not from the code under test.
 type Arch struct {
 	Name     string
 	Machine  uint16
@@ -29,7 +27,7 @@ type Arch struct {
 	Wide     int // bytes of a register
 	PC, SP   int // indexes in elf_gregset_t
 	fpNote   uint32
-	fpSize   int // bytes of that note
+	fpSize   int // size of the floating-point note
 }
 
 var (
@@ -37,7 +35,7 @@ var (
 	big    = binary.ByteOrder(binary.BigEndian)
 )
 
-// Archs are the architectures that a core file can be of.
+// Archs lists the architectures of which there are core files.
 var Archs = []Arch{
 	{"386", 3, elf.Class32, little, 0, context.X86, 144, 124, 4, 12, 15, 0x46e62b7f, 512},
 	{"amd64", 62, elf.Class64, little, 0, context.AMD64, 336, 136, 8, 16, 19, 2, 512},
@@ -79,7 +77,7 @@ func (a *Arch) Words(v ...uint64) (b []byte) {
 	return b
 }
 
-// Status is a struct elf_prstatus of a thread that signal has killed, or of another thread if signal is 0.
+// Status returns a struct elf_prstatus of a thread that signal has killed, or of another thread if signal is 0.
 func (a *Arch) Status(tid int32, signal int, pc, sp uint64) []byte {
 	b := make([]byte, a.PRStatus)
 	pid, times, regs := 24, 40, 72
@@ -97,7 +95,7 @@ func (a *Arch) Status(tid int32, signal int, pc, sp uint64) []byte {
 	return b
 }
 
-// Psinfo is a struct elf_prpsinfo.
+// Psinfo returns a struct elf_prpsinfo.
 func (a *Arch) Psinfo(pid int32, name, args string) []byte {
 	b := make([]byte, a.prpsinfo)
 	copy(b[len(b)-112:], a.put(a.put(nil, uint64(pid), 4), 77, 4))
@@ -106,7 +104,7 @@ func (a *Arch) Psinfo(pid int32, name, args string) []byte {
 	return b
 }
 
-// Siginfo is a siginfo_t of a fault.
+// Siginfo returns a siginfo_t of a fault.
 func (a *Arch) Siginfo(signo, code int32, addr uint64) []byte {
 	b := make([]byte, 128)
 	a.Order.PutUint32(b, uint32(signo))
@@ -131,7 +129,7 @@ type FileEntry struct {
 	Name       string
 }
 
-// Files is the content of NT_FILE.
+// Files returns the content of NT_FILE.
 func (a *Arch) Files(entries ...FileEntry) []byte {
 	b := a.Words(uint64(len(entries)), 4096)
 	for _, e := range entries {
@@ -143,7 +141,7 @@ func (a *Arch) Files(entries ...FileEntry) []byte {
 	return b
 }
 
-// A Builder makes a core file.
+// A Builder builds a core file.
 type Builder struct {
 	*Arch
 	Notes    []byte
@@ -180,7 +178,7 @@ func (b *Builder) Segment(addr, size uint64, flags uint64, data []byte) {
 	b.Segments = append(b.Segments, segment{addr, size, data, flags})
 }
 
-// ELFHeader is the ELF header of a file whose program headers follow it.
+// ELFHeader returns the ELF header of a file whose program headers follow it.
 func (a *Arch) ELFHeader(typ int, phnum, shoff uint64) []byte {
 	h := append([]byte("\x7fELF"), byte(a.Class), 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 	if a.Order == big {
@@ -203,7 +201,7 @@ func (a *Arch) ELFHeader(typ int, phnum, shoff uint64) []byte {
 	return h
 }
 
-// Prog is a program header.
+// Prog returns a program header.
 func (a *Arch) Prog(typ, flags, off, vaddr, filesz, memsz uint64) []byte {
 	b := a.put(nil, typ, 4)
 	if a.Class == elf.Class64 {
@@ -256,7 +254,7 @@ func (b *Builder) Bytes() []byte {
 	return append(append(out, b.Notes...), data...)
 }
 
-// Image is the first page of a program with a build id.
+// Image returns the first page of a program with a build id.
 func (a *Arch) Image(id []byte, segments ...[]byte) []byte {
 	h := a.ELFHeader(3, uint64(len(segments)+1), 0)
 	note := append(a.put(a.put(a.put(nil, 4, 4), uint64(len(id)), 4), 3, 4), "GNU\x00"...)
@@ -271,7 +269,7 @@ func (a *Arch) Image(id []byte, segments ...[]byte) []byte {
 	return page
 }
 
-// StartStack returns the stack of a program as the kernel makes it at start, ending at address top, and the auxiliary
+// StartStack returns the initial stack of a program as the kernel builds it, ending at address top, and the auxiliary
 // vector in it: the pairs auxv, followed by AT_RANDOM, AT_EXECFN and AT_NULL.
 func (a *Arch) StartStack(top uint64, args, env []string, auxv ...uint64) (stack, vector []byte) {
 	text := ""
@@ -311,7 +309,7 @@ func (a *Arch) StartStack(top uint64, args, env []string, auxv ...uint64) (stack
 const (
 	SamplePC    = 0x10001234
 	SampleStack = 0x20000000 // of the crashed thread, 8 KiB
-	SampleOther = 0x28000000 // of the other
+	SampleOther = 0x28000000 // of the other thread
 	SampleHeap  = 0x30000000
 	SampleTop   = 0x40000000 // end of the first thread's stack
 )
@@ -319,8 +317,8 @@ const (
 // SampleID is the build id of the program of Sample.
 var SampleID = bytes.Repeat([]byte{0xab, 0xcd, 0xef, 1}, 5)
 
-// Sample is a small core file with every feature: two threads, of which 101 was killed by SIGSEGV at 0xdead0, a program
-// and a library, arguments and environment.
+// Sample returns a small core file with every feature: two threads, of which 101 was killed by SIGSEGV at 0xdead0, a
+// program and a library, arguments and environment.
 func Sample(a *Arch) *Builder {
 	b := &Builder{Arch: a}
 	top, vector := a.StartStack(SampleTop, []string{"sample", "--opt", "a b"}, []string{"HOME=/root", "EMPTY="},
@@ -353,7 +351,7 @@ func Sample(a *Arch) *Builder {
 	copy(stack[0x1800:], a.Words(SampleHeap+0x800, SamplePC))
 	b.Segment(SampleStack, 0x2000, 6, stack)
 	b.Segment(SampleOther, 0x1000, 6, bytes.Repeat([]byte{0x33}, 0x1000))
-	b.Segment(SampleHeap, 0x6000, 6, bytes.Repeat([]byte{0x44}, 0x3000)) // half of it is there
+	b.Segment(SampleHeap, 0x6000, 6, bytes.Repeat([]byte{0x44}, 0x3000)) // only half of it is in the file
 	b.Segment(SampleTop-0x1000, 0x1000, 6, append(make([]byte, 0x1000-len(top)), top...))
 	return b
 }
@@ -383,19 +381,19 @@ func CPUs(t testing.TB, f *stream.File) map[uint32]*context.CPU {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(c.Known()) > 0 { // else the record stands for one that is not known
+		if len(c.Known()) > 0 { // otherwise the record says that no register is known
 			out[th.ThreadID] = c
 		}
 	}
 	return out
 }
 
-// ArchNamed returns the entry of Archs with that name.
+// ArchNamed returns the entry of Archs with the given name.
 func ArchNamed(name string) *Arch {
 	return &Archs[slices.IndexFunc(Archs, func(a Arch) bool { return a.Name == name })]
 }
 
-// Small is Sample with little memory, because long inputs slow the fuzzer down.
+// Small returns Sample with little memory, because long inputs slow the fuzzer down.
 func Small(a *Arch) []byte {
 	b := Sample(a)
 	for i := range b.Segments {

@@ -1,5 +1,5 @@
-// Package loadertest tests what machorun has of macOS, as far as the tests of other packages would not tell that it is broken:
-// a panic that does not come, or a goroutine that is never interrupted.
+// Package loadertest tests the parts of machorun's macOS that could be broken without failing the tests of other packages: a
+// panic that does not happen, or a goroutine that is never interrupted.
 package loadertest
 
 import (
@@ -46,7 +46,7 @@ func TestPreemption(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	var stop, n uint32
 	go func() {
-		for p := &stop; *p == 0; n++ { // no call, so nothing but a signal interrupts it
+		for p := &stop; *p == 0; n++ { // no call, so only a signal interrupts it
 		}
 	}()
 	done := make(chan bool)
@@ -58,7 +58,7 @@ func TestPreemption(t *testing.T) {
 	}
 }
 
-// TestSignal sends a signal that has another number on Linux.
+// TestSignal sends a signal whose number is different on Linux.
 func TestSignal(t *testing.T) {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGUSR1)

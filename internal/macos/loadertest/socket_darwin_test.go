@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// TestSockets: what package net needs, of which kqueue on descriptors is the most.
+// TestSockets tests what package net needs, above all kqueue on descriptors.
 func TestSockets(t *testing.T) {
-	dir, err := os.MkdirTemp("", "s") // the path of a socket is short
+	dir, err := os.MkdirTemp("", "s") // the path of a socket must be short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestSockets(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.SetDeadline(time.Now().Add(20 * time.Second))
-		sent := strings.Repeat("0123456789", 50000) // more than fits into buffers
+		sent := strings.Repeat("0123456789", 50000) // more than fits into the buffers
 		go func() {
 			io.WriteString(c, sent)
 			c.(interface{ CloseWrite() error }).CloseWrite()

@@ -1,14 +1,14 @@
-// Package hang makes a system call of package sys hang, for tests: as a read of a file does whose server is silent, or a read
-// of memory whose userfaultfd nobody serves.
+// Package hang makes a system call of package sys hang, for tests: like a read of a file whose server does not answer, or a
+// read of memory whose userfaultfd nobody serves.
 //
 //	h := hang.New(10 * time.Second)
 //	defer sys.Install(h.Gates(func(nr, a1, a2, a3, a4, a5, a6 uintptr) bool { return nr == unix.SYS_PREAD64 }))()
 //	go dump()
 //	h.Await(time.Second) // the call hangs now
-//	...                  // what must go on nevertheless
+//	...                  // what must continue nevertheless
 //	h.Release()          // the call is made
 //
-// A test that has a gate of its own calls Block in it.
+// A test that installs its own gate calls Block in it.
 package hang
 
 import (
@@ -22,7 +22,7 @@ import (
 	"minidump/internal/sys"
 )
 
-// Hang makes one system call hang, until Release. It must be made by New.
+// Hang makes one system call hang until Release. It must be created by New.
 type Hang struct {
 	word    uint32 // 0 until Release: a futex
 	state   uint32 // see below: a futex
@@ -32,22 +32,21 @@ type Hang struct {
 
 // Values of Hang.state.
 const (
-	waiting  = iota // no call has come
+	waiting  = iota // no call has been made
 	hanging         // it hangs
-	released        // it has gone on after Release
-	expired         // it has gone on because the limit was reached
+	released        // it continued after Release
+	expired         // it continued because the limit was reached
 )
 
-// New makes a Hang that ends by itself after limit, so that a test whose subject waits for the call fails instead of
-// hanging too.
+// New returns a Hang that ends by itself after limit, so that a test whose subject waits for the call fails instead of hanging too.
 func New(limit time.Duration) *Hang { return &Hang{limit: limit} }
 
-// Gates returns gates for sys.Install, raw and blocking. Of the calls for which match returns true the first hangs, and is
-// then made; all others are made at once. match runs where the call is made: it must not use package sys.
+// Gates returns gates for sys.Install, raw and blocking. The first call for which match returns true hangs, and is made
+// afterwards; all others are made at once. match runs where the call is made: it must not use package sys.
 //
 // A call through the raw gate hangs as a real one does: the Go scheduler does not know of it, so it keeps a processor of the
 // runtime, and a garbage collection waits for it. The test needs GOMAXPROCS of 2 or more, and runtime/debug.SetGCPercent(-1)
-// if the subject is to go on meanwhile.
+// if the subject must continue meanwhile.
 func (h *Hang) Gates(match func(nr, a1, a2, a3, a4, a5, a6 uintptr) bool) (raw, blocking sys.Gate) {
 	gate := func(kernel sys.Gate) sys.Gate {
 		return func(nr, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, sys.Errno) {
@@ -60,19 +59,19 @@ func (h *Hang) Gates(match func(nr, a1, a2, a3, a4, a5, a6 uintptr) bool) (raw, 
 	return gate(Raw), gate(Blocking)
 }
 
-// Raw is the raw gate as package sys has it.
+// Raw is the raw gate of package sys.
 func Raw(nr, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, sys.Errno) {
 	r, _, e := syscall.RawSyscall6(nr, a1, a2, a3, a4, a5, a6)
 	return r, e
 }
 
-// Blocking is the blocking gate as package sys has it.
+// Blocking is the blocking gate of package sys.
 func Blocking(nr, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, sys.Errno) {
 	r, _, e := syscall.Syscall6(nr, a1, a2, a3, a4, a5, a6)
 	return r, e
 }
 
-// Block hangs in a system call through kernel until Release, if no call hangs or has hung in h yet. Signals do not end it.
+// Block hangs in a system call through kernel until Release, if no call hangs or has hung in h yet. Signals do not end the hang.
 func (h *Hang) Block(kernel sys.Gate) {
 	if !atomic.CompareAndSwapUint32(&h.state, waiting, hanging) {
 		return
@@ -102,7 +101,7 @@ func futex(kernel sys.Gate, word *uint32, operation, value uintptr, timeout *uni
 	kernel(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), operation, value, uintptr(unsafe.Pointer(timeout)), 0, 0)
 }
 
-// Release lets the call go on; one that has not come yet does not hang any more.
+// Release lets the call continue; a call that has not been made yet will not hang.
 func (h *Hang) Release() {
 	atomic.StoreUint32(&h.word, 1)
 	if !atomic.CompareAndSwapUint32(&h.state, waiting, released) {
@@ -115,8 +114,8 @@ func (h *Hang) Await(timeout time.Duration) bool {
 	return h.await(timeout, func(state uint32) bool { return state != waiting })
 }
 
-// AwaitEnd waits until the call has gone on, for at most timeout. It reports whether it went on because of Release: false
-// is the limit of New, or the timeout.
+// AwaitEnd waits until the call has continued, for at most timeout. It reports whether the call continued because of
+// Release: false means the limit of New, or the timeout.
 func (h *Hang) AwaitEnd(timeout time.Duration) bool {
 	return h.await(timeout, func(state uint32) bool { return state > hanging }) && atomic.LoadUint32(&h.state) == released
 }

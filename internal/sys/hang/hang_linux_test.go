@@ -12,10 +12,10 @@ import (
 	"minidump/internal/sys"
 )
 
-// Every kind of call hangs once, through the gate that it takes: it is not made before Release, and then is made once.
+// Every kind of call hangs once, through its gate: it is not made before Release, and is then made once.
 func TestEachGateHangs(t *testing.T) {
 	if runtime.GOMAXPROCS(0) < 2 {
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2)) // a raw call keeps its processor while it hangs
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2)) // a raw call occupies its processor while it hangs
 	}
 	for _, c := range []struct {
 		name string
@@ -56,7 +56,7 @@ func TestEachGateHangs(t *testing.T) {
 			if info, _ := f.Stat(); info.Size() != 0 {
 				t.Error("the call was made while it hung")
 			}
-			sys.Getpid() // others go on
+			sys.Getpid() // other calls continue
 			h.Release()
 			if errno := <-done; errno != 0 {
 				t.Error(errno)
@@ -85,7 +85,7 @@ func TestLimit(t *testing.T) {
 		t.Error("it ended by Release, which nobody called")
 	}
 	start = time.Now()
-	h.Block(Blocking) // hangs once only
+	h.Block(Blocking) // only the first call hangs
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("hung again for %v", took)
 	}
@@ -104,7 +104,7 @@ func TestReleaseBefore(t *testing.T) {
 	}
 }
 
-// Signals do not end it.
+// Signals do not end the hang.
 func TestSignals(t *testing.T) {
 	h := New(20 * time.Second)
 	tid, done := make(chan int), make(chan bool)
@@ -117,7 +117,7 @@ func TestSignals(t *testing.T) {
 	id := <-tid
 	h.Await(10 * time.Second)
 	for range 10 {
-		unix.Tgkill(os.Getpid(), id, unix.SIGURG) // the runtime's own, which a handler takes
+		unix.Tgkill(os.Getpid(), id, unix.SIGURG) // the runtime's own signal, which a handler receives
 		time.Sleep(time.Millisecond)
 	}
 	if !h.Hangs() {

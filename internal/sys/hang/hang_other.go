@@ -1,4 +1,4 @@
 //go:build !linux
 
-// Package hang is empty where the system is not Linux.
+// Package hang is empty on systems other than Linux.
 package hang

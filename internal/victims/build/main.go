@@ -1,6 +1,6 @@
 //go:build linux
 
-// Build makes the victims for a machine without compilers.
+// Build builds the victims for a machine without compilers.
 //
 //	go run ./internal/victims/build GOARCH DIR
 package main

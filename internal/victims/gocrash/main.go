@@ -1,6 +1,6 @@
 //go:build unix
 
-// Gocrash is a Go program that ends in a named way.
+// Gocrash is a Go program that ends in a given way.
 //
 //	gocrash [--wait] KIND
 //
@@ -10,7 +10,7 @@
 //	recovered  nil dereference a thousand times, recovered each time: "recovered 1000", exit status 0
 //	panic      panic with a value: exit status 2
 //	exit       os.Exit(3)
-//	exit2      os.Exit(2), which is the status of a panic, too
+//	exit2      os.Exit(2), which is also the status of a panic
 //	leave      the same on a thread other than that of main
 //
 // It prints "ready PID" first; with --wait it then waits for a byte on standard input.

@@ -1,11 +1,11 @@
 //go:build unix
 
-// Gocrowd is a Go program with a big heap and busy goroutines.
+// Gocrowd is a Go program with a large heap and busy goroutines.
 //
 //	gocrowd MB THREADS
 //
-// It holds MB mebibytes of touched heap, and THREADS-1 goroutines that never yield of their own will, each 20 frames
-// deep; GOMAXPROCS is THREADS. It prints "ready PID".
+// It has MB mebibytes of touched heap, and THREADS-1 goroutines that never yield by themselves, each 20 frames deep;
+// GOMAXPROCS is THREADS. It prints "ready PID".
 package main
 
 import (
@@ -37,9 +37,9 @@ func main() {
 	for range threads - 1 {
 		go work(20)
 	}
-	time.Sleep(300 * time.Millisecond) // so that each has a thread
+	time.Sleep(300 * time.Millisecond) // until each goroutine has a thread
 	fmt.Println("ready", os.Getpid())
-	for { // not select: with THREADS 1 nothing is left to run, which the runtime would call a deadlock
+	for { // not select: with THREADS 1 nothing would be runnable, which the runtime would call a deadlock
 		time.Sleep(time.Hour)
 	}
 }

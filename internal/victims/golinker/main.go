@@ -1,21 +1,20 @@
 //go:build linux
 
-// Golinker maps shared objects as Android's linker does, without running anything of them, so that they may be for
-// another architecture.
+// Golinker maps shared objects as Android's linker does, without running any of their code, so they may be for another architecture.
 //
 //	golinker ITEM...
 //
-// The items lie next to each other in memory, in that order. An ITEM is one of
+// The items are mapped next to each other, in the given order. An ITEM is one of
 //
 //	lib,FILE,OFFSET     the shared object at OFFSET of FILE: address space reserved without access, the segments mapped
-//	                    over it, anonymous memory named .bss behind them, PT_GNU_RELRO made read-only
-//	memfd,NAME,FILE     the same out of a memfd of that name with the contents of FILE
+//	                    over it, anonymous memory named .bss after them, PT_GNU_RELRO made read-only
+//	memfd,NAME,FILE     the same from a memfd of that name with the contents of FILE
 //	data,FILE,OFFSET    16 pages of FILE for reading
-//	code,NAME           16 pages of a memfd of that name which is no ELF file, executable, as a compiler keeps its output
+//	code,NAME           16 executable pages of a memfd of that name that is not an ELF file, like a compiler's output
 //	copy,NAME,FILE      anonymous memory called NAME with the contents of FILE
 //
-// It prints "ready PID", then a line "BASE END BIAS" for each item, in hexadecimal: the first and last page of the
-// item, and for a shared object what is to be added to its addresses.
+// It prints "ready PID", then a line "BASE END BIAS" for each item, in hexadecimal: the start and end of the item, and
+// for a shared object the number to add to its addresses.
 package main
 
 import (
@@ -48,7 +47,7 @@ type item struct {
 	offset     uint64
 	object     *elf.File
 	size       uint64 // address space, in whole pages
-	low        uint64 // of a shared object: the first page of its own addresses
+	low        uint64 // of a shared object: the first page of its link-time addresses
 }
 
 func main() {
@@ -61,7 +60,7 @@ func main() {
 		items = append(items, it)
 		size += it.size
 	}
-	// What is for 32-bit processors lies below 4 GB, as in a process of theirs.
+	// Objects for 32-bit processors are mapped below 4 GB, as in a 32-bit process.
 	var where unsafe.Pointer
 	for _, it := range items {
 		if it.object != nil && it.object.Class == elf.ELFCLASS32 {
@@ -76,8 +75,8 @@ func main() {
 		it := &items[i]
 		check(it.mapAt(at))
 		if it.kind == "memfd" {
-			// As every linker reads the headers where it has mapped them. A file that is only memory can be read by no other way
-			// than these pages, except by root.
+			// Every linker reads the headers where it has mapped them. A file that exists only in memory can only be read
+			// through these pages, except by root.
 			atomic.LoadUint32((*uint32)(address(at)))
 		}
 		lines = append(lines, fmt.Sprintf("%x %x %x", at, at+it.size, at-it.low))
@@ -137,7 +136,7 @@ func open(arg string) (it item, err error) {
 	return it, nil
 }
 
-// inMemory makes a memfd with the contents of a file.
+// inMemory creates a memfd with the contents of a file.
 func inMemory(name, path string) (*os.File, error) {
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
 	if err != nil {
@@ -154,7 +153,7 @@ func inMemory(name, path string) (*os.File, error) {
 	return f, err
 }
 
-// place maps n bytes of the file, or of nothing where fd is -1, over reserved memory.
+// place maps n bytes of the file, or anonymous memory if fd is -1, over reserved memory.
 func place(at, n uint64, fd int, off uint64, prot int) error {
 	flags := unix.MAP_PRIVATE | unix.MAP_FIXED
 	if fd < 0 {
@@ -164,13 +163,13 @@ func place(at, n uint64, fd int, off uint64, prot int) error {
 	return err
 }
 
-// address makes a pointer of an address outside of the Go heap.
+// address converts an address outside of the Go heap to a pointer.
 func address(at uint64) unsafe.Pointer {
 	a := uintptr(at)
 	return *(*unsafe.Pointer)(unsafe.Pointer(&a))
 }
 
-// call names anonymous memory where the kernel can (PR_SET_VMA_ANON_NAME).
+// call names anonymous memory if the kernel supports that (PR_SET_VMA_ANON_NAME).
 func call(at, n uint64, name string) {
 	text, _ := unix.BytePtrFromString(name)
 	unix.Prctl(unix.PR_SET_VMA, unix.PR_SET_VMA_ANON_NAME, uintptr(at), uintptr(n), uintptr(unsafe.Pointer(text)))

@@ -4,7 +4,7 @@
 //
 //	gosleep N
 //
-// Besides main, N goroutines wait on a channel, 5 frames deep. It prints "ready PID".
+// In addition to main, N goroutines wait on a channel, 5 frames deep. It prints "ready PID".
 package main
 
 import (
@@ -33,7 +33,7 @@ func main() {
 	}
 	started.Wait()
 	fmt.Println("ready", os.Getpid())
-	for { // not select: with nothing left to run, the runtime would call it a deadlock
+	for { // not select: nothing would be runnable, which the runtime would call a deadlock
 		time.Sleep(time.Hour)
 	}
 }

@@ -17,7 +17,7 @@ import (
 
 	"minidump"
 	"minidump/context"
-	_ "minidump/context/insn" // a core file of s390x has the page of the fault alone
+	_ "minidump/context/insn" // a core file of s390x has only the page of the fault
 	"minidump/stream"
 )
 
@@ -28,7 +28,7 @@ type reading struct {
 	arch   context.Arch
 	big    bool
 	walker string // minidump-stackwalk's name of the CPU
-	frames int    // how many functions of a crash it finds with symbols, from the innermost on
+	frames int    // how many functions of a crash it finds with symbols, starting at the innermost
 }
 
 var readings = map[string]reading{
@@ -49,7 +49,7 @@ var readings = map[string]reading{
 	"loong64":   {context.LOONG64, false, "unknown", 0},
 }
 
-// report is the part of minidump-stackwalk's JSON that is looked at.
+// report is the part of minidump-stackwalk's JSON that is examined.
 type report struct {
 	Status    string
 	PID       int
@@ -78,7 +78,7 @@ type reportModule struct {
 	BaseAddress string `json:"base_addr"`
 }
 
-// convertedCore is the name of a dump that this machine makes of a core file.
+// convertedCore is the name of a dump that this machine made from a core file.
 const convertedCore = "core.dmp"
 
 func TestReadOnHost(t *testing.T) {
@@ -134,7 +134,7 @@ func TestReadOnHost(t *testing.T) {
 	}
 }
 
-// convert makes a dump of a core file of the other machine's kernel, by this machine's program.
+// convert makes a dump of a core file that was written by the other machine's kernel, with this machine's program.
 func convert(t *testing.T, core, dump string) {
 	t.Helper()
 	f, err := os.Open(core)
@@ -161,10 +161,10 @@ func convert(t *testing.T, core, dump string) {
 	}
 	for _, e := range r.SoftErrors() {
 		text := e.Error()
-		if strings.Contains(text, "read code around IP") { // the program's file is not here
+		if strings.Contains(text, "read code around IP") { // the program's file is not on this machine
 			continue
 		}
-		if strings.Contains(text, "identify module") && strings.Contains(core, "mips64") { // the note lies beyond the first page
+		if strings.Contains(text, "identify module") && strings.Contains(core, "mips64") { // the note is not in the first page
 			continue
 		}
 		t.Errorf("soft error: %s", text)
@@ -246,7 +246,7 @@ func walk(t *testing.T, file string, f *stream.File, n *Note, want reading, symb
 	if len(r.Modules) != len(mods) {
 		t.Fatalf("%d modules, the decoder says %d", len(r.Modules), len(mods))
 	}
-	for _, m := range mods { // its list is sorted otherwise
+	for _, m := range mods { // its list is sorted differently
 		if !slices.ContainsFunc(r.Modules, func(o reportModule) bool {
 			var base uint64
 			fmt.Sscanf(o.BaseAddress, "0x%x", &base)
@@ -281,7 +281,7 @@ func walk(t *testing.T, file string, f *stream.File, n *Note, want reading, symb
 		}
 	}
 	if strings.HasSuffix(file, "full.dmp") || want.arch == context.PPC || want.arch == context.PPC64 {
-		return // all its memory as text would take a while; and of ppc and ppc64 it can't show the registers
+		return // printing all its memory would take a while; and for ppc and ppc64 it can't show the registers
 	}
 	text := string(run(t, "minidump-stackwalk", "--dump", file))
 	parts := []string{"MinidumpThreadList", "MinidumpModuleList", "MinidumpMemoryInfoList",

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// A Note goes beside a dump that a test leaves.
+// A Note is stored next to a dump that a test leaves.
 type Note struct {
 	GOARCH  string // of the dumped program; "": that of the test
 	PID     int
@@ -18,14 +18,14 @@ type Note struct {
 	Threads int
 	Signal  int // 0: no crash
 	Address uint64
-	// Functions of the blamed thread, innermost first, where they are known, and the program beside the dump.
+	// Functions of the blamed thread, innermost first, if they are known, and the program stored with the dump.
 	Functions []string
 	Program   string
 
-	File string `json:"-"` // the program; wanted where Functions are known
+	File string `json:"-"` // the program; required if Functions are known
 }
 
-// Leave copies a dump to where the host gets it, if there is a host: into the folder MINIDUMP_DUMPS.
+// Leave copies a dump to where the host collects it, the folder MINIDUMP_DUMPS, if that is set.
 func Leave(t testing.TB, name string, dump []byte, n Note) {
 	t.Helper()
 	dir := os.Getenv("MINIDUMP_DUMPS")
@@ -41,7 +41,7 @@ func Leave(t testing.TB, name string, dump []byte, n Note) {
 	}
 }
 
-// LeaveCore is Leave for a core file, of which the host makes the dump.
+// LeaveCore is Leave for a core file, which the host converts to a dump.
 func LeaveCore(t testing.TB, name, core string, n Note) {
 	t.Helper()
 	dir := os.Getenv("MINIDUMP_DUMPS")
@@ -62,7 +62,7 @@ func leaveNote(dir, name string, n *Note) error {
 		n.GOARCH = runtime.GOARCH
 	}
 	if n.Functions != nil {
-		n.Program = filepath.Join(n.GOARCH, filepath.Base(n.File)) // symbols are found by its own name
+		n.Program = filepath.Join(n.GOARCH, filepath.Base(n.File)) // symbols are found by the program's own name
 		if err := os.MkdirAll(filepath.Join(dir, n.GOARCH), 0755); err != nil {
 			return err
 		}
@@ -81,7 +81,7 @@ func leaveNote(dir, name string, n *Note) error {
 	return os.WriteFile(filepath.Join(dir, name+".json"), b, 0644)
 }
 
-// compress writes a copy of a file: nearly all of a core are zeros of stacks that were never touched.
+// compress writes a compressed copy of a file: nearly all of a core is zeros of stacks that were never touched.
 func compress(to, from string) error {
 	r, err := os.Open(from)
 	if err != nil {

@@ -56,7 +56,7 @@ func (c *cpio) entry(name string, mode uint32, size int64, body io.Reader, major
 	return err
 }
 
-// mkdir adds a folder and those above it, each once.
+// mkdir adds a folder and its parents, each once.
 func (c *cpio) mkdir(name string) {
 	if name == "." || name == "" || c.dirs[name] {
 		return
@@ -77,7 +77,7 @@ func (c *cpio) file(name string, permissions uint32, content []byte) error {
 	return c.entry(name, 0100000|permissions, int64(len(content)), bytes.NewReader(content), 0, 0)
 }
 
-// tree adds the host's file or folder src as dst. Only src itself may be a symbolic link that is followed.
+// tree adds the host's file or folder src as dst. A symbolic link is followed only if it is src itself.
 func (c *cpio) tree(dst, src string) error {
 	if resolved, err := filepath.EvalSymlinks(src); err == nil {
 		src = resolved

@@ -5,10 +5,10 @@
 //	govm ARCH BINARY [ARG...]
 //
 // ARCH is a GOARCH for which internal/vm/setup was run. The binary's output and exit status are passed on, so govm
-// serves as go test's -exec. Where the binary's name ends in ".test" and the working folder holds a folder testdata,
-// that goes into the guest as well. The guest's root is in memory and starts empty each time.
+// serves as go test's -exec. If the binary's name ends in ".test" and the working folder contains a folder testdata,
+// that folder is copied into the guest as well. The guest's root is in memory and starts empty each time.
 //
-//	GOVM_HOME     what setup made (default ~/.cache/govm)
+//	GOVM_HOME     the output of setup (default ~/.cache/govm)
 //	GOVM_FILES    host files and folders to put in the guest: SRC (becomes /data/BASENAME) or DST=SRC
 //	GOVM_OUT      host folder that receives what the binary left in the guest's /out
 //	GOVM_ENV      K=V K=V ... for the binary, separated by white space; it inherits nothing else
@@ -22,8 +22,8 @@
 //	GOVM_CONSOLE  host file that receives the kernel's console
 //	GOVM_VERBOSE  if set: console, command line and times on standard error
 //
-// Exit status: the binary's; 128+N when signal N killed it; 124 when the time ran out; 125 when the machine failed; 126
-// when the guest could not start the binary.
+// Exit status: the binary's; 128+N if signal N killed it; 124 if the time ran out; 125 if the machine failed; 126 if
+// the guest could not start the binary.
 package main
 
 import (
@@ -110,7 +110,7 @@ func run(arch, binary string, args []string) (status int, err error) {
 	return status, nil
 }
 
-// writeInitramfs makes the guest's root: init, modules, the binary, the files asked for, the configuration.
+// writeInitramfs writes the guest's root: init, modules, the binary, the requested files, the configuration.
 func writeInitramfs(path, kernelDir, binary string, args []string) error {
 	f, err := os.Create(path)
 	if err != nil {
@@ -172,7 +172,7 @@ func writeInitramfs(path, kernelDir, binary string, args []string) error {
 	return c.close()
 }
 
-// noReport is the status of a guest that ended (or whose kernel panicked) without saying how the binary did.
+// noReport is the status of a guest that ended (or whose kernel panicked) without reporting how the binary ended.
 const noReport = -1
 
 type guest struct {
@@ -220,7 +220,7 @@ func (g *guest) run(m machine, kernelDir, tmp string) (status int, err error) {
 	go func() { io.Copy(os.Stderr, stderr); copied <- true }()
 
 	status = g.wait(reportsR, started)
-	// All output was in the pipes before the report was: no need to wait for the guest to power off.
+	// All output was in the pipes before the report: there is no need to wait for the guest to power off.
 	cmd.Process.Kill()
 	cmd.Wait()
 	<-copied
@@ -231,7 +231,7 @@ func (g *guest) run(m machine, kernelDir, tmp string) (status int, err error) {
 	return status, nil
 }
 
-// wait follows the guest's reports.
+// wait reads the guest's reports.
 func (g *guest) wait(r io.Reader, started time.Time) int {
 	reports := make(chan vm.Report, 4)
 	go func() {
@@ -279,7 +279,7 @@ func (g *guest) wait(r io.Reader, started time.Time) int {
 	}
 }
 
-// qemuArgs makes qemu's command line; ports are pairs of a virtio-serial port's name and the host file behind it.
+// qemuArgs builds qemu's command line. ports are pairs of a virtio-serial port's name and its host file.
 func qemuArgs(m machine, kernelDir, tmp, consoleLog string, ports [][2]string) []string {
 	kernelArgs := "console=" + m.console + " panic=-1 " + m.append + " " + os.Getenv("GOVM_APPEND")
 	if !verbose {
@@ -306,7 +306,7 @@ func qemuArgs(m machine, kernelDir, tmp, consoleLog string, ports [][2]string) [
 	return append(args, strings.Fields(os.Getenv("GOVM_QEMU"))...)
 }
 
-// number is the value of an environment variable, or standard where it is unset or no number.
+// number returns the value of an environment variable, or standard if it is unset or not a number.
 func number(name string, standard int) int {
 	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
 		return n

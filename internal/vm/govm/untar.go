@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// untar unpacks an archive that the guest made below the folder out, and never outside it.
+// untar unpacks an archive made by the guest below the folder out, and never outside it.
 func untar(archive, out string) error {
 	if err := os.MkdirAll(out, 0755); err != nil {
 		return err

@@ -60,8 +60,7 @@ func main() {
 
 func log(format string, a ...any) { fmt.Fprintf(os.Stderr, "guestinit: "+format+"\n", a...) }
 
-// coverRoot mounts the root over itself. pivot_root(2) refuses a root that is the initramfs itself, so no container could
-// be made in it.
+// coverRoot mounts the root over itself. pivot_root(2) refuses a root that is the initramfs itself, so no container could be created in it.
 func coverRoot() {
 	os.Mkdir("/root", 0700)
 	err := syscall.Mount("/", "/root", "", syscall.MS_BIND, "")
@@ -119,7 +118,7 @@ func loadModules() {
 	}
 }
 
-// loopbackUp sets the flags of lo; layout of struct ifreq: netdevice(7).
+// loopbackUp sets the flags of lo. Layout of struct ifreq: netdevice(7).
 func loopbackUp() {
 	s, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0)
 	if err != nil {
@@ -141,7 +140,7 @@ func readConfig() (vm.Config, error) {
 	return config, err
 }
 
-// setClock sets a clock that is far behind the host's: some of the machines have none and start in 1970.
+// setClock sets the clock if it is far behind the host's: some of the machines have none and start in 1970.
 func setClock(now int64) {
 	if time.Now().Unix() < now-3600 {
 		tv := syscall.NsecToTimeval(now * 1e9)
@@ -290,6 +289,6 @@ func powerOff() {
 	time.Sleep(50 * time.Millisecond) // for the console
 	syscall.Sync()
 	syscall.Reboot(syscall.LINUX_REBOOT_CMD_POWER_OFF)
-	syscall.Reboot(syscall.LINUX_REBOOT_CMD_RESTART) // where the machine can't power off
+	syscall.Reboot(syscall.LINUX_REBOOT_CMD_RESTART) // if the machine can't power off
 	select {}
 }

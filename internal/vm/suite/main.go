@@ -1,13 +1,13 @@
 //go:build linux
 
-// Suite is run in a virtual machine by govm. It runs test binaries there, one after the other: starting a machine costs more
-// than most packages' tests.
+// Suite is run in a virtual machine by govm. It runs test binaries there, one after another: starting a machine costs more than the tests
+// of most packages.
 //
 //	suite FOLDER LIMIT PACKAGE... -- ARG...
 //
-// PACKAGE is a folder below FOLDER, and the working folder of the only file *.test in it, which gets the ARGs. A binary that has not ended
-// after LIMIT, a Go duration, is killed. Between the output of the binaries are lines of vm.SuiteMark and a vm.SuiteEvent.
-// What a binary leaves behind, processes, files in /tmp and the pattern for core files, is gone before the next starts.
+// PACKAGE is a folder below FOLDER, and the working folder of the only file *.test in it, which is run with the ARGs. A binary that has
+// not ended after LIMIT, a Go duration, is killed. Between the output of the binaries are lines of vm.SuiteMark and a vm.SuiteEvent.
+// Everything that a binary leaves, processes, files in /tmp and the core pattern, is cleaned up before the next binary starts.
 package main
 
 import (
@@ -48,10 +48,10 @@ func main() {
 
 func say(e vm.SuiteEvent) {
 	line, _ := json.Marshal(e)
-	fmt.Printf("\n%s%s\n", vm.SuiteMark, line) // a binary may have ended in the middle of a line
+	fmt.Printf("\n%s%s\n", vm.SuiteMark, line) // the output of a binary may have ended within a line
 }
 
-// run returns the exit status of a folder's test binary, as govm's, or vm.ExitExecFailed with a message.
+// run returns the exit status of a folder's test binary, in govm's form, or vm.ExitExecFailed with a message.
 func run(dir string, limit time.Duration, args []string) int {
 	binaries, _ := filepath.Glob(filepath.Join(dir, "*.test"))
 	if len(binaries) != 1 {
@@ -78,7 +78,7 @@ func run(dir string, limit time.Duration, args []string) int {
 	return status.ExitStatus()
 }
 
-// cleanUp kills all processes but init and this one, empties /tmp, and sets the core pattern.
+// cleanUp kills all processes except init and this one, empties /tmp, and sets the core pattern.
 func cleanUp(pattern []byte) {
 	syscall.Kill(-1, syscall.SIGKILL)
 	os.WriteFile(corePattern, pattern, 0)

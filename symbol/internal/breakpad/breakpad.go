@@ -1,8 +1,8 @@
-// Package breakpad reads Breakpad's text files of symbols, as dump_syms writes them.
+// Package breakpad reads Breakpad's text files of symbols, as written by dump_syms.
 //
-// A file may have 500 MB. Open reads it once and keeps only where each function's records stand, so a Lookup reads those of one
-// function. The input may be made by an attacker: what is kept is bounded, and what can't be parsed is skipped. A File is not
-// safe for concurrent use, and does not close what it reads.
+// A file may have 500 MB. Open reads it once and keeps only the position of each function's records, so that a Lookup reads
+// only the records of one function. The input may come from an attacker: what is kept is limited, and what can't be parsed is
+// skipped. A File is not safe for concurrent use, and does not close its reader.
 //
 // Source: docs/symbol_files.md of Breakpad.
 package breakpad
@@ -17,7 +17,7 @@ import (
 	"strings"
 )
 
-// Limits of what is read and kept.
+// Limits on what is read and kept.
 const (
 	MaxLine = 8192 // bytes of a line; longer ones are skipped
 
@@ -34,7 +34,7 @@ type Module struct {
 	Name     string
 }
 
-// Frame is one function that an address lies in.
+// Frame is one function that contains an address.
 type Frame struct {
 	Name    string
 	Start   uint64 // of the function, or of the inlined code
@@ -45,7 +45,7 @@ type Frame struct {
 
 // function is a FUNC or PUBLIC record.
 type function struct {
-	addr, size uint64 // of a PUBLIC record size is 0
+	addr, size uint64 // size is 0 for a PUBLIC record
 	off, end   int64  // the record and those that belong to it, in the file
 }
 
@@ -55,13 +55,13 @@ type File struct {
 
 	r         io.ReaderAt
 	functions []function
-	most      []uint64 // the greatest end of functions up to this one
+	most      []uint64 // the greatest end of the functions up to this one
 	publics   []function
 	files     map[uint64]int64 // offsets of FILE records by number
 	origins   map[uint64]int64 // offsets of INLINE_ORIGIN records by number
 }
 
-// ReadModule reads the MODULE record alone.
+// ReadModule reads only the MODULE record.
 func ReadModule(r io.ReaderAt) (Module, error) {
 	b := make([]byte, MaxLine)
 	n, _ := r.ReadAt(b, 0)
@@ -131,13 +131,13 @@ func lines(r io.ReaderAt, off, end int64, do func(off int64, line []byte) bool) 
 	}
 }
 
-// indexer collects where records stand.
+// indexer collects the positions of records.
 type indexer struct {
 	f    *File
-	open bool // the last of functions has no end yet
+	open bool // the last function has no end yet
 }
 
-// close ends the function that is open.
+// close sets the end of the open function.
 func (x *indexer) close(off int64) {
 	if x.open {
 		x.open = false

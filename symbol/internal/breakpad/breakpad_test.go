@@ -31,7 +31,7 @@ func TestModule(t *testing.T) {
 	}
 }
 
-// TestLookup reads records with line ends of Windows, lines that are too long or not records, and overlapping functions.
+// TestLookup reads records with Windows line ends, lines that are too long or not records, and overlapping functions.
 func TestLookup(t *testing.T) {
 	text := module + "FILE 1 a.c\r\nFILE 1 other.c\r\nFILE x bad\nFUNC 100 20 0 f(int, char)\r\n100 10 5 1\r\n" + strings.Repeat("y", 300000) +
 		"\nbad line\n110 10 6 7\n\nFUNC zz 1 0 bad\n1000 1 1 1\nFUNC 108 4 0 inside\n108 4 9 1\nFUNC m 200 0 0 empty\n" +
@@ -57,7 +57,7 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-// TestInlines reads inlined calls of several ranges, out of order, and with one missing around another.
+// TestInlines reads inlined calls with several ranges, out of order, and with a missing surrounding call.
 func TestInlines(t *testing.T) {
 	f := open(t, module+"FILE 0 a.c\nINLINE_ORIGIN 3 inner\nINLINE_ORIGIN 4 middle\nFUNC 0 100 0 outer\n"+
 		"INLINE 1 20 0 3 10 8 40 8\nINLINE 0 10 0 4 0 80\nINLINE 1 30 0 3 90 8\nINLINE 0 1 1\nINLINE 0 1 1 1 zz 5\n0 100 99 0\n")

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// inline is an INLINE record that holds the address looked up.
+// inline is an INLINE record that contains the address being looked up.
 type inline struct {
 	depth    int
 	callLine int
@@ -15,8 +15,8 @@ type inline struct {
 	start    uint64
 }
 
-// Lookup returns the functions at an address, counted from where the module is loaded, the innermost first; nil if no FUNC record
-// holds it.
+// Lookup returns the functions at an address relative to the module's load address, the innermost first, or nil if no FUNC record
+// contains it.
 func (f *File) Lookup(addr uint64) []Frame {
 	i := after(f.functions, addr)
 	for n := 0; i > 0 && n < 4096 && f.most[i-1] > addr; n++ {
@@ -28,8 +28,7 @@ func (f *File) Lookup(addr uint64) []Frame {
 	return nil
 }
 
-// Public returns the last PUBLIC record that is not after an address. It reports false if there is none, or a function is between
-// them.
+// Public returns the last PUBLIC record at or before an address. ok is false if there is none, or if a function is between them.
 func (f *File) Public(addr uint64) (Frame, bool) {
 	i := after(f.publics, addr)
 	if i == 0 {
@@ -57,7 +56,7 @@ func after(list []function, addr uint64) int {
 	return i
 }
 
-// record returns the line at an offset without the word it starts with.
+// record returns the line at an offset, without its first word, which must be word.
 func (f *File) record(off int64, word string) string {
 	text := ""
 	lines(f.r, off, off+MaxLine+1, func(_ int64, line []byte) bool {
@@ -99,7 +98,7 @@ func (f *File) frames(fn *function, addr uint64) []Frame {
 	var frames []Frame
 	for i := len(inlines) - 1; i >= 0; i-- {
 		x := inlines[i]
-		if x.depth != i { // the calls around it are missing
+		if x.depth != i { // the surrounding calls are missing
 			continue
 		}
 		frames = append(frames, Frame{Name: f.numbered(f.origins, x.origin, "INLINE_ORIGIN "), Start: x.start,
@@ -119,7 +118,7 @@ func (f *File) numbered(of map[uint64]int64, n uint64, word string) string {
 	return text
 }
 
-// parseInline parses "depth call_line call_file origin [address size]…" and reports whether it holds addr.
+// parseInline parses "depth call_line call_file origin [address size]…" and reports whether a range contains addr.
 func parseInline(rest string, addr uint64) (x inline, ok bool) {
 	var fields [4]uint64
 	for i := range fields {
@@ -148,7 +147,7 @@ func parseInline(rest string, addr uint64) (x inline, ok bool) {
 	return x, false
 }
 
-// parseLine parses "address size line file" and reports whether it holds addr.
+// parseLine parses "address size line file" and reports whether the range contains addr.
 func parseLine(s string, addr uint64) (line int, file uint64, ok bool) {
 	fields := strings.SplitN(s, " ", 5)
 	if len(fields) != 4 {

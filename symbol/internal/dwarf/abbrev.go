@@ -1,19 +1,19 @@
 package dwarf
 
-// attr is an attribute of an abbreviation: which one, and how its value is encoded.
+// attr is an attribute of an abbreviation: its name, and the form of its value.
 type attr struct {
 	at, form uint16
 	value    int64 // of DW_FORM_implicit_const
 }
 
-// abbrev describes the entries of one code.
+// abbrev describes the entries that have one code.
 type abbrev struct {
 	tag      uint16
 	children bool
 	attrs    []attr
 }
 
-// abbrevTable has the abbreviations of a unit. Codes are usually 1, 2, 3…, and then in the slice at code-1.
+// abbrevTable has the abbreviations of a unit. Codes are usually 1, 2, 3…, which are in the slice at code-1.
 type abbrevTable struct {
 	dense []abbrev
 	other map[uint64]abbrev
@@ -41,7 +41,7 @@ func (d *Data) abbrevsAt(off uint64) (abbrevTable, bool) {
 		}
 		c := &cursor{b: b, order: d.order}
 		if t, ok := parseAbbrevs(c); ok {
-			if d.abbrevKept += c.off; len(d.abbrevs) >= 64 || d.abbrevKept > 8<<20 { // units that share a table follow each other
+			if d.abbrevKept += c.off; len(d.abbrevs) >= 64 || d.abbrevKept > 8<<20 { // units that share a table are adjacent
 				clear(d.abbrevs)
 				d.abbrevKept = c.off
 			}
@@ -55,7 +55,7 @@ func (d *Data) abbrevsAt(off uint64) (abbrevTable, bool) {
 	return abbrevTable{}, false
 }
 
-// parseAbbrevs reads a table up to the code 0: 7.5.3. It reports whether the table was complete.
+// parseAbbrevs reads a table up to code 0: 7.5.3. It reports whether the table was complete.
 func parseAbbrevs(c *cursor) (t abbrevTable, ok bool) {
 	var attrs []attr
 	for {

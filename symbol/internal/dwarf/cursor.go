@@ -2,8 +2,7 @@ package dwarf
 
 import "encoding/binary"
 
-// cursor reads numbers from bytes. A read past the end returns 0, and sets bad for good: callers look at bad once, at the
-// end.
+// cursor reads numbers from bytes. A read past the end returns 0 and sets bad permanently: callers check bad once, at the end.
 type cursor struct {
 	b     []byte
 	off   int
@@ -22,7 +21,7 @@ func (c *cursor) take(n uint64) []byte {
 	return b
 }
 
-// left returns how many bytes can be read.
+// left returns how many bytes remain.
 func (c *cursor) left() int {
 	if c.bad {
 		return 0
@@ -138,7 +137,7 @@ func (c *cursor) sleb() int64 {
 	}
 }
 
-// skipString moves to after the next NUL.
+// skipString moves past the next NUL.
 func (c *cursor) skipString() {
 	for !c.bad {
 		if c.off >= len(c.b) {

@@ -39,7 +39,7 @@ func appendUint(b []byte, o binary.ByteOrder, size int, v uint64) []byte {
 	return append(b, t[:size]...)
 }
 
-// sized puts the bytes of body after their length.
+// sized writes the bytes of body, preceded by their length.
 func (w *builder) sized(body func(w *builder)) {
 	in := builder{o: w.o}
 	body(&in)
@@ -47,8 +47,8 @@ func (w *builder) sized(body func(w *builder)) {
 	w.b = append(w.b, in.b...)
 }
 
-// synth makes what LLVM makes of DWARF 5: indexed strings and addresses, lists of ranges by index, constants in abbreviations,
-// and a reference to another unit.
+// synth writes the kind of DWARF 5 that LLVM writes: indexed strings and addresses, range lists by index, constants in
+// abbreviations, and a reference to another unit.
 func synth(o binary.ByteOrder) Sections {
 	abbrev := builder{o: o}
 	for _, a := range [][]uint64{
@@ -100,7 +100,7 @@ func synth(o binary.ByteOrder) Sections {
 	return x
 }
 
-// synthTables makes what the entries refer to.
+// synthTables writes the sections that the entries refer to.
 func synthTables(o binary.ByteOrder) Sections {
 	strs := builder{o: o}
 	offsets := builder{o: o}
@@ -205,8 +205,8 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// TestBounds looks up in information made to take much memory: 32 million functions in one unit, all of one list of ranges that is
-// long itself, and a line program of 64 million rows.
+// TestBounds looks up addresses in information designed to use much memory: 32 million functions in one unit, all with the same
+// long range list, and a line program of 64 million rows.
 func TestBounds(t *testing.T) {
 	victims.SkipEmulated(t, "it takes a gigabyte of memory")
 	o := binary.LittleEndian

@@ -51,21 +51,21 @@ const (
 	formGNUStrpAlt    = 0x1f21
 )
 
-// class says what the number of a value is.
+// class says what the number in a value means.
 type class uint8
 
 const (
 	classNone    class = iota // no value, or one that is not used
-	classConst                // itself
+	classConst                // the constant itself
 	classAddr                 // an address
 	classAddrx                // an index into .debug_addr
-	classInline               // an offset of a string in the section that is read
+	classInline               // an offset of a string in the section being read
 	classStr                  // an offset in .debug_str
 	classLineStr              // an offset in .debug_line_str
 	classStrx                 // an index into .debug_str_offsets
 	classRef                  // an offset in .debug_info
 	classOffset               // an offset in another section
-	classRnglist              // an index into the lists of ranges
+	classRnglist              // an index into the range lists
 	classAlt                  // an offset in .debug_info of the supplement
 	classAltStr               // an offset in .debug_str of the supplement
 )
@@ -76,7 +76,7 @@ type value struct {
 	n     uint64
 }
 
-// encoding is what decides how long values are.
+// encoding holds what determines the length of values.
 type encoding struct {
 	version  uint16
 	addrSize uint8
@@ -94,7 +94,7 @@ func (e *encoding) offsetSize() int {
 
 // value reads a value.
 func (e *encoding) value(c *cursor, form uint16, implicit int64) value {
-	for range 4 { // DW_FORM_indirect may name itself
+	for range 4 { // DW_FORM_indirect may refer to itself
 		if form != formIndirect {
 			break
 		}
@@ -146,8 +146,8 @@ func (e *encoding) value(c *cursor, form uint16, implicit int64) value {
 	return value{}
 }
 
-// oldOffset makes a value of DW_FORM_data4 or data8: before version 4 these were offsets in sections too. Readers of
-// constants take either.
+// oldOffset returns the value of a DW_FORM_data4 or data8: before version 4 these were also offsets in sections.
+// Readers of constants accept both classes.
 func (e *encoding) oldOffset(size int, n uint64) value {
 	if e.version < 4 && size == e.offsetSize() {
 		return value{classOffset, n}
@@ -176,7 +176,7 @@ func (e *encoding) text(c *cursor, form uint16) (value, bool) {
 	return value{}, false
 }
 
-// reference reads the forms of references and of indexed addresses. An unknown form is an error: its length is unknown.
+// reference reads the forms of references and of indexed addresses. An unknown form is an error, because its length is unknown.
 func (e *encoding) reference(c *cursor, form uint16) value {
 	switch form {
 	case formRef1, formRef2:

@@ -1,9 +1,9 @@
 package dwarf
 
-// state has the registers of the line program: 6.2.2.
+// state holds the registers of the line program: 6.2.2.
 type state struct {
 	row
-	first int // row that the sequence starts with
+	first int // first row of the sequence
 }
 
 // run executes a line program: 6.2.5.
@@ -40,7 +40,7 @@ func (t *lineTable) standard(c *cursor, s *state, op uint8) {
 		s.addr += uint64((255-t.opcodeBase)/t.lineRange) * uint64(t.minInst)
 	case 9: // DW_LNS_fixed_advance_pc
 		s.addr += uint64(c.u16())
-	default: // of no use here, or unknown
+	default: // not needed here, or unknown
 		if int(op) > len(t.lengths) {
 			c.bad = true
 			return
@@ -71,7 +71,7 @@ func (t *lineTable) extended(c *cursor, s *state, addrSize int) {
 	}
 }
 
-// end closes a sequence. One that starts at 0 or 1 is of a function that the linker dropped.
+// end closes a sequence. A sequence that starts at 0 or 1 belongs to a function that the linker dropped.
 func (t *lineTable) end(s *state) {
 	rows := t.rows[s.first:]
 	if len(rows) == 0 {

@@ -8,7 +8,7 @@ import (
 // span is a range of addresses, lo to hi-1.
 type span struct{ lo, hi uint64 }
 
-// address returns the address that v is.
+// address returns the address that v stands for.
 func (d *Data) address(u *unit, v value) (uint64, bool) {
 	switch v.class {
 	case classAddr:
@@ -25,8 +25,8 @@ func (d *Data) address(u *unit, v value) (uint64, bool) {
 	return 0, false
 }
 
-// pcRanges appends the ranges of an entry with these attributes, limit at most. Ranges that start at 0 or 1 are of
-// functions that the linker dropped; so are those that are empty.
+// pcRanges appends at most limit ranges of an entry with these attributes. Empty ranges, and those that start at 0
+// or 1, belong to functions that the linker dropped, and are left out.
 func (d *Data) pcRanges(u *unit, to []span, low, high, ranges value, limit int) []span {
 	switch {
 	case ranges.class == classRnglist:
@@ -52,7 +52,7 @@ func (d *Data) pcRanges(u *unit, to []span, low, high, ranges value, limit int) 
 	}
 	hi, ok := d.address(u, high)
 	if !ok && high.class != classNone {
-		hi = lo + high.n // a constant is a length, since version 4
+		hi = lo + high.n // since version 4 a constant is a length
 	}
 	return appendSpan(to, lo, hi, limit)
 }
@@ -64,15 +64,15 @@ func appendSpan(to []span, lo, hi uint64, limit int) []span {
 	return append(to, span{lo, hi})
 }
 
-// listWindow is how much of a list of ranges is read at a time. Nearly all lists are shorter.
+// listWindow is how many bytes of a range list are read at a time. Nearly all lists are shorter.
 const listWindow = 512
 
-// list parses a list of ranges at off, by a function for one entry that returns false at the end.
+// list parses the range list at off. entry parses one entry and returns false at the end.
 func (d *Data) list(s Section, off uint64, limit int, entry func(c *cursor) bool) {
 	c := &cursor{b: d.readSome(s, off, listWindow), order: d.order}
 	for n := 0; n < limit && d.steps < maxSteps; n++ {
 		d.steps++
-		if c.left() < 32 && uint64(len(c.b)) == listWindow { // an entry is shorter
+		if c.left() < 32 && uint64(len(c.b)) == listWindow { // an entry needs fewer bytes
 			off += uint64(c.off)
 			c = &cursor{b: d.readSome(s, off, listWindow), order: d.order}
 		}
@@ -82,7 +82,7 @@ func (d *Data) list(s Section, off uint64, limit int, entry func(c *cursor) bool
 	}
 }
 
-// oldRanges reads a list of .debug_ranges: DWARF 4, 2.17.3.
+// oldRanges reads a list from .debug_ranges: DWARF 4, 2.17.3.
 func (d *Data) oldRanges(u *unit, to []span, off uint64, limit int) []span {
 	base := u.low
 	all := ^uint64(0) >> (64 - 8*uint(u.addrSize))
@@ -101,7 +101,7 @@ func (d *Data) oldRanges(u *unit, to []span, off uint64, limit int) []span {
 	return to
 }
 
-// rnglist reads a list of .debug_rnglists: 7.25.
+// rnglist reads a list from .debug_rnglists: 7.25.
 func (d *Data) rnglist(u *unit, to []span, off uint64, limit int) []span {
 	base, baseOK := u.low, true
 	addr := func(c *cursor) uint64 { return c.uint(int(u.addrSize)) }
@@ -147,7 +147,7 @@ func (d *Data) rnglist(u *unit, to []span, off uint64, limit int) []span {
 // index finds units by address.
 type index struct {
 	spans []indexed
-	most  []uint64 // the greatest end of spans up to this one
+	most  []uint64 // the greatest end of the spans up to this one
 }
 
 type indexed struct {
@@ -163,7 +163,7 @@ func (x *index) add(s span, unit uint64) bool {
 	return true
 }
 
-// sort makes find possible.
+// sort sorts the index for find.
 func (x *index) sort() {
 	slices.SortStableFunc(x.spans, func(a, b indexed) int { return cmp.Compare(a.lo, b.lo) })
 	x.most = make([]uint64, len(x.spans))
@@ -174,7 +174,7 @@ func (x *index) sort() {
 	}
 }
 
-// find returns the units with a range that contains addr, 8 at most, the one whose range starts last first.
+// find returns up to 8 units with a range that contains addr, the one whose range starts last first.
 func (x *index) find(addr uint64) (units []uint64) {
 	i, _ := slices.BinarySearchFunc(x.spans, addr, func(s indexed, addr uint64) int {
 		if s.lo <= addr {
@@ -191,7 +191,7 @@ func (x *index) find(addr uint64) (units []uint64) {
 	return units
 }
 
-// arangesIndex returns the index that the file has, in .debug_aranges: 6.1.2.
+// arangesIndex returns the index in the file's .debug_aranges: 6.1.2.
 func (d *Data) arangesIndex() *index {
 	if d.gotRanges || d.s.Aranges == nil || d.s.Info == nil || d.s.Aranges.Size() > maxAranges {
 		return &d.aranges
@@ -223,7 +223,7 @@ func (d *Data) arangesIndex() *index {
 	return &d.aranges
 }
 
-// restIndex returns the index of the units that .debug_aranges does not mention, made from their own ranges. Some compilers
+// restIndex returns the index of the units that are not in .debug_aranges, built from their own ranges. Some compilers
 // write no .debug_aranges.
 func (d *Data) restIndex() *index {
 	if d.gotRest || d.s.Info == nil {

@@ -8,9 +8,9 @@ import (
 // scope is a function or an inlined call that has code.
 type scope struct {
 	die      uint64 // offset of its entry
-	entry    uint64 // where its code starts, 0 if that is where its first range does
+	entry    uint64 // where its code starts, 0 if at the start of its first range
 	first, n uint32 // its ranges, in unit.spans
-	parent   int32  // of an inlined call: the scope that it is in; of a function: -1
+	parent   int32  // of an inlined call: the surrounding scope; of a function: -1
 	callFile uint32
 	callLine uint32
 }
@@ -22,7 +22,7 @@ type function struct {
 	most  uint64 // the greatest end of the ranges up to this one, in the order of unit.functions
 }
 
-// inside states which namespace or class the entry of a function or of another one is in. Both are offsets.
+// inside records which namespace or class contains the entry of a function, class or namespace. Both are offsets.
 type inside struct{ die, parent uint64 }
 
 func (s *scope) spans(u *unit) []span { return u.spans[s.first : s.first+s.n] }
@@ -37,8 +37,8 @@ func (s *scope) at(u *unit, addr uint64) (span, bool) {
 	return span{}, false
 }
 
-// start returns the address that an offset of addr is counted from: where the function starts. Code that was moved to before
-// the function ("cold" parts) counts from where that piece starts.
+// start returns the address from which the offset of addr is counted: where the function starts. Code that was moved to
+// before the function ("cold" parts) counts from the start of its own range.
 func (s *scope) start(u *unit, addr uint64) uint64 {
 	start := s.entry
 	if start == 0 {
@@ -69,8 +69,8 @@ func (d *Data) chain(u *unit, addr uint64) []*scope {
 	return nil
 }
 
-// inlined returns the scope with the inlined calls in it at addr. Scopes are in the order of their entries, so those inside one
-// follow it.
+// inlined returns the scope at index at and the inlined calls in it at addr. Scopes are in the order of their entries, so those
+// inside one follow it.
 func (u *unit) inlined(at int32, addr uint64) []*scope {
 	chain := []*scope{&u.scopes[at]}
 	for i := int(at) + 1; i < len(u.scopes) && u.scopes[i].parent >= 0 && len(chain) < maxInlining; i++ {
@@ -84,7 +84,7 @@ func (u *unit) inlined(at int32, addr uint64) []*scope {
 	return chain
 }
 
-// load reads the scopes of a unit, if it has not. If more are kept than the limit, those of other units are dropped.
+// load reads the scopes of a unit, unless that was done. If more scopes are in memory than the limit, those of other units are dropped.
 func (d *Data) load(u *unit) {
 	if u.gotScopes {
 		return
@@ -126,7 +126,7 @@ func (u *unit) sortFunctions() {
 	}
 }
 
-// walker goes through the entries of a unit.
+// walker visits the entries of a unit.
 type walker struct {
 	d     *Data
 	u     *unit
@@ -136,13 +136,13 @@ type walker struct {
 	open  []opened
 }
 
-// opened is an entry whose children are read.
+// opened is an entry whose children are being read.
 type opened struct {
-	owner  int32  // the scope whose code they are part of, or -1
+	owner  int32  // the scope whose code the children are part of, or -1
 	parent uint64 // the innermost namespace or class, as the offset of its entry; or 0
 }
 
-// maxDepth is how deep entries may be nested.
+// maxDepth is the maximum nesting of entries.
 const maxDepth = 1 << 12
 
 func (w *walker) run() {
@@ -171,7 +171,7 @@ func (w *walker) run() {
 	}
 }
 
-// entry reads an entry that is in another one, and returns what its children are in.
+// entry reads an entry inside another one, and returns the context for its children.
 func (w *walker) entry(a *abbrev, off uint64, in opened) opened {
 	switch a.tag {
 	case tagSubprogram, tagInlined:
@@ -190,7 +190,7 @@ func (w *walker) entry(a *abbrev, off uint64, in opened) opened {
 	return in
 }
 
-// scope reads the entry of a function or an inlined call, and returns what its children are in.
+// scope reads the entry of a function or an inlined call, and returns the scope for its children.
 func (w *walker) scope(a *abbrev, off uint64, owner int32) int32 {
 	var low, high, ranges, entry value
 	s := scope{die: off, parent: -1}
@@ -232,7 +232,7 @@ func (w *walker) scope(a *abbrev, off uint64, owner int32) int32 {
 	return int32(len(w.u.scopes) - 1)
 }
 
-// name returns the name of the function that the entry at off is, or is made from.
+// name returns the name of the function whose entry is at off, or from which that entry is derived.
 func (d *Data) name(u *unit, off uint64) (name string, linkage bool) {
 	for range maxHops {
 		link, plain, next, ok := d.names(u, off)
@@ -260,7 +260,7 @@ func (d *Data) name(u *unit, off uint64) (name string, linkage bool) {
 	return name, false
 }
 
-// supplementName is name of an entry in the supplement, or otherwise if that has none.
+// supplementName returns the name of an entry in the supplement, or otherwise if the supplement has none.
 func (d *Data) supplementName(off uint64, otherwise string) (name string, linkage bool) {
 	s := d.Supplement
 	if s == nil || s.Supplement != nil {
@@ -277,7 +277,7 @@ func (d *Data) supplementName(off uint64, otherwise string) (name string, linkag
 	return name, linkage
 }
 
-// names reads what the entry of a function, class or namespace says of its name.
+// names reads the attributes for the name of a function, class or namespace from its entry.
 func (d *Data) names(u *unit, off uint64) (link, plain, next value, ok bool) {
 	_, ok = d.entry(u, off, func(at uint16, v value) {
 		switch at {
@@ -292,7 +292,7 @@ func (d *Data) names(u *unit, off uint64) (link, plain, next value, ok bool) {
 	return link, plain, next, ok
 }
 
-// qualified returns a name with those of the classes and namespaces that its entry is in.
+// qualified returns a name preceded by those of the classes and namespaces that contain its entry.
 func (d *Data) qualified(u *unit, off uint64, name string) string {
 	d.load(u)
 	for range maxHops {

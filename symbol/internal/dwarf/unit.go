@@ -122,7 +122,7 @@ func (d *Data) units() []*unit {
 	return d.headers
 }
 
-// unit returns the unit whose header is at off, with its first entry parsed; nil if it can't be read.
+// unit returns the unit whose header is at off, with its first entry parsed, or nil if it can't be read.
 func (d *Data) unit(off uint64) *unit {
 	u, ok := d.byOffset[off]
 	if !ok {
@@ -146,7 +146,7 @@ func (d *Data) unit(off uint64) *unit {
 	return u
 }
 
-// unitOf returns the unit that has an entry at off.
+// unitOf returns the unit that contains an entry at off.
 func (d *Data) unitOf(off uint64) *unit {
 	us := d.units()
 	i, found := slices.BinarySearchFunc(us, off, func(u *unit, off uint64) int { return compare(u.unit, off) })
@@ -159,7 +159,7 @@ func (d *Data) unitOf(off uint64) *unit {
 	return d.unit(us[i].unit)
 }
 
-// entry calls f for each attribute of the entry at off, and returns its tag. It reads the entry and not the unit.
+// entry calls f for each attribute of the entry at off, and returns its tag. It reads only the entry, not the unit.
 func (d *Data) entry(u *unit, off uint64, f func(at uint16, v value)) (tag uint16, ok bool) {
 	t, ok := d.abbrevsAt(u.abbrevs)
 	if !ok || off < u.dies || off >= u.end {
@@ -179,7 +179,7 @@ func (d *Data) entry(u *unit, off uint64, f func(at uint16, v value)) (tag uint1
 			values[i] = e.value(c, x.form, x.value)
 		}
 		if c.bad && uint64(len(b)) == n {
-			continue // it is longer
+			continue // the entry is longer
 		}
 		if c.bad {
 			return 0, false
@@ -194,7 +194,7 @@ func (d *Data) entry(u *unit, off uint64, f func(at uint16, v value)) (tag uint1
 
 // parseRoot reads the first entry of a unit.
 func (d *Data) parseRoot(u *unit) {
-	u.strOffsets, u.addrBase = uint64(2*u.offsetSize()), 8 // of a file that has one unit: 7.26, 7.27
+	u.strOffsets, u.addrBase = uint64(2*u.offsetSize()), 8 // defaults for a file that has one unit: 7.26, 7.27
 	if u.version >= 5 {
 		u.rnglists = 12
 	}
@@ -240,7 +240,7 @@ func compare(a, b uint64) int {
 	return 0
 }
 
-// string returns the string that v is, or "".
+// string returns the string that v stands for, or "".
 func (d *Data) string(u *unit, inline Section, v value) string {
 	switch v.class {
 	case classInline:

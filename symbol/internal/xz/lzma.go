@@ -24,7 +24,7 @@ type lzma struct {
 	lc, lp, pb uint
 
 	state          int
-	rep            [4]uint32 // distances of the last matches, less 1
+	rep            [4]uint32 // distances of the last matches, minus 1
 	literal        []prob
 	isMatch        [states][posStates]prob
 	isRep          [states]prob
@@ -41,7 +41,7 @@ type lzma struct {
 	in    []byte
 	code  uint32
 	bound uint32 // "range" of the specification
-	bad   bool   // the input has ended
+	bad   bool   // the input ended too early
 }
 
 // properties sets lc, lp and pb.
@@ -101,7 +101,7 @@ func (z *lzma) normalize() {
 	}
 }
 
-// bit decodes a bit with a probability, and adapts that.
+// bit decodes a bit with a probability, and adapts the probability.
 func (z *lzma) bit(p *prob) uint32 {
 	z.normalize()
 	bound := z.bound >> 11 * uint32(*p)
@@ -116,7 +116,7 @@ func (z *lzma) bit(p *prob) uint32 {
 	return 1
 }
 
-// direct decodes n bits that are 0 as often as 1.
+// direct decodes n bits that are 0 and 1 with equal probability.
 func (z *lzma) direct(n int) (v uint32) {
 	for range n {
 		z.normalize()
@@ -131,7 +131,7 @@ func (z *lzma) direct(n int) (v uint32) {
 	return v
 }
 
-// tree decodes n bits, the highest first, each with a probability of its own for what came before.
+// tree decodes n bits, the highest first. The probability of each depends on the bits before it.
 func (z *lzma) tree(p []prob, n int) uint32 {
 	m := uint32(1)
 	for range n {
@@ -151,7 +151,7 @@ func (z *lzma) reverse(p []prob, n int) (v uint32) {
 	return v
 }
 
-// length decodes the length of a match, less 2.
+// length decodes the length of a match, minus 2.
 func (z *lzma) length(c *lengthCoder, pos int) int {
 	if z.bit(&c.choice) == 0 {
 		return int(z.tree(c.low[pos][:], 3))
@@ -162,7 +162,7 @@ func (z *lzma) length(c *lengthCoder, pos int) int {
 	return 16 + int(z.tree(c.high[:], 8))
 }
 
-// distance decodes the distance of a match, less 1.
+// distance decodes the distance of a match, minus 1.
 func (z *lzma) distance(length int) uint32 {
 	slot := z.tree(z.slot[min(length, 3)][:], 6)
 	if slot < 4 {
@@ -176,7 +176,7 @@ func (z *lzma) distance(length int) uint32 {
 	return d + z.direct(n-4)<<4 + z.reverse(z.align[:], 4)
 }
 
-// decode appends size bytes that in decodes to. The dictionary is out from start on.
+// decode appends to out the size bytes encoded by in. The dictionary is out[start:].
 func (z *lzma) decode(in, out []byte, start, size int) ([]byte, bool) {
 	if len(in) < 5 || in[0] != 0 {
 		return out, false
@@ -238,7 +238,7 @@ func (z *lzma) oneLiteral(out []byte, start int) byte {
 	return byte(m)
 }
 
-// match decodes the distance of a match, into rep[0], and returns its length.
+// match decodes the distance of a match into rep[0], and returns its length.
 func (z *lzma) match(pos int) (length int, ok bool) {
 	after := func(early, late int) {
 		if z.state < 7 {
@@ -252,7 +252,7 @@ func (z *lzma) match(pos int) (length int, ok bool) {
 		length = z.length(&z.matches, pos)
 		z.rep[0] = z.distance(length)
 		after(7, 10)
-		return length + 2, z.rep[0] != 1<<32-1 // which ends a stream of LZMA, but not of LZMA2
+		return length + 2, z.rep[0] != 1<<32-1 // this distance ends a stream of LZMA, but not of LZMA2
 	}
 	if z.bit(&z.isRepG0[z.state]) == 0 {
 		if z.bit(&z.isRep0Long[z.state][pos]) == 0 {

@@ -1,8 +1,8 @@
-// Package xz decompresses .xz files that are held in memory: what .gnu_debugdata sections are compressed with. No package of the
-// standard library does.
+// Package xz decompresses .xz files in memory: .gnu_debugdata sections are compressed in this format, which no package of the
+// standard library supports.
 //
-// It reads streams of blocks with the one filter LZMA2, which is what xz makes unless told otherwise, and checks CRC32 and
-// CRC64. The input may be made by an attacker: the result is bounded by the caller, work is in proportion to it, and nothing panics.
+// It reads streams of blocks whose only filter is LZMA2, which is xz's default, and checks CRC32 and CRC64. The input may come from
+// an attacker: the caller limits the result, the work is proportional to it, and nothing panics.
 //
 // Sources: "The .xz File Format" 1.1.0 of tukaani.org; the LZMA specification of the LZMA SDK (lzma-specification.txt).
 package xz
@@ -61,7 +61,7 @@ func Decode(b []byte, limit int) ([]byte, error) {
 	}
 }
 
-// index reports whether b starts with the index of so many blocks.
+// index reports whether b starts with an index for the given number of blocks.
 func index(b []byte, blocks uint64) bool {
 	n, at := binary.Uvarint(b[1:])
 	if at <= 0 || n != blocks {
@@ -87,11 +87,11 @@ func blockHeader(h []byte) bool {
 		return false
 	}
 	flags := h[1]
-	if flags&0x3f != 0 { // more filters than one
+	if flags&0x3f != 0 { // more than one filter
 		return false
 	}
 	h = h[2:n]
-	for _, bit := range []byte{0x40, 0x80} { // sizes, which the chunks state too
+	for _, bit := range []byte{0x40, 0x80} { // sizes, which are also in the chunks
 		if flags&bit != 0 {
 			_, used := binary.Uvarint(h)
 			if used <= 0 {
@@ -103,7 +103,7 @@ func blockHeader(h []byte) bool {
 	return len(h) >= 3 && h[0] == 0x21 && h[1] == 1
 }
 
-// sum reports whether the check of a block is right.
+// sum reports whether the check of a block is correct.
 func sum(check byte, b, want []byte) bool {
 	switch check {
 	case 1:
@@ -114,7 +114,7 @@ func sum(check byte, b, want []byte) bool {
 	return true
 }
 
-// decoder decompresses the chunks of one block. The dictionary is what was put out since start.
+// decoder decompresses the chunks of one block. The dictionary is the output since start.
 type decoder struct {
 	in    []byte
 	out   []byte
@@ -124,7 +124,7 @@ type decoder struct {
 	ready bool // the state of lzma is valid
 }
 
-// take returns the next n bytes of the input, nil if there are fewer.
+// take returns the next n bytes of the input, or nil if there are fewer.
 func (d *decoder) take(n int) []byte {
 	if n > len(d.in) {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// hello is "hello, hello, hello!\n" as xz compresses it.
+// hello is "hello, hello, hello!\n" compressed by xz.
 var hello, _ = hex.DecodeString("fd377a585a0000016922de360200210116000000742fe5a3e00014000f5d00341949ee8def8c87320220e9700000000063e29b7a" +
 	"00012715a5e39e979042990d010000000001595a")
 
@@ -63,7 +63,7 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-// TestDamaged changes each byte of a small file: the check finds what the decoder does not.
+// TestDamaged changes each byte of a small file: the check must find what the decoder does not.
 func TestDamaged(t *testing.T) {
 	text := []byte(strings.Repeat("hello, ", 50) + "world")
 	b := compress(t, text)

@@ -1,6 +1,6 @@
 //go:build linux
 
-// Command bare does nothing: its memory is what the Go runtime takes. It prints "ready PID" and waits until standard input is closed.
+// Command bare does nothing: its memory is what the Go runtime needs. It prints "ready PID" and waits until standard input is closed.
 package main
 
 import (

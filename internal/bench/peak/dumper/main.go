@@ -1,7 +1,7 @@
 //go:build linux
 
-// Command dumper dumps the process that the environment variable TARGET names to descriptor 3, and imports nothing else. Then it
-// prints "ready PID" and waits until standard input is closed, so that its memory can be read.
+// Command dumper dumps the process that the environment variable TARGET names to descriptor 3, and imports nothing that is not
+// needed for it. Then it prints "ready PID" and waits until standard input is closed, so that its memory can be measured.
 package main
 
 import (

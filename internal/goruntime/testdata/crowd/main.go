@@ -1,9 +1,9 @@
-// Crowd is a program with goroutines in every state that the runtime knows, for the test of package goruntime.
+// Crowd is a program with goroutines in every state that the runtime has, for the test of package goruntime.
 //
 //	crowd N [spin]
 //
-// Besides those of each kind, N goroutines wait on a channel. It prints "ready PID" when all are where they will stay, and
-// panics when its standard input ends.
+// In addition to those of each kind, N goroutines wait on a channel. It prints "ready PID" when all have reached their
+// final state, and panics when its standard input ends.
 package main
 
 import (
@@ -32,7 +32,7 @@ type inner struct{ n int }
 //go:noinline
 func (i inner) Wait(c chan int) int { return i.n + <-c }
 
-// outer has Wait by a wrapper that the compiler makes.
+// outer has the method Wait through a wrapper that the compiler generates.
 type outer struct {
 	pad [4]int
 	*inner
@@ -142,7 +142,7 @@ func main() {
 		}
 	})
 	started.Wait()
-	runtime.GC() // sets the times of waiting
+	runtime.GC() // sets the waiting times
 	time.Sleep(200 * time.Millisecond)
 	fmt.Println("ready", os.Getpid())
 	if len(os.Args) > 2 && os.Args[2] == "spin" {
