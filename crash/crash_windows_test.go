@@ -62,7 +62,7 @@ func victim(dir, kind string) {
 	rest, debugged := strings.CutPrefix(kind, "debugged ")
 	if other, ok := strings.CutPrefix(kind, "wer "); ok { // the test attaches
 		rest, debugged = other, true
-		fmt.Printf("ready %d %d\n", os.Getpid(), uintptr(unsafe.Pointer(block)))
+		announce()
 	}
 	if debugged {
 		present := windows.NewLazySystemDLL("kernel32.dll").NewProc("IsDebuggerPresent")

@@ -49,6 +49,9 @@ func installed(t *testing.T) (path string) {
 	return path
 }
 
+// announce prints in a victim what the test must know to attach to it.
+func announce() { fmt.Printf("ready %d %d\n", os.Getpid(), uintptr(unsafe.Pointer(block))) }
+
 // stopped is a victim that stands still in an exception.
 type stopped struct {
 	cmd       *exec.Cmd
