@@ -92,7 +92,7 @@ const (
 // forTests are the folders whose packages are for tests, measurements and releases. They may import anything, and
 // nothing else imports them.
 var forTests = []string{"internal/bench", "internal/corefile/coretest", "internal/gate", "internal/macos", "internal/scratch",
-	"internal/sys/hang", "internal/victims", "internal/vm", "internal/windows/wer/calltest", "internal/wine", "packaging/sbom"}
+	"internal/sys/hang", "internal/victims", "internal/vm", "internal/wine", "packaging/sbom"}
 
 // TestLayers checks the imports of all packages against layers, on each system.
 func TestLayers(t *testing.T) {

@@ -144,6 +144,9 @@ func act(dir, kind string) {
 	case "failfast":
 		_, _, _ = windows.NewLazySystemDLL("kernel32.dll").NewProc("RaiseFailFastException").Call(0, 0, 0)
 	case "int29":
+		if runtime.GOARCH == "arm64" {
+			code(0xe0, 0, 0x80, 0x52, 0x60, 0, 0x3e, 0xd4) // mov w0, FAST_FAIL_FATAL_APP_EXIT; brk 0xf003
+		}
 		code(0xb9, 7, 0, 0, 0, 0xcd, 0x29, 0xc3) // mov ecx, FAST_FAIL_FATAL_APP_EXIT; int 29h
 	case "abort":
 		_, _, _ = windows.NewLazySystemDLL("msvcrt.dll").NewProc("abort").Call()
