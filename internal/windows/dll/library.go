@@ -40,7 +40,7 @@ type Export struct {
 // Function is a piece of Code that has unwind information.
 type Function struct {
 	Begin, End uint32 // offsets in Code
-	Unwind     []byte // UNWIND_INFO
+	Unwind     []byte // UNWIND_INFO of amd64, or the record in .xdata of arm64
 }
 
 // Where the sections lie in memory, and what they are aligned to in the file.
@@ -88,7 +88,7 @@ func (l *Library) Bytes() ([]byte, error) {
 	}
 	next := uint32(dataRVA + page)
 	if len(l.Functions) > 0 {
-		sections = append(sections, section{".pdata", next, 0x40000040, d.functions(next, l.Functions)})
+		sections = append(sections, section{".pdata", next, 0x40000040, d.functions(next, l.Functions, l.Machine)})
 		next += page
 	}
 	sections = append(sections, section{".reloc", next, 0x42000040, d.relocations(next)}) // the same, discardable

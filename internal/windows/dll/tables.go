@@ -89,11 +89,14 @@ func (d *tables) unwind(list []Function) {
 	}
 }
 
-// functions returns a section with a RUNTIME_FUNCTION of amd64 for each function.
-func (d *tables) functions(rva uint32, list []Function) (b []byte) {
+// functions returns a section with a RUNTIME_FUNCTION for each function. That of arm64 has no end: the unwind information has the
+// length.
+func (d *tables) functions(rva uint32, list []Function, machine uint16) (b []byte) {
 	for i, f := range list {
 		b = le.AppendUint32(b, codeRVA+f.Begin)
-		b = le.AppendUint32(b, codeRVA+f.End)
+		if machine != pe.IMAGE_FILE_MACHINE_ARM64 {
+			b = le.AppendUint32(b, codeRVA+f.End)
+		}
 		b = le.AppendUint32(b, d.unwindAt[i])
 	}
 	d.directories[pe.IMAGE_DIRECTORY_ENTRY_EXCEPTION] = pe.Directory{RVA: rva, Size: uint32(len(b))}

@@ -21,11 +21,11 @@
 // R19 is the address of the imports, R20 that of the information, R21 that of the Block in the process that crashed.
 TEXT ·event(SB), NOSPLIT|NOFRAME, $0
 begin:
-	ADR  begin, R9
-	SUB  $frame, RSP
+	SUB  $frame, RSP             // the prologue is in unwind too
 	STP  (R29, R30), 0(RSP)
 	STP  (R19, R20), 16(RSP)
 	STP  (R21, R22), 32(RSP)
+	ADR  begin, R9
 	ADD  $const_codeToImports, R9, R19
 	MOVD R1, R20
 	MOVD R0, R21

@@ -21,13 +21,15 @@ const (
 // frame is how much the assembly of the event callback takes off the stack pointer after four pushes.
 const frame = 152
 
-// unwind is the UNWIND_INFO of the event callback (x64 exception handling, Microsoft): its prologue, the last instruction first.
-// The registers are numbered as the processor does.
-var unwind = []byte{
-	1, 12, 6, 0, // version 1, no handler; bytes of the prologue; codes; no frame pointer
-	12, 0x01, frame / 8, 0, // UWOP_ALLOC_LARGE: a count of 8 bytes
-	5, 0xc0, // UWOP_PUSH_NONVOL R12
-	3, 0x70, // RDI
-	2, 0x60, // RSI
-	1, 0x30, // RBX
+// unwind returns the UNWIND_INFO of the event callback (x64 exception handling, Microsoft): its prologue, the last instruction
+// first. The registers have the processor's numbers.
+func unwind(int) []byte {
+	return []byte{
+		1, 12, 6, 0, // version 1, no handler; bytes of the prologue; codes; no frame pointer
+		12, 0x01, frame / 8, 0, // UWOP_ALLOC_LARGE: a count of 8 bytes
+		5, 0xc0, // UWOP_PUSH_NONVOL R12
+		3, 0x70, // RDI
+		2, 0x60, // RSI
+		1, 0x30, // RBX
+	}
 }

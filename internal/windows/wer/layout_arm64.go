@@ -1,6 +1,10 @@
 package wer
 
-import "minidump/pe"
+import (
+	"encoding/binary"
+
+	"minidump/pe"
+)
 
 const machine = pe.IMAGE_FILE_MACHINE_ARM64
 
@@ -18,5 +22,15 @@ const (
 	infoFatal   = infoRecord + recordSize + 8 // bIsFatal of the SDK of Windows 10 on
 )
 
-// unwind is nil: the event callback has no unwind information on arm64.
-var unwind []byte
+// unwind returns the record in .xdata of the event callback, which has size bytes (ARM64 exception handling, Microsoft): a word with the
+// length in instructions, that there is one epilogue, whose codes are those of the prologue, and how many words of codes
+// follow. The last instruction of the prologue comes first.
+func unwind(size int) []byte {
+	const oneEpilogue, codeWords = 1 << 21, 2 << 27
+	return append(binary.LittleEndian.AppendUint32(nil, uint32(size/4)|oneEpilogue|codeWords),
+		0xc8, 0x84, // save_regp: x21, x22 at 32
+		0xc8, 0x02, // save_regp: x19, x20 at 16
+		0x40,       // save_fplr: at 0
+		0x08,       // alloc_s: 128 bytes
+		0xe4, 0xe4) // end
+}

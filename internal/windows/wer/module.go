@@ -83,8 +83,8 @@ func Image() ([]byte, error) {
 		} else {
 			l.Exports = append(l.Exports, dll.Export{Name: f.name, Offset: at})
 		}
-		if f.pc == event && unwind != nil {
-			l.Functions = []dll.Function{{End: uint32(len(text)), Unwind: unwind}}
+		if u := unwind(len(text)); f.pc == event && u != nil {
+			l.Functions = []dll.Function{{End: uint32(len(text)), Unwind: u}}
 		}
 		l.Code = append(l.Code, text...)
 		l.Code = append(l.Code, make([]byte, -len(l.Code)&15)...)

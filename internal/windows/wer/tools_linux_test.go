@@ -1,10 +1,11 @@
-//go:build amd64 || 386
+//go:build amd64 || 386 || arm64
 
 package wer
 
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -12,8 +13,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// Tools that nobody here wrote read the library without complaint. They are for x86 alone, as binutils of Debian 12 know no images of
-// arm64.
+// TestTools reads the library with tools that nobody here wrote: they have no complaint, and find all that it imports and exports.
 func TestTools(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "module.dll")
 	if err := os.WriteFile(path, image(t), 0o600); err != nil {
@@ -24,6 +24,9 @@ func TestTools(t *testing.T) {
 		{"llvm-readobj", "--file-headers", "--sections", "--coff-imports", "--coff-exports", "--coff-basereloc", "--unwind"},
 	} {
 		t.Run(args[0], func(t *testing.T) {
+			if args[0] == "objdump" && runtime.GOARCH == "arm64" {
+				t.Skip("objdump of Debian 12 reads no images of arm64")
+			}
 			text := victims.Output(t, victims.Tool(t, args[0]), append(args[1:], path)...)
 			for _, complaint := range []string{"(bad)", "warning", "error"} {
 				if strings.Contains(text, complaint) {
