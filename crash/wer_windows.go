@@ -6,11 +6,11 @@ import (
 	"minidump/internal/windows/wer"
 )
 
-// block is what Start has prepared for the module.
+// block is the block that Start has prepared for the module.
 var block *wer.Block
 
-// exception returns the thread that an exception is of, and where its EXCEPTION_POINTERS are: of the hooks, or of the module if
-// these have none.
+// exception returns the thread of an exception and the address of its EXCEPTION_POINTERS, as reported by the hooks, or else by
+// the module.
 func (s shared) exception() (tid int, pointers uint64) {
 	if r := s.report(); r.Thread != 0 {
 		return int(r.Thread), r.Pointers
@@ -26,10 +26,10 @@ func registerModule(path string) error {
 	return nil
 }
 
-// InstallWERModule writes a library for Options.WERModule to path, replacing what is there, and names it in the registry: for all users
-// of the machine, which takes an administrator, or for the user of this process. Only those who may change the programs that use the
-// library may be able to write to its folder: Windows loads it into WerFault.exe. Programs of 32 bits need one
-// that a program of 32 bits has installed. On other systems the error wraps ErrUnsupported.
+// InstallWERModule writes a library for Options.WERModule to path, replacing an existing file, and names it in the registry: for all
+// users of the machine, which requires an administrator, or for the user of this process. Windows loads the library into
+// WerFault.exe, so only users who may change the programs that use it should be able to write to its folder. It works for
+// programs of the architecture of this process. On other systems the error wraps ErrUnsupported.
 func InstallWERModule(path string, machine bool) error {
 	if err := wer.Install(path, machine); err != nil {
 		return fmt.Errorf("crash: install the module: %w", err)

@@ -11,7 +11,7 @@
 //	minidump show [flags] FILE    show what a dump contains
 //	minidump list [DIR...]        the dumps in a folder
 //	minidump wer install|uninstall FILE
-//	                              the module by which Windows reports fail fast
+//	                              the module that reports fail-fast exceptions (Windows)
 //	minidump completion SHELL     a completion script
 //	minidump man [SUBCOMMAND]     a manual page
 //	minidump version              the version

@@ -5,7 +5,7 @@ const werArguments = "install|uninstall FILE"
 var werCommand = subcommand{
 	name:    "wer",
 	args:    werArguments,
-	summary: "the module by which Windows reports fail fast",
+	summary: "the module that reports fail-fast exceptions",
 	flags:   func() *flagSet { return new(werFlags).set() },
 	run:     runWER,
 }
@@ -15,10 +15,11 @@ type werFlags struct{ user bool }
 
 func (f *werFlags) set() *flagSet {
 	s := &flagSet{command: "wer", args: werArguments,
-		about: "Writes the library FILE, by which Windows Error Reporting reports fail fast exceptions (int 29h, RaiseFailFastException, a " +
-			"corrupt heap) of Go programs that set crash.Options.WERModule to FILE, and names it in the registry; or removes both. " +
-			"Windows only. The library is for programs of this one's processor. It belongs into a folder that only administrators can write to."}
-	s.addBool(0, "user", "name it for this user, and not for all users, which takes an administrator", &f.user)
+		about: "Writes the library FILE and names it in the registry, or removes both. Windows Error Reporting loads it when a Go " +
+			"program that sets crash.Options.WERModule to FILE fails fast (int 29h, RaiseFailFastException, heap corruption), so " +
+			"that the program's monitor writes a dump. Only on Windows, and only for programs of the same architecture as this one. Only " +
+			"administrators should be able to write to the folder of FILE."}
+	s.addBool(0, "user", "install it for the current user; without it, for all users, as an administrator", &f.user)
 	return s
 }
 

@@ -19,5 +19,5 @@
 //     raised for these, so one is made.
 //
 // Faults in Go code pass: the runtime makes panics of them. What ends a process without asking anyone can't be held:
-// TerminateProcess, __fastfail, RaiseFailFastException. Of the latter two package wer has Windows Error Reporting tell.
+// TerminateProcess, __fastfail, RaiseFailFastException. Package wer captures the last two through Windows Error Reporting.
 package hook

@@ -9,9 +9,9 @@ import (
 	"minidump/internal/windows"
 )
 
-// Block is what a process that registers the module has in its memory, for the module to find: the module reads its first part
-// and writes the exception into it. It lies in memory that does not move and that the monitor has too. The assembly knows the
-// fields by the offsets that the compiler writes to go_asm.h.
+// Block is the memory of a process through which the module communicates with it: the module reads the first part and writes the
+// exception to the rest. A Block must not move, and the monitor must share its memory. The assembly uses the offsets of the
+// fields that the compiler writes to go_asm.h.
 type Block struct {
 	magic   uint64
 	version uint32
@@ -20,7 +20,7 @@ type Block struct {
 	done    uint64 // handle of an event: the dump is made
 	peer    uint64 // handle of the monitor: the wait ends with it
 
-	// What follows is the module's to write, except pointers.
+	// The module writes what follows, except pointers.
 
 	thread   uint32 // that the exception is of; 0: none. Written last
 	_        uint32
@@ -28,7 +28,7 @@ type Block struct {
 	record   [recordSize]byte // EXCEPTION_RECORD, then CONTEXT, as they follow each other in WER_RUNTIME_EXCEPTION_INFORMATION
 }
 
-// What the first words of a Block are. A module serves the blocks of its own version only.
+// The first words of a Block, and how much of it the module reads. A module handles only blocks of its own version.
 const (
 	blockMagic   = 0x6572726577706d64 // "dmpwerre"
 	blockVersion = 1
@@ -38,7 +38,7 @@ const (
 // maxWait bounds the wait in milliseconds, whatever a Block says: a process that crashed must not hold WerFault.exe.
 const maxWait = 60000
 
-// Codes of the exceptions that no handler in the process sees.
+// Codes of the exceptions that no handler in the process receives.
 const (
 	codeFailFast = windows.STATUS_FAIL_FAST_EXCEPTION  // of RaiseFailFastException
 	codeInt29    = windows.STATUS_STACK_BUFFER_OVERRUN // of __fastfail
@@ -59,15 +59,15 @@ type Handles struct {
 	Peer  uintptr // process that makes the dump: the wait ends with it
 }
 
-// Prepare fills the block in. Until then the module refuses it.
+// Prepare fills in the block. Before that the module ignores it.
 func (b *Block) Prepare(h Handles) {
 	*b = Block{version: blockVersion, timeout: maxWait, event: uint64(h.Event), done: uint64(h.Done), peer: uint64(h.Peer)}
 	b.pointers = [2]uintptr{uintptr(unsafe.Pointer(&b.record)), uintptr(unsafe.Pointer(&b.record[contextOffset]))}
 	atomic.StoreUint64(&b.magic, blockMagic)
 }
 
-// Exception returns the thread that the module has written an exception of, and the address of its EXCEPTION_POINTERS in the
-// process that prepared the block. thread is 0 if there is none.
+// Exception returns the thread whose exception the module has written, and the address of the EXCEPTION_POINTERS in the process
+// that prepared the block. thread is 0 if there is no exception.
 func (b *Block) Exception() (thread uint32, pointers uint64) {
 	// The address of pointers in that process follows from what it wrote there: the block may be mapped elsewhere here.
 	const before = unsafe.Offsetof(b.record) - unsafe.Offsetof(b.pointers)

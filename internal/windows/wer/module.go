@@ -38,7 +38,7 @@ const codeToImports = dll.CodeToImports
 // addresses returns where the assembly of the module lies in this program.
 func addresses() (event, signature, launch, entry uintptr)
 
-// What stands after the last instruction of each function: two words of 32 bits.
+// The mark after the last instruction of each function: two words of 32 bits.
 const (
 	endLow  = 0x20726577 // "wer "
 	endHigh = 0x00646e65 // "end\0"

@@ -121,9 +121,9 @@ func version(path string) (string, error) {
 	return string(name), nil
 }
 
-// Register has Windows load the module at a path when this process fails fast, and pass it the block. The block must stay where
-// it is. Windows looks at the registry only then, so Register does too: a module that is not named there is an error, which
-// wraps ErrNotInstalled, and so is a missing file.
+// Register makes Windows load the module at a path when this process fails fast, and pass it the address of the block, which
+// must not move. Windows checks the registry only then, so Register checks it before: if it does not name the module, the
+// error wraps ErrNotInstalled. A missing file is an error too.
 func Register(path string, b *Block) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
