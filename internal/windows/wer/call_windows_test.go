@@ -134,8 +134,6 @@ func (r *report) signalled(t *testing.T) bool {
 }
 
 func TestReported(t *testing.T) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	f := callback(t)
 	for name, edit := range map[string]func(*report){
 		"int 29h":                   func(*report) {},
@@ -153,6 +151,8 @@ func TestReported(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
 			r := newReport(t)
 			edit(r)
 			r.call(t, f)

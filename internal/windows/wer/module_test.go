@@ -45,11 +45,17 @@ func TestImage(t *testing.T) {
 	}
 	var x pe.Exports
 	var names []string
+	var event uint32
 	if !r.Exports(&x) {
 		t.Fatal("no exports")
 	}
 	for e := range x.All(r) {
-		names = append(names, string(e.Name))
+		if names = append(names, string(e.Name)); len(names) == 1 {
+			event = e.RVA
+		}
+	}
+	if at := r.Header.Directories[pe.IMAGE_DIRECTORY_ENTRY_IAT].RVA; at-event != codeToImports {
+		t.Errorf("imports at %#x, the event callback at %#x", at, event)
 	}
 	if !slices.Equal(names, exported) {
 		t.Errorf("exports %q", names)
