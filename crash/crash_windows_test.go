@@ -93,6 +93,14 @@ func code(b ...byte) {
 	_, _ = windows.WaitForSingleObject(windows.Handle(h), 20000)
 }
 
+// fastFail returns the code of __fastfail(FAST_FAIL_FATAL_APP_EXIT).
+func fastFail() []byte {
+	if runtime.GOARCH == "arm64" {
+		return []byte{0xe0, 0, 0x80, 0x52, 0x60, 0, 0x3e, 0xd4} // mov w0, 7; brk 0xf003
+	}
+	return []byte{0xb9, 7, 0, 0, 0, 0xcd, 0x29, 0xc3} // mov ecx, 7; int 29h; ret
+}
+
 // deeper needs more stack than there is.
 func deeper(n int) int {
 	if n < 0 {
@@ -144,10 +152,7 @@ func act(dir, kind string) {
 	case "failfast":
 		_, _, _ = windows.NewLazySystemDLL("kernel32.dll").NewProc("RaiseFailFastException").Call(0, 0, 0)
 	case "int29":
-		if runtime.GOARCH == "arm64" {
-			code(0xe0, 0, 0x80, 0x52, 0x60, 0, 0x3e, 0xd4) // mov w0, FAST_FAIL_FATAL_APP_EXIT; brk 0xf003
-		}
-		code(0xb9, 7, 0, 0, 0, 0xcd, 0x29, 0xc3) // mov ecx, FAST_FAIL_FATAL_APP_EXIT; int 29h
+		code(fastFail()...)
 	case "abort":
 		_, _, _ = windows.NewLazySystemDLL("msvcrt.dll").NewProc("abort").Call()
 	case "exit":

@@ -170,8 +170,7 @@ func start() (_ area, err error) {
 		windows.CloseHandle(peer)
 		return nil, err
 	}
-	block = mem.block()
-	block.Prepare(wer.Handles{Event: uintptr(l.event), Done: uintptr(l.done), Peer: uintptr(peer)})
+	prepareModule(mem.block(), l, peer)
 	windows.CloseHandle(l.pipe)
 	windows.CloseHandle(l.process)
 	return mem.notes(), c.Process.Release()

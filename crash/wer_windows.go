@@ -3,11 +3,19 @@ package crash
 import (
 	"fmt"
 
+	"golang.org/x/sys/windows"
+
 	"minidump/internal/windows/wer"
 )
 
 // block is the block that Start has prepared for the module.
 var block *wer.Block
+
+// prepareModule lets the module use the handles of the link, and that of the monitor.
+func prepareModule(b *wer.Block, l *link, peer windows.Handle) {
+	b.Prepare(wer.Handles{Event: uintptr(l.event), Done: uintptr(l.done), Peer: uintptr(peer)})
+	block = b
+}
 
 // exception returns the thread of an exception and the address of its EXCEPTION_POINTERS, as reported by the hooks, or else by
 // the module.
