@@ -95,7 +95,7 @@ func startTarget(t testing.TB, threads int) *winTarget {
 	return v
 }
 
-// end ends the target's input. The target must then end with its own exit code, which it could not if it was still suspended.
+// end ends the target's input. The target must then end with its own exit code, which it could not if it were still suspended.
 func (v *winTarget) end(t testing.TB) {
 	if v.in == nil {
 		return

@@ -39,7 +39,7 @@ func ListenAnyUser(path string) (*Listener, error) {
 	return listen(path, authenticatedUsers)
 }
 
-// listen is Listen. more is whom else a pipe admits, in the language of security descriptors (SDDL).
+// listen is Listen for a pipe that also admits those in more, which is in the language of security descriptors (SDDL).
 func listen(path, more string) (_ *Listener, err error) {
 	var a acceptor
 	if isPipe(path) {

@@ -26,7 +26,7 @@ func (s *Server) Serve(l *Listener) error {
 			s.report(Peer{}, err)
 		case errors.Is(err, os.ErrClosed):
 			return fmt.Errorf("server: accept: %w", err)
-		default: // such as no memory
+		default: // out of memory, for example
 			s.report(Peer{}, fmt.Errorf("accept: %w", err))
 			s.pause(100 * time.Millisecond)
 		}

@@ -169,8 +169,8 @@ func (l *Source) readHandles(s *snapshot.Snapshot) {
 	}
 }
 
-// describeHandle finds the type, the name and the counts of a handle. They stay empty if the handle can't be duplicated:
-// that may be forbidden for some handles of a process.
+// describeHandle finds the type, the name and the counts of a handle. What can't be determined stays empty: duplicating some
+// handles of a process may be forbidden.
 func (l *Source) describeHandle(s *snapshot.Snapshot, e *snapshot.Handle, h *Handle) {
 	known := h.TypeIndex < maxTypes && l.types[h.TypeIndex].Len > 0
 	if known {

@@ -1,4 +1,4 @@
-// Package windows reads what a minidump contains of a Windows process: threads with their registers, modules, the memory
+// Package windows reads what a minidump contains about a Windows process: threads with their registers, modules, the memory
 // map, handles, unloaded modules, and facts about the process and the machine.
 //
 // The parsers of structures in the target's memory (exception.go, layout.go, loader.go, unloaded.go) build on every system,

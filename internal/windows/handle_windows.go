@@ -15,13 +15,15 @@ type Handle struct {
 	PointerCount uint32 // of the object; 0: unknown
 }
 
-// processHandleEntry is PROCESS_HANDLE_TABLE_ENTRY_INFO (phnt's ntpsapi.h). Two words precede the entries, first their number.
+// processHandleEntry is PROCESS_HANDLE_TABLE_ENTRY_INFO (phnt's ntpsapi.h). Two words precede the entries; the first is the
+// number of entries.
 type processHandleEntry struct {
 	value, handleCount, pointerCount  uintptr
 	access, typ, attributes, reserved uint32
 }
 
-// systemHandleEntry is SYSTEM_HANDLE_TABLE_ENTRY_INFO_EX (phnt's ntexapi.h). Two words precede the entries, first their number.
+// systemHandleEntry is SYSTEM_HANDLE_TABLE_ENTRY_INFO_EX (phnt's ntexapi.h). Two words precede the entries; the first is the
+// number of entries.
 type systemHandleEntry struct {
 	object, process, value uintptr
 	access                 uint32
@@ -33,7 +35,7 @@ type systemHandleEntry struct {
 type Handles struct {
 	b       []byte
 	process *Process
-	system  bool // the list is of all processes
+	system  bool // the list has the handles of all processes
 	n, next uintptr
 }
 

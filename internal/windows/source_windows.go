@@ -414,7 +414,7 @@ func (l *Source) Close() error {
 	return nil
 }
 
-// readRegions records the memory map: all regions in the form of Windows, and the committed ones also as mappings.
+// readRegions records the memory map: all regions as Windows reports them, and the committed ones also as mappings.
 func (l *Source) readRegions(s *snapshot.Snapshot) {
 	r := &l.region
 	for at := uint64(0); ; {
