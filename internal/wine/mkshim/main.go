@@ -9,12 +9,12 @@ import (
 	"os"
 )
 
-// machine holds the parts of the library that depend on the processor.
+// machine is what the library depends on the processor in.
 type machine struct {
 	number          uint16 // IMAGE_FILE_MACHINE_
 	wide            bool   // PE32+
 	characteristics uint16
-	code            []byte // BOOL ProcessPrng(BYTE *, SIZE_T): fills the buffer from the time stamp counter
+	code            []byte // BOOL ProcessPrng(BYTE *, SIZE_T): it fills the buffer from the time stamp counter
 }
 
 var machines = map[string]*machine{
@@ -33,7 +33,7 @@ var machines = map[string]*machine{
 		0xb8, 1, 0, 0, 0, // end: mov eax, 1
 		0xc3, // ret
 	}},
-	"386": {0x14c, false, 0x2102, []byte{ // executable, 32-bit, DLL
+	"386": {0x14c, false, 0x2102, []byte{ // executable, of 32 bits, DLL
 		0x56, 0x57, // push esi; push edi
 		0x8b, 0x7c, 0x24, 0x0c, // mov edi, [esp+12]
 		0x8b, 0x74, 0x24, 0x10, // mov esi, [esp+16]
@@ -51,7 +51,7 @@ var machines = map[string]*machine{
 	}},
 }
 
-// Positions in the file and in the image (PE format specification, Microsoft).
+// Where things lie in the file and in the image (PE format specification, Microsoft).
 const (
 	peHeader   = 0x80
 	optional   = peHeader + 24 // IMAGE_OPTIONAL_HEADER
@@ -77,7 +77,7 @@ func main() {
 	}
 }
 
-// layout returns the size of the optional header and the offset of IMAGE_DATA_DIRECTORY, its last part.
+// layout returns the size of the optional header, which IMAGE_DATA_DIRECTORY ends, and where that begins in it.
 func (m *machine) layout() (size, directories int) {
 	if m.wide {
 		return 240, 112
@@ -121,7 +121,7 @@ func (m *machine) library() []byte {
 	return f
 }
 
-// optional fills an IMAGE_OPTIONAL_HEADER up to its directories.
+// optional fills in an IMAGE_OPTIONAL_HEADER up to its directories.
 func (m *machine) optional(o []byte) {
 	le := binary.LittleEndian
 	_, directories := m.layout()
@@ -150,10 +150,10 @@ func (m *machine) optional(o []byte) {
 			le.PutUint32(o[72+4*i:], uint32(v))
 		}
 	}
-	le.PutUint32(o[directories-4:], 16) // number of directories
+	le.PutUint32(o[directories-4:], 16) // how many directories
 }
 
-// section fills an IMAGE_SECTION_HEADER.
+// section fills in an IMAGE_SECTION_HEADER.
 func section(s []byte, name string, rva, file, characteristics uint32) {
 	le := binary.LittleEndian
 	copy(s, name)
