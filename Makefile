@@ -1,9 +1,9 @@
-# The common ways to work on the project, a screenful. Everything needs Go alone, except what .ci/run runs: that installs
-# what it needs, as root on Debian 12.
+# Common tasks of the project. They require only Go, except those that call .ci/run, which installs what it requires, as root
+# on Debian 12.
 
 .PHONY: test quick gate fuzz vm bench
 
-# All tests of this machine. Says which missing tools cost how many of them. One package: make test PKG=./elf
+# All tests of this machine, and how many were skipped for each missing tool. One package: make test PKG=./elf
 PKG ?= ./...
 test:
 	go run ./internal/gate test $(PKG)

@@ -10,19 +10,18 @@ import (
 	"minidump/stream"
 )
 
-// SystemOptions say what DumpBySystem puts into a dump.
+// SystemOptions specify what DumpBySystem puts into a dump.
 type SystemOptions struct {
 	Flags       uint32        // MINIDUMP_TYPE; see the constants MiniDump… of package stream
-	Crash       *CrashContext // with exception pointers; nil: the dump was only asked for
+	Crash       *CrashContext // with exception pointers; nil: there was no crash
 	Annotations []Annotation  // as in Options
 	UserStreams []UserStream  // as in Options
 }
 
-// DumpBySystem has Windows' own writer, MiniDumpWriteDump of dbghelp.dll, dump the process pid to a file, which appears
-// under its name whole or not at all. The process may be this one. It returns the size of the dump in bytes.
+// DumpBySystem dumps the process pid, which may be the calling one, by the writer of Windows: MiniDumpWriteDump of dbghelp.dll.
+// The dump is written to path, completely or not at all. DumpBySystem returns the size of the dump in bytes.
 //
-// What that writer does not offer is not to be had: limits, sanitising, output to something that is no file, soft
-// errors.
+// This writer does not support limits, sanitising, soft errors, or output to anything other than a file.
 func DumpBySystem(pid int, path string, o SystemOptions) (size int64, err error) {
 	p := new(windows.Process)
 	if err := p.Open(pid); err != nil {
@@ -71,8 +70,8 @@ func DumpBySystem(pid int, path string, o SystemOptions) (size int64, err error)
 	return size, nil
 }
 
-// crashpadInfo makes a CrashpadInfo stream of annotations. Its offsets count from its own start, and places lists where
-// they stand: where the stream lies in the file is known only after that is written.
+// crashpadInfo makes a CrashpadInfo stream of annotations. Its offsets count from the start of the stream, and places lists
+// the positions of these offsets: the position of the stream in the file is known only after the file is written.
 func crashpadInfo(tags []Annotation) (b []byte, places []int) {
 	if len(tags) == 0 {
 		return nil, nil

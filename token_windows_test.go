@@ -10,7 +10,8 @@ import (
 	"minidump/stream"
 )
 
-// A dump has the access tokens if they are asked for: of another process, and of the own one, where a thread acts as somebody else.
+// TestTokens checks that a dump has the access tokens if they are requested: those of another process, and those of this process and
+// of a thread that impersonates.
 func TestTokens(t *testing.T) {
 	var own windows.Token
 	if err := windows.OpenProcessToken(windows.CurrentProcess(), windows.TOKEN_QUERY, &own); err != nil {

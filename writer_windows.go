@@ -9,18 +9,18 @@ import (
 	"minidump/internal/windows"
 )
 
-// NewWriter prepares dumps of the live process pid, which may be this one. All memory that they need is taken here. The
-// process is not suspended yet.
+// NewWriter prepares dumps of the live process pid, which may be the calling one. It allocates all memory that the dumps need.
+// It does not suspend the process yet.
 //
-// The caller must be allowed to read the process: be its user, or have the privilege to debug programs, which is
-// enabled if necessary. The error wraps ErrPermission if it may not, and ErrUnsupported for a process of
-// another processor: a 64-bit program can dump 32-bit ones too, but not the other way around.
+// The caller must be allowed to read the process: it must run as the same user, or have the privilege to debug programs, which
+// NewWriter enables if necessary. The error wraps ErrPermission if the caller is not allowed to, and ErrUnsupported if the
+// process is built for another processor: a 64-bit program can also dump 32-bit ones, but not the other way around.
 //
-// A process is suspended as a whole. If this program is killed in that moment, Windows 11 lets the process go on; older
-// ones leave it suspended. Of the own process all threads but the calling one are suspended; in ModeFull memory is read
-// after they run again.
+// A process is suspended as a whole. If this program is killed meanwhile, Windows 11 resumes the process; older versions leave
+// it suspended. In the calling process, all threads except the calling one are suspended; in ModeFull memory is read after
+// they have been resumed.
 //
-// Options.StopTimeout has no meaning on Windows: a thread is suspended at once.
+// Options.StopTimeout has no effect on Windows: a thread is suspended at once.
 func NewWriter(pid int, o Options) (*Writer, error) {
 	both := new(struct {
 		w Writer
@@ -44,11 +44,11 @@ func NewWriter(pid int, o Options) (*Writer, error) {
 	return w, nil
 }
 
-// A CrashContext says why a process of Windows crashed, in the terms of that process: what an exception handler is
-// called with.
+// A CrashContext describes the crash of a Windows process by the arguments of its exception handler. Addresses are those of
+// that process.
 type CrashContext struct {
-	ExceptionPointers uint64 // address of EXCEPTION_POINTERS in the process; 0: not known
-	ExceptionCode     uint32 // takes the place of a record that is not there; 0: STATUS_NONCONTINUABLE_EXCEPTION
+	ExceptionPointers uint64 // address of EXCEPTION_POINTERS in the process; 0: unknown
+	ExceptionCode     uint32 // used if there is no exception record; 0: STATUS_NONCONTINUABLE_EXCEPTION
 	ProcessID         int
 	ThreadID          int // the thread that crashed
 }
@@ -56,9 +56,9 @@ type CrashContext struct {
 // statusNoncontinuable is STATUS_NONCONTINUABLE_EXCEPTION (ntstatus.h).
 const statusNoncontinuable = windows.STATUS_NONCONTINUABLE_EXCEPTION
 
-// ReadCrash reads the exception that c points to out of the memory of the process, for SetCrash. Without exception
-// pointers the crash has the code only, and the dump the registers that the thread has then. If the pointers lead to no
-// exception the same is returned, together with an error.
+// ReadCrash reads the exception to which c points from the memory of the process, for SetCrash. Without exception pointers
+// the crash has only the code, and the dump has the registers of the thread at the time of the dump. If the pointers lead to
+// no exception, ReadCrash returns the same crash and an error.
 func (w *Writer) ReadCrash(c CrashContext) (*context.Crash, error) {
 	if w.src == nil {
 		return nil, ErrClosed
@@ -79,8 +79,8 @@ func (w *Writer) ReadCrash(c CrashContext) (*context.Crash, error) {
 	return out, nil
 }
 
-// DumpSelf writes a dump of this process to dst. All threads but the calling one are suspended for a moment; that one is
-// shown inside DumpSelf, unless o.Crash has its registers.
+// DumpSelf writes a dump of the calling process to dst. All threads except the calling one are suspended for a moment. The
+// dump shows the calling thread inside DumpSelf, unless o.Crash has its registers.
 func DumpSelf(dst io.Writer, o Options) (Result, error) {
 	w, err := NewWriter(os.Getpid(), o)
 	if err != nil {
@@ -90,7 +90,7 @@ func DumpSelf(dst io.Writer, o Options) (Result, error) {
 	return res, alsoClose(w, &res, err)
 }
 
-// DumpSelfFile is DumpSelf into a file, which appears under its name whole or not at all.
+// DumpSelfFile is DumpSelf with the dump written to path, completely or not at all, as by Writer.DumpFile.
 func DumpSelfFile(path string, o Options) (Result, error) {
 	w, err := NewWriter(os.Getpid(), o)
 	if err != nil {
@@ -100,7 +100,7 @@ func DumpSelfFile(path string, o Options) (Result, error) {
 	return res, alsoClose(w, &res, err)
 }
 
-// alsoClose closes the Writer of a dump of this process. What the result says stays.
+// alsoClose closes the Writer of a dump of this process. The soft errors of the result stay available.
 func alsoClose(w *Writer, res *Result, err error) error {
 	if err == nil {
 		res.list, res.w = softErrors(&w.snap), nil

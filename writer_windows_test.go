@@ -20,15 +20,15 @@ import (
 	"minidump/stream"
 )
 
-// With MINIDUMP_TARGET set the test binary is a process that waits, to be dumped.
+// With MINIDUMP_TARGET set, the test binary is a process that waits to be dumped.
 func init() {
 	if n := os.Getenv("MINIDUMP_TARGET"); n != "" {
 		target(n)
 	}
 }
 
-// target starts threads, each with a name and a stack of its own, says where a secret lies, and waits until its input
-// ends.
+// target starts threads, each with a name and a stack of its own, prints its process id and the address of a secret, and waits
+// until its input ends.
 func target(threads string) {
 	n := 0
 	fmt.Sscan(threads, &n)
@@ -95,7 +95,7 @@ func startTarget(t testing.TB, threads int) *winTarget {
 	return v
 }
 
-// end lets the target go on, which ends with a code of its own: had it been left suspended it would not.
+// end ends the target's input. The target must then end with its own exit code, which it could not if it were still suspended.
 func (v *winTarget) end(t testing.TB) {
 	if v.in == nil {
 		return
@@ -115,7 +115,7 @@ func (v *winTarget) end(t testing.TB) {
 	}
 }
 
-// opened parses a dump, and keeps it in $MINIDUMP_KEEP under the name of the test.
+// opened parses a dump, and if $MINIDUMP_KEEP is set, keeps it in that folder under the name of the test.
 func opened(t testing.TB, b []byte) *stream.File {
 	t.Helper()
 	if dir := os.Getenv("MINIDUMP_KEEP"); dir != "" {
@@ -177,7 +177,7 @@ func TestDumpOther(t *testing.T) {
 	}
 }
 
-// checkProcess checks what every dump of a process of the test binary has.
+// checkProcess checks what every dump of a process of the test binary must contain.
 func checkProcess(t *testing.T, f *stream.File, pid int) {
 	t.Helper()
 	ths, err := f.Threads()
@@ -331,7 +331,7 @@ func TestNoSuchProcess(t *testing.T) {
 	}
 }
 
-// TestWindowsNoAllocations holds the promise that a dump takes nothing from the Go heap.
+// TestWindowsNoAllocations checks that a dump allocates nothing from the Go heap.
 func TestWindowsNoAllocations(t *testing.T) {
 	v := startTarget(t, 20)
 	for _, o := range []Options{{}, {Mode: ModeIndirect, SanitizeStacks: true}, {Limit: 100 << 10}, {Tokens: true}} {
@@ -350,7 +350,8 @@ func TestWindowsNoAllocations(t *testing.T) {
 	}
 }
 
-// A crash of which the process says where its exception pointers lie becomes the exception of the dump.
+// TestDumpCrashContext checks that a crash with only a code becomes the exception of the dump, and that bad exception pointers
+// are an error.
 func TestDumpCrashContext(t *testing.T) {
 	v := startTarget(t, 2)
 	w, err := NewWriter(v.pid, Options{})
@@ -440,8 +441,8 @@ func archOf(t *testing.T) context.Arch {
 	return 0
 }
 
-// The system's writer dumps the same process: with annotations at the right place, and in more time than the own one
-// takes.
+// TestDumpBySystem dumps a process with the system's writer and with this package's. The annotations must be at the right place,
+// and the system's writer must take more time.
 func TestDumpBySystem(t *testing.T) {
 	if testing.Short() {
 		t.Skip("Wine 8 takes some 10 s for each dump")
@@ -480,12 +481,12 @@ func TestDumpBySystem(t *testing.T) {
 	if mine > system/3 {
 		t.Error("the own writer is not under a third of the system's time")
 	}
-	// Wine's library finds next to nothing on a stack of 32 bits that would point to memory. What then makes ours larger are the
-	// streams that it lacks.
+	// Wine's library finds almost no pointers to memory on a 32-bit stack. Our dump is then larger because of streams that Wine's
+	// lacks.
 	if runtime.GOARCH != "386" && r.Size > uint64(size) {
 		t.Error("the own writer's dump is larger")
 	}
-	// Both have the same threads and modules.
+	// Both must have the same threads and modules.
 	a, _ := f.Threads()
 	c, _ := own.Threads()
 	am, _ := f.Modules()

@@ -7,7 +7,7 @@ import (
 	"minidump/pe"
 )
 
-// ignoreCase is whether names of modules that differ in capitals only are the same.
+// ignoreCase is whether module names that differ only in case are the same.
 const ignoreCase = true
 
 // windowsProcess is a process of Windows.
@@ -36,7 +36,7 @@ func openSystem(pid int) (system, error) {
 	return w, nil
 }
 
-// ended reports whether the process has ended: an open one remains, without memory.
+// ended reports whether the process has ended. An open process remains after its end, without memory.
 func (w *windowsProcess) ended() bool {
 	_, ended := w.p.ExitCode()
 	return ended
@@ -47,7 +47,7 @@ func (w *windowsProcess) close() error {
 	return nil
 }
 
-// read reads region by region: of one that can't be read without a side effect nothing is read.
+// read reads region by region, up to the first region that can't be read without a side effect.
 func (w *windowsProcess) read(addr uint64, b []byte) (n int, err error) {
 	for n < len(b) {
 		at := addr + uint64(n)
@@ -66,7 +66,7 @@ func (w *windowsProcess) read(addr uint64, b []byte) (n int, err error) {
 	return n, nil
 }
 
-// why makes the error of a read that has failed.
+// why returns the error of a failed read.
 func (w *windowsProcess) why(errno syscall.Errno) error {
 	switch {
 	case w.ended():
@@ -79,7 +79,7 @@ func (w *windowsProcess) why(errno syscall.Errno) error {
 	return ErrUnreadable
 }
 
-// modules follows the loader's list, which has the program first.
+// modules reads the loader's list, whose first entry is the program.
 func (w *windowsProcess) modules(p *Process) ([]Module, error) {
 	if w.ended() {
 		return nil, ErrNoProcess

@@ -11,7 +11,7 @@ import (
 	"unsafe"
 )
 
-// TestSections compares what the program of another process says of its sections with its file.
+// TestSections compares the sections of the program of another process with those in its file.
 func TestSections(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -39,7 +39,7 @@ func TestSections(t *testing.T) {
 	}
 }
 
-// TestGuardPage reads up to a guard page, and leaves its guard.
+// TestGuardPage checks that a read ends at a guard page and does not remove its guard.
 func TestGuardPage(t *testing.T) {
 	const page, MEM_COMMIT, MEM_RESERVE, PAGE_READWRITE, PAGE_GUARD = 4096, 0x1000, 0x2000, 4, 0x100
 	kernel32 := syscall.NewLazyDLL("kernel32.dll")

@@ -12,14 +12,14 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Client is a connection to a Server, or to one of minidumper's, whose protocol it speaks. Its methods may be called from
+// Client is a connection to a Server, or to a server of minidumper, whose protocol it uses. Its methods may be called from
 // any goroutine: they wait for each other.
 type Client struct {
 	mu   sync.Mutex
 	conn *conn
 }
 
-// dialPatience is how long Dial waits for a pipe whose server is just taking other clients.
+// dialPatience is how long Dial waits for a pipe whose server is busy accepting other clients.
 const dialPatience = 10 * time.Second
 
 // Dial connects to the server at path, see Listen.
@@ -42,7 +42,7 @@ func dialPipe(path string) (link, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The server learns who this is, and can't act in its name (fileapi.h).
+	// The server can identify this client, but not impersonate it (fileapi.h).
 	const identification = windows.SECURITY_SQOS_PRESENT | windows.SECURITY_IDENTIFICATION
 	for end := time.Now().Add(dialPatience); ; {
 		h, err := windows.CreateFile(wide, windows.GENERIC_READ|windows.GENERIC_WRITE, 0, nil, windows.OPEN_EXISTING,
@@ -60,15 +60,15 @@ func dialPipe(path string) (link, error) {
 // Close ends the connection.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// Ping waits until the server answers, at most 10 seconds.
+// Ping waits for an answer of the server, at most 10 seconds.
 func (c *Client) Ping() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	return c.call(ctx, kindPing, nil, kindPong)
 }
 
-// Send sends a user message, for Options.OnMessage. There is no answer to it. A message has up to 64 KiB in general, and
-// kind is less than 1<<32-4.
+// Send sends a user message, for Options.OnMessage. The server does not answer it. A message should have at most 64 KiB,
+// and kind must be less than 1<<32-4.
 func (c *Client) Send(kind uint32, message []byte) error {
 	if kind+kindUser < kind {
 		return fmt.Errorf("server: message: %w: kind %d", ErrProtocol, kind)
@@ -81,9 +81,9 @@ func (c *Client) Send(kind uint32, message []byte) error {
 	return nil
 }
 
-// RequestDump has the server dump the calling process, and waits until that is done, or until ctx ends. crashContext is a
-// DumpRequest of the Rust crate minidumper, see AppendDumpRequest, or nil: there was no crash, which only this package's
-// servers understand. nil does not mean that there is a dump: the protocol has no word for that.
+// RequestDump makes the server dump the calling process, and waits until that is done, or until ctx ends. crashContext is
+// a DumpRequest of the Rust crate minidumper, see AppendDumpRequest; nil, which only this package's servers support: there
+// was no crash. A nil error does not mean that a dump was written: the protocol does not report that.
 func (c *Client) RequestDump(ctx context.Context, crashContext []byte) error {
 	return c.call(ctx, kindCrash, crashContext, kindCrashAck)
 }
@@ -100,7 +100,7 @@ func (c *Client) call(ctx context.Context, kind uint32, body []byte, answer uint
 	defer context.AfterFunc(ctx, c.conn.wake)()
 	got, _, err := readMessage(c.conn, func() {})
 	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil {
-		c.conn.Close() // a late answer would be taken for that to the next call
+		c.conn.Close() // a late answer would be mistaken for that to the next call
 		err = ctx.Err()
 	}
 	if err == nil && got != answer {

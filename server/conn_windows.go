@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// link is what carries a connection: a named pipe, or a socket of the Unix domain.
+// link is the transport of a connection: a named pipe or a Unix domain socket.
 type link interface {
 	io.ReadWriteCloser
 	SetReadDeadline(time.Time) error
@@ -21,17 +21,17 @@ type link interface {
 type conn struct {
 	link
 	peer    Peer
-	process windows.Handle // of the peer: while it is open, Windows gives its number to no other process
-	dumps   int            // how many were made on this connection
+	process windows.Handle // of the peer: while it is open, Windows does not reuse the process id
+	dumps   int            // number of dumps on this connection
 }
 
 const (
-	messagePatience = 10 * time.Second // until the rest of a message must have come
-	answerPatience  = time.Second      // until a client must have room for an answer, which has 8 bytes
+	messagePatience = 10 * time.Second // for the rest of a message to arrive
+	answerPatience  = time.Second      // for a client to make room for an answer, which has 8 bytes
 )
 
-// newConn finds out about the process that has connected. Windows states its number; who it runs as is asked of the
-// process itself. It does not close l after an error.
+// newConn identifies the process that has connected. pid is from Windows; the user is read from the process's token.
+// newConn does not close l after an error.
 func newConn(l link, pid uint32) (*conn, error) {
 	c := &conn{link: l, peer: Peer{PID: int(pid)}}
 	h, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION|windows.SYNCHRONIZE, false, pid)
@@ -61,10 +61,10 @@ func (c *conn) ended() bool {
 	return err == nil && e == windows.WAIT_OBJECT_0
 }
 
-// wake ends a receive that waits, and the next ones.
+// wake ends a waiting receive, and all later ones.
 func (c *conn) wake() { _ = c.SetReadDeadline(time.Unix(1, 0)) }
 
-// receive waits for a message. io.EOF means that the client has gone.
+// receive waits for a message. io.EOF means that the client has disconnected.
 func (s *Server) receive(c *conn) (kind uint32, body []byte, err error) {
 	s.patience(c, time.Time{})
 	kind, body, err = readMessage(c, func() { s.patience(c, time.Now().Add(messagePatience)) })
@@ -75,7 +75,7 @@ func (s *Server) receive(c *conn) (kind uint32, body []byte, err error) {
 	return kind, body, err
 }
 
-// patience sets when a receive ends, which Shutdown may have done already.
+// patience sets the deadline of a receive. During Shutdown the receive ends at once.
 func (s *Server) patience(c *conn, until time.Time) {
 	_ = c.SetReadDeadline(until)
 	if s.isClosing() {
@@ -83,7 +83,7 @@ func (s *Server) patience(c *conn, until time.Time) {
 	}
 }
 
-// send sends a message. A client that does not read what it has asked for is an error.
+// send sends a message. It returns an error if the client does not read its answers.
 func (c *conn) send(b []byte) error {
 	_ = c.SetWriteDeadline(time.Now().Add(answerPatience))
 	if _, err := c.Write(b); err != nil {

@@ -9,8 +9,8 @@ import (
 	"minidump/internal/deadline"
 )
 
-// dump dumps the process at the other end of c, and reports that. request is a DumpRequest, or empty if there was no crash.
-// The caller has a place.
+// dump dumps the process at the other end of c, and calls OnDump. request is a DumpRequest, or empty if there was no crash.
+// The caller must have a place.
 func (s *Server) dump(c *conn, request []byte) error {
 	d := Dump{Peer: c.peer, Protocol: Minidumper}
 	if s.opts.OnStuck != nil {
@@ -19,7 +19,7 @@ func (s *Server) dump(c *conn, request []byte) error {
 	}
 	w, err := s.open(c, request, &d)
 	if err == nil {
-		defer w.Close() // after OnDump, which may ask for soft errors
+		defer w.Close() // after OnDump, which may read soft errors
 		d.Path, d.Result, err = s.write(w, &d)
 	}
 	if d.Err = err; err != nil {
@@ -31,7 +31,7 @@ func (s *Server) dump(c *conn, request []byte) error {
 	return err
 }
 
-// open prepares the dump of a client, after all checks that it may have one.
+// open checks that a client may have a dump, and prepares it.
 func (s *Server) open(c *conn, request []byte, d *Dump) (*minidump.Writer, error) {
 	pid := c.peer.PID
 	if !s.opts.Allow(c.peer) {
@@ -48,7 +48,7 @@ func (s *Server) open(c *conn, request []byte, d *Dump) (*minidump.Writer, error
 	if crashed {
 		var err error
 		if asked, err = parseDumpRequest(request); err != nil {
-			s.report(c.peer, fmt.Errorf("crash of process %d: %w", pid, err)) // it is dumped with what is known
+			s.report(c.peer, fmt.Errorf("crash of process %d: %w", pid, err)) // the dump is made without the crash
 			crashed = false
 		} else if asked.ProcessID != pid {
 			return nil, fmt.Errorf("%w: process %d asks for a dump of process %d", ErrRefused, pid, asked.ProcessID)
@@ -67,10 +67,10 @@ func (s *Server) open(c *conn, request []byte, d *Dump) (*minidump.Writer, error
 	return w, nil
 }
 
-// crash reads the exception of a client out of its memory.
+// crash reads the exception of a client from its memory.
 func (s *Server) crash(c *conn, w *minidump.Writer, asked minidump.CrashContext) *context.Crash {
 	crash, err := w.ReadCrash(asked)
-	if err != nil { // the dump then has the code, and the registers of the thread
+	if err != nil { // the dump then has the code, and the current registers of the thread
 		s.report(c.peer, fmt.Errorf("crash of process %d: %w", c.peer.PID, err))
 	}
 	return crash

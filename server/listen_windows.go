@@ -8,38 +8,38 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Listener is a named pipe, or a socket of the Unix domain, that clients connect to.
+// Listener is a named pipe or a Unix domain socket to which clients connect.
 type Listener struct{ acceptor }
 
 // acceptor waits for clients.
 type acceptor interface {
-	// accept returns the next connection and the process that has made it. The error wraps os.ErrClosed after Close, and errGone if
-	// it is about one client alone.
+	// accept returns the next connection and the id of the process that made it. The error wraps os.ErrClosed after Close, and
+	// errGone if it concerns only one client.
 	accept() (l link, pid uint32, err error)
 	Close() error
 }
 
-// errGone is the error of a client that has gone before Windows could say who it is.
+// errGone is returned for a client that disconnected before it could be identified.
 var errGone = errors.New("a client has gone")
 
 // pipePrefix begins the names of named pipes.
 const pipePrefix = `\\.\pipe\`
 
-// Listen makes the named pipe path if that begins with \\.\pipe\, which must not be there yet, else a socket of the
-// Unix domain, which clients of minidumper connect to. Windows 10 has such sockets from version 1803 on, Wine 8 has none.
-// A socket that a server has left that is gone is replaced.
+// Listen creates the named pipe path if path begins with \\.\pipe\, otherwise a Unix domain socket, to which clients of
+// minidumper connect. The pipe must not exist yet. Windows has such sockets since Windows 10 1803; Wine 8 has none. A socket
+// that remains of a server that has ended is replaced.
 //
 // The pipe admits processes of the server's own user, of administrators and of the system. Who can connect to the socket
-// depends on the folder that it is in.
+// depends on the permissions of its folder.
 func Listen(path string) (*Listener, error) { return listen(path, "") }
 
-// ListenAnyUser is Listen for the users of this machine: the pipe admits all of them, Options.Allow alone keeps any of them out.
+// ListenAnyUser is Listen for all users of this machine: the pipe admits all of them, and only Options.Allow can refuse a process.
 func ListenAnyUser(path string) (*Listener, error) {
 	const authenticatedUsers = "(A;;GRGW;;;AU)"
 	return listen(path, authenticatedUsers)
 }
 
-// listen has more in the language of security descriptors (SDDL): whom a pipe admits besides.
+// listen is Listen for a pipe that also admits those in more, which is in the language of security descriptors (SDDL).
 func listen(path, more string) (_ *Listener, err error) {
 	var a acceptor
 	if isPipe(path) {
@@ -63,6 +63,6 @@ func descriptor(more string) (*windows.SECURITY_DESCRIPTOR, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Protected, so that nothing is inherited: the system, administrators, and the own user.
+	// The system, administrators, and the own user. The list is protected, so nothing is inherited.
 	return windows.SecurityDescriptorFromString("D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;" + own + ")" + more)
 }

@@ -10,14 +10,14 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// pipeListener is a named pipe. It always has an instance that waits, so that a client finds the pipe, and nobody else can
-// make one of that name. Only one goroutine accepts.
+// pipeListener is a named pipe. It always has a waiting instance, so that clients find the pipe and no other process can
+// create one with its name. Only one goroutine may call accept.
 type pipeListener struct {
 	name     string
 	wide     *uint16
 	security windows.SecurityAttributes
-	waiting  windows.Handle // the instance that the next client gets
-	came     windows.Handle // event: it has got one
+	waiting  windows.Handle // the instance for the next client
+	came     windows.Handle // event: a client has connected to waiting
 	closed   windows.Handle // event: Close was called
 
 	mu   sync.Mutex
@@ -27,7 +27,7 @@ type pipeListener struct {
 
 const pipeBuffer = 64 << 10
 
-// listenPipe makes a pipe. It fails if there is one of that name.
+// listenPipe creates a pipe. It fails if there is a pipe with this name.
 func listenPipe(name, more string) (_ *pipeListener, err error) {
 	l := &pipeListener{name: name}
 	if l.wide, err = windows.UTF16PtrFromString(name); err != nil {
@@ -36,7 +36,7 @@ func listenPipe(name, more string) (_ *pipeListener, err error) {
 	if l.security.SecurityDescriptor, err = descriptor(more); err != nil {
 		return nil, fmt.Errorf("who may connect: %w", err)
 	}
-	// Wine 8 takes FILE_FLAG_FIRST_PIPE_INSTANCE and does nothing about it.
+	// Wine 8 accepts FILE_FLAG_FIRST_PIPE_INSTANCE and ignores it.
 	if there(l.wide) {
 		return nil, windows.ERROR_PIPE_BUSY
 	}
@@ -57,7 +57,7 @@ func listenPipe(name, more string) (_ *pipeListener, err error) {
 
 var waitNamedPipe = windows.NewLazySystemDLL("kernel32.dll").NewProc("WaitNamedPipeW")
 
-// there reports whether there is a pipe of that name, without connecting to it.
+// there reports whether there is a pipe with the given name, without connecting to it.
 func there(name *uint16) bool {
 	const milliseconds = 1
 	ok, _, err := waitNamedPipe.Call(uintptr(unsafe.Pointer(name)), milliseconds)
@@ -75,7 +75,7 @@ func (l *pipeListener) accept() (link, uint32, error) {
 		return nil, 0, os.ErrClosed
 	}
 	defer l.leave()
-	if l.waiting == 0 { // none could be made the last time
+	if l.waiting == 0 { // the last accept could not create one
 		var err error
 		if l.waiting, err = l.instance(0); err != nil {
 			return nil, 0, err
@@ -101,7 +101,7 @@ func (l *pipeListener) wait() error {
 		switch err := windows.ConnectNamedPipe(l.waiting, o); err {
 		case nil, windows.ERROR_PIPE_CONNECTED:
 			return nil
-		case windows.ERROR_NO_DATA: // it has gone already
+		case windows.ERROR_NO_DATA: // the client has already disconnected
 			if err := windows.DisconnectNamedPipe(l.waiting); err != nil {
 				return err
 			}
@@ -137,7 +137,7 @@ func (l *pipeListener) leave() {
 	}
 }
 
-// Close ends accept, and removes the pipe. Connections stay.
+// Close ends accept and removes the pipe. Connections stay open.
 func (l *pipeListener) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -146,7 +146,7 @@ func (l *pipeListener) Close() error {
 	}
 	l.done = true
 	_ = windows.SetEvent(l.closed)
-	if !l.busy { // else leave does it
+	if !l.busy { // otherwise leave does it
 		l.free()
 	}
 	return nil

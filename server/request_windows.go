@@ -8,13 +8,13 @@ import (
 )
 
 // A DumpRequest of minidumper on Windows (minidumper 0.10 and 0.11, src/ipc.rs) is the address of EXCEPTION_POINTERS in the memory of
-// the client, a word of the client's; u32 process, u32 thread, i32 exception code. Nothing pads it.
+// the client, as a word of the client; u32 process; u32 thread; i32 exception code. It has no padding.
 const (
 	dumpRequestSize32 = 16
 	dumpRequestSize64 = 20
 )
 
-// parseDumpRequest reads the DumpRequest of a client of 32 or 64 bits.
+// parseDumpRequest parses the DumpRequest of a 32-bit or 64-bit client.
 func parseDumpRequest(b []byte) (c minidump.CrashContext, err error) {
 	o := binary.LittleEndian
 	switch len(b) {
@@ -29,7 +29,7 @@ func parseDumpRequest(b []byte) (c minidump.CrashContext, err error) {
 	return c, nil
 }
 
-// AppendDumpRequest appends to b what a client of 64 bits sends of a crash, for [Client.RequestDump].
+// AppendDumpRequest appends the DumpRequest of a 64-bit client to b, for [Client.RequestDump].
 func AppendDumpRequest(b []byte, c minidump.CrashContext) []byte {
 	o := binary.LittleEndian
 	b = o.AppendUint64(b, c.ExceptionPointers)

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Serve serves clients of minidumper and of Client that connect to l, until Shutdown, and closes l. Then it returns nil. It
-// returns an error if l was closed by someone else.
+// Serve serves clients of minidumper and of Client that connect to l, until Shutdown, closes l and returns nil. It returns
+// an error if l is closed otherwise.
 func (s *Server) Serve(l *Listener) error {
 	defer l.Close()
 	if !s.add(func() { s.listeners[l] = true }) {
@@ -26,7 +26,7 @@ func (s *Server) Serve(l *Listener) error {
 			s.report(Peer{}, err)
 		case errors.Is(err, os.ErrClosed):
 			return fmt.Errorf("server: accept: %w", err)
-		default: // out of memory, perhaps
+		default: // out of memory, for example
 			s.report(Peer{}, fmt.Errorf("accept: %w", err))
 			s.pause(100 * time.Millisecond)
 		}
@@ -54,7 +54,7 @@ func (s *Server) answer(c *conn, kind uint32, body []byte) error {
 		return c.send(appendMessage(nil, kindPong, nil))
 	case kind == kindCrash:
 		_ = s.place(func() error { return s.dump(c, body) })
-		// The client waits for it whether there is a dump or not.
+		// The client waits for the answer whether there is a dump or not.
 		return c.send(appendMessage(nil, kindCrashAck, nil))
 	case kind >= kindUser && s.opts.OnMessage != nil:
 		s.opts.OnMessage(c.peer, kind-kindUser, body)

@@ -28,7 +28,8 @@ import (
 	"minidump/stream"
 )
 
-// asClient makes this test binary a client: its value is what to do, and the first argument is where the server is.
+// asClient is the environment variable that makes this test binary a client. Its value is what the client does, and the first
+// argument is the server's path.
 const asClient = "MINIDUMP_TEST_CLIENT"
 
 func TestMain(m *testing.M) {
@@ -42,7 +43,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// beClient asks for dumps. how is the number of dumps, or a request that is not true, or a kind of crash.
+// beClient requests dumps. how is the number of dumps, or a kind of false request, or a kind of crash.
 func beClient(how, path string) error {
 	c, err := Dial(path)
 	if err != nil {
@@ -59,13 +60,13 @@ func beClient(how, path string) error {
 	defer cancel()
 	request := minidump.CrashContext{ProcessID: os.Getpid(), ThreadID: int(windows.GetCurrentThreadId()), ExceptionCode: 0xe0001234}
 	switch how {
-	case "parent": // another process than the one that asks
+	case "parent": // a process other than the one that sends the request
 		request.ProcessID = os.Getppid()
-	case "pointers": // to nothing
+	case "pointers": // to unreadable memory
 		request.ExceptionPointers = 0x10
-	case "thread": // that is none
+	case "thread": // that does not exist
 		request.ThreadID = 0x7ffffffc
-	case "narrow": // of a program of 32 bits
+	case "narrow": // of a 32-bit program
 		b := AppendDumpRequest(nil, request)
 		return c.RequestDump(ctx, append(b[:4:4], b[8:]...))
 	case "odd":
@@ -83,7 +84,7 @@ func beClient(how, path string) error {
 	return c.RequestDump(ctx, AppendDumpRequest(nil, request))
 }
 
-// crash crashes on a thread that Go does not know. The thread waits in the hooks while another one asks the server for a dump.
+// crash crashes on a thread that is unknown to the Go runtime. That thread waits in the hooks while the calling one requests a dump.
 func crash(how string, c *Client) error {
 	code, ok := map[string][]byte{
 		"load":     {0x8b, 0x04, 0x25, 0x30, 0x12, 0, 0, 0xc3}, // mov eax, [0x1230]
@@ -137,7 +138,7 @@ func crash(how string, c *Client) error {
 	select {}
 }
 
-// service is a server with what it reported.
+// service is a server and what it has reported.
 type service struct {
 	*Server
 	t         *testing.T
@@ -150,7 +151,7 @@ type service struct {
 	gone     int
 }
 
-// places are where servers of a test listen: at a pipe, and at a socket if there are any.
+// places returns the paths at which the servers of a test listen: of a pipe, and of a socket if Unix domain sockets exist.
 func places(t *testing.T) map[string]string {
 	t.Helper()
 	dir := scratch.Dir(t)
@@ -165,7 +166,7 @@ func places(t *testing.T) map[string]string {
 	return out
 }
 
-// serve starts a server at a place, which ends with the test.
+// serve starts a server at path, which ends with the test.
 func serve(t *testing.T, path string, o Options) *service {
 	t.Helper()
 	v := &service{t: t, dir: scratch.Dir(t), path: path, dumps: make(chan Dump, 1000)}
@@ -222,7 +223,7 @@ func (v *service) waitFor(want error) {
 	v.t.Errorf("no error %q in %v", want, v.errors())
 }
 
-// next is the next dump.
+// next returns the next dump.
 func (v *service) next() Dump {
 	v.t.Helper()
 	select {
@@ -234,7 +235,7 @@ func (v *service) next() Dump {
 	}
 }
 
-// client runs this test binary as a client, and returns its process and how that ended.
+// client runs this test binary as a client, and returns its process id, exit code and output.
 func (v *service) client(how string) (pid int, code uint32, out string) {
 	v.t.Helper()
 	program, err := os.Executable()
@@ -266,7 +267,7 @@ func open(t *testing.T, path string) *stream.File {
 	return f
 }
 
-// TestServeGo has Go programs ask for dumps without a crash.
+// TestServeGo has Go programs request dumps without a crash.
 func TestServeGo(t *testing.T) {
 	for name, path := range places(t) {
 		t.Run(name, func(t *testing.T) {
@@ -296,7 +297,7 @@ func TestServeGo(t *testing.T) {
 	}
 }
 
-// TestServeCrashes has Go programs crash in code that is not Go's, and stand in their hooks while they are dumped.
+// TestServeCrashes has Go programs crash in code that is not Go's, and wait in their hooks while they are dumped.
 func TestServeCrashes(t *testing.T) {
 	if runtime.GOARCH == "arm64" {
 		t.Skip("the victims are x86 machine code")
@@ -328,7 +329,7 @@ func TestServeCrashes(t *testing.T) {
 	}
 }
 
-// TestServeRequests has clients send requests that are not true. Each is answered.
+// TestServeRequests has clients send false requests. Each must be answered.
 func TestServeRequests(t *testing.T) {
 	v := serve(t, places(t)["pipe"], Options{})
 	for how, want := range map[string]struct {
@@ -374,14 +375,14 @@ func (v *service) raw() link {
 	return c.conn.link
 }
 
-// TestServeHostile has clients that keep to no protocol. None ends the server, or keeps it from serving others.
+// TestServeHostile has clients that violate the protocol. None may end the server, or keep it from serving others.
 func TestServeHostile(t *testing.T) {
 	for name, path := range places(t) {
 		t.Run(name, func(t *testing.T) {
 			v := serve(t, path, Options{})
 			o := binary.LittleEndian
 			for _, b := range [][]byte{
-				o.AppendUint32(o.AppendUint32(nil, kindCrash), 1<<32-1), // a size that is none
+				o.AppendUint32(o.AppendUint32(nil, kindCrash), 1<<32-1), // an invalid size
 				o.AppendUint32(o.AppendUint32(nil, kindUser), maxPacket),
 			} {
 				l := v.raw()
@@ -393,10 +394,10 @@ func TestServeHostile(t *testing.T) {
 			}
 			for _, b := range []string{"", "\x00", "\x00\x00\x00\x00\x10\x00\x00\x00abc", strings.Repeat("\x03\x00\x00\x00\x00\x00\x00\x00", 100)} {
 				l := v.raw()
-				io.WriteString(l, b) // and is gone
+				io.WriteString(l, b) // and disconnects
 				l.Close()
 			}
-			// Asks and does not read the answers, until there is no room for them.
+			// A client that sends pings and does not read the answers, until there is no room for them.
 			l := v.raw()
 			l.SetWriteDeadline(time.Now().Add(30 * time.Second))
 			var err error
@@ -415,7 +416,7 @@ func TestServeHostile(t *testing.T) {
 	}
 }
 
-// TestServeLimits holds the bounds on connections.
+// TestServeLimits checks the limits on connections.
 func TestServeLimits(t *testing.T) {
 	v := serve(t, places(t)["pipe"], Options{})
 	for range maxPerProcess {
@@ -446,7 +447,7 @@ func TestServeLimits(t *testing.T) {
 	refuses.waitFor(ErrRefused)
 }
 
-// TestListen holds what Listen does with a name that is taken.
+// TestListen checks what Listen does with a path that exists.
 func TestListen(t *testing.T) {
 	for name, path := range places(t) {
 		l, err := Listen(path)

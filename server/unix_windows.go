@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// unixListener is a socket of the Unix domain, of the type SOCK_STREAM, the only one that Windows has there.
+// unixListener is a Unix domain socket of type SOCK_STREAM, the only type that Windows has.
 type unixListener struct{ *net.UnixListener }
 
-// listenUnix makes a socket. One that nobody serves any more is replaced.
+// listenUnix creates a socket. It replaces a socket at path whose server has ended.
 func listenUnix(path string) (unixListener, error) {
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode()&os.ModeSocket == 0 {
@@ -48,7 +48,7 @@ func (l unixListener) accept() (link, uint32, error) {
 	return c, pid, nil
 }
 
-// peerOf asks Windows for the process at the other end of a socket.
+// peerOf returns the id of the process at the other end of a socket.
 func peerOf(c *net.UnixConn) (pid uint32, err error) {
 	raw, err := c.SyscallConn()
 	if err != nil {

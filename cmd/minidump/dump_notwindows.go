@@ -4,7 +4,7 @@ package main
 
 import "minidump"
 
-// platformFlags has the flags of dump that exist on one system only. All of them are of Windows.
+// platformFlags has the flags of dump that exist on only one system. All of them are for Windows.
 type platformFlags struct{}
 
 func (*platformFlags) register(*flagSet) {}

@@ -13,7 +13,7 @@ func newWriter(pid int, o minidump.Options) (*minidump.Writer, error) {
 	return minidump.NewWriter(pid, o)
 }
 
-// platformFlags are the flags of dump that Windows alone has.
+// platformFlags has the flags of dump that exist only on Windows.
 type platformFlags struct {
 	system   bool
 	pointers uint64
@@ -62,7 +62,7 @@ func (p *platformFlags) context(pid int, o *minidump.Options) minidump.CrashCont
 	return minidump.CrashContext{ExceptionPointers: p.pointers, ExceptionCode: p.code, ProcessID: pid, ThreadID: o.Thread}
 }
 
-// crash has the dump say what the flags say of a crash.
+// crash sets the crash of the dump from the flags.
 func (p *platformFlags) crash(w *minidump.Writer, pid int, o *minidump.Options) error {
 	if p.pointers == 0 && p.code == 0 {
 		return nil
@@ -86,7 +86,7 @@ const (
 	systemTokens   = 0x40000 // MiniDumpWithTokenInformation
 )
 
-// dump makes the dump by the system's writer, if the flags want that.
+// dump makes the dump with the system's writer if the flags select it.
 func (p *platformFlags) dump(pid int, w *writerFlags) (done bool, err error) {
 	o := &w.options
 	o.Tokens = p.tokens

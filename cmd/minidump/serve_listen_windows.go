@@ -9,7 +9,7 @@ import (
 	"minidump/server"
 )
 
-// clientListener is a new pipe or socket.
+// clientListener returns a new pipe or socket.
 func (f *serveFlags) clientListener(path string) (*server.Listener, error) {
 	listen := server.Listen
 	if f.clients.anyUser {

@@ -9,9 +9,9 @@ import (
 
 // A failed test runs again by itself. If it passes then, its stage passes, and the report names the test and shows what it
 // printed the first time: the machines that the gate runs on, and the emulators that it starts, are at times slow or wrong in
-// ways that a test can't tell from a fault of the project. Such a test must be investigated, but it delays nobody.
+// ways that a test can't tell from a fault of the project. Such a test must be investigated, but it does not fail the gate.
 //
-// If many tests fail, or a package does not build, there is no second try: that is no accident.
+// If many tests fail, or a package does not build, there is no second try: the machine is then not the cause.
 const maxRepeated = 8
 
 // repeat runs the failed tests a second time, those that fail again a third time, and so on up to tries in all. run runs

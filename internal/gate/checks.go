@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// platforms lists the supported platforms. Of android the Go tool links only arm64 without cgo, and refuses to vet the
-// others or to build a program for them: their libraries are compiled.
+// platforms lists the supported platforms. For android the go command links only arm64 without cgo. For the other architectures
+// it refuses to vet, or to build a program, so compileOnly lists them: only the library packages are compiled.
 var (
 	platforms = []string{
 		"linux/amd64", "linux/arm64", "linux/386", "linux/arm", "linux/mips", "linux/mipsle", "linux/mips64", "linux/mips64le",
@@ -46,8 +46,8 @@ func checkFormat(j *job) error {
 	return err
 }
 
-// checkModule checks that apart from the standard library the module requires these two modules and nothing else, and
-// no newer Go than the older of the two supported releases.
+// checkModule checks that the module requires only golang.org/x/sys and golang.org/x/arch, and no newer Go than the older of
+// the two supported releases.
 func checkModule(j *job) error {
 	out, err := j.output(nil, "go", "mod", "edit", "-json")
 	if err != nil {
@@ -162,7 +162,7 @@ func buildWithCgo(j *job) error {
 	return static(program)
 }
 
-// runStaticcheck runs once over several platforms: what only one of them uses is not unused.
+// runStaticcheck runs staticcheck once for several platforms: code that only one of them uses is not unused.
 func runStaticcheck(j *job) error {
 	binary, err := j.binary(staticcheck)
 	if err != nil {
@@ -206,7 +206,7 @@ func runGovulncheck(j *job) error {
 	return err
 }
 
-// exists reports whether there is a file or folder.
+// exists reports whether there is a file or folder at path.
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil

@@ -18,7 +18,7 @@ type fuzzTest struct{ pkg, name string }
 func fuzz(j *job) error {
 	period := os.Getenv("FUZZTIME")
 	if period == "" {
-		period = "5s"
+		period = "3s"
 	}
 	list, err := j.fuzzTests()
 	if err != nil {

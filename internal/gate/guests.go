@@ -38,7 +38,8 @@ type guestTests struct {
 	out      string   // folder that receives what the tests write to /out; or empty
 }
 
-// Limits on one package's tests: at the first they print where they hang, at the second they are killed, at the third the whole machine is.
+// Time limits: one package's tests print where they hang after the first and are killed after the second; the machine is killed after
+// the third.
 const (
 	guestTestTimeout = 8 * time.Minute
 	guestKill        = guestTestTimeout + time.Minute

@@ -61,6 +61,9 @@ func (g *gate) run(s *stage) outcome {
 	started := time.Now()
 	defer func() { o.elapsed = time.Since(started) }()
 	j := &job{gate: g, dir: filepath.Join(g.logs, s.name)}
+	if !s.crashes {
+		lowerPriority()
+	}
 	log, err := os.Create(o.log)
 	if err == nil {
 		defer log.Close()

@@ -211,7 +211,7 @@ func (p *packageTrial) systemd() error {
 	return p.command(nil, "packaging/systemd/trial", deb)
 }
 
-// image builds the container image, and runs its program as the entry point of a shell that dies.
+// image builds the container image and runs its program.
 func (p *packageTrial) image() error {
 	context := filepath.Join(p.dir, "context")
 	if err := os.MkdirAll(context, 0o755); err != nil {

@@ -71,8 +71,12 @@ func (s *scheduler) next() int {
 	return -1
 }
 
-// blocked reports whether a stage in st's after list has not ended. Stages that are not in the schedule are ignored.
+// blocked reports whether a stage in st's after list has not ended, or one is running that st must not run beside. Stages that are not
+// in the schedule are ignored.
 func (s *scheduler) blocked(st *stage) bool {
+	if st.crashes && slices.ContainsFunc(s.active, func(o *stage) bool { return o.crashes }) {
+		return true
+	}
 	unfinished := func(o *stage) bool { return o != st && slices.Contains(st.after, o.name) }
 	return slices.ContainsFunc(s.waiting, unfinished) || slices.ContainsFunc(s.active, unfinished)
 }

@@ -52,6 +52,26 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
+// TestScheduleCrashes checks that stages in which programs crash run one after the other, and others beside them.
+func TestScheduleCrashes(t *testing.T) {
+	seconds := map[string]int{"unit": 10, "386": 20, "vet": 5, "vm": 30, "newcomer": 10}
+	got := spans(t, 2, seconds, []*stage{
+		{name: "unit", processors: 1, crashes: true},
+		{name: "386", processors: 1, crashes: true},
+		{name: "vet", processors: 1},
+		{name: "vm", processors: 1},
+		{name: "newcomer", crashes: true},
+	})
+	want := map[string][2]int{
+		"unit": {0, 10}, "386": {10, 30},
+		"vet": {0, 5}, "vm": {5, 35},
+		"newcomer": {35, 45}, // all processors
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("stages ran at %v, want %v", got, want)
+	}
+}
+
 // TestScheduleOneProcessor checks that stages that require more processors than there are run.
 func TestScheduleOneProcessor(t *testing.T) {
 	seconds := map[string]int{"a": 1, "b": 1, "c": 1}

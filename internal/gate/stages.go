@@ -12,12 +12,15 @@ type stage struct {
 	processors int      // how many processors it uses; 0 means all: it runs alone
 	after      []string // stages that must have ended before it starts, if they run at all
 	counted    bool     // it fails if it ran no test
+	crashes    bool     // programs crash in it, or it measures time: one such stage runs at a time, before others get processor time
 	byName     bool     // it runs only when named
 	run        func(*job) error
 }
 
-// stages returns the table of all stages, in the order in which they start if nothing delays them. Stages that measure
-// time, or make the kernel write cores, run alone. An emulated machine uses about one processor.
+// stages returns the table of all stages, in the order in which they start if nothing delays them. Tests change where the
+// kernel writes cores (core_pattern of core(5)), and measure time. So only one of the stages in which programs crash runs at a time,
+// and the others run beside it at a lower priority. They start first, because together they take longest. An emulated machine uses
+// about one processor.
 func stages() []*stage {
 	list := []*stage{
 		{name: "debian", processors: 1, run: installDebian},
@@ -25,36 +28,37 @@ func stages() []*stage {
 		{name: "vm-setup", processors: 1, after: []string{"debian"}, run: setUpMachines},
 		{name: "gofmt", processors: 1, run: checkFormat},
 		{name: "mod", processors: 1, run: checkModule},
+		{name: "unit", processors: 1, after: []string{"tools"}, counted: true, crashes: true, run: testUnit},
+		{name: "386", processors: 1, after: []string{"tools"}, counted: true, crashes: true, run: test386},
+		{name: "wine", processors: 1, after: []string{"tools"}, counted: true, crashes: true, run: testWine},
+		{name: "wine-386", processors: 1, after: []string{"tools"}, counted: true, crashes: true, run: testWine386},
+		{name: "goroutines", processors: 1, after: []string{"tools"}, counted: true, crashes: true, run: testGoroutines},
+		{name: "darwin", processors: 1, after: []string{"tools"}, counted: true, crashes: true, run: testDarwin},
+		{name: "packages", processors: 1, after: []string{"tools"}, counted: true, crashes: true, run: testPackages},
 		{name: "vet", processors: 1, run: vet(platforms...)},
 		{name: "vet-host", processors: 1, run: vetHost},
 		{name: "build", processors: 1, after: []string{"vet"}, run: buildAll}, // both compile the standard library
 		{name: "cgo", processors: 1, after: []string{"tools"}, run: buildWithCgo},
-		{name: "packages", processors: 1, after: []string{"tools"}, counted: true, run: testPackages},
 		{name: "staticcheck", processors: 1, run: runStaticcheck},
 		{name: "lint", processors: 1, run: runLint},
 		{name: "govulncheck", processors: 1, run: runGovulncheck},
-		{name: "unit", after: []string{"tools"}, counted: true, run: testUnit},
-		{name: "go-releases", byName: true, after: []string{"tools"}, counted: true, run: testReleases},
-		{name: "goroutines", processors: 1, after: []string{"tools"}, counted: true, run: testGoroutines},
-		{name: "newcomer", after: []string{"tools"}, counted: true, run: testNewcomer},
-		{name: "user", byName: true, after: []string{"tools"}, counted: true, run: testUser},
-		{name: "bare", byName: true, after: []string{"tools"}, counted: true, run: testBare},
-		{name: "race", after: []string{"tools"}, counted: true, run: testRace},
-		{name: "386", after: []string{"tools"}, counted: true, run: test386},
-		{name: "wine", processors: 1, after: []string{"tools"}, counted: true, run: testWine},
-		{name: "wine-386", processors: 1, after: []string{"tools"}, counted: true, run: testWine386},
-		{name: "darwin", processors: 1, after: []string{"tools"}, counted: true, run: testDarwin},
+		{name: "race", processors: 1, after: []string{"tools"}, counted: true, run: testRace},
 		{name: "android", processors: 1, after: []string{"tools", "vm-setup"}, counted: true, run: testAndroid},
 	}
 	for _, m := range machines {
 		list = append(list, &stage{name: "vm-" + m.arch, processors: 1, after: []string{"tools", "vm-setup"}, counted: true,
 			run: m.test})
 	}
-	return append(list, &stage{name: "fuzz", counted: true, run: fuzz})
+	return append(list,
+		&stage{name: "newcomer", after: []string{"tools"}, counted: true, crashes: true, run: testNewcomer},
+		&stage{name: "user", byName: true, after: []string{"tools"}, counted: true, crashes: true, run: testUser},
+		&stage{name: "bare", byName: true, after: []string{"tools"}, counted: true, crashes: true, run: testBare},
+		&stage{name: "go-releases", byName: true, after: []string{"tools"}, counted: true, crashes: true, run: testReleases},
+		&stage{name: "fuzz", counted: true, run: fuzz})
 }
 
 // quick lists the stages of --quick. Of these, vet-host is in no other run unless it is named, because vet includes it.
-var quick = []string{"tools", "gofmt", "vet-host", "unit"}
+var quick = []string{"tools", "gofmt", "unit", "vet-host"}
 
 // choose returns the stages named by the arguments of the command and the stages that must precede them, in the order of the table.
 func choose(all []*stage, args []string) ([]*stage, error) {

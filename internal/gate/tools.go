@@ -114,30 +114,33 @@ func installDebian(j *job) error {
 		"-qq", "-o", "DPkg::Lock::Timeout=600", "install", "-y", "--no-install-recommends"}, missing...)...)
 }
 
-// quickRust makes cargo compile in half the time. The programs are slower, which the tests do not notice.
-var quickRust = []string{"CARGO_PROFILE_RELEASE_OPT_LEVEL=0", "CARGO_PROFILE_RELEASE_LTO=off", "CARGO_PROFILE_RELEASE_DEBUG=0",
-	"CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16"}
-
+// installCargo installs programs from source. They are compiled without optimisation, and share what they have in common: the tests do
+// not need their speed, and the compiler takes more than half of the time of this stage.
 func installCargo(j *job) error {
+	root := filepath.Join(j.cache, "cargo")
+	built := filepath.Join(root, "target")
+	defer os.RemoveAll(built)
+	install := func(args ...string) error {
+		env := []string{"CARGO_TARGET_DIR=" + built, "CARGO_PROFILE_RELEASE_OPT_LEVEL=0", "CARGO_PROFILE_RELEASE_LTO=off",
+			"CARGO_PROFILE_RELEASE_DEBUG=0", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16"}
+		return j.command(env, "cargo", append([]string{"install", "--quiet", "--locked", "--root", root}, args...)...)
+	}
 	for _, t := range [][2]string{{"minidump-stackwalk", stackwalk}, {"dump_syms", dumpSyms}} {
-		program := filepath.Join(j.cache, "cargo", "bin", t[0])
+		program := filepath.Join(root, "bin", t[0])
 		if out, err := command(j.ctx, nil, program, "--version").Output(); err == nil && strings.HasSuffix(strings.TrimSpace(string(out)), " "+t[1]) {
 			continue
 		}
-		err := j.command(quickRust, "cargo", "install", "--quiet", "--locked", "--root", filepath.Join(j.cache, "cargo"), t[0]+"@"+t[1])
-		if err != nil {
+		if err := install(t[0] + "@" + t[1]); err != nil {
 			return err
 		}
 	}
 	// Clients of the crate minidumper, for package server.
 	for _, version := range []string{"0.10", "0.11"} {
 		program := "minidumper-client-" + strings.ReplaceAll(version, ".", "-")
-		if _, err := os.Stat(filepath.Join(j.cache, "cargo", "bin", program)); err == nil {
+		if _, err := os.Stat(filepath.Join(root, "bin", program)); err == nil {
 			continue
 		}
-		err := j.command(quickRust, "cargo", "install", "--quiet", "--locked", "--root", filepath.Join(j.cache, "cargo"), "--target-dir",
-			filepath.Join(j.cache, "cargo", program), "--path", filepath.Join("server", "testdata", "minidumper-"+version))
-		if err != nil {
+		if err := install("--path", filepath.Join("server", "testdata", "minidumper-"+version)); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-// The machine that darwin/amd64 programs see.
+// The machine interface for darwin/amd64 programs.
 #ifdef __x86_64__
 #include "machorun.h"
 
@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// glibc keeps its thread in FS; Go for Darwin has its own at 0x30 in GS.
+// glibc uses FS for its thread; Go for Darwin keeps g at 0x30 in GS.
 static __thread struct thread *own;
 
 void use_thread(struct thread *t) {
@@ -74,7 +74,7 @@ void note_entry(const ucontext_t *u, struct thread *t) {
 	memcpy(t->entry, e, sizeof e);
 }
 
-// A system call has its class in the upper byte of its number, which no call of Linux has.
+// A system call of Darwin has its class in the upper byte of its number. Numbers of Linux have no upper byte.
 static void caught(int sig, siginfo_t *info, void *context) {
 	(void)sig, (void)info;
 	ucontext_t *u = context;
@@ -121,7 +121,7 @@ struct d_ucontext {
 	struct d_mcontext *mcontext;
 };
 
-// run_handler calls a signal handler of the program, which may send the thread elsewhere by changing its registers.
+// run_handler calls a signal handler of the program. The handler may redirect the thread by changing its registers.
 void run_handler(void *handler, int sig, void *info, uint32_t mask, ucontext_t *u) {
 	greg_t *g = u->uc_mcontext.gregs;
 	struct d_mcontext m = {.es = exception_of(g)};

@@ -1,10 +1,10 @@
-// The machine that darwin/arm64 programs see.
+// The machine interface for darwin/arm64 programs.
 #ifdef __aarch64__
 #include "machorun.h"
 
 #include <unistd.h>
 
-// Go keeps g in a slot that pthread_setspecific fills, and finds the slot by looking for a value behind the thread pointer. That
+// Go keeps g in a slot that pthread_setspecific sets, and finds the slot by searching for a value after the thread pointer, which
 // is TPIDRRO_EL0 on Darwin and TPIDR_EL0 on Linux.
 static __thread struct thread *own;
 __thread void *volatile thread_slots[16];
@@ -18,7 +18,7 @@ void use_thread(struct thread *t) {
 
 struct thread *own_thread(void) { return own; }
 
-// A Mach trap is a breakpoint here, as Linux would take SVC for a call of its own.
+// A Mach trap is replaced by a breakpoint, because Linux would interpret SVC as its own system call.
 void patch_text(uint32_t *from, uint32_t *to) {
 	for (uint32_t *w = from; w < to; w++) {
 		if ((*w & 0xffffffe0) == 0xd53bd060) *w = (*w & 0x1f) | 0xd53bd040; // mrs xN, tpidrro_el0: tpidr_el0
@@ -57,7 +57,7 @@ struct exception {
 	uint32_t esr, exception;
 };
 
-// The record of the kernel's signal frame that has the number, or NULL.
+// record returns the record of the kernel's signal frame with the given magic number, or NULL.
 static const void *record(const ucontext_t *u, uint32_t magic) {
 	const uint8_t *p = u->uc_mcontext.__reserved, *end = p + sizeof u->uc_mcontext.__reserved;
 	while (p + 8 <= end) {
@@ -118,7 +118,7 @@ void note_entry(const ucontext_t *u, struct thread *t) {
 	t->entry[14] = u->uc_mcontext.regs[0];
 }
 
-void (*breakpoint)(int sig, siginfo_t *info, void *context); // what a breakpoint of the program's own goes to
+void (*breakpoint)(int sig, siginfo_t *info, void *context); // handles the program's own breakpoints
 
 static void caught(int sig, siginfo_t *info, void *context) {
 	ucontext_t *u = context;
@@ -159,7 +159,7 @@ struct d_ucontext {
 	struct d_mcontext *mcontext;
 };
 
-// run_handler calls a signal handler of the program, which may send the thread elsewhere by changing its registers.
+// run_handler calls a signal handler of the program. The handler may redirect the thread by changing its registers.
 void run_handler(void *handler, int sig, void *info, uint32_t mask, ucontext_t *u) {
 	struct d_mcontext m = {.es = exception_of(u), .ss = state_of(u)};
 	floats_of(u, m.ns);

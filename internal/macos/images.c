@@ -8,10 +8,10 @@
 enum { LC_SEGMENT_64 = 0x19, LC_ID_DYLIB = 0xd, LC_ID_DYLINKER = 0xf, LC_UUID = 0x1b };
 enum { MH_DYLIB = 6, MH_DYLINKER = 7 };
 
-// The shared cache is linked at one address and may be mapped at another: the load commands have the former.
+// The shared cache may be mapped at an address other than its link-time address. The load commands have the link-time address.
 enum { SLIDE = 0xc000 };
 
-// In the cache the segments of an image are apart.
+// In the cache the segments of an image are not adjacent.
 enum {
 	SYSTEM_TEXT = CACHE + 0x100000, SYSTEM_TEXT_SIZE = 0x40000, SYSTEM_DATA = CACHE + 0x200000,
 	DYLD_TEXT = CACHE + 0x400000, DYLD_TEXT_SIZE = 0x4000, DYLD_DATA = CACHE + 0x500000, DATA_SIZE = 0x4000,
@@ -36,7 +36,7 @@ struct section {
 	uint32_t words[8];
 };
 
-// writer puts load commands into a header.
+// writer writes load commands to a header.
 struct writer {
 	uint32_t *header; // magic, cputype, cpusubtype, filetype, ncmds, sizeofcmds, flags, reserved
 };
@@ -83,7 +83,7 @@ static void map(uint64_t at, uint64_t size) {
 		fatal("mapping an image at %#lx: %s", (long)at, strerror(errno));
 }
 
-// text puts s among the strings of a data segment.
+// text adds s to the strings of a data segment, and returns its address.
 static uint64_t text(uint64_t data, int *used, const char *s) {
 	char *at = (char *)data + STRINGS + *used;
 	*used += strlen(s) + 1;

@@ -1,8 +1,8 @@
-// Mach, as far as our packages use it. The loader that is asked is the kernel: its table of ports is the task's name space, and it
-// stops and reads other processes that machorun runs, as a task port lets it.
+// The part of Mach that our packages use. The loader of the calling process acts as the kernel: its table of ports is the task's name
+// space, and it stops and reads other processes that machorun runs, as the holder of a task port can.
 //
-// A thread is stopped by a signal whose handler notes the registers in the shared table and waits there. That works for threads
-// of the own process and of others alike, and in an emulator of one processor's programs, which has no ptrace.
+// A thread is stopped by a signal whose handler saves the registers in the shared table and waits there. This works for threads
+// of any process, and also in a user-mode emulator, which has no ptrace.
 #include "machorun.h"
 
 #include <fcntl.h>
@@ -33,7 +33,7 @@ enum {
 	BOOTSTRAP_NAME_IN_USE = 1101, BOOTSTRAP_UNKNOWN_SERVICE,
 };
 
-// The signal that stops a thread: no number of Darwin's is it, so a program never blocks it.
+// The signal that stops a thread. No signal of Darwin has this number, so a program never blocks it.
 #define STOP (SIGRTMIN + 3)
 
 struct shared *shared;
@@ -132,7 +132,7 @@ struct thread *new_thread(void) {
 
 void end_thread(void) { atomic_store(&own_thread()->tid, 0); }
 
-// after_fork: a child has what its parent shows, but for itself.
+// after_fork gives a child a private copy of what its parent shares.
 void after_fork(void) {
 	struct shared *copy = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (copy == MAP_FAILED) _exit(126);
@@ -145,7 +145,8 @@ void after_fork(void) {
 	shared->suspended = 0;
 }
 
-// A task inherits the exception ports of its parent, and of the program that it ran before (ipc_task_init of osfmk/kern/ipc_tt.c).
+// A task inherits the exception ports of its parent, and keeps them when it executes another program (ipc_task_init of
+// osfmk/kern/ipc_tt.c).
 #define PORTS_VARIABLE "MACHORUN_PORTS="
 
 char *ports_text(void) {
@@ -189,7 +190,7 @@ struct entry {
 	pid_t pid; // of a TASK or THREAD
 	uint32_t tid;
 	char address[ADDRESS]; // of a PORT: its socket's name, in the abstract space
-	uint32_t send, send_once, receive; // how often the task holds the right
+	uint32_t send, send_once, receive; // number of references to the right
 	int socket;                        // of a receive right
 	uint32_t set;                      // the port set it is in
 };
@@ -198,7 +199,7 @@ static struct entry entries[1024];
 static atomic_flag busy = ATOMIC_FLAG_INIT;
 static __thread sigset_t before;
 
-// A thread must not be stopped while it has the table: the one that stopped it may need it.
+// A thread must not be stopped while it has the lock: the thread that stopped it may need the table.
 static void lock(void) {
 	sigset_t s, old;
 	sigfillset(&s);
@@ -221,7 +222,7 @@ static struct entry *entry(uint32_t name) {
 
 static uint32_t name_of(const struct entry *e) { return (e - entries) << 8 | 3; }
 
-// A port is what an entry stands for, and what goes from process to process.
+// An object is what an entry refers to, and what is passed between processes.
 struct object {
 	enum kind kind;
 	pid_t pid;
@@ -242,7 +243,7 @@ static struct entry *empty_entry(void) {
 	fatal("too many ports");
 }
 
-// name_for returns the entry of o, which has one name as long as the task holds send or receive rights; a send-once right has its own.
+// entry_for returns the entry of o. All send and receive rights of a task for one object share an entry; each send-once right has its own.
 static struct entry *entry_for(const struct object *o, bool once) {
 	if (!once)
 		for (size_t i = 1; i < COUNT(entries); i++)
@@ -262,7 +263,7 @@ static uint32_t add_send(const struct object *o) {
 	return name;
 }
 
-// object_of returns what name stands for, if it is of one of two kinds.
+// object_of sets o to the object to which name refers, if that is of kind a or b.
 static bool object_of(uint32_t name, enum kind a, enum kind b, struct object *o) {
 	lock();
 	struct entry *e = entry(name);
@@ -288,7 +289,7 @@ static struct sockaddr_un socket_name(const char *address, socklen_t *size) {
 	return a;
 }
 
-// bound makes the socket of a port.
+// bound creates the socket of a port, bound to address.
 static int bound(const char *address) {
 	socklen_t size;
 	struct sockaddr_un a = socket_name(address, &size);
@@ -366,7 +367,7 @@ static kern s_mach_port_mod_refs(uint32_t task, uint32_t name, uint32_t right, i
 	else if ((int64_t)*count + delta < 0) r = KERN_INVALID_VALUE;
 	else {
 		*count += delta;
-		if (!e->receive && e->socket >= 0) { // the port has ended: what send rights are left are to nobody
+		if (!e->receive && e->socket >= 0) { // the port has ended: the remaining send rights are dead names
 			close(e->socket);
 			e->socket = -1, e->kind = DEAD, e->address[0] = 0;
 		}
@@ -415,7 +416,7 @@ static kern s_mach_port_get_refs(uint32_t task, uint32_t name, uint32_t right, u
 
 // Tasks.
 
-// open_task maps what a process shows; NULL if it is no process of machorun, or gone.
+// open_task maps what a process shares. It returns NULL if the process does not run under machorun, or has ended.
 static struct shared *open_task(pid_t pid) {
 	if (pid == getpid()) return shared;
 	char path[64], to[64] = "";
@@ -460,10 +461,10 @@ static bool alive(pid_t pid, uint32_t tid) {
 	return access(path, F_OK) == 0;
 }
 
-// stop makes sure that a thread waits in the handler: its suspension has been noted.
+// stop makes a thread wait in the handler, after the caller has increased its suspend count or its task's.
 static bool stop(pid_t pid, struct thread *t) {
 	uint32_t tid = t->tid;
-	if (pid == getpid() && tid == (uint32_t)gettid()) { // it has itself stopped: it goes on when that is undone
+	if (pid == getpid() && tid == (uint32_t)gettid()) { // the thread stops itself, and continues when it is resumed
 		syscall(SYS_tgkill, pid, tid, STOP);
 		return true;
 	}
@@ -480,7 +481,7 @@ static void resume(struct shared *s) {
 	futex(&s->wake, FUTEX_WAKE, INT_MAX, NULL);
 }
 
-// Threads may start others until all are stopped.
+// Until all threads are stopped, they may start others.
 static kern s_task_suspend(uint32_t port) {
 	struct object o;
 	struct shared *s = target(port, &o);
@@ -541,7 +542,7 @@ static struct time_value time_of(double seconds) {
 	return (struct time_value){seconds, (seconds - (int32_t)seconds) * 1e6};
 }
 
-// times reads utime and stime of a stat file of procfs, in seconds.
+// times reads utime and stime from a stat file of procfs, in seconds.
 static void times(const char *path, double *user, double *system) {
 	char text[1024] = "";
 	unsigned long u = 0, s = 0;
@@ -720,7 +721,8 @@ static bool readable(pid_t pid, uint64_t at, uint64_t size) {
 	return at >= end;
 }
 
-// copy_from reads memory of a process. The emulator of arm64 programs has no process_vm_readv, and what it has instead heeds no protection.
+// copy_from reads memory of a process. The emulator of arm64 programs has no process_vm_readv. /proc/PID/mem, which is used instead,
+// ignores the protection.
 static kern copy_from(pid_t pid, uint64_t address, void *to, size_t size) {
 	struct iovec local = {to, size}, remote = {(void *)address, size};
 	ssize_t n = process_vm_readv(pid, &local, 1, &remote, 1, 0);
@@ -752,7 +754,7 @@ struct region {
 };
 _Static_assert(sizeof(struct region) == 76, "vm_region_submap_info_64");
 
-// next_region finds the first mapping in maps that ends above address. Of the cache's it finds those that are inside it, or outside it.
+// next_region finds the first mapping in maps that ends above address: inside the shared cache if cache is true, otherwise outside it.
 static bool next_region(FILE *maps, struct shared *s, uint64_t address, bool cache, uint64_t *start, uint64_t *end, struct region *r) {
 	char line[4500];
 	while (fgets(line, sizeof line, maps)) {
@@ -784,7 +786,7 @@ static bool region_after(pid_t pid, struct shared *s, uint64_t address, bool cac
 	return found;
 }
 
-// The shared cache is a map of its own in the task's: at depth 0 there is that map, at depth 1 what is in it.
+// The shared cache is a submap of the task's map: at depth 0 it is one region, at depth 1 there are the regions in it.
 static kern s_mach_vm_region_recurse(uint32_t port, uint64_t *address, uint64_t *size, uint32_t *depth, struct region *info, uint32_t *count) {
 	struct object o;
 	struct shared *s = target(port, &o);
@@ -841,7 +843,7 @@ static kern s_host_info(uint32_t host, int flavor, uint32_t *to, uint32_t *count
 	return out(to, count, info, sizeof info);
 }
 
-// Messages. What goes through a socket is this, then the message as it was sent.
+// Messages. A datagram of a socket consists of an envelope and the message as it was sent.
 
 enum { MAX_DESCRIPTORS = 8, MAX_MESSAGE = 32768, COMPLEX = 0x80000000 };
 
@@ -858,7 +860,8 @@ struct header {
 	uint32_t bits, size, remote, local, voucher, id;
 };
 
-// take takes a right out of the table, or copies it, as a message's disposition says, and returns the disposition it arrives as.
+// take moves a right out of the table, or copies it, according to a message's disposition. type is set to the disposition with which
+// the right arrives.
 static bool take(uint32_t name, uint32_t disposition, struct object *o, uint32_t *type) {
 	lock();
 	struct entry *e = entry(name);
@@ -879,7 +882,7 @@ static bool take(uint32_t name, uint32_t disposition, struct object *o, uint32_t
 	return ok;
 }
 
-// give puts a right that has arrived into the table.
+// give adds a received right to the table.
 static uint32_t give(const struct object *o, uint32_t type) {
 	if (o->kind == FREE) return 0;
 	lock();
@@ -932,7 +935,7 @@ static kern send_message(const uint8_t *m, uint32_t size, uint32_t timeout) {
 	return transmit(to.address, &v, m, timeout);
 }
 
-// receive_sockets lists the sockets of a receive right or a set's, and their names.
+// receive_sockets lists the sockets of a receive right or of a port set, and their names.
 static int receive_sockets(uint32_t name, struct pollfd *p, uint32_t *names, int room) {
 	int n = 0;
 	lock();
@@ -996,7 +999,7 @@ static kern s_mach_msg(uint8_t *m, uint32_t options, uint32_t send, uint32_t roo
 	return r;
 }
 
-// mach_msg_destroy gives back the rights that a message has brought: libsyscall/mach/mach_msg.c.
+// mach_msg_destroy releases the rights in a received message: libsyscall/mach/mach_msg.c.
 static void s_mach_msg_destroy(uint8_t *m) {
 	struct header h;
 	memcpy(&h, m, sizeof h);
@@ -1021,7 +1024,7 @@ static kern s_mach_port_insert_member(uint32_t task, uint32_t name, uint32_t set
 	return r;
 }
 
-// The bootstrap server is the space of socket names.
+// The bootstrap server is represented by the name space of sockets.
 
 static kern service(uint32_t server, const char *name, struct object *o) {
 	struct object b;
@@ -1067,7 +1070,7 @@ static kern s_task_set_exception_ports(uint32_t task, uint32_t mask, uint32_t po
 	return KERN_SUCCESS;
 }
 
-// Types with the same handler are one entry, as in XNU.
+// Exception types with the same handler share one entry, as in XNU.
 static kern s_task_get_exception_ports(uint32_t task, uint32_t mask, uint32_t *masks, uint32_t *count, uint32_t *ports, uint32_t *behaviors, uint32_t *flavors) {
 	struct object o;
 	struct shared *s = target(task, &o);
@@ -1097,18 +1100,18 @@ bool raise_exception(uint32_t type, uint64_t code, uint64_t subcode, const ucont
 	struct thread *t = own_thread();
 	if (!p.address[0] || !t) return false;
 	uint32_t behavior = p.behavior & 0xff;
-	if (!(p.behavior & COMPLEX)) return false; // codes of 32 bits
+	if (!(p.behavior & COMPLEX)) return false; // 32-bit codes are not supported
 	struct envelope v = {.uid = getuid(), .gid = getgid(), .pid = getpid(), .reply = {.kind = PORT}, .reply_type = 18};
 	new_address(v.reply.address);
 	int fd = bound(v.reply.address);
 	if (fd < 0) return false;
 
-	// The handler reads the registers of the exception, while the thread waits here.
+	// The handler reads these registers while the thread waits here.
 	if (u) get_state(u, t);
 	else get_entry_state(t);
 	t->faulted = true;
 
-	// Go's stack for signals has 32 KiB.
+	// Not on the stack: Go's signal stack has only 32 KiB.
 	struct {
 		uint8_t m[4096], answer[sizeof(struct envelope) + MAX_MESSAGE];
 	} *room = mmap(NULL, sizeof *room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -1125,7 +1128,7 @@ bool raise_exception(uint32_t type, uint64_t code, uint64_t subcode, const ucont
 		v.rights[v.count] = own_task();
 		v.types[v.count++] = 17;
 		ADD(uint32_t, v.count);
-		at += 12 * v.count; // the descriptors have no other field than the receiver fills
+		at += 12 * v.count; // the receiver fills all fields of the descriptors
 	}
 	ADD(uint32_t, 0), ADD(uint32_t, 1); // NDR
 	if (token) ADD(uint64_t, gettid());

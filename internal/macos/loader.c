@@ -1,12 +1,12 @@
-// machorun PROGRAM [ARG...] runs a darwin program that Go made without cgo, for the processor of this machine, as a Linux process. It
-// maps the program's segments, binds the functions of libSystem that it imports to functions of glibc with Darwin's numbers and
-// structures around them, and jumps to its entry. The code of the program, its Go runtime included, runs as it is; what it meets is
-// not macOS but the part of it that our tests use. An import beyond that ends the process and names itself.
+// machorun PROGRAM [ARG...] runs a darwin program, built by Go without cgo for this machine's processor, as a Linux process. It maps
+// the program's segments, binds the functions that it imports from libSystem to functions of glibc, with conversions from and to
+// Darwin's numbers and structures, and jumps to its entry. The code of the program, including its Go runtime, runs unchanged. Only the
+// parts of macOS that our tests use are implemented: a call of any other import ends the process with a message that names the import.
 //
-// kernel.c is the part of Mach that it has, process.c libproc and sysctl, socket.c sockets and kqueue, images.c what dyld would have
-// loaded, amd64.c and arm64.c the machine.
+// kernel.c implements Mach, process.c libproc and sysctl, socket.c sockets and kqueue, images.c what dyld would have loaded, amd64.c
+// and arm64.c the machine.
 //
-// For the tests: it trusts PROGRAM, which go test has just built.
+// It is only for tests: it trusts PROGRAM, which go test has just built.
 //
 // Numbers and layouts of Darwin: runtime/defs_darwin_*.go, syscall/ztypes_darwin_*.go and zerrors_darwin_*.go of Go, Apple's
 // <mach-o/loader.h>, and the headers of XNU that the parts name.
@@ -37,7 +37,7 @@ void fatal(const char *format, ...) {
 	_exit(126);
 }
 
-// Errors. Up to 34 the numbers are the same but for EAGAIN.
+// Errors. Up to 34 the numbers are the same, except EAGAIN.
 
 __thread int d_errno;
 
@@ -156,7 +156,7 @@ static long s_fstatat(int fd, const char *path, struct d_stat *d, int flags) {
 	return stat_out(R(fstatat(at(fd), path, &s, flags & 0x20 ? AT_SYMLINK_NOFOLLOW : 0)), &s, d);
 }
 
-// A folder: 64-bit inodes, as the names say that Go imports.
+// A directory entry with a 64-bit inode: Go imports the functions for these.
 struct d_dirent {
 	uint64_t ino, seekoff;
 	uint16_t reclen, namlen;
@@ -200,7 +200,7 @@ static long s_faccessat(int fd, const char *path, int mode, int flags) {
 }
 static long s_readlinkat(int fd, const char *path, char *buffer, size_t n) { return R(readlinkat(at(fd), path, buffer, n)); }
 
-// What is asked of a descriptor is whether it is a terminal, and no test has one.
+// Programs call ioctl only to determine whether a descriptor is a terminal, and no test has a terminal.
 static long s_ioctl(void) { return fails(25); } // ENOTTY
 
 PASS(read, (int fd, void *p, size_t n), (fd, p, n))
@@ -229,7 +229,7 @@ PASS(symlink, (const char *to, const char *path), (to, path))
 PASS(rename, (const char *path, const char *as), (path, as))
 PASS(readlink, (const char *path, char *buffer, size_t n), (path, buffer, n))
 
-// Memory. The flags below 0x20 are Linux's. Nothing depends on advice.
+// Memory. The flags below 0x20 have the same values on Linux. madvise does nothing, because nothing depends on it.
 
 static uint64_t round_page(uint64_t n) { return (n + PAGE - 1) & -(uint64_t)PAGE; }
 
@@ -237,7 +237,7 @@ static void *s_mmap(void *addr, size_t n, int prot, int flags, int fd, off_t o) 
 	int l = (flags & 0x1f) | (flags & 0x1000 ? MAP_ANONYMOUS : 0) | (prot ? 0 : MAP_NORESERVE);
 	char *p = mmap(addr, n, prot, l, fd, o);
 	if (p == MAP_FAILED || (uint64_t)p % PAGE == 0) return (void *)R((long)p);
-	// Linux has smaller pages: an aligned piece of a larger one.
+	// Linux's pages are smaller than Darwin's, so use an aligned part of a larger mapping.
 	munmap(p, n);
 	char *all = mmap(NULL, round_page(n) + PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (all == MAP_FAILED) return (void *)R(-1);
@@ -292,7 +292,7 @@ int darwin_signal(int l) {
 	return 0;
 }
 
-// TRAP_SIGNAL stays open: it is how the program calls the kernel.
+// TRAP_SIGNAL is never blocked, because the program calls the kernel by it.
 static void mask_in(uint32_t d, sigset_t *l) {
 	sigemptyset(l);
 	for (int i = 1; i < 32; i++)
@@ -350,7 +350,7 @@ static struct fault fault_of(int sig, const siginfo_t *info) {
 	return (struct fault){0};
 }
 
-// Signals by which a program crashes, if it has no handler for them.
+// crashes reports whether a signal without a handler is a crash.
 static bool crashes(int d) {
 	switch (linux_signal[d]) {
 	case SIGQUIT: case SIGILL: case SIGTRAP: case SIGABRT: case SIGFPE: case SIGBUS: case SIGSEGV: return true;
@@ -358,7 +358,7 @@ static bool crashes(int d) {
 	return false;
 }
 
-// die ends the process by a signal, as soon as the handler has returned; whoever handles EXC_CRASH sees it before.
+// die ends the process by a signal, as soon as the signal handler has returned. Before that it raises EXC_CRASH.
 static void die(int sig, struct fault f, const ucontext_t *u) {
 	uint64_t code = (uint64_t)darwin_signal(sig) << 24 | f.type << 20 | (f.code & 0xfffff);
 	raise_exception(EXC_CRASH, code, f.subcode, in_program(context_pc(u)) ? u : NULL);
@@ -367,7 +367,7 @@ static void die(int sig, struct fault f, const ucontext_t *u) {
 	syscall(SYS_tgkill, getpid(), gettid(), sig);
 }
 
-// deliver hands a signal to the program's handler.
+// deliver passes a signal to the program's handler.
 static void deliver(int sig, siginfo_t *info, void *context) {
 	static const int fpe[] = {0, 7, 8, 1, 2, 3, 4, 5, 6}; // FPE_INTDIV is 1 on Linux, 7 on Darwin
 	int saved = errno, d_saved = d_errno;
@@ -376,7 +376,7 @@ static void deliver(int sig, siginfo_t *info, void *context) {
 	memcpy(entry, t->entry, sizeof entry);
 	struct fault f = fault_of(sig, info);
 	struct d_siginfo i = {.signo = darwin_signal(sig), .code = info->si_code};
-	if (info->si_code <= 0) { // SI_USER, which the runtime takes for 0
+	if (info->si_code <= 0) { // SI_USER, which is 0 for the runtime
 		i.code = 0, i.pid = info->si_pid, i.uid = info->si_uid;
 	} else {
 		i.addr = (uint64_t)info->si_addr;
@@ -429,7 +429,7 @@ static int s_pthread_kill(pthread_t t, int sig) { return darwin_errno(pthread_ki
 static long s_raise(int sig) { return pthread_kill(pthread_self(), to_linux(sig)); }
 static long s_kill(pid_t pid, int sig) { return R(kill(pid, to_linux(sig))); }
 
-// trap: of BSD's calls Go makes waitid alone by itself, and takes ENOSYS for an answer.
+// trap: the only BSD call that Go makes directly is waitid, and Go accepts ENOSYS.
 long trap(int class, long number, const uint64_t args[6], bool *error) {
 	if (class == 1) return mach_trap(number, args);
 	*error = true;
@@ -438,10 +438,10 @@ long trap(int class, long number, const uint64_t args[6], bool *error) {
 
 // Processes.
 
-// An emulator that runs this one has to run the next one too.
+// If this process runs in an emulator, so must the program that it executes.
 static const char *emulator;
 
-// A Mach-O program is started by this one again; its argv[0] becomes its path.
+// A Mach-O program is executed by machorun too. Its argv[0] becomes its path.
 static long s_execve(const char *path, char **argv, char **envp) {
 	uint32_t magic = 0;
 	int fd = open(path, O_RDONLY | O_CLOEXEC), n = 0, k = 0;
@@ -466,9 +466,9 @@ static long s_execve(const char *path, char **argv, char **envp) {
 	return R(execve(as[0], as, with));
 }
 
-// The structures of resource usage are alike but for the width of the microseconds.
+// The structures of resource usage differ only in the width of the microseconds.
 static long s_wait4(pid_t pid, int *status, int options, struct rusage *usage) {
-	long r = R(wait4(pid, status, options, usage)); // WNOHANG and WUNTRACED are Linux's
+	long r = R(wait4(pid, status, options, usage)); // WNOHANG and WUNTRACED have the same values on Linux
 	if (r > 0 && status && WIFSIGNALED(*status)) *status = (*status & ~0x7f) | darwin_signal(WTERMSIG(*status));
 	if (r > 0 && status && WIFSTOPPED(*status)) *status = 0x7f | darwin_signal(WSTOPSIG(*status)) << 8;
 	return r;
@@ -522,14 +522,14 @@ static int s_pthread_setspecific(uint64_t key, void *value) {
 #endif
 
 static int s_pthread_create(pthread_t *thread, const void *attr, void *(*f)(void *), void *arg) {
-	(void)attr; // detached, as Go has all its threads
+	(void)attr; // detached, as all threads of Go
 	pthread_attr_t a;
 	pthread_t t;
 	struct start *s = malloc(sizeof *s);
 	if (!s) return 12; // ENOMEM
 	*s = (struct start){f, arg};
 	pthread_attr_init(&a);
-	pthread_attr_setstacksize(&a, STACK_SIZE + (256 << 10)); // glibc's own needs are in it
+	pthread_attr_setstacksize(&a, STACK_SIZE + (256 << 10)); // includes what glibc requires itself
 	pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED);
 	int r = pthread_create(&t, &a, run_thread, s);
 	if (r == 0 && thread) *thread = t;
@@ -570,7 +570,7 @@ const struct import loader_imports[] = {
 	{"___error", s_error, false}, {"__exit", s_exit, false}, {"_issetugid", nothing, false}, {"_madvise", nothing, false}, {"_mlock", nothing, false},
 	{"_notify_is_valid_token", nothing, false}, {"_pthread_attr_init", nothing, false}, {"_pthread_attr_setdetachstate", nothing, false},
 	{"_xpc_date_create_from_current", nothing, false},
-	// Names with 64 are amd64's, where there had been structures with inodes of 32 bits.
+	// amd64 has names with 64, because it also had structures with 32-bit inodes.
 	{"_fstat64", s_fstat, false}, {"_fstatat64", s_fstatat, false}, {"_lstat64", s_lstat, false}, {"_stat64", s_stat, false},
 	{"_fdopendir$INODE64", s_fdopendir, false}, {"_readdir_r$INODE64", s_readdir_r, false},
 	S(fstat), S(fstatat), S(lstat), S(stat), S(fdopendir), S(readdir_r),
@@ -582,7 +582,7 @@ const struct import loader_imports[] = {
 
 static const struct import *const imports[] = {loader_imports, kernel_imports, process_imports, socket_imports};
 
-// What is not there ends the process when it is called, as most is never called: its stub says what it is.
+// An import that is not implemented ends the process only when it is called, because most are never called. Its stub identifies it.
 static struct {
 	const void *stub;
 	const char *name;
@@ -595,7 +595,7 @@ static void missing(void) {
 	fatal("a function is not implemented");
 }
 
-// resolve returns the address for an import. All modules that import a function have the same one.
+// resolve returns the address for an import. It is the same for all modules that import a function.
 static void *resolve(const char *name) {
 	static struct {
 		const struct import *import;
@@ -698,7 +698,7 @@ static uint64_t uleb128(const uint8_t **p) {
 	}
 }
 
-// bind runs the program of BIND_OPCODE_* that says where the addresses of the imports belong.
+// bind executes the BIND_OPCODE_* program that stores the addresses of the imports.
 static void bind(const uint8_t *p, const uint8_t *end) {
 	const char *name = NULL;
 	uint64_t place = 0;
@@ -726,7 +726,7 @@ static void bind(const uint8_t *p, const uint8_t *end) {
 	}
 }
 
-// start lays the stack out as XNU does (argc, argv, the environment, and strings of the loader, of which Go looks for its
+// start builds the stack as XNU does (argc, argv, the environment, and strings of the loader, among which Go searches for its
 // path) and jumps to entry.
 static void start(uint64_t entry, int argc, char **argv, char **envp) {
 	const size_t size = 8 << 20;

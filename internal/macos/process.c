@@ -1,4 +1,4 @@
-// libproc and sysctl: what Darwin tells of processes and of the machine.
+// libproc and sysctl: information about processes and the machine.
 #include "machorun.h"
 
 #include <ctype.h>
@@ -34,7 +34,7 @@ static ssize_t read_file(pid_t pid, const char *name, char *to, size_t room) {
 
 static int unsigned_cmp(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
 
-// PROX_FDTYPE_* for what the link of a descriptor says.
+// fd_type returns the PROX_FDTYPE_* for the target of a descriptor's link in procfs.
 static uint32_t fd_type(const char *path) {
 	if (!strncmp(path, "socket:", 7)) return 2;
 	if (!strncmp(path, "pipe:", 5)) return 6;
@@ -60,7 +60,7 @@ static int list_fds(pid_t pid, int32_t *to, int size) {
 	return 8 * k;
 }
 
-// boot_time is when the machine started, in seconds since 1970: the same each time, so that a process always has the same start.
+// boot_time returns when the machine started, in seconds since 1970: always the same value, so that a process always has the same start.
 static uint64_t boot_time(void) {
 	uint64_t seconds = 0;
 	FILE *f = fopen("/proc/stat", "re");
@@ -71,7 +71,7 @@ static uint64_t boot_time(void) {
 	return seconds;
 }
 
-// Times of a process: of its start in seconds since 1970, and of its threads in nanoseconds.
+// process_times returns times of a process: its start in seconds since 1970, and the times of its threads in nanoseconds.
 static bool process_times(pid_t pid, double *start, int *parent, double *user, double *system) {
 	char text[1024];
 	ssize_t n = read_file(pid, "stat", text, sizeof text - 1);
@@ -86,7 +86,7 @@ static bool process_times(pid_t pid, double *start, int *parent, double *user, d
 	return true;
 }
 
-// program_path returns the path of the Mach-O file that pid runs: it is machorun's first argument.
+// program_path returns the path of the Mach-O file that pid runs: machorun's first argument.
 static int program_path(pid_t pid, char *path, size_t room) {
 	if (pid == getpid()) return snprintf(path, room, "%s", shared->path);
 	char args[4096 + 64];
@@ -120,7 +120,7 @@ struct bsd_info {
 };
 _Static_assert(sizeof(struct bsd_info) == 136, "proc_bsdinfo");
 
-// zombie_status returns the status of a process that has ended and whose parent has not asked for it, or -1.
+// zombie_status returns the exit status of a zombie, or -1 for another process.
 static int zombie_status(pid_t pid) {
 	char text[1024], state;
 	ssize_t n = read_file(pid, "stat", text, sizeof text - 1);
@@ -204,7 +204,7 @@ static int s_proc_pidfdinfo(int pid, int fd, int flavor, void *to, int size) {
 		memcpy(v->path, path, sizeof v->path);
 		return sizeof *v;
 	}
-	if (flavor == 3 && fd_type(path) == 2 && size >= 792) { // PROC_PIDFDSOCKETINFO: of an own one what the socket says, else of AF_UNIX
+	if (flavor == 3 && fd_type(path) == 2 && size >= 792) { // PROC_PIDFDSOCKETINFO: the real type of an own socket; another process's is AF_UNIX
 		int32_t *s = memset(to, 0, 792);
 		int type = 1, domain = AF_UNIX;
 		if (pid == getpid()) {
@@ -264,7 +264,7 @@ static long s_sysctl(const int *name, unsigned n, void *to, size_t *size) {
 	return fails(D_ENOENT);
 }
 
-// A machine, as one of Apple's says of itself. What Rosetta would say is not there.
+// The names that an Apple machine has, except those of Rosetta.
 static long s_sysctlbyname(const char *name, void *to, size_t *size) {
 	static const struct {
 		const char *name, *text;

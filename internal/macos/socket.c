@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-// Darwin's addresses begin with their length, and AF_INET6 has another number.
+// Darwin's socket addresses begin with their length, and AF_INET6 has a different number.
 
 enum { D_AF_INET6 = 30 };
 
@@ -103,7 +103,7 @@ static int option_in(int level, int *option) {
 }
 
 static long s_setsockopt(int fd, int level, int option, const void *value, uint32_t size) {
-	if (level == D_SOL_SOCKET && option == 0x1022) return 0; // SO_NOSIGPIPE: send says it each time
+	if (level == D_SOL_SOCKET && option == 0x1022) return 0; // SO_NOSIGPIPE: each send has MSG_NOSIGNAL
 	if (level == IPPROTO_IPV6 && option == 27) option = IPV6_V6ONLY;
 	level = option_in(level, &option);
 	return level < 0 ? fails(42) : R(setsockopt(fd, level, option, value, size)); // ENOPROTOOPT
@@ -121,7 +121,7 @@ static long s_getsockopt(int fd, int level, int option, void *value, uint32_t *s
 		struct ucred c;
 		socklen_t n = sizeof c;
 		long r = R(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &n));
-		uint32_t token[8] = {c.uid, c.uid, c.gid, c.uid, c.gid, c.pid, 0, 1}; // as receive_message has it
+		uint32_t token[8] = {c.uid, c.uid, c.gid, c.uid, c.gid, c.pid, 0, 1}; // as in receive_message
 		if (r == 0 && *size >= sizeof token) memcpy(value, token, sizeof token), *size = sizeof token;
 		return r;
 	}
@@ -132,9 +132,9 @@ static long s_getsockopt(int fd, int level, int option, void *value, uint32_t *s
 	return r;
 }
 
-// A stream socket of AF_UNIX takes on Darwin what SO_SNDBUF says, in bytes, however few those are. And it takes no second piece as long as
-// the first has not been read, if SO_SNDBUF is so small that eight times of it are less than the memory of one piece (sbreserve and
-// sbspace of bsd/kern/uipc_socket2.c, uipc_send and uipc_rcvd of bsd/kern/uipc_usrreq.c). Linux has no such small buffers.
+// On Darwin the buffer of an AF_UNIX stream socket has exactly SO_SNDBUF bytes, however few. If eight times SO_SNDBUF is less than the
+// memory of one piece of data, the socket accepts no second piece until the first has been read (sbreserve and sbspace of
+// bsd/kern/uipc_socket2.c, uipc_send and uipc_rcvd of bsd/kern/uipc_usrreq.c). Linux has no such small buffers.
 enum { SMALL = 16, LEAST_OF_LINUX = 4608 };
 
 bool is_small(int fd) {
@@ -160,7 +160,7 @@ long write_small(int fd, const uint8_t *p, size_t n, bool wait) {
 	return done;
 }
 
-// MSG_DONTWAIT is the one flag of Darwin's that is used, besides MSG_PEEK, which is Linux's.
+// The only flags that programs use are MSG_DONTWAIT, and MSG_PEEK, which has the same value on Linux.
 static int flags_in(int d) { return (d & 2) | (d & 0x80 ? MSG_DONTWAIT : 0) | MSG_NOSIGNAL; }
 
 static long s_sendto(int fd, const void *p, size_t n, int flags, const uint8_t *d, uint32_t size) {
@@ -193,7 +193,7 @@ struct d_cmsghdr {
 	int32_t level, type;
 };
 
-// Descriptors are the one kind of control message.
+// Only control messages with descriptors are supported.
 static long s_sendmsg(int fd, const struct d_msghdr *d, int flags) {
 	struct sockaddr_storage l;
 	char control[CMSG_SPACE(64 * sizeof(int))];
@@ -238,8 +238,8 @@ static long s_recvmsg(int fd, struct d_msghdr *d, int flags) {
 
 PASS(poll, (struct pollfd *p, uint32_t n, int timeout), (p, n, timeout))
 
-// kqueue: an epoll descriptor. EVFILT_READ and EVFILT_WRITE are edges, as Go has them (EV_CLEAR); EVFILT_USER is an event descriptor
-// of its own, by which the runtime wakes itself.
+// kqueue: an epoll descriptor. EVFILT_READ and EVFILT_WRITE are edge-triggered, as Go uses them (EV_CLEAR). EVFILT_USER is an event
+// descriptor, with which the runtime wakes itself.
 
 struct d_kevent {
 	uint64_t ident;
@@ -252,7 +252,7 @@ struct d_kevent {
 
 enum { EVFILT_READ = -1, EVFILT_WRITE = -2, EVFILT_USER = -10, EV_ADD = 1, EV_DELETE = 2, EV_EOF = 0x8000, EV_ERROR = 0x4000 };
 
-// What a descriptor's events bring back, and the one user event.
+// The watched events of each descriptor with their user data, and the only user event.
 static struct {
 	uint64_t udata[2];
 	uint32_t events;
@@ -286,9 +286,9 @@ static int change(int queue, const struct d_kevent *c) {
 	else watched[c->ident].events |= bit, watched[c->ident].udata[write] = c->udata;
 	struct epoll_event e = {.events = watched[c->ident].events | EPOLLET, .data.u64 = c->ident};
 	int r = epoll_ctl(queue, before ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->ident, &e);
-	if (r < 0 && errno == ENOENT) r = epoll_ctl(queue, EPOLL_CTL_ADD, c->ident, &e); // it was closed and is another file
+	if (r < 0 && errno == ENOENT) r = epoll_ctl(queue, EPOLL_CTL_ADD, c->ident, &e); // the descriptor was closed and is now another file
 	if (r < 0 && errno == EEXIST) r = epoll_ctl(queue, EPOLL_CTL_MOD, c->ident, &e);
-	return r < 0 ? errno == EPERM ? EINVAL : errno : 0; // a regular file, which has no such events
+	return r < 0 ? errno == EPERM ? EINVAL : errno : 0; // EPERM: a regular file, which has no such events
 }
 
 static long s_kevent(int queue, const struct d_kevent *changes, int n, struct d_kevent *events, int room, const struct timespec *timeout) {
@@ -306,7 +306,7 @@ static long s_kevent(int queue, const struct d_kevent *changes, int n, struct d_
 	for (int i = 0; i < k; i++) {
 		uint64_t fd = got[i].data.u64, none;
 		if (fd == UINT64_MAX) {
-			if (read(user_fd, &none, sizeof none) >= 0) events[out++] = user_event; // else another thread was faster
+			if (read(user_fd, &none, sizeof none) >= 0) events[out++] = user_event; // otherwise another thread was faster
 			continue;
 		}
 		uint16_t end = got[i].events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR) ? EV_EOF : 0;

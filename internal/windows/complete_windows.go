@@ -9,10 +9,10 @@ import (
 	"minidump/stream"
 )
 
-// captureModules records the loader's list of modules while the process is suspended. Their images are read later.
+// captureModules records the loader's list of modules while the process is suspended. The images are read later.
 func (l *Source) captureModules(s *snapshot.Snapshot) {
 	if !l.loader.Open(&l.p, l.p.PEB, l.p.Wide) {
-		s.Soft(snapshot.OpDSO, 0, 0, l.p.PEB) // a process that is just starting has none
+		s.Soft(snapshot.OpDSO, 0, 0, l.p.PEB) // a process that is just starting has no list
 		return
 	}
 	for {
@@ -71,7 +71,7 @@ func (l *Source) readImage(s *snapshot.Snapshot, m *snapshot.Module) {
 	}
 }
 
-// captureUnloaded makes the UnloadedModuleList stream.
+// captureUnloaded adds the UnloadedModuleList stream.
 func (l *Source) captureUnloaded(s *snapshot.Snapshot) {
 	if l.ntdll == 0 || l.p.Wow64 {
 		return
@@ -81,7 +81,7 @@ func (l *Source) captureUnloaded(s *snapshot.Snapshot) {
 		s.Soft(snapshot.OpDSO, int32(errno), 0, l.ntdll)
 		return
 	}
-	// Records, then names of at most 32 units, each 4 bytes of length and a NUL besides.
+	// The stream consists of the records and then the names. A name has 4 bytes of length, at most 32 units and a NUL.
 	const nameRoom = 4 + UnloadedNameSize + 4
 	used, u := 0, Unloaded{}
 	for i := range ring.Count {
@@ -115,7 +115,7 @@ func (l *Source) captureUnloaded(s *snapshot.Snapshot) {
 			BaseOfImage: u.Base, SizeOfImage: uint32(min(u.Size, 1<<32-1)), CheckSum: u.CheckSum, TimeDateStamp: u.TimeStamp, NameRVA: uint32(name),
 		}
 		r.Put(b[at:], le)
-		le.PutUint32(rvas[4*n:], uint32(at+20)) // where NameRVA stands
+		le.PutUint32(rvas[4*n:], uint32(at+20)) // position of NameRVA
 		le.PutUint32(b[name:], uint32(len(u.Name)))
 		copy(b[name+4:], u.Name)
 		name += nameRoom
@@ -132,12 +132,12 @@ func (l *Source) readUnloaded(ring *UnloadedRing, i int, u *Unloaded) bool {
 	return l.p.Read(ring.Addr+uint64(i*ring.Size), b) == len(b) && ParseUnloaded(b, l.p.Wide, u)
 }
 
-// handleBuffers are the sizes of buffers for the list of handles, in bytes. Where the list is of all processes, a busy
-// machine has a million of them.
+// handleBuffers are the buffer sizes that are tried for the list of handles, in bytes. A list of the handles of all
+// processes can have a million entries on a busy machine.
 var handleBuffers = [...]int{64 << 10, 512 << 10, 4 << 20, 32 << 20, 128 << 20}
 
-// readHandles lists the handles, with the type of each object. Names are read of objects whose name the kernel has itself.
-// It asks the file system for that of a file or a pipe, which waits while a read of it waits.
+// readHandles records the handles, with the types and names of the objects. It does not read the name of a file or a pipe: the
+// kernel requests it from the file system, which blocks while a read of the file is blocked.
 func (l *Source) readHandles(s *snapshot.Snapshot) {
 	errno := errorBufferOverflow
 	var list arena.Span
@@ -169,8 +169,8 @@ func (l *Source) readHandles(s *snapshot.Snapshot) {
 	}
 }
 
-// describeHandle finds the type, the name and the counts of a handle. What can't be had stays empty: a process may be
-// forbidden to duplicate some of its handles.
+// describeHandle finds the type, the name and the counts of a handle. What can't be determined stays empty: duplicating some
+// handles of a process may be forbidden.
 func (l *Source) describeHandle(s *snapshot.Snapshot, e *snapshot.Handle, h *Handle) {
 	known := h.TypeIndex < maxTypes && l.types[h.TypeIndex].Len > 0
 	if known {
@@ -204,7 +204,7 @@ func (l *Source) describeHandle(s *snapshot.Snapshot, e *snapshot.Handle, h *Han
 	}
 }
 
-// addCounters makes the streams about the use of memory: of the process, and of the machine.
+// addCounters adds the streams about the memory use of the process and of the machine.
 func (l *Source) addCounters(s *snapshot.Snapshot) {
 	if b := addStream(s, stream.ProcessVMCountersStream, stream.ProcessVMCountersSize); b != nil {
 		if errno := l.p.VMCounters(b); errno != 0 {
@@ -220,7 +220,7 @@ func (l *Source) addCounters(s *snapshot.Snapshot) {
 	}
 }
 
-// addBreakpadInfo makes the BreakpadInfo stream: where there is no exception, it alone says which thread the dump is about.
+// addBreakpadInfo adds the BreakpadInfo stream. Without an exception, only this stream records which thread the dump is about.
 func (l *Source) addBreakpadInfo(s *snapshot.Snapshot) {
 	r := stream.BreakpadInfo{Validity: stream.MD_BREAKPAD_INFO_VALID_REQUESTING_THREAD_ID, RequestingThreadID: uint32(s.Proc.Blamed)}
 	if b := addStream(s, stream.BreakpadInfoStream, stream.BreakpadInfoSize); b != nil {
@@ -228,8 +228,8 @@ func (l *Source) addBreakpadInfo(s *snapshot.Snapshot) {
 	}
 }
 
-// findGoStack finds the bounds of the goroutine stack that a thread of a Go program runs on, which lies in the heap. The
-// address of its g is in one of the thread's TLS slots; which one, Go's runtime asks Windows for when it starts.
+// findGoStack finds the bounds of the goroutine stack, in the Go heap, on which a thread of a Go program runs. The address of
+// its g is in one of the thread's TLS slots. The Go runtime allocates the slot when it starts, so each slot is tried.
 func (l *Source) findGoStack(s *snapshot.Snapshot, t *snapshot.Thread, w *Thread) {
 	if !l.isGo || !t.HasSP || w.TEB == 0 || w.StackLimit <= t.SP && t.SP < w.StackBase {
 		return

@@ -15,13 +15,13 @@ type vmCounters struct {
 	quotaPeakPagedPool, quotaPagedPool       uintptr
 	quotaPeakNonPagedPool, quotaNonPagedPool uintptr
 	pagefile, peakPagefile                   uintptr
-	private                                  uintptr // end of VM_COUNTERS: it is missing there
-	privateWorkingSet                        uintptr // end of VM_COUNTERS_EX: from here on missing there
+	private                                  uintptr // VM_COUNTERS ends before this field
+	privateWorkingSet                        uintptr // VM_COUNTERS_EX ends before this field
 	sharedCommit                             uint64
 }
 
-// VMCounters writes MINIDUMP_PROCESS_VM_COUNTERS_2, the record of ProcessVmCountersStream, to b, which has stream.ProcessVMCountersSize
-// bytes.
+// VMCounters writes MINIDUMP_PROCESS_VM_COUNTERS_2, the record of ProcessVmCountersStream, to b, which must have
+// stream.ProcessVMCountersSize bytes.
 func (p *Process) VMCounters(b []byte) syscall.Errno {
 	const (
 		counters    = 0x1 // MINIDUMP_PROCESS_VM_COUNTERS
@@ -86,15 +86,15 @@ type systemFileCacheInformation struct {
 	rePurpose, flags           uint32
 }
 
-// Sizes of SYSTEM_PERFORMANCE_INFORMATION (phnt's ntexapi.h), whose fields a minidump has in the same places: all of it,
-// that before Windows 10, and that before Windows 8.
+// Sizes of SYSTEM_PERFORMANCE_INFORMATION (phnt's ntexapi.h) in bytes: since Windows 10, before Windows 10, and before
+// Windows 8. A minidump has its fields at the same offsets.
 const (
 	performanceSize     = 344
 	performanceDirty    = 328
 	performanceSizeOnce = 312
 )
 
-// SystemMemoryInfo writes MINIDUMP_SYSTEM_MEMORY_INFO_1, the record of SystemMemoryInfoStream, to b, which has
+// SystemMemoryInfo writes MINIDUMP_SYSTEM_MEMORY_INFO_1, the record of SystemMemoryInfoStream, to b, which must have
 // stream.SystemMemoryInfoSize bytes in memory that does not move.
 func SystemMemoryInfo(b []byte) syscall.Errno {
 	const (
@@ -132,7 +132,7 @@ func SystemMemoryInfo(b []byte) syscall.Errno {
 		le.PutUint32(b[108:], cache.rePurpose)
 		le.PutUint32(b[112:], cache.flags)
 	}
-	// MINIDUMP_SYSTEM_BASIC_PERFORMANCE_INFORMATION, four numbers at 116, repeats with 64 bits what the next one has with 32.
+	// MINIDUMP_SYSTEM_BASIC_PERFORMANCE_INFORMATION at 116 stays 0: its four 64-bit numbers repeat 32-bit ones of the next record.
 	perf := b[148:stream.SystemMemoryInfoSize]
 	for _, form := range [...]struct {
 		size  uintptr

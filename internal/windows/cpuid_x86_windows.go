@@ -9,7 +9,7 @@ import "minidump/stream"
 //go:noescape
 func cpuid(leaf uint32) (eax, ebx, ecx, edx uint32)
 
-// x86CPU fills in what the CPUID instruction says, and reports whether there is one.
+// x86CPU fills c from the CPUID instruction, and reports whether the machine has this instruction.
 func x86CPU(c *stream.X86CPU) bool {
 	_, b, cx, d := cpuid(0)
 	le.PutUint32(c.VendorID[0:], b)

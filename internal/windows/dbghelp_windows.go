@@ -16,21 +16,21 @@ var loadDbghelp = sync.OnceValue(func() error {
 	return loadSystem("dbghelp.dll", []entry{{&miniDumpWriteDump, "MiniDumpWriteDump", false}})
 })
 
-// ClientException says why a process crashed: EXCEPTION_POINTERS in its memory.
+// ClientException is the exception of a crashed process, as the address of EXCEPTION_POINTERS.
 type ClientException struct {
 	Pointers uint64 // 0: there was no exception
 	Thread   uint32
-	Own      bool // Pointers are of the calling process, whatever process is dumped
+	Own      bool // Pointers is an address in the calling process, not in the dumped one
 }
 
 // UserStream is a stream that the system's writer adds to a dump.
 type UserStream struct {
 	Type uint32
-	Data []byte // it must not move until the dump is written
+	Data []byte // pinned by WriteDump until the dump is written
 }
 
 // miniDumpExceptionInformation is MINIDUMP_EXCEPTION_INFORMATION, and miniDumpUserStream MINIDUMP_USER_STREAM
-// (minidumpapiset.h). Both are packed to 4 bytes: a pointer takes whole words of 4.
+// (minidumpapiset.h). Both are packed to 4 bytes, so a pointer is an array of 4-byte words.
 type (
 	miniDumpExceptionInformation struct {
 		thread   uint32
@@ -47,7 +47,7 @@ type (
 	}
 )
 
-// words puts an address into words of 4 bytes.
+// words splits an address into 4-byte words, the low one first.
 func words(addr uint64) (w [nativeWord / 4]uint32) {
 	for i := range w {
 		w[i] = uint32(addr >> (32 * i))
@@ -55,8 +55,8 @@ func words(addr uint64) (w [nativeWord / 4]uint32) {
 	return w
 }
 
-// WriteDump has dbghelp.dll write a dump of the process to file. flags are MINIDUMP_TYPE. What it returns for an error says
-// little: GetLastError is an HRESULT on Windows, and meaningless under Wine.
+// WriteDump makes dbghelp.dll write a dump of the process to file. flags are MINIDUMP_TYPE. The error is of little use:
+// GetLastError is an HRESULT on Windows, and meaningless under Wine.
 func (p *Process) WriteDump(file syscall.Handle, flags uint32, exception *ClientException, streams []UserStream) error {
 	if err := loadDbghelp(); err != nil {
 		return err
@@ -65,7 +65,7 @@ func (p *Process) WriteDump(file syscall.Handle, flags uint32, exception *Client
 		info *miniDumpExceptionInformation
 		user *miniDumpUserStreams
 	)
-	// Wine's and older ones of Windows follow null pointers of exceptions.
+	// Wine's dbghelp.dll and older ones of Windows dereference null exception pointers.
 	if exception != nil && exception.Pointers != 0 {
 		info = &miniDumpExceptionInformation{thread: exception.Thread, pointers: words(exception.Pointers), client: 1}
 		if exception.Own {
@@ -73,7 +73,7 @@ func (p *Process) WriteDump(file syscall.Handle, flags uint32, exception *Client
 		}
 	}
 	if len(streams) > 0 {
-		// dbghelp.dll follows addresses that the garbage collector does not see.
+		// dbghelp.dll dereferences addresses that the garbage collector does not see.
 		var pin runtime.Pinner
 		list := make([]miniDumpUserStream, len(streams))
 		for i, s := range streams {

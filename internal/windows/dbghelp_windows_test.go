@@ -41,7 +41,7 @@ func dumpBySystem(t *testing.T, p *Process, exception *ClientException, streams 
 	return d
 }
 
-// The system's writer dumps this process and another one, with what was given to it.
+// TestWriteDump has the system's writer dump this process with an exception, and another process, both with user streams.
 func TestWriteDump(t *testing.T) {
 	if testing.Short() {
 		t.Skip("Wine 8 takes some 10 s for each dump")

@@ -8,8 +8,8 @@ import (
 	"minidump/internal/errtext"
 )
 
-// Addresses of the functions that are called, found once by load. Those of ntdll.dll stand where the documented one does
-// not serve another process, allocates, or leaves something out.
+// Addresses of system functions, found once by load. A function of ntdll.dll is called where the documented one does not work
+// on another process, allocates, or leaves something out.
 var (
 	// kernel32.dll
 	getExitCodeProcess, getExitCodeThread, getProcessTimes, getThreadTimes, getThreadPriority, getPriorityClass uintptr
@@ -27,7 +27,7 @@ var (
 	rtlNtStatusToDosError, rtlAdjustPrivilege                                                           uintptr
 )
 
-// An entry is a function to be found. Without one that is optional there is another way, or a fact less.
+// An entry is a function to find. Without an optional function there is a fallback, or a fact is left out of the dump.
 type entry struct {
 	addr     *uintptr
 	name     string
@@ -90,7 +90,7 @@ var fromNtdll = []entry{
 	{&rtlAdjustPrivilege, "RtlAdjustPrivilege", true},
 }
 
-// load finds the functions. Both libraries are in every process from its start, so that nothing is loaded.
+// load finds the functions. Both libraries are in every process from its start, so LoadLibrary loads nothing.
 var load = sync.OnceValue(func() error {
 	for _, l := range []struct {
 		name    string
@@ -112,11 +112,11 @@ var load = sync.OnceValue(func() error {
 	return nil
 })
 
-// ownNtdll is where ntdll.dll, the last library that load looks at, lies in this process.
+// ownNtdll is the base of ntdll.dll in this process. load sets it to the last library of its list.
 var ownNtdll syscall.Handle
 
-// loadSystem loads a library from the System32 folder, whatever lies beside the program or in the current folder, and finds
-// functions in it.
+// loadSystem loads a library from the System32 folder, never from the program's or the current folder, and finds functions
+// in it.
 func loadSystem(name string, entries []entry) error {
 	if err := load(); err != nil {
 		return err
@@ -149,7 +149,7 @@ const (
 	STATUS_PARTIAL_COPY         = 0x8000000d
 )
 
-// errnoOf turns an NTSTATUS into the error that the documented function sets; 0 for success.
+// errnoOf converts an NTSTATUS to the error code that the documented function sets. It returns 0 for success.
 func errnoOf(status uintptr) syscall.Errno {
 	if s := uint32(status); s < 0x80000000 { // success and information
 		return 0

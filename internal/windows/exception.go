@@ -19,10 +19,10 @@ const (
 	STATUS_FAIL_FAST_EXCEPTION        = 0xc0000602
 )
 
-// ErrException is the error of exception pointers that do not lead to an exception.
+// ErrException is returned for exception pointers without a readable exception record or without readable registers.
 var ErrException = errors.New("bad exception pointers")
 
-// exceptionLayout has the offsets in EXCEPTION_POINTERS and EXCEPTION_RECORD (winnt.h) in bytes.
+// exceptionLayout holds offsets and sizes of EXCEPTION_POINTERS and EXCEPTION_RECORD (winnt.h) in bytes.
 type exceptionLayout struct {
 	pointers                           int // size of EXCEPTION_POINTERS
 	address, count, params, recordSize int
@@ -33,15 +33,15 @@ var (
 	exception32 = exceptionLayout{8, 12, 16, 20, 80}
 )
 
-// ExceptionScratch is how much scratch memory ReadException wants, in bytes.
+// ExceptionScratch is the size of the scratch memory that ReadException requires, in bytes.
 const ExceptionScratch = 2048
 
-// ReadException fills c in from the EXCEPTION_POINTERS at address pointers of a process of that architecture: the record of
-// the exception, and the registers at that moment. code takes the place of a record that says nothing (0 in it), and may be
-// 0 too. scratch has at least ExceptionScratch bytes in memory that does not move.
+// ReadException fills c from the EXCEPTION_POINTERS at address pointers in a process of the given architecture: the
+// exception record, and the registers at the time of the exception. code replaces a code of 0 in the record, and may be 0
+// itself. scratch must have at least ExceptionScratch bytes in memory that does not move.
 //
-// With registers that can't be read c is filled in without them, and the error wraps ErrException. It does also where there
-// is no record; c then is not changed.
+// If the registers can't be read, c is filled without them and the error wraps ErrException. If the record can't be read,
+// c is unchanged and the error wraps ErrException too.
 func ReadException(mem Memory, arch context.Arch, pointers uint64, pid, tid, code uint32, scratch []byte, c *context.Crash) error {
 	l, wide := &exception32, layoutOf(false)
 	if arch.WordSize() == 8 {

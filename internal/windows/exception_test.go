@@ -7,7 +7,7 @@ import (
 	"minidump/context"
 )
 
-// crashed makes exception pointers of an access violation that wrote to 0x1230.
+// crashed returns memory that starts with the exception pointers of a write to 0x1230.
 func crashed(arch context.Arch) *space {
 	s := &space{base: 0x10000, b: make([]byte, 0x2000)}
 	wide := arch.WordSize() == 8
@@ -50,7 +50,7 @@ func TestReadException(t *testing.T) {
 			c.Access != context.AccessWrite || c.NumParams != 2 || c.Params[1] != 0x1230 || !c.HasContext || int(c.ContextLen) != arch.ContextSize() {
 			t.Errorf("%v: %+v", arch, c)
 		}
-		// The registers are what package context finds in the record, by its own tables.
+		// PC and SP must equal those that package context decodes by its own tables.
 		d, err := context.Decode(arch, c.Record(), le)
 		if err != nil {
 			t.Fatal(arch, err)

@@ -11,16 +11,16 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// A frozenThread is a thread of this process, and what freeze captures of it. freeze is machine code that knows this layout.
+// A frozenThread is a thread of this process, and what freeze captures of it. The assembly of freeze depends on this layout.
 type frozenThread struct {
 	handle uintptr
 	ctx    uintptr // a CONTEXT, with its flags
-	low    uintptr // the bounds of the stack that Windows gave the thread
+	low    uintptr // bounds of the stack that Windows allocated for the thread
 	high   uintptr
-	buf    uintptr // where its stack goes
-	size   uintptr // bytes there
-	start  uintptr // out: the address of the first byte of the stack that was copied
-	got    uintptr // out: how many bytes were
+	buf    uintptr // where the stack is copied to
+	size   uintptr // of buf in bytes
+	start  uintptr // out: address of the first copied byte of the stack
+	got    uintptr // out: number of copied bytes
 	state  uintptr // out: see below
 }
 
@@ -31,7 +31,7 @@ const (
 	frozenRead
 )
 
-// freezeCall is what freeze is called with.
+// freezeCall is the argument of freeze.
 type freezeCall struct {
 	n                                 uintptr
 	threads                           uintptr
@@ -40,12 +40,12 @@ type freezeCall struct {
 	spOffset                          uintptr // of the stack pointer in a CONTEXT
 }
 
-// frozen is what was captured of the own process's threads while they were suspended.
+// frozen is what was captured of the calling process's threads while they were suspended.
 type frozen struct {
 	call    freezeCall
 	threads []frozenThread
-	data    []arena.Span // of the threads: the copy of the stack
-	records []arena.Span // of the threads: the CONTEXT
+	data    []arena.Span // by thread: the copy of the stack
+	records []arena.Span // by thread: the CONTEXT
 	snap    *snapshot.Snapshot
 	g       uintptr // of the calling goroutine
 }
@@ -55,23 +55,24 @@ func (f *frozen) init() {
 	f.data, f.records = make([]arena.Span, maxHeld), make([]arena.Span, maxHeld)
 }
 
-// saveContext writes the registers of its caller to a CONTEXT, which is aligned to 16, and the stack of the running
-// goroutine from there on to buf. It returns where the copy starts and how long it is, and the address of the g.
+// saveContext writes the registers of its caller to ctx, a CONTEXT aligned to 16 bytes, and copies the running goroutine's
+// stack, from just below the stack pointer on, to buf of size bytes. It returns the address of the first copied byte, the
+// number of copied bytes, and the address of the g.
 //
 //go:noescape
 func saveContext(ctx, buf *byte, size uintptr) (start, got, g uintptr)
 
-// freeze suspends the threads of a freezeCall, reads their registers and stacks, and resumes them. It is called as a
-// function of Windows, on the system stack: no code of Go runs while threads are suspended.
+// freeze suspends the threads of a freezeCall, reads their registers and stacks, and resumes them. It is called like a
+// Windows function, on the system stack: no Go code runs while threads are suspended.
 func freeze()
 
-var _ = freeze // freezeAddr is what uses it
+var _ = freeze // used by freezeAddr
 
 // freezeAddr returns the address of freeze.
 func freezeAddr() uintptr
 
-// captureOwn is Capture of the own process. The goroutine must stay on its thread until the others have been resumed:
-// moved to another one, it would suspend itself.
+// captureOwn is Capture for the calling process. The goroutine must stay on its thread until the others have been resumed:
+// on another thread it would suspend itself.
 func (l *Source) captureOwn(s *snapshot.Snapshot) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -98,8 +99,7 @@ func (l *Source) captureOwn(s *snapshot.Snapshot) {
 	l.closeThreads()
 }
 
-// freezeThreads captures registers and stacks of all threads at one moment. The calling one captures
-// itself.
+// freezeThreads captures the registers and stacks of all threads at one moment. The calling thread captures itself.
 func (l *Source) freezeThreads(s *snapshot.Snapshot, self uint32) {
 	f := &l.frozen
 	n := 0
@@ -124,7 +124,7 @@ func (l *Source) freezeThreads(s *snapshot.Snapshot, self uint32) {
 		}
 		if uint32(t.TID) == self {
 			l.freezeCaller(e, ctx, buf)
-			e.handle = 0 // SuspendThread fails
+			e.handle = 0 // freeze skips this thread
 		}
 		n++
 	}
@@ -160,19 +160,20 @@ func (l *Source) freezeThreads(s *snapshot.Snapshot, self uint32) {
 	}
 }
 
-// freezeCaller captures the thread that dumps, which runs.
+// freezeCaller captures the calling thread, which is not suspended.
 func (l *Source) freezeCaller(e *frozenThread, ctx, buf []byte) {
 	e.start, e.got, l.frozen.g = saveContext(&ctx[0], &buf[0], uintptr(len(buf)))
 	e.state = frozenRead
 }
 
-// stackOf reads the bounds of the stack of the thread with that TEB.
+// stackOf sets l.thread to the stack bounds of the thread with the given TEB.
 func (l *Source) stackOf(teb uint64) {
 	l.thread = Thread{TEB: teb}
 	l.p.readTEB(&l.thread, l.page)
 }
 
-// at returns the copied stack that holds addr, from there on; next is where the next one starts.
+// at returns the rest of the copied stack that contains addr, from addr on. If there is none, b is nil and next is the start
+// of the next copied stack.
 func (f *frozen) at(addr uint64) (b []byte, next uint64) {
 	next = ^uint64(0)
 	for i := range int(f.call.n) {
@@ -189,7 +190,7 @@ func (f *frozen) at(addr uint64) (b []byte, next uint64) {
 	return nil, next
 }
 
-// spOffset returns where in a CONTEXT the stack pointer stands.
+// spOffset returns the offset of the stack pointer in a CONTEXT.
 func spOffset(arch context.Arch) int {
 	switch arch {
 	case context.AMD64:

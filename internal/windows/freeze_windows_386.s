@@ -49,7 +49,7 @@ TEXT ·saveContext(SB), NOSPLIT|NOFRAME, $0-24
 	PUSHFL
 	POPL CX
 	MOVL CX, EFlags(AX)
-	LEAL 4(SP), CX // as it is after the return
+	LEAL 4(SP), CX // its value after the return
 	MOVL CX, Esp(AX)
 	MOVL 0(SP), CX
 	MOVL CX, Eip(AX)
@@ -97,16 +97,16 @@ TEXT ·freezeAddr(SB), NOSPLIT, $0-4
 #define c_read 20
 #define c_sp 24
 
-// What freeze has on its stack, above the arguments of what it calls: how many threads are left, where a read ends, where it
-// goes, how long it is, and what the system has read.
+// Variables of freeze, on its stack above the arguments of the functions that it calls: the number of threads left, the end of
+// a read, its destination, the length of one step, and the count that the system returns.
 #define left 20
 #define end 24
 #define to 28
 #define step 32
 #define done 36
 
-// freeze is called by Windows' convention: its argument on the stack, a freezeCall, which BX is. SI is the thread, DI the
-// address that is read. What it calls takes its arguments off the stack: SP is set anew after each call, from BP.
+// freeze is called with a freezeCall on the stack, and keeps its address in BX. SI is the thread, DI the address being read.
+// The functions of Windows pop their arguments, so SP is restored from BP after each call.
 TEXT ·freeze(SB), NOSPLIT|NOFRAME, $0-0
 	PUSHL BP
 	PUSHL BX

@@ -42,7 +42,7 @@ TEXT ·saveContext(SB), NOSPLIT|NOFRAME, $0-48
 	MOVQ R13, (R8_+40)(AX)
 	MOVQ R14, (R8_+48)(AX)
 	MOVQ R15, (R8_+56)(AX)
-	LEAQ 8(SP), CX // as it is after the return
+	LEAQ 8(SP), CX // its value after the return
 	MOVQ CX, Rsp(AX)
 	MOVQ 0(SP), CX
 	MOVQ CX, Rip(AX)
@@ -89,8 +89,8 @@ TEXT ·freezeAddr(SB), NOSPLIT, $0-8
 #define c_read 40
 #define c_sp 48
 
-// freeze is called by Windows' convention: CX is a freezeCall. SI is the thread, R12 how many are left, DI the address that
-// is read, R13 where that ends, R14 where it goes.
+// freeze follows the Windows calling convention: CX is a freezeCall. SI is the thread, R12 the number of threads left, DI the
+// address being read, R13 the end of the read, R14 its destination.
 TEXT ·freeze(SB), NOSPLIT|NOFRAME, $0-0
 	PUSHQ BX
 	PUSHQ BP

@@ -9,19 +9,21 @@ import (
 type Handle struct {
 	Value        uint64
 	Attributes   uint32
-	Access       uint32 // what it grants
-	TypeIndex    uint32 // the same for all handles of one type of objects
-	HandleCount  uint32 // of the object, in all processes; 0: not known
-	PointerCount uint32 // likewise
+	Access       uint32 // the rights that it grants
+	TypeIndex    uint32 // the same for all objects of one type
+	HandleCount  uint32 // of the object, in all processes; 0: unknown
+	PointerCount uint32 // of the object; 0: unknown
 }
 
-// processHandleEntry is PROCESS_HANDLE_TABLE_ENTRY_INFO (phnt's ntpsapi.h), behind two words: how many there are.
+// processHandleEntry is PROCESS_HANDLE_TABLE_ENTRY_INFO (phnt's ntpsapi.h). Two words precede the entries; the first is the
+// number of entries.
 type processHandleEntry struct {
 	value, handleCount, pointerCount  uintptr
 	access, typ, attributes, reserved uint32
 }
 
-// systemHandleEntry is SYSTEM_HANDLE_TABLE_ENTRY_INFO_EX (phnt's ntexapi.h), behind two words: how many there are.
+// systemHandleEntry is SYSTEM_HANDLE_TABLE_ENTRY_INFO_EX (phnt's ntexapi.h). Two words precede the entries; the first is the
+// number of entries.
 type systemHandleEntry struct {
 	object, process, value uintptr
 	access                 uint32
@@ -29,16 +31,16 @@ type systemHandleEntry struct {
 	attributes, reserved   uint32
 }
 
-// Handles is a list of handles, as the system has written it to a buffer.
+// Handles is a list of handles in the form that the system writes to a buffer.
 type Handles struct {
 	b       []byte
 	process *Process
-	system  bool // of all processes
+	system  bool // the list has the handles of all processes
 	n, next uintptr
 }
 
-// List lists the handles of the process into buf, which is aligned to 8. It returns ERROR_BUFFER_OVERFLOW if buf is too
-// short.
+// List reads the list of the handles of p into buf, which must be aligned to 8 bytes. It returns ERROR_BUFFER_OVERFLOW if
+// buf is too short.
 func (l *Handles) List(p *Process, buf []byte) syscall.Errno {
 	const systemExtendedHandles = 64 // SystemExtendedHandleInformation, phnt's ntexapi.h
 	*l = Handles{b: buf, process: p}
@@ -71,7 +73,7 @@ func (l *Handles) entrySize() uintptr {
 // errorBufferOverflow is ERROR_BUFFER_OVERFLOW (winerror.h).
 const errorBufferOverflow = syscall.Errno(111)
 
-// isLength reports whether a status says that the buffer was too short.
+// isLength reports whether a status means that the buffer was too short.
 func isLength(status uintptr) bool {
 	s := uint32(status)
 	return s == STATUS_INFO_LENGTH_MISMATCH || s == STATUS_BUFFER_TOO_SMALL || s == STATUS_BUFFER_OVERFLOW
@@ -99,7 +101,8 @@ func (l *Handles) Next(h *Handle) bool {
 // currentProcess is the pseudo handle of NtCurrentProcess.
 const currentProcess = ^uintptr(0)
 
-// Duplicate makes a handle of this process out of one of p. The handle has no rights but to be looked at.
+// Duplicate makes a handle of the calling process from a handle of p. The new handle grants no access to the object, only
+// queries about it.
 func (p *Process) Duplicate(value uint64) (h syscall.Handle, errno syscall.Errno) {
 	r, _, _ := syscall.SyscallN(ntDuplicateObject, uintptr(p.Handle), uintptr(value), currentProcess, uintptr(unsafe.Pointer(&h)), 0, 0, 0)
 	return h, errnoOf(r)
@@ -118,16 +121,16 @@ type objectBasicInformation struct {
 	_                                     [10]uint32
 }
 
-// TypeName writes the name of the type of an object, such as "File", to b, in UTF-16, and returns its bytes. b is aligned
-// to 8. It never blocks.
+// TypeName writes the name of the type of an object, such as "File", to b in UTF-16, and returns the bytes of the name. b must
+// be aligned to 8 bytes. TypeName never blocks.
 func TypeName(h syscall.Handle, b []byte) ([]byte, syscall.Errno) {
 	return queryObject(h, objectType, b)
 }
 
-// ObjectName writes the name of an object to b, in UTF-16, and returns its bytes. b is aligned to 8.
+// ObjectName writes the name of an object to b in UTF-16, and returns the bytes of the name. b must be aligned to 8 bytes.
 //
-// It blocks if the object is a pipe, or another file opened for synchronous access, on which a read waits: the file system
-// is asked for the name, and that waits for the read.
+// It blocks while a read is blocked on the object, if that is a pipe or another file opened for synchronous access: the
+// kernel requests the name from the file system, and that request waits for the read.
 func ObjectName(h syscall.Handle, b []byte) ([]byte, syscall.Errno) {
 	return queryObject(h, objectName, b)
 }
@@ -141,7 +144,7 @@ func queryObject(h syscall.Handle, class uintptr, b []byte) ([]byte, syscall.Err
 	return ownString(b), 0
 }
 
-// Counts completes the counts of h from a duplicate of it, which counts too.
+// Counts sets the counts of h from a duplicate of it. They do not include the duplicate.
 func (h *Handle) Counts(duplicate syscall.Handle) {
 	var b objectBasicInformation
 	r, _, _ := syscall.SyscallN(ntQueryObject, uintptr(duplicate), objectBasic, uintptr(unsafe.Pointer(&b)), unsafe.Sizeof(b), 0)

@@ -4,15 +4,15 @@ import "encoding/binary"
 
 // Memory reads the memory of a process.
 type Memory interface {
-	// Read copies memory at addr into p. It returns how many bytes it has read before the first that it could not.
+	// Read copies memory at addr into p. It returns the number of bytes read before the first unreadable one.
 	Read(addr uint64, p []byte) int
 }
 
 // le is the byte order of Windows on every machine.
 var le = binary.LittleEndian
 
-// layout has the offsets of fields that differ between 32-bit and 64-bit processes, in bytes. They are those of winternl.h
-// where it has them, else of phnt's ntpebteb.h and ntldr.h; none has changed since Windows XP.
+// layout holds the offsets of fields that differ between 32-bit and 64-bit processes, in bytes. They are from winternl.h if
+// it declares the field, otherwise from phnt's ntpebteb.h and ntldr.h. None has changed since Windows XP.
 type layout struct {
 	word int // size of a pointer
 
@@ -23,7 +23,7 @@ type layout struct {
 	ldrList int // PEB_LDR_DATA.InLoadOrderModuleList
 
 	entryBase, entrySize, entryName, entryTime int // LDR_DATA_TABLE_ENTRY: DllBase, SizeOfImage, FullDllName, TimeDateStamp
-	entryLen                                   int // bytes of it that are read
+	entryLen                                   int // bytes of the entry that are read
 
 	tibStackBase, tibStackLimit, tibSelf int // NT_TIB
 	tebLen                               int // bytes of the TEB that are read
@@ -71,10 +71,10 @@ func (l *layout) pointer(b []byte, off int) uint64 {
 	return le.Uint64(b[off:])
 }
 
-// maxString bounds a UNICODE_STRING in bytes: its length is a number of 16 bits.
+// maxString is the maximum size of a UNICODE_STRING in bytes: its length is a 16-bit number.
 const maxString = 65534
 
-// unicodeString reads a UNICODE_STRING at b[off:]: where its text lies, and how many bytes that has.
+// unicodeString reads a UNICODE_STRING at b[off:]. It returns the address of the text and its size in bytes.
 func (l *layout) unicodeString(b []byte, off int) (addr uint64, size int) {
 	size = int(le.Uint16(b[off:])) &^ 1
 	addr = l.pointer(b, off+l.word)
@@ -84,7 +84,8 @@ func (l *layout) unicodeString(b []byte, off int) (addr uint64, size int) {
 	return addr, size
 }
 
-// filetimeToUnix turns a FILETIME, in units of 100 ns since 1601, into seconds since 1970; 0 for what is before.
+// filetimeToUnix converts a FILETIME, in units of 100 ns since 1601, to seconds since 1970. It returns 0 for times before
+// 1970 and for those that exceed 32 bits.
 func filetimeToUnix(t uint64) uint32 {
 	const epoch = 11644473600 // seconds from 1601 to 1970
 	s := t / 1e7

@@ -1,6 +1,6 @@
 package windows
 
-// MaxModules bounds the list of modules: a broken list can be a ring that does not come back to its head.
+// MaxModules limits the list of modules: a corrupt list can be a ring that does not return to its head.
 const MaxModules = 16384
 
 // Module is one entry of the loader's list.
@@ -8,12 +8,12 @@ type Module struct {
 	Base      uint64
 	Size      uint32 // bytes, as SizeOfImage
 	TimeStamp uint32 // TimeDateStamp of its header
-	NameAddr  uint64 // where FullDllName lies in the target, in UTF-16
+	NameAddr  uint64 // address of the text of FullDllName in the target, in UTF-16
 	NameSize  int    // bytes
 }
 
-// Loader walks the list of modules of a process in the order in which they were loaded: the program first. It must be
-// allocated on the heap or in memory that does not move, as its buffer is what system calls write to.
+// Loader walks the list of modules of a process in load order: the program first. It must be allocated on the heap or in
+// memory that does not move, because system calls write to its buffer.
 type Loader struct {
 	mem    Memory
 	layout *layout
@@ -23,8 +23,8 @@ type Loader struct {
 	buf    [0x88]byte
 }
 
-// Open reads where the list begins, from the PEB at address peb. wide is whether that PEB is of 64 bits. It reports
-// whether there is a list: a process that is just starting has none.
+// Open reads the start of the list from the PEB at address peb. wide is true for a 64-bit PEB. Open reports whether there
+// is a list: a process that is just starting has none.
 func (w *Loader) Open(mem Memory, peb uint64, wide bool) bool {
 	w.mem, w.layout, w.left, w.next = mem, layoutOf(wide), MaxModules, 0
 	l := w.layout
@@ -63,7 +63,7 @@ func (w *Loader) Next(m *Module) (ok, broken bool) {
 		w.next = l.pointer(b, 0) // InLoadOrderLinks.Flink
 		*m = Module{Base: l.pointer(b, l.entryBase), Size: le.Uint32(b[l.entrySize:]), TimeStamp: le.Uint32(b[l.entryTime:])}
 		m.NameAddr, m.NameSize = l.unicodeString(b, l.entryName)
-		if m.Base != 0 && m.Size != 0 { // one that is being unloaded has neither
+		if m.Base != 0 && m.Size != 0 { // a module that is being unloaded has neither
 			return true, false
 		}
 	}

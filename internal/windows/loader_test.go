@@ -7,7 +7,7 @@ import (
 	"unicode/utf16"
 )
 
-// space is a target's memory in one piece.
+// space is a target's memory: one range of addresses.
 type space struct {
 	base  uint64
 	b     []byte
@@ -36,7 +36,8 @@ func (s *space) text(at int, text string) {
 	}
 }
 
-// peb makes a process with modules of those names, 0x10000 bytes each from 0x400000 on. One between them is being unloaded.
+// peb returns the memory of a process with modules of the given names, 0x10000 bytes each from 0x400000 on. The second entry
+// of the list is a module that is being unloaded.
 func peb(wide bool, names ...string) *space {
 	s := &space{base: 0x7ff00000, b: make([]byte, 0x4000)}
 	l := layoutOf(wide)
@@ -93,7 +94,7 @@ func TestLoader(t *testing.T) {
 			t.Errorf("wide %v: %q broken %v, want %q", wide, got, broken, want)
 		}
 		l := layoutOf(wide)
-		// The second entry points to the first: a ring that does not come back to the head.
+		// The second entry points to the first: a ring that does not return to the head.
 		s.pointer(wide, 0x500, s.base+0x400)
 		s.reads = 0
 		if _, broken := walk(s, wide); !broken {
@@ -102,7 +103,7 @@ func TestLoader(t *testing.T) {
 		if s.reads > 3*MaxModules {
 			t.Errorf("wide %v: %d reads of a ring", wide, s.reads)
 		}
-		for _, to := range []uint64{0, 0x1234} { // ends, or points nowhere
+		for _, to := range []uint64{0, 0x1234} { // no next entry, or an unreadable one
 			s.pointer(wide, 0x500, to)
 			if got, broken := walk(s, wide); !broken || !strings.HasPrefix(got, `C:\a.exe`) {
 				t.Errorf("wide %v to %#x: %q broken %v", wide, to, got, broken)
@@ -130,7 +131,7 @@ func TestUnloaded(t *testing.T) {
 			string(u.Name) != "w\x00i\x00n\x00m\x00m\x00.\x00d\x00l\x00l\x00" {
 			t.Errorf("wide %v: %+v", wide, u)
 		}
-		s.text(l.unloadName, strings.Repeat("x", 32)) // no 0
+		s.text(l.unloadName, strings.Repeat("x", 32)) // no terminating 0
 		if !ParseUnloaded(s.b, wide, &u) || len(u.Name) != UnloadedNameSize {
 			t.Errorf("wide %v: name of %d bytes", wide, len(u.Name))
 		}
@@ -177,7 +178,7 @@ func TestFiletime(t *testing.T) {
 	}
 }
 
-// A list out of any bytes is followed in bounded work.
+// FuzzLoader checks that following a list in arbitrary memory takes a limited number of reads.
 func FuzzLoader(f *testing.F) {
 	for _, wide := range []bool{false, true} {
 		f.Add(peb(wide, `C:\a.exe`, `C:\b.dll`).b, wide)

@@ -14,7 +14,7 @@ const (
 	MEM_IMAGE   = 0x1000000
 )
 
-// Values of Region.Protect (winnt.h): one of the first eight, with the others as bits on top.
+// Values of Region.Protect (winnt.h): one of the first eight, optionally combined with the others.
 const (
 	PAGE_NOACCESS          = 0x01
 	PAGE_READONLY          = 0x02
@@ -29,23 +29,23 @@ const (
 	PAGE_WRITECOMBINE      = 0x400
 )
 
-// Region is MEMORY_BASIC_INFORMATION: a range of pages of the address space that are alike.
+// Region is MEMORY_BASIC_INFORMATION: a range of pages with the same attributes.
 type Region struct {
 	Base              uint64
-	AllocationBase    uint64 // where the allocation that it is part of starts; 0 if it is free
+	AllocationBase    uint64 // start of the allocation that contains the region; 0 if free
 	Size              uint64 // bytes
-	AllocationProtect uint32 // what the allocation was made with
+	AllocationProtect uint32 // the protection with which the allocation was made
 	State             uint32 // MEM_COMMIT, MEM_RESERVE or MEM_FREE
 	Protect           uint32 // 0 unless committed
-	Type              uint32 // MEM_PRIVATE, MEM_MAPPED or MEM_IMAGE; 0 if it is free
+	Type              uint32 // MEM_PRIVATE, MEM_MAPPED or MEM_IMAGE; 0 if free
 }
 
 // End returns the address after the region.
 func (r *Region) End() uint64 { return r.Base + r.Size }
 
-// Readable reports whether the region can be read without a fault and without a side effect. Reading a guard page takes
-// its guard away, and the stack above which it stands could not grow any more. Device memory is mapped uncached or
-// write-combined, and reading it can do anything.
+// Readable reports whether the region can be read without a fault and without a side effect. Reading a guard page removes
+// its guard, and the stack that it guards could no longer grow. Device memory is mapped uncached or write-combined, and
+// reading it can have any side effect.
 func (r *Region) Readable() bool {
 	const readable = PAGE_READONLY | PAGE_READWRITE | PAGE_WRITECOPY | PAGE_EXECUTE_READ | PAGE_EXECUTE_READWRITE | PAGE_EXECUTE_WRITECOPY
 	return r.State == MEM_COMMIT && r.Protect&readable != 0 && r.Protect&PAGE_GUARD == 0 &&
@@ -57,7 +57,7 @@ func (r *Region) Writable() bool {
 	return r.State == MEM_COMMIT && r.Protect&(PAGE_READWRITE|PAGE_WRITECOPY|PAGE_EXECUTE_READWRITE|PAGE_EXECUTE_WRITECOPY) != 0
 }
 
-// Executable reports whether the process can execute what lies in the region.
+// Executable reports whether the process can execute code in the region.
 func (r *Region) Executable() bool {
 	return r.State == MEM_COMMIT && r.Protect&(PAGE_EXECUTE|PAGE_EXECUTE_READ|PAGE_EXECUTE_READWRITE|PAGE_EXECUTE_WRITECOPY) != 0
 }

@@ -17,7 +17,7 @@ const (
 	SYNCHRONIZE                       = 0x00100000
 )
 
-// What a dump must have of a process, and what it can do without.
+// Access rights that a dump requires, and those that it can do without.
 const (
 	rightsNeeded   = PROCESS_QUERY_INFORMATION | PROCESS_VM_READ
 	rightsOptional = PROCESS_SUSPEND_RESUME | PROCESS_DUP_HANDLE | PROCESS_SET_INFORMATION | SYNCHRONIZE
@@ -36,18 +36,18 @@ const (
 type Process struct {
 	Handle  syscall.Handle
 	PID     uint32
-	Machine uint16 // IMAGE_FILE_MACHINE_AMD64 and its like
+	Machine uint16 // one of the constants IMAGE_FILE_MACHINE_…
 	Wide    bool   // addresses have 64 bits
 	Wow64   bool   // it runs in the 32-bit subsystem of a 64-bit Windows, and the caller does not
 
-	PEB   uint64 // address of the process environment block: of the 32-bit one if Wow64
-	PEB64 uint64 // Wow64: address of the 64-bit one; else 0
+	PEB   uint64 // address of the process environment block, the 32-bit one if Wow64
+	PEB64 uint64 // address of the 64-bit process environment block if Wow64, otherwise 0
 
-	ours bool // Handle was given, and is not closed
+	ours bool // Handle belongs to the caller of Adopt, and is not closed
 }
 
-// Open opens the process pid. Administrators and services, who may debug every process, have the right switched on if it
-// takes that.
+// Open opens the process pid. If access is denied, it enables the privilege to debug every process, which administrators and
+// services have, and tries again.
 func (p *Process) Open(pid int) error {
 	if err := load(); err != nil {
 		return err
@@ -71,7 +71,7 @@ func (p *Process) Open(pid int) error {
 	return nil
 }
 
-// Adopt takes an open handle to a process, which it does not close.
+// Adopt uses an open handle to a process. Close does not close this handle.
 func (p *Process) Adopt(h syscall.Handle, pid int) error {
 	if err := load(); err != nil {
 		return err
@@ -94,7 +94,7 @@ func open(pid uint32) (syscall.Handle, syscall.Errno) {
 	return 0, errno
 }
 
-// debugPrivilege switches SeDebugPrivilege on for this process, and reports whether it was off and could be.
+// debugPrivilege enables SeDebugPrivilege for this process. It reports whether the privilege was disabled and is now enabled.
 func debugPrivilege() bool {
 	if rtlAdjustPrivilege == 0 {
 		return false
@@ -113,11 +113,11 @@ func (p *Process) Close() {
 	p.Handle = 0
 }
 
-// ErrMachine is the error of a process whose registers or memory this program can't read: one of 64 bits by a 32-bit
-// program, or one that is emulated.
+// ErrMachine is returned for a process whose registers or memory this program can't read: a 64-bit process if this program
+// is a 32-bit one, or an emulated process.
 var ErrMachine = errors.New("a program built for another processor is needed for this process")
 
-// identify finds out for which machine the process runs, and where its PEB is.
+// identify determines the machine of the process and the address of its PEB.
 func (p *Process) identify() error {
 	var basic processBasicInformation
 	if errno := p.query(processBasic, unsafe.Pointer(&basic), unsafe.Sizeof(basic)); errno != 0 {
@@ -148,18 +148,18 @@ func (p *Process) identify() error {
 		}
 		p.PEB = uint64(peb32)
 		if p.PEB == 1 {
-			// Wine 8 says yes where Windows has the address. Its 32-bit PEB is in the page after the other one, as on Windows.
+			// Wine 8 returns 1 instead of the address. Its 32-bit PEB is in the page after the 64-bit one, as on Windows.
 			p.PEB = p.PEB64 + 0x1000
 		}
 	case process != IMAGE_FILE_MACHINE_UNKNOWN:
-		// A 32-bit process, seen by a 32-bit program of the same kind or by ARM64, which has other registers.
+		// A 32-bit process. A 32-bit program for the same machine can read it. ARM64 can't: its registers are different.
 		if process != nativeMachine {
 			return ErrMachine
 		}
 	case nativeWord == 4 && native != IMAGE_FILE_MACHINE_UNKNOWN && native != nativeMachine:
-		return ErrMachine // a 64-bit process, seen by a 32-bit program
+		return ErrMachine // a 64-bit process, but this program is a 32-bit one
 	case getProcessInformation != 0:
-		// On ARM64 an x64 process is no WOW64 one. Windows 10 can't tell, and has none.
+		// On ARM64 an x64 process is not a WOW64 one. Windows 10 lacks this query, but has no such processes.
 		var info struct {
 			machine   uint16
 			res       uint16
@@ -208,11 +208,11 @@ func (p *Process) Read(addr uint64, b []byte) int {
 	return n
 }
 
-// pageSize is the size of a page on every machine that Go's Windows runs on, in bytes.
+// pageSize is the page size in bytes on every machine for which Go supports Windows.
 const pageSize = 4096
 
-// ReadMemory copies memory at addr into b. It returns how many bytes it has read before the first that it could not, and
-// why that could not be read.
+// ReadMemory copies memory at addr into b. It returns the number of bytes read before the first unreadable one, and why that
+// byte could not be read.
 func (p *Process) ReadMemory(addr uint64, b []byte) (int, syscall.Errno) {
 	if len(b) == 0 {
 		return 0, 0
@@ -221,7 +221,7 @@ func (p *Process) ReadMemory(addr uint64, b []byte) (int, syscall.Errno) {
 	if errno == 0 {
 		return n, 0
 	}
-	// Windows has copied the pages before the one that failed; Wine none. From there on page by page.
+	// Windows has copied the pages before the one that failed, Wine none. The rest is read page by page.
 	for n < len(b) {
 		step := min(len(b)-n, int(pageSize-(addr+uint64(n))%pageSize))
 		got := 0
@@ -233,7 +233,7 @@ func (p *Process) ReadMemory(addr uint64, b []byte) (int, syscall.Errno) {
 	return n, 0
 }
 
-// read is one call of the system.
+// read makes one system call.
 func (p *Process) read(addr uint64, b []byte) (int, syscall.Errno) {
 	if uint64(uintptr(addr)) != addr {
 		return 0, syscall.Errno(errorNoAccess)
@@ -249,7 +249,7 @@ func (p *Process) read(addr uint64, b []byte) (int, syscall.Errno) {
 // errorNoAccess is ERROR_NOACCESS (winerror.h).
 const errorNoAccess = 998
 
-// Times are the times of a process or a thread, in units of 100 ns: created and exited since 1601, the others are lengths.
+// Times are the times of a process or a thread, in units of 100 ns. Create and Exit count from 1601, Kernel and User are durations.
 type Times struct{ Create, Exit, Kernel, User uint64 }
 
 // Times reads the times of the process into t.
@@ -262,7 +262,7 @@ func times(f uintptr, h syscall.Handle, t *Times) syscall.Errno {
 	return failed(r, errno)
 }
 
-// failed returns the error of a documented function that has returned r: 0 is failure.
+// failed returns the error of a documented function that returned r, where 0 means failure.
 func failed(r uintptr, errno syscall.Errno) syscall.Errno {
 	if r != 0 {
 		return 0
@@ -273,7 +273,7 @@ func failed(r uintptr, errno syscall.Errno) syscall.Errno {
 	return errno
 }
 
-// PriorityClass returns the priority class of the process, such as NORMAL_PRIORITY_CLASS (0x20); 0 if it is not known.
+// PriorityClass returns the priority class of the process, such as NORMAL_PRIORITY_CLASS (0x20), or 0 if it is unknown.
 func (p *Process) PriorityClass() uint32 {
 	r, _, _ := syscall.SyscallN(getPriorityClass, uintptr(p.Handle))
 	return uint32(r)
@@ -293,7 +293,7 @@ func (p *Process) ExitCode() (code uint32, ended bool) {
 	return code, w == 0
 }
 
-// ImageName writes the path of the program to b, in UTF-16, and returns it as bytes without its 0.
+// ImageName writes the path of the program to b in UTF-16, and returns the path without the terminating 0.
 func (p *Process) ImageName(b []uint16) ([]uint16, syscall.Errno) {
 	n := uint32(len(b))
 	r, _, errno := syscall.SyscallN(queryFullProcessImageNameW, uintptr(p.Handle), 0, uintptr(unsafe.Pointer(&b[0])), uintptr(unsafe.Pointer(&n)))

@@ -19,7 +19,7 @@ import (
 	"minidump/stream"
 )
 
-// TestMain is also the target of the tests: with MINIDUMP_TARGET set it is a process with some named threads that waits.
+// TestMain also runs the target of the tests: with MINIDUMP_TARGET set, the process starts some named threads and waits.
 func TestMain(m *testing.M) {
 	if os.Getenv("MINIDUMP_TARGET") != "" {
 		target()
@@ -29,7 +29,8 @@ func TestMain(m *testing.M) {
 
 const targetThreads = 4
 
-// target starts threads, unloads a library, says where a secret lies, and waits until its input ends.
+// target starts threads, unloads two libraries, prints its process id and the address of a secret, and waits until its input
+// ends.
 func target() {
 	if err := load(); err != nil {
 		panic(err)
@@ -61,7 +62,7 @@ func target() {
 	os.Exit(7)
 }
 
-// pointer makes a pointer of an address that Go does not manage.
+// pointer converts an address outside the Go heap to a pointer.
 //
 //go:noinline
 func pointer(addr uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&addr)) }
@@ -70,7 +71,7 @@ func pointer(addr uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Poi
 type child struct {
 	Process
 	cmd    *exec.Cmd
-	secret uint64 // two pages
+	secret uint64 // address of two pages
 }
 
 func startTarget(t *testing.T) *child {
@@ -78,7 +79,7 @@ func startTarget(t *testing.T) *child {
 	return startTargetOf(t, "")
 }
 
-// startTargetOf starts the target out of another test binary than this one, if exe is not "".
+// startTargetOf starts the target from the test binary exe, or from this one if exe is "".
 func startTargetOf(t *testing.T, exe string) *child {
 	t.Helper()
 	if exe == "" {
@@ -165,7 +166,7 @@ func TestReadMemory(t *testing.T) {
 	if n, errno := c.ReadMemory(^uint64(0)-8, b); n != 0 || errno == 0 {
 		t.Errorf("%d bytes at the end: %v", n, errno)
 	}
-	// What can't be read ends a read, and what stands before comes all the same. Wine reads much of what is only reserved.
+	// A read returns everything before the first unreadable byte. Wine can read much memory that is only reserved.
 	var last, r Region
 	for at := uint64(0); c.Region(at, &r) == 0; at = r.End() {
 		if last.Readable() && last.Size >= 2*pageSize && !r.Readable() && c.Read(r.Base, b[:1]) == 0 {
@@ -360,8 +361,8 @@ func TestThreads(t *testing.T) {
 	}
 }
 
-// A 64-bit program looks at a 32-bit one: its loader list, threads, registers and stacks are the 32-bit ones. MINIDUMP_386 is
-// this package's test binary for windows/386.
+// TestWow64 has a 64-bit program read a 32-bit one: loader list, threads, registers and stacks must be the 32-bit ones.
+// MINIDUMP_386 is the path of this package's test binary for windows/386.
 func TestWow64(t *testing.T) {
 	exe := os.Getenv("MINIDUMP_386")
 	if exe == "" || nativeWord == 4 {
@@ -424,7 +425,7 @@ func TestWow64(t *testing.T) {
 	}
 }
 
-// programCounter reads PC and SP out of a CONTEXT.
+// programCounter reads PC and SP from a CONTEXT.
 func programCounter(machine uint16, b []byte) (pc, sp uint64) {
 	switch machine {
 	case IMAGE_FILE_MACHINE_I386:
@@ -532,7 +533,7 @@ func TestSystemInfo(t *testing.T) {
 	}
 }
 
-// What a dump does of each thing allocates nothing.
+// TestNoAllocs checks that the steps of a dump allocate nothing.
 func TestNoAllocs(t *testing.T) {
 	c := startTarget(t)
 	var (

@@ -13,9 +13,9 @@ type memoryBasicInformation struct {
 	state, protect, typ  uint32
 }
 
-// Region fills r in with what lies at addr. It returns ERROR_INVALID_PARAMETER past the end of the address space.
+// Region fills r with the region at addr. It returns ERROR_INVALID_PARAMETER past the end of the address space.
 //
-// Walk it from 0 on, each time from the end of the last one.
+// To walk all regions, start at 0 and continue at the end of each region.
 func (p *Process) Region(addr uint64, r *Region) syscall.Errno {
 	if uint64(uintptr(addr)) != addr || p.Wow64 && addr >= 1<<32 {
 		return errorInvalidParameter
@@ -35,8 +35,9 @@ func (p *Process) Region(addr uint64, r *Region) syscall.Errno {
 // errorInvalidParameter is ERROR_INVALID_PARAMETER (winerror.h).
 const errorInvalidParameter = syscall.Errno(87)
 
-// MappedName writes the path of the file that is mapped at addr to b, in UTF-16, as the kernel names it:
-// \Device\HarddiskVolume3\Windows\System32\ntdll.dll. b starts with room for a UNICODE_STRING, and is aligned to 8.
+// MappedName writes the path of the file that is mapped at addr to b in UTF-16, and returns the bytes of the path. The path has
+// the kernel's form: \Device\HarddiskVolume3\Windows\System32\ntdll.dll. b must have room for a UNICODE_STRING before the
+// path, and must be aligned to 8 bytes.
 func (p *Process) MappedName(addr uint64, b []byte) ([]byte, syscall.Errno) {
 	const memoryMappedFilenameInformation = 2 // phnt's ntmmapi.h
 	var n uintptr

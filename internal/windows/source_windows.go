@@ -15,12 +15,12 @@ import (
 	"minidump/stream"
 )
 
-// Source is a process as the source of snapshots: another one, or the one that runs this code. All memory that it needs
-// beyond the snapshot it takes in Init. It must be allocated on the heap.
+// Source is a source of snapshots of another process or of the calling one. Init allocates all memory that it needs beyond the
+// snapshot. A Source must be allocated on the heap.
 //
-// Another process is suspended as a whole, and stays so until its registers and stacks are read: to the end of the dump in
-// mode full. Of the own process the threads are suspended, read and resumed in one piece of machine code (freeze.go), since
-// nothing of Go may run meanwhile: a suspended thread may hold a lock of the Go runtime.
+// Another process is suspended as a whole until its registers and stacks have been read, or in mode full until the end of the
+// dump. The threads of the calling process are suspended, read and resumed in one assembly function (freeze_windows.go), because
+// no Go code may run meanwhile: a suspended thread may hold a lock of the Go runtime.
 type Source struct {
 	p       Process
 	arch    context.Arch
@@ -32,9 +32,9 @@ type Source struct {
 	since   time.Time
 
 	threads Threads
-	pending syscall.Handle // of a thread that the dump does not want; the list goes on from it
+	pending syscall.Handle // of a thread that is not dumped; the list of threads continues from it
 	thread  Thread
-	held    []heldThread // open threads of the dump under way
+	held    []heldThread // open threads of the current dump
 
 	loader   Loader
 	module   Module
@@ -44,38 +44,38 @@ type Source struct {
 	codeView pe.CodeView
 	misc     Misc
 	list     Handles
-	types    [maxTypes]arena.Span // the names of the types of objects, by number; of the dump under way
-	ntdll    uint64               // where ntdll.dll lies in the target; 0: not found
-	main     uint64               // likewise the program
+	types    [maxTypes]arena.Span // names of the object types by number, in the current dump
+	ntdll    uint64               // base of ntdll.dll in the target; 0: not found
+	main     uint64               // base of the program in the target; 0: not found
 	frozen   frozen
-	caller   int32 // the thread that dumps its own process
+	caller   int32 // the calling thread, in a dump of the calling process
 
-	token     syscall.Handle // what system calls write to
+	token     syscall.Handle // written by system calls
 	tokenSize uint32
 
-	page   []byte // scratch of single reads
+	page   []byte // scratch memory of single reads
 	text   []byte
 	region Region
 	csd    [128]uint16
 }
 
-// heldThread is a thread that is open.
+// heldThread is an open thread.
 type heldThread struct {
 	handle    syscall.Handle
 	id        uint32
-	suspended bool // by itself, not with its process
+	suspended bool // individually, not with its process
 }
 
 const (
 	maxHeld  = 16384 // threads
-	maxTypes = 256   // types of objects: Windows 11 has some 70
+	maxTypes = 256   // types of objects: Windows 11 has about 70
 )
 
-// memory is the target's memory. Of the own process it has the stacks as they were when the threads were suspended.
+// memory is the target's memory. In a dump of the calling process, stacks are read as they were when the threads were suspended.
 type memory struct {
 	snapshot.Whole
 	p      *Process
-	frozen *frozen // nil: another process
+	frozen *frozen // nil: there are no copied stacks
 }
 
 // Read implements snapshot.Memory.
@@ -144,7 +144,7 @@ func (l *Source) Init(pid int) (buf []byte, err error) {
 	return make([]byte, encoderBuffer), nil
 }
 
-// KindOf makes an error of opening a process be one of package snapshot besides.
+// KindOf adds the matching error of package snapshot to an error of opening a process.
 func KindOf(err error) error {
 	switch err {
 	case syscall.ERROR_ACCESS_DENIED:
@@ -157,7 +157,7 @@ func KindOf(err error) error {
 	return err
 }
 
-// FirstLook records in s what no dump changes, and keeps it there.
+// FirstLook records in s the facts that are the same in all dumps.
 func (l *Source) FirstLook(s *snapshot.Snapshot) error {
 	if code, ended := l.p.ExitCode(); ended {
 		return errtext.Wrap(snapshot.ErrNoProcess, "minidump: process ", l.p.PID, " has ended with code ", code)
@@ -179,7 +179,7 @@ func (l *Source) target(s *snapshot.Snapshot) {
 	s.Proc.PID = int32(l.p.PID)
 }
 
-// putUTF16 puts a text in UTF-16 into s, as UTF-8.
+// putUTF16 adds a UTF-16 text to s as UTF-8.
 func putUTF16(s *snapshot.Snapshot, utf16 []byte) arena.Span {
 	if len(utf16) == 0 {
 		return arena.Span{}
@@ -192,7 +192,7 @@ func putUTF16(s *snapshot.Snapshot, utf16 []byte) arena.Span {
 	return s.Bytes.Trim(sp, len(pe.Text(utf16).AppendUTF8(b[:0])))
 }
 
-// findProgram finds the program and ntdll.dll, and whether Go's linker made the program.
+// findProgram finds the program and ntdll.dll, and determines whether Go's linker made the program.
 func (l *Source) findProgram() {
 	l.main, l.ntdll, l.isGo = 0, 0, false
 	if !l.loader.Open(&l.p, l.p.PEB, l.p.Wide) {
@@ -216,7 +216,7 @@ func (l *Source) findProgram() {
 	}
 }
 
-// readName reads the path of a module, and returns the last part.
+// readName reads the path of a module and returns its last part.
 func (l *Source) readName(m *Module) []byte {
 	b := l.readPath(m)
 	for i := len(b) - 2; i >= 0; i -= 2 {
@@ -233,7 +233,7 @@ func (l *Source) readPath(m *Module) []byte {
 	return b[:l.p.Read(m.NameAddr, b)&^1]
 }
 
-// goBuildID is what Go's linker puts at the start of the code (cmd/link, go.buildid); on 386 some small functions come before.
+// goBuildID is what Go's linker puts at the start of the code (cmd/link, go.buildid); on 386 after some small functions.
 var goBuildID = []byte("\xff Go build ID: \"")
 
 // builtByGo reports whether the image at base has a Go build id in the first page of its code.
@@ -275,7 +275,7 @@ func (l *Source) Process() (int, string) {
 // Memory reads the target's memory.
 func (l *Source) Memory() snapshot.Memory { return &l.mem }
 
-// Capture fills s with what must be seen at one moment. Except in mode full it lets the process go on.
+// Capture fills s with what must be captured at one moment. Except in mode full it then resumes the process.
 func (l *Source) Capture(s *snapshot.Snapshot) error {
 	l.target(s)
 	l.findProgram()
@@ -306,7 +306,7 @@ func (l *Source) Capture(s *snapshot.Snapshot) error {
 	return nil
 }
 
-// suspend stops the target as a whole.
+// suspend suspends the target as a whole.
 func (l *Source) suspend(s *snapshot.Snapshot) {
 	l.since = time.Now()
 	l.stopped = true
@@ -315,8 +315,8 @@ func (l *Source) suspend(s *snapshot.Snapshot) {
 	}
 }
 
-// openThreads opens all threads. Where the process could not be suspended as a whole it suspends each, and looks again
-// for those that were started meanwhile.
+// openThreads opens all threads. If the process could not be suspended as a whole, it suspends each thread, and repeats the
+// search for threads that were started meanwhile.
 func (l *Source) openThreads(s *snapshot.Snapshot) {
 	l.closeThreads()
 	for range 8 {
@@ -358,7 +358,7 @@ func (l *Source) openThreads(s *snapshot.Snapshot) {
 	}
 }
 
-// later closes a handle after the next call of it: NtGetNextThread goes on from the last one.
+// later closes h at the next call of later: until then NtGetNextThread may need the handle to continue from it.
 func (l *Source) later(h syscall.Handle) {
 	if l.pending != 0 {
 		syscall.CloseHandle(l.pending)
@@ -375,7 +375,7 @@ func (l *Source) holds(id uint32) bool {
 	return false
 }
 
-// resume lets the target go on. It may be called again.
+// resume resumes the target. It may be called more than once.
 func (l *Source) resume(s *snapshot.Snapshot) {
 	for i := range l.held {
 		if l.held[i].suspended {
@@ -401,20 +401,20 @@ func (l *Source) closeThreads() {
 	l.held = l.held[:0]
 }
 
-// Release lets the process go on.
+// Release resumes the process if it is still suspended.
 func (l *Source) Release(s *snapshot.Snapshot) error {
 	l.resume(s)
 	return nil
 }
 
-// Close gives back what the Source has.
+// Close resumes the process if it is still suspended, and closes it.
 func (l *Source) Close() error {
 	l.resume(nil)
 	l.p.Close()
 	return nil
 }
 
-// readRegions records the memory map: all of it as Windows has it, and what is committed as mappings.
+// readRegions records the memory map: all regions as Windows reports them, and the committed ones also as mappings.
 func (l *Source) readRegions(s *snapshot.Snapshot) {
 	r := &l.region
 	for at := uint64(0); ; {
@@ -459,7 +459,8 @@ func (l *Source) readRegions(s *snapshot.Snapshot) {
 	}
 }
 
-// permissions returns what may be done with a region, as bits of package snapshot. A guard page must not be touched.
+// permissions returns the permissions of a region as bits of package snapshot. A guard page has none, because it must not be
+// touched.
 func permissions(r *Region) (perm uint8) {
 	if !r.Readable() {
 		return 0
@@ -477,7 +478,8 @@ func permissions(r *Region) (perm uint8) {
 	return perm
 }
 
-// readThreads records the threads and decides which one the dump is about: the first, unless the caller named one.
+// readThreads records the threads and decides which one the dump is about: the one that the caller named, otherwise the first,
+// or in a dump of the calling process the calling thread.
 func (l *Source) readThreads(s *snapshot.Snapshot) {
 	class := l.p.PriorityClass()
 	info := l.addInfoList(s)
@@ -498,7 +500,7 @@ func (l *Source) readThreads(s *snapshot.Snapshot) {
 		l.p.Thread(h.handle, w, l.page)
 		t.Teb, t.PriorityClass, t.Priority, t.SuspendCount = w.TEB, class, uint32(w.Priority), w.Suspended
 		if (h.suspended || l.susp.Counted()) && t.SuspendCount > 0 {
-			t.SuspendCount-- // that of the dump itself
+			t.SuspendCount-- // the suspension by the dump itself
 		}
 		l.putInfo(info, i, w)
 		if name, errno := ThreadName(h.handle, l.text[:2048]); errno == 0 {
@@ -520,10 +522,10 @@ func (l *Source) readThreads(s *snapshot.Snapshot) {
 	s.AddBlamed(snapshot.OpListThreads, int32(errorInvalidParameter))
 }
 
-// noCrash is what Blame sets for a dump without a crash.
+// noCrash is the code that Blame sets for a dump without a crash.
 const noCrash = stream.MD_EXCEPTION_CODE_LIN_DUMP_REQUESTED
 
-// readContext records the registers of a thread that is suspended.
+// readContext records the registers of a suspended thread.
 func (l *Source) readContext(s *snapshot.Snapshot, t *snapshot.Thread, h syscall.Handle) {
 	sp, b := s.Bytes.Alloc(l.p.ContextSize())
 	if b == nil {
@@ -543,7 +545,7 @@ func (l *Source) setContext(t *snapshot.Thread, sp arena.Span, b []byte) {
 	t.PC, t.SP, t.HasSP = ContextPC(l.arch, b), ContextSP(l.arch, b), true
 }
 
-// placeCrash completes the exception of a crash of which only the code is known: it happened where the thread is.
+// placeCrash completes the exception of a crash of which only the code is known: its address is the thread's PC.
 func (l *Source) placeCrash(s *snapshot.Snapshot) {
 	if s.Crash.Address != 0 || s.Want.Crash == nil || s.Want.Crash.HasAddress {
 		return
@@ -555,7 +557,7 @@ func (l *Source) placeCrash(s *snapshot.Snapshot) {
 	}
 }
 
-// addInfoList makes the ThreadInfoList stream for the threads that are open, and returns its records.
+// addInfoList adds the ThreadInfoList stream for the open threads, and returns the memory for its records.
 func (l *Source) addInfoList(s *snapshot.Snapshot) []byte {
 	b := addStream(s, stream.ThreadInfoListStream, stream.ThreadInfoListSize+len(l.held)*stream.ThreadInfoSize)
 	if b == nil {
@@ -567,7 +569,7 @@ func (l *Source) addInfoList(s *snapshot.Snapshot) []byte {
 	return b[stream.ThreadInfoListSize:]
 }
 
-// putInfo puts the record of the ith thread.
+// putInfo writes the record of the ith thread.
 func (l *Source) putInfo(b []byte, i int, w *Thread) {
 	if len(b) == 0 {
 		return
@@ -583,7 +585,7 @@ func (l *Source) putInfo(b []byte, i int, w *Thread) {
 	r.Put(b[i*stream.ThreadInfoSize:], le)
 }
 
-// addStream adds a ready stream of size bytes.
+// addStream adds a stream of size bytes and returns its memory, which the caller fills. It returns nil if there is no room.
 func addStream(s *snapshot.Snapshot, t stream.Type, size int) []byte {
 	sp, b := s.Bytes.Alloc(size)
 	if b == nil {

@@ -5,18 +5,18 @@ import (
 	"unsafe"
 )
 
-// Suspension is a process whose threads do not run.
+// Suspension is the suspension of all threads of a process.
 type Suspension struct {
 	process *Process
-	state   syscall.Handle // a state change object; 0: NtSuspendProcess
+	state   syscall.Handle // a state change object; 0: NtSuspendProcess was used
 	held    bool
 }
 
-// Suspend suspends all threads of the process. On Windows 11 it does so through a state change object, which Windows
-// undoes when the handle is closed: also when this program is killed. Before that a program that is killed while it
+// Suspend suspends all threads of the process. On Windows 11 it uses a state change object: Windows resumes the process when
+// the handle of the object is closed, even if this program is killed. On older versions, a program that is killed while it
 // suspends another one leaves it suspended.
 //
-// It returns an error if the process can't be suspended as a whole; its threads then have to be, one by one.
+// It returns an error if the process can't be suspended as a whole. The caller must then suspend its threads one by one.
 func (s *Suspension) Suspend(p *Process) syscall.Errno {
 	*s = Suspension{process: p}
 	if ntCreateProcessStateChange != 0 && ntChangeProcessState != 0 {
@@ -42,10 +42,10 @@ func (s *Suspension) Suspend(p *Process) syscall.Errno {
 	return errno
 }
 
-// Counted reports whether the suspension is in each thread's suspend count.
+// Counted reports whether each thread's suspend count includes the suspension.
 func (s *Suspension) Counted() bool { return s.held }
 
-// Resume undoes Suspend. It may be called again.
+// Resume undoes Suspend. It may be called more than once.
 func (s *Suspension) Resume() syscall.Errno {
 	if !s.held {
 		return 0
@@ -63,7 +63,7 @@ func (s *Suspension) Resume() syscall.Errno {
 	return errnoOf(r)
 }
 
-// SuspendThread suspends one thread. It returns how often it was suspended before.
+// SuspendThread suspends one thread. It returns the thread's previous suspend count.
 func SuspendThread(h syscall.Handle) (count uint32, errno syscall.Errno) {
 	r, _, errno := syscall.SyscallN(suspendThread, uintptr(h))
 	if uint32(r) == ^uint32(0) {

@@ -29,8 +29,8 @@ type osVersionInfoEx struct {
 	product, reserved                   uint8
 }
 
-// SystemInfo fills in what a dump of p says of the machine, and writes the name of the service pack to csd, in UTF-16; it
-// returns how many units that has.
+// SystemInfo fills info with what a dump of p records about the machine, and writes the name of the service pack to csd in
+// UTF-16. It returns the length of the name in units.
 func (p *Process) SystemInfo(info *stream.SystemInfo, csd *[128]uint16) (int, syscall.Errno) {
 	var (
 		s systemInfo
@@ -54,7 +54,7 @@ func (p *Process) SystemInfo(info *stream.SystemInfo, csd *[128]uint16) (int, sy
 	case IMAGE_FILE_MACHINE_ARM64:
 		info.ProcessorArchitecture = stream.MD_CPU_ARCHITECTURE_ARM64
 	}
-	// minidumpapiset.h: x86 dumps have what CPUID says, all others a bit for each feature.
+	// minidumpapiset.h: x86 dumps have the results of CPUID, all others a bit for each feature.
 	var x86 stream.X86CPU
 	if p.Machine == IMAGE_FILE_MACHINE_I386 && x86CPU(&x86) {
 		x86.Put(info.CPU[:], le)
@@ -76,7 +76,7 @@ func (p *Process) SystemInfo(info *stream.SystemInfo, csd *[128]uint16) (int, sy
 	return n, 0
 }
 
-// Misc is a MINIDUMP_MISC_INFO_5 in the making. It is kept, as little of it changes while a process runs.
+// Misc builds a MINIDUMP_MISC_INFO_5. It is kept between dumps, because little of it changes while a process runs.
 type Misc struct {
 	Record [stream.MiscInfo5Size]byte
 }
@@ -95,7 +95,7 @@ const (
 	miscCookie     = 1360
 )
 
-// Begin fills in what does not change. made names the writer of the dump.
+// Begin sets the fields that do not change. made names the writer of the dump.
 func (m *Misc) Begin(p *Process, made string) {
 	clear(m.Record[:])
 	r := stream.MiscInfo2{MiscInfo: stream.MiscInfo{SizeOfInfo: stream.MiscInfo5Size, Flags1: stream.MINIDUMP_MISC1_PROCESS_ID, ProcessID: p.PID}}
@@ -117,7 +117,7 @@ func (m *Misc) Begin(p *Process, made string) {
 		m.set(stream.MINIDUMP_MISC3_PROTECTED_PROCESS, miscProtected, v)
 	}
 	const timeZoneIDInvalid = 0xffffffff
-	// TIME_ZONE_INFORMATION is in the record as it is.
+	// The record contains a TIME_ZONE_INFORMATION.
 	if r, _, _ := syscall.SyscallN(getTimeZoneInformation, uintptr(unsafe.Pointer(&m.Record[miscTimeZone]))); uint32(r) != timeZoneIDInvalid {
 		m.set(stream.MINIDUMP_MISC3_TIMEZONE, miscTimeZoneID, uint32(r))
 	}
@@ -131,7 +131,7 @@ func (m *Misc) Begin(p *Process, made string) {
 	}
 }
 
-// Update fills in the times of the process.
+// Update sets the times of the process.
 func (m *Misc) Update(p *Process) syscall.Errno {
 	var t Times
 	if errno := p.Times(&t); errno != 0 {
@@ -155,20 +155,20 @@ func (m *Misc) set(f uint32, at int, v uint32) {
 	le.PutUint32(m.Record[at:], v)
 }
 
-// putText puts ASCII text in UTF-16, cut to b.
+// putText writes ASCII text to b in UTF-16, cut to the size of b.
 func putText(b []byte, text string) {
 	for i := range min(len(text), len(b)/2) {
 		le.PutUint16(b[2*i:], uint16(text[i]))
 	}
 }
 
-// power fills in what Windows says of the first processor.
+// power sets the power information of the first processor.
 func power(r *stream.MiscInfo2) {
 	const processorInformation = 11 // ProcessorInformation (winnt.h)
 	if ntPowerInformation == 0 {
 		return
 	}
-	// PROCESSOR_POWER_INFORMATION (ntpoapi.h) of each: number, MHz at most, now and allowed, idle states at most and now
+	// PROCESSOR_POWER_INFORMATION (ntpoapi.h) of each processor: number; MHz: maximum, current, limit; idle state: maximum, current.
 	buf := make([][6]uint32, 1024)
 	st, _, _ := syscall.SyscallN(ntPowerInformation, processorInformation, 0, 0, uintptr(unsafe.Pointer(&buf[0])), unsafe.Sizeof(buf[0])*uintptr(len(buf)))
 	if errnoOf(st) != 0 {
@@ -206,7 +206,7 @@ func (p *Process) integrity() (level uint32, ok bool) {
 	return le.Uint32(sid[8+4*(parts-1):]), true
 }
 
-// kernelVersion returns the version of Windows as kernel32.dll's resource has it, such as
+// kernelVersion returns the version of Windows from the version resource of kernel32.dll, such as
 // "10.0.19041.789 (WinBuild.160101.0800)".
 func kernelVersion() string {
 	base, err := syscall.LoadLibrary("kernel32.dll")
@@ -228,7 +228,7 @@ func kernelVersion() string {
 	return v.String("FileVersion").String()
 }
 
-// imageSource is an image in the memory of a process as package pe reads it.
+// imageSource is the pe.Source of an image in the memory of a process.
 type imageSource struct {
 	mem  Memory
 	base uint64

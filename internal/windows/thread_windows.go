@@ -15,18 +15,18 @@ const (
 	threadRights = THREAD_SUSPEND_RESUME | THREAD_GET_CONTEXT | THREAD_QUERY_INFORMATION
 )
 
-// Thread is what is known of a thread besides its registers.
+// Thread holds what is known about a thread, except its registers.
 type Thread struct {
 	ID         uint32
-	TEB        uint64 // address of the thread environment block: of the 32-bit one in a WOW64 process; 0: not known
-	TEB64      uint64 // of the 64-bit one of a WOW64 process; else 0
+	TEB        uint64 // address of the thread environment block, the 32-bit one in a WOW64 process; 0: unknown
+	TEB64      uint64 // address of the 64-bit thread environment block in a WOW64 process, otherwise 0
 	Affinity   uint64 // a bit for each processor
-	Start      uint64 // address of the function that it started with; 0: not known
-	StackBase  uint64 // the end of its stack; 0: not known
-	StackLimit uint64 // where the committed part of its stack starts
+	Start      uint64 // address of the function with which it started; 0: unknown
+	StackBase  uint64 // the end of its stack; 0: unknown
+	StackLimit uint64 // the start of the committed part of its stack
 	LastError  uint32 // GetLastError
-	Suspended  uint32 // how often it is suspended
-	Priority   int32  // relative to the class, as GetThreadPriority
+	Suspended  uint32 // its suspend count
+	Priority   int32  // relative to the class, as returned by GetThreadPriority
 	ExitStatus uint32
 	Exited     bool
 	Times      Times
@@ -50,11 +50,11 @@ type threadBasicInformation struct {
 	basePriority int32
 }
 
-// Threads goes through the threads of a process. It must be allocated on the heap or in memory that does not move.
+// Threads iterates over the threads of a process. It must be allocated on the heap or in memory that does not move.
 type Threads struct {
 	process  *Process
 	current  syscall.Handle
-	snapshot syscall.Handle // Toolhelp's, without NtGetNextThread; 0: none yet
+	snapshot syscall.Handle // Toolhelp's, used if there is no NtGetNextThread; 0: none yet
 	entry    threadEntry32
 }
 
@@ -68,8 +68,8 @@ type threadEntry32 struct {
 // Begin starts with the first thread.
 func (t *Threads) Begin(p *Process) { *t = Threads{process: p} }
 
-// Next opens the next thread. The handle stays open until the caller closes it, which it may do after the next call. It
-// returns 0 and no error at the end. Threads that appear meanwhile may be among them or not.
+// Next opens the next thread. The caller must close the handle, but not before the next call of Next has returned. At the end Next
+// returns 0 and no error. Threads that are started meanwhile may or may not be included.
 func (t *Threads) Next() (h syscall.Handle, errno syscall.Errno) {
 	if ntGetNextThread == 0 {
 		return t.nextOfToolhelp()
@@ -85,7 +85,7 @@ func (t *Threads) Next() (h syscall.Handle, errno syscall.Errno) {
 	return h, 0
 }
 
-// nextOfToolhelp goes through the threads of the whole system, as Toolhelp lists no other.
+// nextOfToolhelp searches the threads of the whole system: Toolhelp can't list those of one process.
 func (t *Threads) nextOfToolhelp() (h syscall.Handle, errno syscall.Errno) {
 	const TH32CS_SNAPTHREAD = 4
 	f := thread32Next
@@ -106,13 +106,13 @@ func (t *Threads) nextOfToolhelp() (h syscall.Handle, errno syscall.Errno) {
 		if t.entry.owner != t.process.PID {
 			continue
 		}
-		if h, errno := OpenThread(t.entry.id); errno == 0 { // else it has ended meanwhile
+		if h, errno := OpenThread(t.entry.id); errno == 0 { // otherwise the thread has ended
 			return h, 0
 		}
 	}
 }
 
-// End frees what Next takes; it is needed only where Next was not called to the end.
+// End frees the resources of Next. It is only needed if Next was not called until the end.
 func (t *Threads) End() {
 	if t.snapshot != 0 {
 		syscall.CloseHandle(t.snapshot)
@@ -120,7 +120,7 @@ func (t *Threads) End() {
 	}
 }
 
-// OpenThread opens the thread with that id.
+// OpenThread opens the thread with the given id.
 func OpenThread(id uint32) (syscall.Handle, syscall.Errno) {
 	h, _, errno := syscall.SyscallN(openThread, threadRights, 0, uintptr(id))
 	if h == 0 {
@@ -129,8 +129,8 @@ func OpenThread(id uint32) (syscall.Handle, syscall.Errno) {
 	return syscall.Handle(h), 0
 }
 
-// Basic fills in t from what Windows knows of the thread h without reading the process: ID, TEB, affinity, priority, exit
-// status. The other fields are 0. Process.Thread completes them.
+// Basic fills t with the facts about the thread h that do not require a read of the process's memory: ID, TEB, affinity,
+// priority, exit status. It sets the other fields to 0. Process.Thread fills them.
 func (t *Thread) Basic(h syscall.Handle) syscall.Errno {
 	const statusPending = 0x103 // STATUS_PENDING: the exit status of a thread that has not ended
 	*t = Thread{}
@@ -141,14 +141,14 @@ func (t *Thread) Basic(h syscall.Handle) syscall.Errno {
 	}
 	t.ID, t.TEB, t.Affinity, t.ExitStatus = uint32(b.id), uint64(b.teb), uint64(b.affinity), b.exitStatus
 	t.Exited = b.exitStatus != statusPending
-	// GetThreadPriority makes the same of it: 16 and -16 stand for the extremes.
+	// As GetThreadPriority does: 16 and -16 mean the extremes.
 	t.Priority = max(-15, min(15, b.basePriority))
 	return 0
 }
 
-// Thread completes t, which Basic filled in, with what each takes a call: its suspend count, start address and times, and
-// the bounds of its stack out of the TEB. What can't be had stays 0. scratch has at least 0x70 bytes in memory that does not
-// move.
+// Thread completes t, which Basic has filled, with facts that require one call each: suspend count, start address, times, and
+// from the TEB the stack bounds and the last error. What can't be read stays 0. scratch must have at least 0x70 bytes in
+// memory that does not move.
 func (p *Process) Thread(h syscall.Handle, t *Thread, scratch []byte) {
 	var (
 		count uint32
@@ -167,7 +167,7 @@ func (p *Process) Thread(h syscall.Handle, t *Thread, scratch []byte) {
 	p.readTEB(t, scratch)
 }
 
-// readTEB reads the stack bounds and the last error.
+// readTEB reads the stack bounds and the last error from the TEB.
 func (p *Process) readTEB(t *Thread, scratch []byte) {
 	l := layoutOf(p.Wide)
 	b := scratch[:l.tebLen]
@@ -178,8 +178,8 @@ func (p *Process) readTEB(t *Thread, scratch []byte) {
 	t.LastError = le.Uint32(b[l.tebLastError:])
 }
 
-// teb32 finds the 32-bit TEB of a WOW64 thread. The 64-bit one holds its address in place of the exception list, which
-// 64-bit code does not have (phnt's ntwow64.h); it lies two pages higher.
+// teb32 finds the 32-bit TEB of a WOW64 thread. Its address is in the 64-bit TEB, in place of the exception list, which 64-bit
+// code does not have (phnt's ntwow64.h). The 32-bit TEB is two pages above the 64-bit one.
 func (p *Process) teb32(t *Thread, scratch []byte) {
 	t.TEB64, t.TEB = t.TEB, 0
 	b := scratch[:8]
@@ -195,8 +195,9 @@ func (p *Process) teb32(t *Thread, scratch []byte) {
 	}
 }
 
-// ThreadName writes the description of a thread to b, in UTF-16, and returns its bytes; none if it has none or Windows is
-// older than 10 1607. b starts with room for a UNICODE_STRING, and is aligned to 8.
+// ThreadName writes the description of a thread to b in UTF-16, and returns the bytes of the description, which is empty if
+// the thread has none. Windows before 10 1607 returns an error. b must have room for a UNICODE_STRING before the description,
+// and must be aligned to 8 bytes.
 func ThreadName(h syscall.Handle, b []byte) ([]byte, syscall.Errno) {
 	var n uint32
 	r, _, _ := syscall.SyscallN(ntQueryInformationThread, uintptr(h), threadName, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), uintptr(unsafe.Pointer(&n)))
@@ -206,7 +207,7 @@ func ThreadName(h syscall.Handle, b []byte) ([]byte, syscall.Errno) {
 	return ownString(b), 0
 }
 
-// ownString returns the text of a UNICODE_STRING at the start of b, which the system has put behind it.
+// ownString returns the text of the UNICODE_STRING at the start of b. The system has written the text to b after it.
 func ownString(b []byte) []byte {
 	l := layoutOf(nativeWord == 8)
 	at, size := l.unicodeString(b, 0)
@@ -217,7 +218,8 @@ func ownString(b []byte) []byte {
 	return b[off : off+uint64(size)]
 }
 
-// Bits of the ContextFlags of a CONTEXT: the machine, and all that fits (winnt.h, CONTEXT_ALL without the extended state).
+// ContextFlags of a CONTEXT: the bit of the machine, and those of all registers that fit (winnt.h, CONTEXT_ALL without the
+// extended state).
 const (
 	contextAMD64 = 0x0010001f
 	contextI386  = 0x0001003f
@@ -227,7 +229,7 @@ const (
 // MaxContext is the size of the largest CONTEXT in bytes.
 const MaxContext = 1232
 
-// ContextSize returns the size of the CONTEXT of a process's threads in bytes; minidumps hold the same record.
+// ContextSize returns the size of the CONTEXT of a process's threads in bytes. Minidumps contain the same record.
 func (p *Process) ContextSize() int {
 	switch p.Machine {
 	case IMAGE_FILE_MACHINE_I386:
@@ -238,7 +240,7 @@ func (p *Process) ContextSize() int {
 	return MaxContext
 }
 
-// setContextFlags asks for all registers.
+// setContextFlags requests all registers.
 func (p *Process) setContextFlags(b []byte) {
 	switch p.Machine {
 	case IMAGE_FILE_MACHINE_AMD64:
@@ -250,7 +252,7 @@ func (p *Process) setContextFlags(b []byte) {
 	}
 }
 
-// Context reads the registers of a suspended thread into b, which has ContextSize bytes and is aligned to 16.
+// Context reads the registers of a suspended thread into b, which must have ContextSize bytes and be aligned to 16 bytes.
 func (p *Process) Context(h syscall.Handle, b []byte) syscall.Errno {
 	clear(b[:p.ContextSize()])
 	p.setContextFlags(b)

@@ -8,7 +8,8 @@ import (
 	"minidump/stream"
 )
 
-// maxTokens is the most bytes of the access tokens of a dump. One has some 2 KiB; a user in many groups of a domain has 40.
+// maxTokens is the maximum size of the access tokens of a dump in bytes. A token has about 2 KiB, or 40 KiB if the user is in
+// many groups of a domain.
 const maxTokens = 256 << 10
 
 // Classes of NtQueryInformationToken (TOKEN_INFORMATION_CLASS of winnt.h), in the order of the parts in a dump.
@@ -19,7 +20,8 @@ var tokenClasses = [stream.TokenParts]uintptr{
 
 const tokenQuery = 8 // TOKEN_QUERY (winnt.h)
 
-// captureTokens makes the TokenStream: of the process, and of those threads that act as somebody else. The threads are open.
+// captureTokens adds the TokenStream, with the tokens of the process and of the threads that impersonate another user. The
+// threads must be open.
 func (l *Source) captureTokens(s *snapshot.Snapshot) {
 	if !s.Want.Tokens {
 		return
@@ -52,14 +54,14 @@ func (l *Source) captureTokens(s *snapshot.Snapshot) {
 	st.Data = s.Bytes.Trim(st.Data, used)
 }
 
-// openToken opens the token of the ith thread that is held, or that of the process if i is -1. A thread that has none runs as
-// its process does.
+// openToken opens the token of the ith held thread, or that of the process if i is -1. It returns 0 for a thread that has no
+// token of its own: such a thread uses that of its process.
 func (l *Source) openToken(i int) (token syscall.Handle, id uint32, _ syscall.Errno) {
 	if i < 0 {
 		r, _, _ := syscall.SyscallN(ntOpenProcessToken, uintptr(l.p.Handle), tokenQuery, uintptr(unsafe.Pointer(&l.token)))
 		return opened(l.token, l.p.PID, r)
 	}
-	const asSelf = 1 // the token is opened as what this process is, not as what this thread acts as
+	const asSelf = 1 // access is checked for this process, not for the user that this thread impersonates
 	h := &l.held[i]
 	r, _, _ := syscall.SyscallN(ntOpenThreadToken, uintptr(h.handle), tokenQuery, asSelf, uintptr(unsafe.Pointer(&l.token)))
 	const STATUS_NO_TOKEN = 0xc000007c
@@ -76,7 +78,7 @@ func opened(token syscall.Handle, id uint32, status uintptr) (syscall.Handle, ui
 	return token, id, 0
 }
 
-// putToken writes a token to b, and returns its size; 0 if b is too small.
+// putToken writes a token to b and returns its size, or 0 if b is too small.
 func (l *Source) putToken(b []byte, token syscall.Handle, id uint32) int {
 	if len(b) < stream.TokenDetailsSize {
 		return 0
@@ -86,7 +88,7 @@ func (l *Source) putToken(b []byte, token syscall.Handle, id uint32) int {
 	for part, class := range tokenClasses {
 		r, _, _ := syscall.SyscallN(ntQueryInformationToken, uintptr(token), class, uintptr(unsafe.Pointer(&l.text[0])), uintptr(len(l.text)),
 			uintptr(unsafe.Pointer(&l.tokenSize)))
-		if errnoOf(r) != 0 { // Wine 8 knows no restricted SIDs
+		if errnoOf(r) != 0 { // Wine 8 does not support restricted SIDs
 			continue
 		}
 		answer := tokenAnswer(l.text[:min(int(l.tokenSize), len(l.text))])
@@ -107,10 +109,10 @@ func (l *Source) putToken(b []byte, token syscall.Handle, id uint32) int {
 	return at
 }
 
-// tokenAnswer is what NtQueryInformationToken has written: a record with pointers into itself.
+// tokenAnswer is what NtQueryInformationToken writes: a record with pointers into itself.
 type tokenAnswer []byte
 
-// put writes an answer in the form of a dump, which has offsets. It returns the size, and -1 if b is too small.
+// put writes an answer in the form of a dump, with offsets instead of pointers. It returns the size, or -1 if b is too small.
 func (a tokenAnswer) put(part int, b []byte) int {
 	switch part {
 	case stream.TokenPartUser: // SID_AND_ATTRIBUTES: pointer, uint32
@@ -126,7 +128,7 @@ func (a tokenAnswer) put(part int, b []byte) int {
 		if len(b) < 4+len(sid) {
 			return -1
 		}
-		le.PutUint32(b, uint32(nativeWord)) // where the system has put it
+		le.PutUint32(b, uint32(nativeWord)) // the offset of the SID in the system's record
 		return 4 + copy(b[4:], sid)
 	case stream.TokenPartGroups, stream.TokenPartRestrictedSIDs:
 		return a.putGroups(b)
@@ -167,7 +169,7 @@ func (a tokenAnswer) uint32(at int) uint32 {
 	return le.Uint32(a[at:])
 }
 
-// sid returns the SID that the pointer at an offset points to; none if that is not in the answer.
+// sid returns the SID to which the pointer at offset at points, or nil if the SID is not in the answer.
 func (a tokenAnswer) sid(at int) []byte {
 	if at+nativeWord > len(a) {
 		return nil
@@ -179,7 +181,7 @@ func (a tokenAnswer) sid(at int) []byte {
 		pointer = uint64(le.Uint32(a[at:]))
 	}
 	start := pointer - uint64(uintptr(unsafe.Pointer(&a[0])))
-	const head, mostParts = 8, 15 // of SID (winnt.h); the second byte is how many parts follow
+	const head, mostParts = 8, 15 // of SID (winnt.h); the second byte is the number of parts that follow
 	if start > uint64(len(a)) || uint64(len(a))-start < head {
 		return nil
 	}

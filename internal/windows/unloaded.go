@@ -1,9 +1,9 @@
 package windows
 
-// MaxUnloaded bounds the ring of unloaded modules. Windows keeps 64 since Vista, and 16 before.
+// MaxUnloaded limits the ring of unloaded modules. Windows has kept 64 since Vista, and kept 16 before.
 const MaxUnloaded = 1024
 
-// UnloadedNameSize is the size of the name of an unloaded module in bytes: 32 units, ended by a 0 if shorter.
+// UnloadedNameSize is the size of the name of an unloaded module in bytes: 32 units, with a terminating 0 if shorter.
 const UnloadedNameSize = 64
 
 // Unloaded is RTL_UNLOAD_EVENT_TRACE: a module that was unloaded.
@@ -13,11 +13,11 @@ type Unloaded struct {
 	Sequence  uint32 // counts from 0
 	TimeStamp uint32
 	CheckSum  uint32
-	Name      []byte // UTF-16, without its 0; a subslice of what was parsed
+	Name      []byte // UTF-16, without the terminating 0; a subslice of the parsed bytes
 }
 
-// ParseUnloaded fills u in from an element of the ring of a process of 64 bits, or of 32. It reports whether the element
-// is in use.
+// ParseUnloaded fills u from an element of the ring of a process, which is a 64-bit one if wide is true. It reports whether
+// the element is in use.
 func ParseUnloaded(b []byte, wide bool, u *Unloaded) bool {
 	l := layoutOf(wide)
 	*u = Unloaded{}

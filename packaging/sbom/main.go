@@ -1,5 +1,5 @@
-// Sbom prints what Go programs consist of, as a CycloneDX document in JSON: the modules, with their versions and checksums, and
-// the Go release, that the go command recorded in each program, and the SHA-256 sum of each program.
+// Sbom prints the components of Go programs as a CycloneDX document in JSON: the SHA-256 sum of each program, and the modules, with
+// their versions and checksums, and the Go release that the go command recorded in it.
 //
 //	sbom -version VERSION PROGRAM...
 package main
@@ -81,7 +81,7 @@ func main() {
 	}
 }
 
-// describe makes the document of programs. Each stands in a folder that names its platform.
+// describe returns the document for the programs. The folder of each program names its platform.
 func describe(version string, programs []string) (*document, error) {
 	d := &document{BOMFormat: "CycloneDX", SpecVersion: "1.5", Version: 1}
 	d.Metadata.Component = component{Type: "application", Ref: "minidump", Name: "minidump", Version: version, Licenses: []license{mit()}}
@@ -112,7 +112,7 @@ func describe(version string, programs []string) (*document, error) {
 	return d, nil
 }
 
-// modules are the standard library and the modules that a program was built from, other than its own.
+// modules returns the standard library and the modules from which a program was built, except its own.
 func modules(info *buildinfo.BuildInfo) []component {
 	std := strings.TrimPrefix(info.GoVersion, "go")
 	list := []component{{Type: "library", Name: "std", Version: std, PURL: "pkg:golang/std@" + std}}

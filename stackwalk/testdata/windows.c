@@ -1,4 +1,4 @@
-// A Windows program that does not come back from innermost. It prints "ready".
+// A Windows program that never returns from innermost. It prints "ready".
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-// crasher KIND [PIPE]: crashes. Its filter prints where the exception lies, and waits until standard input ends; or it asks the
-// server at PIPE for a dump, as clients of minidumper do at a socket, and waits for the answer.
+// crasher KIND [PIPE]: crashes. Its filter prints the address of the exception and waits until standard input ends, or it requests
+// a dump from the server at PIPE, as clients of minidumper do at a socket, and waits for the answer.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 
 static const char *pipe_name;
 
-// ask sends a DumpRequest of minidumper (0.11, src/ipc.rs), and returns 0 when that is acknowledged.
+// ask sends a DumpRequest of minidumper (0.11, src/ipc.rs), and returns 0 when it is acknowledged.
 static int ask(EXCEPTION_POINTERS *p) {
 	unsigned char b[8 + 8 + 12] = {0};
 	DWORD word = sizeof p, pid = GetCurrentProcessId(), tid = GetCurrentThreadId(), n, size = word + 12;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# gen.sh DIR N: N small shared objects lib0000.so ... with distinct build ids and SONAMEs in DIR. CC is honoured.
+# gen.sh DIR N: builds N small shared objects lib0000.so ... in DIR, with distinct build ids and SONAMEs, using $CC (default gcc).
 set -e
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"

@@ -1,8 +1,8 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// Windows x86: handlers of exceptions are stdcall, which take their argument off the stack; handlers of C runtimes are cdecl,
-// which leave it. EBX, ESI, EDI and EBP belong to the caller.
+// Windows x86: exception handlers are stdcall functions, which pop their argument; handlers of C runtimes are cdecl functions,
+// which do not. EBX, ESI, EDI and EBP must be preserved.
 
 // Offsets in Report.
 #define Report_owner 0
@@ -50,7 +50,7 @@ TEXT ·filterEntry(SB), NOSPLIT|NOFRAME, $0
 none:
 	BYTE $0xc2; WORD $4
 
-// report takes EXCEPTION_POINTERS in AX and the kind in DX.
+// report receives EXCEPTION_POINTERS in AX and the kind in DX.
 TEXT report<>(SB), NOSPLIT|NOFRAME, $0
 	PUSHL BX
 	PUSHL SI
@@ -63,14 +63,14 @@ TEXT report<>(SB), NOSPLIT|NOFRAME, $0
 	LOCK
 	INCL  Report_calls(BX)
 	CMPL  DI, $const_Filter
-	JCC   fatal                     // Filter, or made up by made
+	JCC   fatal                     // Filter, or called by made
 	MOVL  (SI), CX                  // EXCEPTION_RECORD
 	MOVL  (CX), AX                  // ExceptionCode
 	MOVL  12(CX), DX                // ExceptionAddress
 	CMPL  DX, ·hooks+table_textLo(SB)
 	JCS   foreign
 	CMPL  DX, ·hooks+table_textHi(SB)
-	JCS   pass                      // Go's
+	JCS   pass                      // in Go code
 foreign:
 	CMPL  DI, $const_Continue
 	JEQ   continued
@@ -86,7 +86,7 @@ foreign:
 continued:
 	CMPL  ·hooks+table_library(SB), $0
 	JNE   pass
-	CMPL  AX, $0x80000000           // below are messages to a debugger
+	CMPL  AX, $0x80000000           // lower codes are messages to a debugger
 	JCS   pass
 fatal:
 	MOVL  0x18(FS), CX              // TEB
@@ -101,19 +101,19 @@ fatal:
 	MOVL  CX, Report_thread(BX)
 	MOVL  ·hooks+table_event(SB), CX
 	MOVL  ·hooks+table_setEvent(SB), AX
-	SUBL  $4, SP                    // what is called takes it off
+	SUBL  $4, SP                    // popped by the called function
 	MOVL  CX, 0(SP)
 	CALL  AX
 	JMP   hold
 owned:
 	CMPL  AX, CX
-	JEQ   pass                      // this thread has been held already
+	JEQ   pass                      // this thread has already waited
 hold:
 	SUBL  $16, SP
 	MOVL  $2, 0(SP)
 	LEAL  ·hooks+table_wait(SB), AX
 	MOVL  AX, 4(SP)
-	MOVL  $0, 8(SP)                 // until one of them
+	MOVL  $0, 8(SP)                 // wait for one, not for both
 	MOVL  ·hooks+table_timeout(SB), AX
 	MOVL  AX, 12(SP)
 	MOVL  ·hooks+table_waitFor(SB), AX
@@ -165,8 +165,8 @@ none:
 	INT   $0x29
 	RET
 
-// made reports an exception that Windows did not raise: its code in CX, the kind in DX, in AX the address of the return
-// address into the code that it happened in.
+// made reports an exception that Windows did not raise. CX is its code, DX the kind, AX the address of the return address into
+// the code in which it happened.
 //
 //	  0 EXCEPTION_POINTERS
 //	  8 EXCEPTION_RECORD, 80 bytes
@@ -193,7 +193,7 @@ TEXT made<>(SB), NOSPLIT|NOFRAME, $0
 	MOVL  AX, (made_context+184)(SP) // Eip
 	ADDL  $4, DX
 	MOVL  DX, (made_context+196)(SP) // Esp
-	MOVL  BP, (made_context+180)(SP) // Ebp: RtlCaptureContext takes its caller's frame for the one that it describes
+	MOVL  BP, (made_context+180)(SP) // Ebp: RtlCaptureContext assumes that its caller has a frame of its own
 	MOVL  $0x10007, (made_context+0)(SP) // CONTEXT_FULL
 	XORL  DX, DX
 	MOVL  $20, CX

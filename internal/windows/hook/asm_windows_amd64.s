@@ -1,8 +1,8 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// Windows x64: arguments in CX, DX, R8, R9; the caller leaves 32 bytes for them above the return address; a call is made
-// with SP a multiple of 16. RBX, RBP, RDI, RSI, R12 to R15 and XMM6 to XMM15 belong to the caller; none is used here.
+// Windows x64: arguments are in CX, DX, R8 and R9, the caller reserves 32 bytes for them above the return address, and SP is a
+// multiple of 16 at a call. RBX, RBP, RDI, RSI, R12 to R15 and XMM6 to XMM15 must be preserved; none is used here.
 
 // Offsets in Report.
 #define Report_owner 0
@@ -44,7 +44,7 @@ none:
 	ADDQ  $40, SP
 	RET
 
-// report takes EXCEPTION_POINTERS in CX and the kind in DX. It returns EXCEPTION_CONTINUE_SEARCH (0).
+// report receives EXCEPTION_POINTERS in CX and the kind in DX. It returns EXCEPTION_CONTINUE_SEARCH (0).
 TEXT report<>(SB), NOSPLIT|NOFRAME, $0
 	SUBQ  $40, SP
 	LEAQ  ·hooks(SB), R11
@@ -54,14 +54,14 @@ TEXT report<>(SB), NOSPLIT|NOFRAME, $0
 	LOCK
 	INCL  Report_calls(R10)
 	CMPL  DX, $const_Filter
-	JCC   fatal                   // Filter, or made up by made
+	JCC   fatal                   // Filter, or called by made
 	MOVQ  (CX), R8                // EXCEPTION_RECORD
 	MOVL  (R8), R9                // ExceptionCode
 	MOVQ  16(R8), R8              // ExceptionAddress
 	CMPQ  R8, table_textLo(R11)
 	JCS   foreign
 	CMPQ  R8, table_textHi(R11)
-	JCS   pass                    // Go's
+	JCS   pass                    // in Go code
 foreign:
 	CMPL  DX, $const_Continue
 	JEQ   continued
@@ -77,7 +77,7 @@ foreign:
 continued:
 	CMPQ  table_library(R11), $0
 	JNE   pass
-	CMPL  R9, $0x80000000         // below are messages to a debugger
+	CMPL  R9, $0x80000000         // lower codes are messages to a debugger
 	JCS   pass
 fatal:
 	MOVQ  0x30(GS), R8            // TEB
@@ -94,12 +94,12 @@ fatal:
 	JMP   hold
 owned:
 	CMPL  AX, R8
-	JEQ   pass                    // this thread has been held already
+	JEQ   pass                    // this thread has already waited
 hold:
 	LEAQ  ·hooks(SB), R11
 	MOVL  $2, CX
 	LEAQ  table_wait(R11), DX
-	XORL  R8, R8                  // until one of them
+	XORL  R8, R8                  // wait for one, not for both
 	MOVQ  table_timeout(R11), R9
 	CALL  table_waitFor(R11)
 pass:
@@ -163,10 +163,10 @@ none:
 	INT  $0x29
 	RET
 
-// made reports an exception that Windows did not raise: its code in R9, the kind in DX, in R8 the address of the return
-// address into the code that it happened in.
+// made reports an exception that Windows did not raise. R9 is its code, DX the kind, R8 the address of the return address into
+// the code in which it happened.
 //
-//	   0 for callees
+//	   0 reserved for callees
 //	  32 EXCEPTION_POINTERS
 //	  48 EXCEPTION_RECORD, 152 bytes
 //	 208 CONTEXT, 1232 bytes

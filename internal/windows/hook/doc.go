@@ -1,23 +1,22 @@
-// Package hook holds a crashing thread of the calling process still while another process looks at it.
+// Package hook makes a crashing thread of the calling process wait while another process reads the crash.
 //
-// Windows calls a process's handlers of exceptions on the thread that faulted. Those of this package are assembly that
-// calls no Go: the thread may be one that the Go runtime does not know, may be in the middle of the runtime, or have next
-// to no stack left. The first thread whose exception is fatal writes where the exception is into memory shared with the
-// other process, signals an event, and waits until the other process signals that it is done or has ended. Threads that
-// fault meanwhile wait too. Then the exception takes its course, so that the process ends as it would have without the
-// hooks.
+// Windows calls a process's exception handlers on the thread that faulted. The handlers of this package are assembly that
+// calls no Go code: the thread may be unknown to the Go runtime, may be in the middle of the runtime, or may have almost no
+// stack left. The first thread with a fatal exception writes the address of its exception pointers to memory shared with the
+// other process, signals an event, and waits until the other process signals that it is done, or ends, or a timeout expires.
+// Threads that fault meanwhile wait too. Then the exception is passed on, so the process ends as it would without the hooks.
 //
 // Which exceptions are fatal:
 //
-//   - The unhandled exception filter, which Windows asks last, takes all. The filter that was there before is called after it.
-//   - The vectored handler, which Windows asks first, takes only what never reaches the filter: STATUS_STACK_OVERFLOW, which
-//     leaves too little stack to get there, and STATUS_HEAP_CORRUPTION. Whatever else it sees may be handled yet:
-//     IsBadReadPtr and its like work by faults.
-//   - The vectored continue handler takes what Go's own last one would end the program for: exceptions outside of Go code
-//     that no frame has handled. It stands before Go's.
-//   - Handlers of the C runtime libraries that are loaded: SIGABRT, invalid parameter, pure virtual call. No exception is
-//     raised for these, so one is made.
+//   - For the unhandled exception filter, which Windows calls last, all are. The previous filter is called after it.
+//   - For the vectored handler, which Windows calls first, only those that never reach the filter: STATUS_STACK_OVERFLOW, which
+//     leaves too little stack for that, and STATUS_HEAP_CORRUPTION. All others may still be handled: functions like
+//     IsBadReadPtr rely on faults.
+//   - For the vectored continue handler, those for which Go's last continue handler would end the program: exceptions outside
+//     of Go code that no frame has handled. This handler is called before Go's.
+//   - For the handlers of the loaded C runtime libraries, all: SIGABRT, invalid parameter, pure virtual call. Windows raises no
+//     exception for these, so the handler makes one up.
 //
-// Faults in Go code pass: the runtime makes panics of them. What ends a process without asking anyone can't be held:
-// TerminateProcess, __fastfail, RaiseFailFastException. Package wer captures the last two through Windows Error Reporting.
+// Faults in Go code are passed on: the runtime turns them into panics. What ends a process without calling a handler can't be
+// reported: TerminateProcess, __fastfail, RaiseFailFastException. Package wer reports the last two by other means.
 package hook

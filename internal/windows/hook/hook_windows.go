@@ -9,7 +9,7 @@ import (
 	"minidump/internal/errtext"
 )
 
-// Kind says which of the hooks a report is from.
+// Kind is the hook that a report is from.
 type Kind uint32
 
 const (
@@ -33,30 +33,30 @@ func (k Kind) String() string {
 
 // Report is the start of the memory that is shared with the other process. Its layout does not depend on the word size.
 type Report struct {
-	Owner    uint32 // the thread that is held; 0: none. Written first, by compare and swap
+	Owner    uint32 // id of the thread that reports; 0: none. Written first, by compare and swap
 	Kind     Kind
-	Pointers uint64 // EXCEPTION_POINTERS in the memory of this process
-	Thread   uint32 // written last
-	Calls    uint32 // how often a hook was called
+	Pointers uint64 // address of EXCEPTION_POINTERS in this process
+	Thread   uint32 // the same as Owner, written last
+	Calls    uint32 // number of calls of hooks
 }
 
-// Settings say how a crash is reported. Handles must stay open as long as the hooks are installed.
+// Settings specify how a crash is reported. Handles must stay open as long as the hooks are installed.
 type Settings struct {
 	Report  *Report        // in memory that does not move and is shared
 	Event   syscall.Handle // event to signal when there is a report
 	Done    syscall.Handle // event that ends the wait
-	Peer    syscall.Handle // process that looks: the wait ends with it
-	Timeout uint32         // milliseconds to wait at most
+	Peer    syscall.Handle // process that reads the crash: the wait ends when it ends
+	Timeout uint32         // maximum wait in milliseconds
 
-	// FirstChance makes the vectored handler take every error outside of Go code. It is for tests under Wine, which
-	// does not call the filter for faults in calls that Go has made.
+	// FirstChance makes the vectored handler treat every error outside of Go code as fatal. It is for tests under Wine, which
+	// does not call the filter for faults in functions that Go has called.
 	FirstChance bool
-	// Library is set in Go libraries that a program of another language has loaded: Go does not end those for exceptions
-	// outside of Go code, so that the continue handler must not take them for fatal.
+	// Library is set in a Go library that a program in another language has loaded: Go does not end such a program for
+	// exceptions outside of Go code, so the continue handler must not treat them as fatal.
 	Library bool
 }
 
-// table is what the assembly reads, by the offsets that the compiler writes to go_asm.h.
+// table is read by the assembly, with the offsets that the compiler writes to go_asm.h.
 type table struct {
 	report      uintptr // 0: not installed
 	setEvent    uintptr
@@ -69,15 +69,15 @@ type table struct {
 	textHi      uintptr
 	firstChance uintptr
 	library     uintptr
-	filter      uintptr // the filter that was there before; 0: none
-	abort       uintptr // likewise the handler of SIGABRT
-	invalid     uintptr // likewise the invalid parameter handler
-	pure        uintptr // likewise the pure call handler
+	filter      uintptr // the previous filter; 0: none
+	abort       uintptr // the previous handler of SIGABRT; 0: none
+	invalid     uintptr // the previous invalid parameter handler; 0: none
+	pure        uintptr // the previous pure call handler; 0: none
 }
 
 var hooks table
 
-// Addresses of the assembly as Windows calls it.
+// Addresses of the functions that Windows calls, and the bounds of Go's code.
 func vectoredPC() uintptr
 func continuePC() uintptr
 func filterPC() uintptr
@@ -92,7 +92,7 @@ var (
 	errVectored  = errors.New("vectored handlers can't be added")
 )
 
-// Install installs the hooks, which stay for the life of the process. It does so once: a second call is an error.
+// Install installs the hooks for the life of the process. A second call returns an error.
 func Install(s Settings) error {
 	if !installed.CompareAndSwap(false, true) {
 		return errInstalled
@@ -133,8 +133,8 @@ func Install(s Settings) error {
 	return hookRuntimes(k32)
 }
 
-// hookRuntimes sets the handlers of the C runtime libraries that are loaded. One that is loaded later, or linked
-// statically, is not hooked.
+// hookRuntimes sets the handlers of the loaded C runtime libraries. A library that is loaded later or linked statically is
+// not hooked.
 func hookRuntimes(k32 syscall.Handle) error {
 	getModuleHandle, err := syscall.GetProcAddress(k32, "GetModuleHandleW")
 	if err != nil {
@@ -146,7 +146,7 @@ func hookRuntimes(k32 syscall.Handle) error {
 		abort, invalid, pure bool
 	}{
 		{"ucrtbase.dll", true, true, true},
-		{"vcruntime140.dll", false, false, true}, // has what ucrtbase.dll of Windows does not
+		{"vcruntime140.dll", false, false, true}, // has the handler that ucrtbase.dll of Windows lacks
 		{"msvcr120.dll", true, true, true},
 		{"msvcr110.dll", true, true, true},
 		{"msvcr100.dll", true, true, true},

@@ -15,7 +15,7 @@ import (
 	"minidump/internal/windows"
 )
 
-// TestMain is also the process that crashes: with MINIDUMP_VICTIM set, the scenario and the handles in it.
+// TestMain also runs the process that crashes: MINIDUMP_VICTIM is then set to the scenario and the handles.
 func TestMain(m *testing.M) {
 	if v := os.Getenv("MINIDUMP_VICTIM"); v != "" {
 		victim(v)
@@ -49,7 +49,7 @@ func victim(v string) {
 	if _, err := fmt.Sscan(v, &scenario, &mem, &ev, &done, &peer, &first); err != nil {
 		panic(err)
 	}
-	// The C runtimes that are to be hooked must be loaded.
+	// Only loaded C runtimes are hooked.
 	msvcrt.Load()
 	ucrt.Load()
 	vcrt.Load()
@@ -78,7 +78,7 @@ func code(b ...byte) uintptr {
 	return a
 }
 
-// loadFault reads address 0x1230.
+// loadFault returns the address of code that reads address 0x1230.
 func loadFault() uintptr {
 	if runtime.GOARCH == "386" {
 		return code(0xa1, 0x30, 0x12, 0, 0, 0xc3) // mov eax, [0x1230]
@@ -86,7 +86,7 @@ func loadFault() uintptr {
 	return code(0x8b, 0x04, 0x25, 0x30, 0x12, 0, 0, 0xc3)
 }
 
-// foreign runs machine code on a thread that Go does not know.
+// foreign runs machine code on a thread that is unknown to the Go runtime.
 func foreign(a uintptr) {
 	h, _, err := kernel32.NewProc("CreateThread").Call(0, 0, a, 0, 0, 0)
 	if h == 0 {
@@ -153,7 +153,7 @@ func act(scenario string) {
 	}
 }
 
-// watched is what a victim did.
+// watched is what was seen of a victim.
 type watched struct {
 	report *Report
 	crash  context.Crash
@@ -161,7 +161,8 @@ type watched struct {
 	out    string
 }
 
-// watch runs a victim and looks at its crash as a monitor does. With a peer, which has ended, it only waits for the end.
+// watch runs a victim and reads its crash as a monitor does. If there is a peer, a process that has ended, it only waits until
+// the victim ends.
 func watch(t *testing.T, scenario string, firstChance bool, peer syscall.Handle) *watched {
 	t.Helper()
 	sa := &syscall.SecurityAttributes{Length: uint32(unsafe.Sizeof(syscall.SecurityAttributes{})), InheritHandle: 1}
@@ -266,7 +267,7 @@ func TestHooks(t *testing.T) {
 			if r.Kind != c.kind || uint32(w.crash.Signo) != c.code {
 				t.Errorf("report %+v, exception %#x at %#x, want %v and %#x", *r, uint32(w.crash.Signo), w.crash.Address, c.kind, c.code)
 			}
-			if c.scenario != "overflow" && w.code != c.exit { // under Wine the thread alone ends
+			if c.scenario != "overflow" && w.code != c.exit { // under Wine only the thread ends
 				t.Errorf("exit code %#x, want %#x: %s", w.code, c.exit, w.out)
 			}
 			if c.kind == None {
@@ -282,7 +283,7 @@ func TestHooks(t *testing.T) {
 	}
 }
 
-// A fault of a call that Go has made is reported, by the filter on Windows and by the switch for tests under Wine.
+// TestFirstChance checks that a fault in a function called by Go is reported if FirstChance is set, and a fault in Go is not.
 func TestFirstChance(t *testing.T) {
 	if runtime.GOARCH == "arm64" {
 		t.Skip("the victims are x86 machine code")
@@ -295,7 +296,7 @@ func TestFirstChance(t *testing.T) {
 	}
 }
 
-// A crashing process does not wait for a monitor that has ended.
+// TestPeerEnded checks that a crashing process does not wait for a monitor that has ended.
 func TestPeerEnded(t *testing.T) {
 	if runtime.GOARCH == "arm64" {
 		t.Skip("the victims are x86 machine code")

@@ -1,5 +1,5 @@
 // Mkshim writes a bcryptprimitives.dll for Wine 8, which lacks that library and so can't start a Go program. It exports
-// ProcessPrng alone, whose numbers are not random: for tests only.
+// only ProcessPrng, whose numbers are not random: for tests only.
 //
 //	go run ./internal/wine/mkshim amd64 "$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll"
 package main

@@ -1,9 +1,9 @@
-// Check reads Kubernetes manifests as strictly as the API server decodes them with fieldValidation=Strict: every field must be one
-// of the object's type, once, with a value of its type.
+// Check decodes Kubernetes manifests as strictly as the API server does with fieldValidation=Strict: every field must exist in
+// the object's type, occur once, and have a value of the right type.
 //
 //	check FILE...
 //
-// It is a module of its own, so that the project's does not require Kubernetes.
+// It is a module of its own, so the project's module does not require Kubernetes.
 package main
 
 import (
