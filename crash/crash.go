@@ -41,7 +41,7 @@ const (
 var ErrUnsupported = minidump.ErrUnsupported
 
 // ErrStarted is the error of a second call of Start.
-var ErrStarted = errors.New("crash: the monitor was started already")
+var ErrStarted = errors.New("crash: the monitor is already running")
 
 // Options of Start.
 type Options struct {

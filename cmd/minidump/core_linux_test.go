@@ -177,7 +177,7 @@ func TestServeProtocol(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0600); err != nil {
 		t.Fatal(err)
 	}
-	run(t, dir, "serve", "--coredump", "file").want(t, 1, "is no socket")
+	run(t, dir, "serve", "--coredump", "file").want(t, 1, "is not a socket")
 	cmd := command(t, dir, "serve", "--coredump", "--json", "-o", dir, socket)
 	var messages strings.Builder
 	cmd.Stderr = &messages

@@ -53,7 +53,7 @@ func (w *writerFlags) incomplete(r *minidump.Result, soft []minidump.SoftError) 
 }
 
 // lateOp is the Op of the SoftError about a thread that did not stop in time.
-const lateOp = "stop in time"
+const lateOp = "timed out waiting for the stop"
 
 // whyNotStopped returns in plain words why threads could not be stopped.
 func (w *writerFlags) whyNotStopped(threads int, soft []minidump.SoftError) string {
