@@ -250,7 +250,7 @@ func TestRunNohup(t *testing.T) {
 
 func TestRunAsInit(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("a pid namespace takes root")
+		t.Skip("a pid namespace requires root")
 	}
 	// Orphaned descendants of the shell are reaped while the command runs: none stays a zombie.
 	cmd := command(t, t.TempDir(), "run", "--", "/bin/sh", "-c",
