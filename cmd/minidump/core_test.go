@@ -51,7 +51,7 @@ func TestCoreErrors(t *testing.T) {
 	run(t, dir, "core", "a", "b").want(t, 2, "minidump core: expected one FILE, got \"b\" as well\n")
 	run(t, dir, "core", "none").want(t, 1, "minidump: open none: ")
 	run(t, dir, "core", "text").want(t, 1, "minidump: text: not an ELF core file\n")
-	run(t, dir, "core", "core.1.zst").want(t, 1, "minidump: core.1.zst is compressed by zstd: decompress it first: zstd -d core.1.zst\n")
+	run(t, dir, "core", "core.1.zst").want(t, 1, "minidump: core.1.zst is compressed with zstd: decompress it first: zstd -d core.1.zst\n")
 	run(t, dir, "core", "-o", "cut.dmp", "cut").want(t, 0, "warning: read all of the core file, which is shorter than its headers say at 0x7000")
 }
 
