@@ -101,7 +101,7 @@ var allModes = []struct {
 // TestAbsentMemory dumps processes whose memory a userfaultfd or a file server has not delivered and never will: no
 // dump waits for that memory, and soft errors record what is missing.
 func TestAbsentMemory(t *testing.T) {
-	victims.SkipEmulated(t, "it was not tried there yet")
+	victims.SkipEmulated(t, "it has not been tried there yet")
 	for _, kind := range []string{"heap", "stack", "fuse", "deadlock"} {
 		for _, m := range allModes {
 			t.Run(kind+" "+m.name, func(t *testing.T) {
@@ -312,7 +312,7 @@ func costOf(t *testing.T, pid int) (rss, tables int) {
 // TestFullLeavesTargetAsItIs makes full dumps of a process that maps two gigabytes and has used three pages: the dump
 // has these pages, and the process is no larger afterwards.
 func TestFullLeavesTargetAsItIs(t *testing.T) {
-	victims.SkipEmulated(t, "it was not tried there yet")
+	victims.SkipEmulated(t, "it has not been tried there yet")
 	v := absent(t, "sparse")
 	rss, tables := costOf(t, v.PID)
 	b, f, soft := inTime(t, v, patient(Options{Mode: ModeFull}))
@@ -358,7 +358,7 @@ func shmemOf(t *testing.T, pid int) int64 {
 
 // TestDontDump dumps a process whose stack points to a secret in memory that is marked MADV_DONTDUMP.
 func TestDontDump(t *testing.T) {
-	victims.SkipEmulated(t, "it was not tried there yet")
+	victims.SkipEmulated(t, "it has not been tried there yet")
 	secret := []byte("TOPSECRET")
 	for _, m := range allModes {
 		t.Run(m.name, func(t *testing.T) {
@@ -377,7 +377,7 @@ func TestDontDump(t *testing.T) {
 
 // TestOmit searches whole files for what Options.Omit must keep out.
 func TestOmit(t *testing.T) {
-	victims.SkipEmulated(t, "it was not tried there yet")
+	victims.SkipEmulated(t, "it has not been tried there yet")
 	program := victims.C(t, "absent.c", "-pthread")
 	for _, m := range allModes {
 		for _, o := range []Omit{0, OmitEnviron, OmitCmdline, OmitEnviron | OmitCmdline} {
@@ -421,7 +421,7 @@ func (s *stallingWriter) Write(p []byte) (int, error) {
 // TestMaxPause writes a full dump to a writer that stalls: the process is resumed after MaxPause, while the write
 // still hangs, and the dump fails with ErrPause.
 func TestMaxPause(t *testing.T) {
-	victims.SkipEmulated(t, "it was not tried there yet")
+	victims.SkipEmulated(t, "it has not been tried there yet")
 	v := startCounter(t, "C", 3, time.Millisecond)
 	w, err := NewWriter(v.PID, Options{Mode: ModeFull, StopTimeout: 5 * time.Second, MaxPause: time.Millisecond})
 	if err != nil {
@@ -477,7 +477,7 @@ func hold(t *testing.T, pid int) (release chan bool) {
 // TestOtherTracer dumps a process that another tracer traces: the dump waits for a tracer that soon detaches, and
 // records one that does not.
 func TestOtherTracer(t *testing.T) {
-	victims.SkipEmulated(t, "it was not tried there yet")
+	victims.SkipEmulated(t, "it has not been tried there yet")
 	v := absent(t, "sparse")
 	w, err := NewWriter(v.PID, Options{StopTimeout: 10 * time.Second})
 	if err != nil {

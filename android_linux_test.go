@@ -69,7 +69,7 @@ func aarFile(t testing.TB, artifact, file, sum string) string {
 		if os.Getenv("CI") == "true" {
 			t.Fatalf("%s can't be had, and CI=true: %v", artifact, err)
 		}
-		t.Skipf("%s can't be had: %v", artifact, err)
+		t.Skipf("%s is not available: %v", artifact, err)
 	}
 	if got := sha256.Sum256(b); hex.EncodeToString(got[:]) != sum {
 		t.Fatalf("%s has the SHA-256 %x", path, got)
@@ -184,7 +184,7 @@ func checkLibrary(t testing.TB, f *stream.File, at placed, name, id string) {
 func notElsewhere(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS != "android" {
-		victims.SkipEmulated(t, "what the processor is makes no difference to Android's libraries")
+		victims.SkipEmulated(t, "the processor makes no difference to Android's libraries")
 	}
 }
 

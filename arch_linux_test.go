@@ -632,7 +632,7 @@ func narrowProgram(t *testing.T, name string) string {
 	t.Helper()
 	goarch := narrowArches[runtime.GOARCH]
 	if goarch == "" {
-		t.Skip("this kernel runs nothing narrower")
+		t.Skip("this kernel runs no narrower programs")
 	}
 	dir := os.Getenv("MINIDUMP_VICTIMS_NARROW")
 	switch {
@@ -649,7 +649,7 @@ func narrowProgram(t *testing.T, name string) string {
 		}
 		return path
 	case os.Getenv("MINIDUMP_VICTIMS") != "":
-		t.Skip("no programs for it in this machine")
+		t.Skip("this machine has no programs for it")
 	case strings.HasPrefix(name, "go"):
 		return victims.Go(t, name, "GOARCH="+goarch)
 	}
@@ -661,7 +661,7 @@ func narrowProgram(t *testing.T, name string) string {
 func TestDumpEveryArchNarrow(t *testing.T) {
 	goarch := narrowArches[runtime.GOARCH]
 	if goarch == "" {
-		t.Skip("this kernel runs nothing narrower")
+		t.Skip("this kernel runs no narrower programs")
 	}
 	arch := context.Native.Compat()
 	t.Run("idle", func(t *testing.T) {

@@ -21,7 +21,7 @@ func TestCompactUnwind(t *testing.T) {
 	for _, flags := range []string{"-O1", "-O2", "-O2 -fomit-frame-pointer"} {
 		t.Run(flags, func(t *testing.T) {
 			if runtime.GOARCH == "arm64" && strings.Contains(flags, "omit") {
-				t.Skip("lld 14 writes no right __eh_frame, which such functions of arm64 need")
+				t.Skip("lld 14 writes an incorrect __eh_frame, which such functions of arm64 need")
 			}
 			program := buildC(t, strings.Fields(flags)...)
 			v := startProgram(t, program)

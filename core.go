@@ -124,7 +124,7 @@ func OpenCorePipe(r io.Reader, pid int, spool string, o Options) (*Writer, error
 // notesTime is how long to wait for the notes of a core.
 const notesTime = 5 * time.Second
 
-var errNoNotes = errors.New("minidump: core from a pipe: no notes came in time")
+var errNoNotes = errors.New("minidump: core from a pipe: timed out waiting for its notes")
 
 // openPipe is corefile.OpenPipe, except that it waits at most notesTime if pid is not 0: that process can be read
 // instead.

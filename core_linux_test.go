@@ -190,7 +190,7 @@ func TestCoreOfKernel(t *testing.T) {
 // TestCoreOmit searches whole dumps of a core, read from a file and from a pipe, for what Options.Omit must keep out.
 func TestCoreOmit(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
-		t.Skip("gdb is there for amd64")
+		t.Skip("gdb is only available for amd64")
 	}
 	gcore := tool(t, "gcore")
 	cmd := exec.Command(victims.C(t, "absent.c", "-pthread"), "", argument)
@@ -234,7 +234,7 @@ func TestCoreOmit(t *testing.T) {
 // TestCoreOfGcore compares the dump of a core file that gdb wrote of a process with a dump of the process itself.
 func TestCoreOfGcore(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
-		t.Skip("gdb is there for amd64")
+		t.Skip("gdb is only available for amd64")
 	}
 	gcore := tool(t, "gcore")
 	for _, c := range []struct {

@@ -503,7 +503,7 @@ func TestCoreSocket(t *testing.T) {
 // TestCorePipeBig measures dumps by pipe and socket of a process with 4 GiB of memory, against a normal core of it.
 func TestCorePipeBig(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes 4 GiB of memory and of disk")
+		t.Skip("needs 4 GiB of memory and of disk")
 	}
 	if bits.UintSize == 32 {
 		t.Skip("no 32-bit process has 4 GiB")
@@ -512,11 +512,11 @@ func TestCorePipeBig(t *testing.T) {
 	victims.MachineNamespaces(t)
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) != nil || uint64(info.Freeram)*uint64(info.Unit) < 6<<30 {
-		t.Skip("less than 6 GiB of memory are free")
+		t.Skip("less than 6 GiB of memory is free")
 	}
 	var disk unix.Statfs_t
 	if unix.Statfs(os.TempDir(), &disk) != nil || disk.Bavail*uint64(disk.Bsize) < 6<<30 {
-		t.Skip("less than 6 GiB of disk are free")
+		t.Skip("less than 6 GiB of disk space is free")
 	}
 	command := theCommand(t)
 	dir := lastingDir(t)

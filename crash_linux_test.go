@@ -184,7 +184,7 @@ func TestCrashContext(t *testing.T) {
 // TestStackOverflow dumps a program whose stack pointer has left its stack.
 func TestStackOverflow(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
-		t.Skip("the frames are known for amd64")
+		t.Skip("the frames are only known for amd64")
 	}
 	program := victims.Compile(t, "gcc", "crasher.c")
 	for _, in := range []string{"main", "thread"} {
@@ -241,7 +241,7 @@ func TestCrashOfEndedThread(t *testing.T) {
 // TestStackwalkNamesCrashes checks the name that minidump-stackwalk reports for each kind of crash.
 func TestStackwalkNamesCrashes(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
-		t.Skip("the names are known for amd64")
+		t.Skip("the names are only known for amd64")
 	}
 	tool(t, "minidump-stackwalk")
 	program := victims.Compile(t, "gcc", "crasher.c")

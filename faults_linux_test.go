@@ -450,7 +450,7 @@ func everything(mode Mode, c *counter, t testing.TB) Options {
 // return for it.
 func TestEachCallFails(t *testing.T) {
 	if runtime.GOMAXPROCS(0) == 1 {
-		t.Skip("the tracing goroutine, which does not give up its processor, may wait for the lock of faultyKernel for ever")
+		t.Skip("the tracing goroutine, which does not give up its processor, may wait for the lock of faultyKernel forever")
 	}
 	for _, c := range faultTargets {
 		t.Run(c.name, func(t *testing.T) { testEachCallFails(t, c.language, c.mode) })

@@ -223,7 +223,7 @@ func (h *handled) blockedOnce(t *testing.T, argv []string) (pid int) {
 func TestHandlersOfOthers(t *testing.T) {
 	victims.SkipEmulated(t, "it has neither rustc nor python3")
 	if runtime.GOARCH == "386" {
-		t.Skip("rustc and python3 make and are programs of 64 bits, which a 32-bit program can't dump")
+		t.Skip("rustc makes 64-bit programs and python3 is one, which a 32-bit program can't dump")
 	}
 	command := theCommand(t)
 	for _, h := range handledPrograms() {

@@ -447,7 +447,7 @@ func needCoreFiles(t testing.TB) {
 	t.Helper()
 	pattern, err := os.ReadFile(victims.CorePatternFile)
 	if p := strings.TrimSpace(string(pattern)); err != nil || p == "" || strings.ContainsAny(p[:1], "|/@") {
-		t.Skipf("core_pattern is %q: no core file would come into the folder of the test", p)
+		t.Skipf("core_pattern is %q: no core file would be written to the folder of the test", p)
 	}
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_CORE, &limit); err == nil && limit.Max == 0 {

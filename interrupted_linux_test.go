@@ -58,7 +58,7 @@ func checkInterrupted(t *testing.T, f *stream.File, program, dmp string, diedOf 
 
 // TestInterruptedLive dumps a process that waits in its crash handler.
 func TestInterruptedLive(t *testing.T) {
-	victims.SkipEmulated(t, "it was not tried there yet")
+	victims.SkipEmulated(t, "it has not been tried there yet")
 	program := victims.C(t, "interrupted.c", "-pthread")
 	for _, flags := range []string{"", "--nested", "--plain", "--same", "--thread"} {
 		t.Run(flags, func(t *testing.T) {
@@ -123,7 +123,7 @@ func checkOwnRegisters(t *testing.T, f *stream.File, program string, tid uint32)
 
 // TestInterruptedCore dumps core files of processes that a signal killed inside their crash handler.
 func TestInterruptedCore(t *testing.T) {
-	victims.SkipEmulated(t, "it was not tried there yet")
+	victims.SkipEmulated(t, "it has not been tried there yet")
 	program := victims.C(t, "interrupted.c", "-pthread")
 	defer victims.CorePattern(t, true)()
 	for _, test := range []struct{ args, diedOf string }{

@@ -105,7 +105,7 @@ func (s *signaller) end(t *testing.T) {
 // TestDumperIsKilled kills programs that dump: half of them at a random time, half before a system call of their dump,
 // since most random times are outside the short stop.
 func TestDumperIsKilled(t *testing.T) {
-	victims.SkipEmulated(t, "for time only")
+	victims.SkipEmulated(t, "only to save time")
 	rounds := 200
 	if testing.Short() {
 		rounds = 40

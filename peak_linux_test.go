@@ -20,7 +20,7 @@ const peakOverBare = 1300
 // TestPeakMemory compares the peak memory of a dumper with that of a Go program that does nothing, on the same machine:
 // the runtime, the kernel and the page size affect both.
 func TestPeakMemory(t *testing.T) {
-	victims.SkipEmulated(t, "it was not tried there yet")
+	victims.SkipEmulated(t, "it has not been tried there yet")
 	victims.SkipEmulated(t, "its number is for pages of 4 KB")
 	if os.Getpagesize() != 4096 {
 		t.Skip("the number is for pages of 4 KB")

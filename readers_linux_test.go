@@ -71,7 +71,7 @@ var crashers = []struct {
 // TestReadersOfCrash checks each reader's report of a null pointer dereference in a thread.
 func TestReadersOfCrash(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
-		t.Skip("the readers' report is known for amd64")
+		t.Skip("the readers' report is only known for amd64")
 	}
 	faultLine := sourceLine(t, "crasher.c", "n->next->next->value + 1")
 	for _, c := range crashers {
@@ -227,7 +227,7 @@ func checkPython(t *testing.T, dmp string, f *stream.File) {
 // TestReadersOfGo checks the readers' reports of an idle Go program, built without and with the C library.
 func TestReadersOfGo(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
-		t.Skip("the readers' report is known for amd64")
+		t.Skip("the readers' report is only known for amd64")
 	}
 	for _, c := range []struct{ name, env string }{{"static", "CGO_ENABLED=0"}, {"cgo", "CGO_ENABLED=1"}} {
 		t.Run(c.name, func(t *testing.T) {
@@ -274,7 +274,7 @@ func TestReadersOfGo(t *testing.T) {
 
 // TestReadersOfThousandThreads checks that the readers count and name a thousand threads.
 func TestReadersOfThousandThreads(t *testing.T) {
-	victims.SkipEmulated(t, "for time only")
+	victims.SkipEmulated(t, "only to save time")
 	const n = 1000
 	program := victims.C(t, "victim.c")
 	v := victims.Start(t, program, "idle", fmt.Sprint(n))

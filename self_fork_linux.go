@@ -118,7 +118,7 @@ func (r *forkRecord) problem(status unix.WaitStatus) error {
 		if known != nil {
 			return errtext.Wrap(known, "minidump: dump this process")
 		}
-		return errors.New("minidump: dump this process: it failed")
+		return errors.New("minidump: dump this process: unknown failure")
 	case forkPanicked:
 		return errors.New("minidump: dump this process: the child panicked")
 	}
@@ -126,9 +126,9 @@ func (r *forkRecord) problem(status unix.WaitStatus) error {
 	case status.Signaled() && status.Signal() == unix.SIGKILL:
 		return errtext.Wrap(unix.ETIMEDOUT, "minidump: dump this process: the child was killed")
 	case status.Signaled():
-		return errors.New(errtext.Join("minidump: dump this process: the child died of signal ", int(status.Signal())))
+		return errors.New(errtext.Join("minidump: dump this process: the child was killed by signal ", int(status.Signal())))
 	}
-	return errors.New(errtext.Join("minidump: dump this process: the child ended with status ", status.ExitStatus()))
+	return errors.New(errtext.Join("minidump: dump this process: the child exited with status ", status.ExitStatus()))
 }
 
 // result returns the Result that Dump returns.

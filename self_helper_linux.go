@@ -58,7 +58,7 @@ func (h *selfHelper) toFile(fd int) (Result, error) {
 	}
 	status := p.wait()
 	if err != nil {
-		return Result{}, errtext.Wrap(err, "minidump: dump this process by a helper")
+		return Result{}, errtext.Wrap(err, "minidump: dump this process from a helper process")
 	}
 	if err = r.problem(status); err != nil {
 		return Result{}, err

@@ -60,7 +60,7 @@ type selfDumper interface {
 }
 
 // errNoChild means that no child was started, so the other kind of child can be tried.
-var errNoChild = errors.New("no child could be made")
+var errNoChild = errors.New("no child could be started")
 
 func dumpSelf(o Options, make func(selfDumper) (Result, error)) (Result, error) {
 	runtime.LockOSThread()
@@ -84,7 +84,7 @@ func dumpSelf(o Options, make func(selfDumper) (Result, error)) (Result, error) 
 
 func selfByFork(o Options, make func(selfDumper) (Result, error)) (Result, error) {
 	if !forkIsSafe {
-		return Result{}, errtext.Wrap(errNoChild, "minidump: fork a program with a sanitizer")
+		return Result{}, errtext.Wrap(errNoChild, "minidump: fork a program built with a sanitizer")
 	}
 	s, err := NewSelfWriter(o)
 	if err != nil {
@@ -230,7 +230,7 @@ type SelfWriter struct {
 // returns an error that wraps ErrUnsupported: a forked child of such a program can hang. DumpSelf works there.
 func NewSelfWriter(o Options) (*SelfWriter, error) {
 	if !forkIsSafe {
-		return nil, errtext.Wrap(ErrUnsupported, "minidump: fork a program with a sanitizer")
+		return nil, errtext.Wrap(ErrUnsupported, "minidump: fork a program built with a sanitizer")
 	}
 	job, err := newForkJob(o)
 	if err != nil {

@@ -46,7 +46,7 @@ func parseSelf(t *testing.T, b []byte, res Result) *stream.File {
 }
 
 func TestDumpSelf(t *testing.T) {
-	victims.SkipEmulated(t, "it was not tried there yet")
+	victims.SkipEmulated(t, "it has not been tried there yet")
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var b bytes.Buffer
@@ -65,7 +65,7 @@ func TestDumpSelf(t *testing.T) {
 }
 
 func TestDumpSelfFile(t *testing.T) {
-	victims.SkipEmulated(t, "it was not tried there yet")
+	victims.SkipEmulated(t, "it has not been tried there yet")
 	path := filepath.Join(t.TempDir(), "self.dmp")
 	res, err := DumpSelfFile(path, Options{Mode: ModeIndirect})
 	if err != nil {
@@ -80,7 +80,7 @@ func TestDumpSelfFile(t *testing.T) {
 
 // TestDumpSelfByHelper dumps with the program started again, where the init function in the test binary makes the dump.
 func TestDumpSelfByHelper(t *testing.T) {
-	victims.SkipEmulated(t, "it was not tried there yet")
+	victims.SkipEmulated(t, "it has not been tried there yet")
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for _, mode := range []Mode{ModeStack, ModeFull} {
@@ -98,7 +98,7 @@ func TestDumpSelfByHelper(t *testing.T) {
 }
 
 func TestDumpSelfErrors(t *testing.T) {
-	victims.SkipEmulated(t, "it was not tried there yet")
+	victims.SkipEmulated(t, "it has not been tried there yet")
 	if _, err := DumpSelf(&bytes.Buffer{}, Options{Limit: 100}); !errors.Is(err, ErrLimit) {
 		t.Errorf("a limit of 100 bytes: %v", err)
 	}
@@ -117,7 +117,7 @@ type failing struct{ err error }
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 func TestSelfWriterClosed(t *testing.T) {
-	victims.SkipEmulated(t, "it was not tried there yet")
+	victims.SkipEmulated(t, "it has not been tried there yet")
 	s, err := NewSelfWriter(Options{})
 	if errors.Is(err, ErrUnsupported) {
 		t.Skip(err)
@@ -137,7 +137,7 @@ func TestSelfWriterClosed(t *testing.T) {
 }
 
 func TestOptionsOnTheWay(t *testing.T) {
-	victims.SkipEmulated(t, "it was not tried there yet")
+	victims.SkipEmulated(t, "it has not been tried there yet")
 	want := &Options{
 		Thread: 7, Crash: &context.Crash{Signo: 11, HasAddress: true, Address: 0x45}, Mode: ModeFull, Limit: 1, StackLimit: 2, CrashStackLimit: 3,
 		SanitizeStacks: true, SanitizeAll: true, IncludeDontDump: true, MaxPause: 77 * time.Second, Snapshot: SnapshotAlways, Tokens: true, Omit: OmitEnviron, RegisterSets: true, SkipUnreferencedStacks: true, PrincipalAddress: 4,
@@ -171,7 +171,7 @@ func FuzzDecodeOptions(f *testing.F) {
 
 // TestSelfDumpsUnderLoad runs testdata/selfload. MINIDUMP_SELF_DUMPS is the number of dumps; 50 if it is not set.
 func TestSelfDumpsUnderLoad(t *testing.T) {
-	victims.SkipEmulated(t, "it was not tried there yet")
+	victims.SkipEmulated(t, "it has not been tried there yet")
 	n := os.Getenv("MINIDUMP_SELF_DUMPS")
 	if n == "" {
 		n = "50"
@@ -198,9 +198,9 @@ func TestSelfDumpsUnderLoad(t *testing.T) {
 
 // TestDumpSelfForbidden makes a dump where the kernel does not let the child access its parent.
 func TestDumpSelfForbidden(t *testing.T) {
-	victims.SkipEmulated(t, "it was not tried there yet")
+	victims.SkipEmulated(t, "it has not been tried there yet")
 	if os.Getuid() != 0 {
-		t.Skip("to run a program as a user without rights takes root")
+		t.Skip("running a program as an unprivileged user requires root")
 	}
 	dir, err := os.MkdirTemp("", "selfload")
 	if err != nil {
@@ -222,7 +222,7 @@ func TestDumpSelfForbidden(t *testing.T) {
 
 // TestDumpSelfInHandler makes dumps in a signal handler, while the program collects garbage and allocates.
 func TestDumpSelfInHandler(t *testing.T) {
-	victims.SkipEmulated(t, "it was not tried there yet")
+	victims.SkipEmulated(t, "it has not been tried there yet")
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the handler is written for amd64")
 	}

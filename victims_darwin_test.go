@@ -100,7 +100,7 @@ func addressOf(m *marked) uint64 { return uint64(uintptr(unsafe.Pointer(m))) }
 func TestDarwinVictim(t *testing.T) {
 	kind, arg, _ := strings.Cut(os.Getenv(victimVariable), " ")
 	if kind == "" {
-		t.Skip("it is the process that others dump")
+		t.Skip("it is the process that other tests dump")
 	}
 	mark = new(marked)
 	copy(mark.text[:], markText)

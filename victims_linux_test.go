@@ -158,7 +158,7 @@ func TestExecMeanwhile(t *testing.T) {
 
 // TestManyThreadsInLimit dumps a thousand threads with limits that are too small for all of them.
 func TestManyThreadsInLimit(t *testing.T) {
-	victims.SkipEmulated(t, "for time only")
+	victims.SkipEmulated(t, "only to save time")
 	v := victims.Start(t, victims.C(t, "victim.c"), "idle", "1000")
 	for _, limit := range []uint64{8 << 20, 2 << 20, 1 << 20, 512 << 10, 300 << 10} {
 		f, r := dump(t, v.PID, Options{Limit: limit})
@@ -269,7 +269,7 @@ func TestAppMemoryAtEnd(t *testing.T) {
 // TestNarrowProcess dumps 32-bit programs with a 64-bit writer.
 func TestNarrowProcess(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
-		t.Skip("needs a kernel that runs programs of 386 besides")
+		t.Skip("needs a kernel that also runs 386 programs")
 	}
 	check := func(t *testing.T, f *stream.File, v *victims.Proc) {
 		t.Helper()

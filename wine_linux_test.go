@@ -323,7 +323,7 @@ func TestWineServe(t *testing.T) {
 		serve.Wait()
 	}()
 	lines := bufio.NewScanner(messages)
-	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "listening at ") {
+	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "listening on ") {
 		close(read)
 		t.Fatalf("%q %v", lines.Text(), lines.Err())
 	}

@@ -48,5 +48,5 @@ func ParseBreakpadContext(native Arch, o binary.ByteOrder, pid int32, b []byte) 
 		tid := int32(get32(isBig(o), b[breakpadTID:]))
 		return CrashFromLinux(l.arch, o, pid, tid, b[:siginfoSize], b[l.ucontext:][:l.length], fpstate)
 	}
-	return nil, errtext.Explain(ErrCrashContext, "no program of ", native, " sends ", len(b), " bytes")
+	return nil, errtext.Explain(ErrCrashContext, "no ", native, " program sends one of ", len(b), " bytes")
 }

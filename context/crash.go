@@ -118,7 +118,7 @@ func CrashFromSiginfo(a Arch, o binary.ByteOrder, pid, tid int32, siginfo []byte
 		return nil, errtext.Explain(ErrSiginfo, "unknown architecture ", int(a))
 	}
 	if len(siginfo) < siginfoMin(a) {
-		return nil, errtext.Explain(ErrSiginfo, len(siginfo), " bytes, at least ", siginfoMin(a), " are needed")
+		return nil, errtext.Explain(ErrSiginfo, len(siginfo), " bytes, but at least ", siginfoMin(a), " are required")
 	}
 	c := &Crash{Arch: a, BigEndian: isBig(o), PID: pid, TID: tid}
 	c.parseSiginfo(siginfo)
@@ -144,7 +144,7 @@ func CrashFromLinux(a Arch, o binary.ByteOrder, pid, tid int32, siginfo, ucontex
 	}
 	f := frame{big: c.BigEndian, uc: ucontext, fpstate: fpstate}
 	if need := ucontextSize(a); len(ucontext) < need {
-		return c, errtext.Explain(ErrUcontext, len(ucontext), " bytes, ", a, " needs ", need)
+		return c, errtext.Explain(ErrUcontext, len(ucontext), " bytes, but ", a, " needs ", need)
 	}
 	c.setFrame(&f)
 	return c, nil

@@ -41,7 +41,7 @@ func ParseCrashContext(b []byte) (*Crash, error) {
 			return l.parse(b)
 		}
 	}
-	return nil, errtext.Explain(ErrCrashContext, "no architecture's has ", len(b), " bytes")
+	return nil, errtext.Explain(ErrCrashContext, "no architecture has one of ", len(b), " bytes")
 }
 
 // parse reads b, which has the size of the layout l.

@@ -39,11 +39,11 @@ func Decode(a Arch, rec []byte, o binary.ByteOrder) (*CPU, error) {
 		return decodeOldARM64(rec, big), nil
 	}
 	if len(rec) < l.size {
-		return nil, errtext.Explain(ErrContext, len(rec), " bytes, ", l.name, " needs ", l.size)
+		return nil, errtext.Explain(ErrContext, len(rec), " bytes, but ", l.name, " needs ", l.size)
 	}
 	flags := uint32(getN(big, rec, l.flagsAt, l.flagsSize))
 	if flags&l.cpuFlag == 0 {
-		return nil, errtext.Explain(ErrContext, "flags ", errtext.Hex(flags), " are not of ", l.name)
+		return nil, errtext.Explain(ErrContext, "flags ", errtext.Hex(flags), " are not those of ", l.name)
 	}
 	c := &CPU{Arch: a, Flags: flags, Registers: make([]Register, len(l.regs))}
 	for i := range l.regs {

@@ -169,10 +169,10 @@ func (p *patch) exception(c *cause) {
 func reportEnd(pid int, e End, o *Options) {
 	switch {
 	case !e.Known && e.Alive:
-		fmt.Fprintf(os.Stderr, "crash: process %d has given its crash output away, by debug.SetCrashOutput or by executing another program: "+
-			"it is not watched any more\n", pid)
+		fmt.Fprintf(os.Stderr, "crash: process %d has redirected its crash output, by debug.SetCrashOutput or by executing another program: "+
+			"it is no longer watched\n", pid)
 	case e.crashed():
-		fmt.Fprintf(os.Stderr, "crash: process %d %v, and reported nothing: there is no dump\n", pid, e)
+		fmt.Fprintf(os.Stderr, "crash: process %d %v without a report: no dump was written\n", pid, e)
 	}
 	if o.OnEnd != nil {
 		o.OnEnd(e)

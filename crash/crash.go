@@ -41,7 +41,7 @@ const (
 var ErrUnsupported = minidump.ErrUnsupported
 
 // ErrStarted is the error of a second call of Start.
-var ErrStarted = errors.New("crash: the monitor was started already")
+var ErrStarted = errors.New("crash: the monitor is already running")
 
 // ErrWERModule is the error of Start if the library of Options.WERModule can't be used. The monitor runs without it.
 var ErrWERModule = errors.New("crash: fail-fast exceptions will not be captured")

@@ -396,13 +396,13 @@ func TestExceptions(t *testing.T) {
 }
 
 // unknownEnd is the end of a victim that this process reaped before the monitor could read its status.
-const unknownEnd = "end: ended in a way that is not known"
+const unknownEnd = "end: ended in an unknown way"
 
 func TestNoCrash(t *testing.T) {
 	skipEmulated(t)
 	known := 0
 	for kind, want := range map[string]string{"exit": "ended with status 3", "return": "ended with status 0",
-		"recovered": "ended with status 0", "SIGTERM": "died of signal 15 (terminated)", "SIGKILL": "died of signal 9 (killed)"} {
+		"recovered": "ended with status 0", "SIGTERM": "was killed by signal 15 (terminated)", "SIGKILL": "was killed by signal 9 (killed)"} {
 		done, stderr, _ := run(t, kind, "all")
 		if len(done) != 1 || done[0] != "end: "+want && done[0] != unknownEnd {
 			t.Errorf("%s: %q: %s", kind, done, stderr)
@@ -473,7 +473,7 @@ func TestOwnCrashOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	line, err := bufio.NewReader(stderr).ReadString('\n')
-	if err != nil || !strings.Contains(line, "is not watched any more") {
+	if err != nil || !strings.Contains(line, "is no longer watched") {
 		t.Errorf("%q, %v", line, err)
 	}
 	c.Process.Kill()

@@ -76,7 +76,7 @@ func TestCrashes(t *testing.T) {
 		for _, traceback := range []string{"none", "single", "all", "crash"} {
 			t.Run(c.kind+"/"+traceback, func(t *testing.T) {
 				if traceback != "single" || !slices.Contains([]string{"panic", "nil", "map", "SIGSEGV", "SIGABRT"}, c.kind) {
-					victims.SkipEmulated(t, "a sample does there")
+					victims.SkipEmulated(t, "a sample is enough there")
 				}
 				done, stderr := run(t, program, c.kind, traceback)
 				if c.silent && traceback == "none" {
@@ -141,12 +141,12 @@ func TestOwnCrashOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	line, err := bufio.NewReader(stderr).ReadString('\n')
-	if err != nil || !strings.Contains(line, "is not watched any more") {
+	if err != nil || !strings.Contains(line, "is no longer watched") {
 		t.Errorf("%q, %v", line, err)
 	}
 	c.Process.Kill()
 	c.Wait()
-	if done := await(t, dir); done != "end: goes on, and is not watched any more" {
+	if done := await(t, dir); done != "end: keeps running, but is no longer watched" {
 		t.Error(done)
 	}
 }
@@ -180,11 +180,11 @@ func TestRaiseTraceback(t *testing.T) {
 func TestNoCrash(t *testing.T) {
 	program := victims.Go(t, "goreporter")
 	// Kernels before 6.15 do not report how a process ended after it was reaped.
-	const unknown = "end: ended in a way that is not known"
+	const unknown = "end: ended in an unknown way"
 	for kind, want := range map[string]string{
 		"exit": "ended with status 3", "fatal": "ended with status 1", "return": "ended with status 0", "goexit": "ended with status 4",
-		"recovered": "ended with status 0", "SIGTERM": "died of signal 15 (terminated)", "SIGINT": "died of signal 2 (interrupt)",
-		"SIGKILL": "died of signal 9 (killed)",
+		"recovered": "ended with status 0", "SIGTERM": "was killed by signal 15 (terminated)", "SIGINT": "was killed by signal 2 (interrupt)",
+		"SIGKILL": "was killed by signal 9 (killed)",
 	} {
 		if done, _ := run(t, program, kind, "all"); done != "end: "+want && (done != unknown || exitInfoKnown(t)) {
 			t.Errorf("%s: %s", kind, done)

@@ -16,11 +16,11 @@ type End struct {
 func (e End) String() string {
 	switch {
 	case e.Alive:
-		return "goes on, and is not watched any more"
+		return "keeps running, but is no longer watched"
 	case !e.Known:
-		return "ended in a way that is not known"
+		return "ended in an unknown way"
 	case e.Signal != 0:
-		return "died of signal " + strconv.Itoa(int(e.Signal)) + " (" + e.Signal.String() + ")"
+		return "was killed by signal " + strconv.Itoa(int(e.Signal)) + " (" + e.Signal.String() + ")"
 	}
 	return "ended with status " + strconv.Itoa(e.Status)
 }

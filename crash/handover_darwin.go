@@ -125,11 +125,11 @@ func (o *handover) complete(pid int) error {
 		kr := mach.Receive(o.port, m[:], mach.MACH_RCV_TRAILER_AUDIT, tick)
 		if kr == mach.MACH_RCV_TIMED_OUT && time.Now().Before(end) {
 			if hasEnded(pid) {
-				return errors.New("it has ended")
+				return errors.New("it has exited")
 			}
 			continue
 		}
-		if err := check("no word from it", kr); err != nil {
+		if err := check("wait for its message", kr); err != nil {
 			return err
 		}
 		sender, ok := mach.Sender(m[:])
@@ -186,7 +186,7 @@ func takeTask() (exceptions, task mach.Port, err error) {
 		return 0, 0, err
 	}
 	if e.N != 1 || !e.Ports[0].Valid() {
-		return 0, 0, errors.New("the program has handed over no port")
+		return 0, 0, errors.New("the program did not hand over a port")
 	}
 	defer e.Release()
 	_ = setHandler(carrier.Mask(), mach.MACH_PORT_NULL) // the program never raises this exception
@@ -202,12 +202,12 @@ func takeTask() (exceptions, task mach.Port, err error) {
 		return 0, 0, err
 	}
 	var answer [messageSize + mach.MaxTrailerSize]byte
-	if err := check("no answer of the program", mach.Receive(back, answer[:], 0, uint32(patience.Milliseconds()))); err != nil {
+	if err := check("wait for the program's answer", mach.Receive(back, answer[:], 0, uint32(patience.Milliseconds()))); err != nil {
 		return 0, 0, err
 	}
 	_, task, ok := getMessage(answer[:], taskID)
 	if !ok {
-		return 0, 0, errors.New("the program has sent no task")
+		return 0, 0, errors.New("the program did not send its task")
 	}
 	return exceptions, task, nil
 }

@@ -48,7 +48,7 @@ func newHolder(pid, pidfd int, notes *os.File, o *Options) *holder {
 		}
 		_ = os.Remove(c.path)
 		if !ended {
-			fmt.Fprintf(os.Stderr, "crash: process %d goes on after %s: such threads are not watched any more\n", pid, p)
+			fmt.Fprintf(os.Stderr, "crash: process %d continues after %s: such threads are no longer watched\n", pid, p)
 		}
 	}()
 	return h

@@ -22,7 +22,7 @@ import (
 // cgoVictim builds a program whose C code crashes.
 func cgoVictim(t *testing.T) string {
 	t.Helper()
-	victims.SkipEmulated(t, "a C library and a compiler are not there")
+	victims.SkipEmulated(t, "it has no C library or compiler")
 	victims.Tool(t, "gcc")
 	return victims.Go(t, "cgoreporter", "CGO_ENABLED=1")
 }
@@ -111,7 +111,7 @@ func TestHandledInC(t *testing.T) {
 	t.Run("notify", func(t *testing.T) {
 		t.Parallel()
 		status, done, stderr := runC(t, program, "notify")
-		if status.ExitStatus() != 0 || !strings.HasPrefix(done, "end: ended ") || !strings.Contains(stderr, "goes on after SIGSEGV") {
+		if status.ExitStatus() != 0 || !strings.HasPrefix(done, "end: ended ") || !strings.Contains(stderr, "continues after SIGSEGV") {
 			t.Errorf("status %#x, %q\n%s", status, done, stderr)
 		}
 	})

@@ -77,7 +77,7 @@ func (m *watch) link() (err error) {
 	}
 	pid, kr := mach.PIDForTask(m.task)
 	if kr != mach.KERN_SUCCESS || pid != m.pid {
-		return fmt.Errorf("the task is of process %d, not of %d (%v)", pid, m.pid, kr)
+		return fmt.Errorf("the task belongs to process %d, not %d (%v)", pid, m.pid, kr)
 	}
 	return m.began.Read(m.pid)
 }

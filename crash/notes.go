@@ -33,7 +33,7 @@ func writeNotes() error {
 		b = append(append(append(append(b, k...), 0), running.current[k]...), 0)
 	}
 	if len(b) > noteSlot-8 {
-		return fmt.Errorf("crash: %d bytes of annotations, at most %d fit", len(b), noteSlot-8)
+		return fmt.Errorf("crash: %d bytes of annotations, but at most %d fit", len(b), noteSlot-8)
 	}
 	slot := running.slot ^ 1
 	head := fmt.Appendf(nil, "%d %d ", slot, len(b))

@@ -133,7 +133,7 @@ func trySocket(w, r int) error {
 		return err
 	}
 	if err := unix.Sendto(w, text, unix.MSG_DONTWAIT, nil); err != unix.EAGAIN {
-		return errors.New("it takes a second write")
+		return errors.New("a second write does not block")
 	}
 	if n, _, err := unix.Recvfrom(r, make([]byte, sendBuffer), 0); err != nil || n != len(text) {
 		return fmt.Errorf("read: %d bytes, %w", n, err)

@@ -58,7 +58,7 @@ func auxv(t *testing.T, pid string, key uint64) uint64 {
 func TestOwnVDSO(t *testing.T) {
 	base := auxv(t, "self", 33) // AT_SYSINFO_EHDR
 	if base == 0 {
-		t.Skip("this kernel gives no vDSO")
+		t.Skip("this kernel provides no vDSO")
 	}
 	mem := &memory{openMem(t, "self"), base}
 	var size uint64

@@ -207,7 +207,7 @@ func (s *sparse) ReadAt(p []byte, off uint64) int {
 
 // TestZip64Sizes has sizes and offsets above 4 GiB: the zip64 extra field.
 func TestZip64Sizes(t *testing.T) {
-	victims.SkipEmulated(t, "it takes the checksum of 4 GiB")
+	victims.SkipEmulated(t, "it computes the checksum of 4 GiB")
 	s := &sparse{pieces: map[uint64][]byte{}}
 	w := zip.NewWriter(s)
 	const big = 4<<30 + 4096

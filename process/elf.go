@@ -12,9 +12,9 @@ import (
 
 // Reasons why something was not found.
 var (
-	errUnloaded  = errors.New("no image is there any more")
-	errOtherFile = errors.New("the file has another build id than the module in memory")
-	errNotELF    = errors.New("the file is no ELF image")
+	errUnloaded  = errors.New("the image is no longer loaded")
+	errOtherFile = errors.New("the build id of the file differs from that of the module in memory")
+	errNotELF    = errors.New("the file is not an ELF image")
 )
 
 // file is the file of a module.
@@ -132,7 +132,7 @@ func (m *Module) placeSection(r *elf.Reader, h *elf.Section) (Section, error) {
 		return s, nil
 	}
 	if h.Addr < im.MinVaddr || h.Addr > im.MaxVaddr || h.Size > im.MaxVaddr-h.Addr {
-		return Section{}, because(ErrNoSection, "it lies outside of the image")
+		return Section{}, because(ErrNoSection, "it lies outside the image")
 	}
 	s.Address = im.Runtime(h.Addr)
 	return s, nil

@@ -19,7 +19,7 @@ var (
 	// ErrUnreadable: there is no memory at an address, or it can't be read.
 	ErrUnreadable = errors.New("memory can't be read")
 	// ErrTooLong: a text has no NUL within the bytes that the caller allows.
-	ErrTooLong = errors.New("the text does not end")
+	ErrTooLong = errors.New("the text has no NUL within the limit")
 
 	// ErrNoModule: no module has that name.
 	ErrNoModule = errors.New("no such module")

@@ -49,7 +49,7 @@ func (m *Module) machoSection(name string) (Section, error) {
 		return Section{}, because(ErrNoSection, err)
 	}
 	if r.Image.Segment("__TEXT") == nil {
-		return Section{}, because(ErrNoSection, "the image has no segment __TEXT")
+		return Section{}, because(ErrNoSection, "the image has no __TEXT segment")
 	}
 	h, ok := r.Section(segment, section)
 	if !ok {

@@ -72,7 +72,7 @@ func (m *Module) identity() (id []byte, text string, err error) {
 // programs.
 func (m *Module) SoName() (string, error) {
 	if m.format != elfFormat {
-		return "", m.failed(because(ErrNoSoName, "it is no ELF image"), "the SONAME")
+		return "", m.failed(because(ErrNoSoName, "it is not an ELF image"), "the SONAME")
 	}
 	name, err := m.elfSoName()
 	if err != nil {
@@ -92,7 +92,7 @@ func (m *Module) Section(name string) (s Section, err error) {
 	case machoFormat:
 		s, err = m.machoSection(name)
 	default:
-		err = because(ErrNoSection, "it is no image")
+		err = because(ErrNoSection, "it is not an image")
 	}
 	if err != nil {
 		return Section{}, m.failed(err, "section "+name)
@@ -104,7 +104,7 @@ func (m *Module) Section(name string) (s Section, err error) {
 // Note returns the descriptor, and its address in the process, of the first ELF note of a name, such as "GNU", and type in the note
 // segments. The error is ErrNoNote if there is none, or if its descriptor is empty or larger than 32 KiB.
 func (m *Module) Note(name string, typ uint32) (addr uint64, desc []byte, err error) {
-	err = because(ErrNoNote, "it is no ELF image")
+	err = because(ErrNoNote, "it is not an ELF image")
 	if m.format == elfFormat {
 		addr, desc, err = m.elfNote(name, typ)
 	}

@@ -44,7 +44,7 @@ func (m *Module) peSection(name string) (Section, error) {
 		return Section{}, ErrNoSection
 	}
 	if uint64(h.VirtualAddress)+uint64(h.Size()) > uint64(r.Header.SizeOfImage) {
-		return Section{}, because(ErrNoSection, "it lies outside of the image")
+		return Section{}, because(ErrNoSection, "it lies outside the image")
 	}
 	s := Section{Address: m.Base + uint64(h.VirtualAddress), Size: uint64(h.Size())}
 	if h.PointerToRawData != 0 {

@@ -113,7 +113,7 @@ func (p *Process) String(addr uint64, most int) (string, error) {
 			err = ErrUnreadable // past the highest address
 		}
 		if err != nil {
-			return string(text), errtext.Wrap(err, "process: read a text at ", errtext.Hex(addr), " of pid ", p.pid)
+			return string(text), errtext.Wrap(err, "process: read text at ", errtext.Hex(addr), " of pid ", p.pid)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func (t *task) modules(p *Process) ([]Module, error) {
 		if t.Ended() {
 			return nil, ErrNoProcess
 		}
-		return nil, because(ErrUnreadable, "dyld has no list of images, or is changing it")
+		return nil, because(ErrUnreadable, "dyld's list of images is missing or being changed")
 	}
 	list := make([]Module, s.Modules.N)
 	for i := range list {

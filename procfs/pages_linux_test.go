@@ -605,7 +605,7 @@ func TestPagesCalls(t *testing.T) {
 		t.Fatal(ok, errno)
 	}
 	if p.how == readEntries {
-		t.Skip("only PAGEMAP_SCAN looks ahead for nothing")
+		t.Skip("only PAGEMAP_SCAN looks ahead at no cost")
 	}
 	first := calls
 	for i := range uint64(1000) {

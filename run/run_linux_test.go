@@ -386,7 +386,7 @@ func TestSlowEnd(t *testing.T) {
 	if runtime.GOARCH == "386" {
 		t.Skip("registers do not lead to g: each status 2 counts as a panic")
 	}
-	victims.SkipEmulated(t, "it is about slow machines, and slow")
+	victims.SkipEmulated(t, "it is about slow machines, and is slow itself")
 	defer func(d time.Duration) { dyingWait = d }(dyingWait)
 	dyingWait = 0
 	program := victims.Go(t, "gocrash")
@@ -738,7 +738,7 @@ func TestRunMask(t *testing.T) {
 // TestRunAbsentMemory crashes programs whose memory a userfaultfd or a file server never delivers: the dump is made,
 // and the program can die.
 func TestRunAbsentMemory(t *testing.T) {
-	victims.SkipEmulated(t, "it was not tried there yet")
+	victims.SkipEmulated(t, "it has not been tried there yet")
 	if os.Getuid() != 0 {
 		t.Skip("needs root: for a userfaultfd, and to mount")
 	}

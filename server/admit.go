@@ -35,12 +35,12 @@ func New(o Options) (*Server, error) {
 		err = syscall.ENOTDIR
 	}
 	if err != nil {
-		return nil, fmt.Errorf("server: folder of the dumps: %w", err)
+		return nil, fmt.Errorf("server: folder for the dumps: %w", err)
 	}
 	s := &Server{opts: o, places: make(chan struct{}, o.atOnce()), closing: make(chan struct{}), listeners: map[*Listener]bool{},
 		conns: map[*conn]bool{}, users: map[userID]int{}, processes: map[int]int{}, names: map[string]bool{}}
 	if s.user, err = ownUser(); err != nil {
-		return nil, fmt.Errorf("server: own user: %w", err)
+		return nil, fmt.Errorf("server: find the user of this process: %w", err)
 	}
 	if o.Allow == nil {
 		s.opts.Allow = func(p Peer) bool { return p.user() == s.user }
@@ -66,7 +66,7 @@ func (s *Server) admit(c *conn) error {
 	case len(s.conns) >= most, user != s.user && s.users[user] >= max(most/2, 1):
 		return fmt.Errorf("%w: %d connections", ErrFull, len(s.conns))
 	case s.processes[c.peer.PID] >= maxPerProcess:
-		return fmt.Errorf("%w: %d connections of the process", ErrFull, maxPerProcess)
+		return fmt.Errorf("%w: %d connections from this process", ErrFull, maxPerProcess)
 	}
 	s.conns[c] = true
 	s.users[user]++

@@ -140,7 +140,7 @@ func (c *Client) RequestDump(ctx context.Context, crashContext []byte) error {
 	}
 	written, err := c.call(ctx, &r)
 	if err == nil && !written {
-		err = errors.New("there is no dump")
+		err = errors.New("no dump was written")
 	}
 	if err != nil {
 		return fmt.Errorf("server: request: %w", err)

@@ -34,7 +34,7 @@ func Dial(path string) (*Client, error) {
 	c := &conn{file: os.NewFile(uintptr(fd), path)}
 	if err := c.identify(); err != nil {
 		c.file.Close()
-		return nil, fmt.Errorf("server: who serves %s: %w", path, err)
+		return nil, fmt.Errorf("server: identify the server at %s: %w", path, err)
 	}
 	return &Client{conn: c, server: c.peer.PID}, nil
 }

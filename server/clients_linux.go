@@ -65,7 +65,7 @@ func (s *Server) ServeBreakpad(f *os.File) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("server: breakpad's socket: %w", err)
+		return fmt.Errorf("server: open Breakpad's socket: %w", err)
 	}
 	return nil
 }
@@ -109,7 +109,7 @@ func (s *Server) ServeCrashpad(f *os.File, shared bool) error {
 		return s.crashpadSingle(c, p, r)
 	})
 	if err != nil {
-		return fmt.Errorf("server: crashpad's socket: %w", err)
+		return fmt.Errorf("server: open Crashpad's socket: %w", err)
 	}
 	return nil
 }

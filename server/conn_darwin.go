@@ -39,7 +39,7 @@ func newConn(f *net.UnixConn) (*conn, error) {
 	var inner error
 	err = raw.Control(func(fd uintptr) { inner = c.token.ReadPeer(int(fd)) })
 	if err = errors.Join(err, inner); err != nil {
-		return c, fmt.Errorf("who has connected: %w", err)
+		return c, fmt.Errorf("identify the client: %w", err)
 	}
 	c.peer = peerOf(&c.token)
 	return c, nil
@@ -88,7 +88,7 @@ func removeStale(path string) error {
 	case err != nil:
 		return err
 	case info.Mode()&os.ModeSocket == 0:
-		return fmt.Errorf("%s is there already and is no socket", path)
+		return fmt.Errorf("%s already exists and is not a socket", path)
 	}
 	if c, err := net.Dial("unix", path); err == nil {
 		c.Close()

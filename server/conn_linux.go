@@ -159,9 +159,9 @@ func (c *closer) receive(fd int) (*packet, error) {
 	case n == 0 && !p.known: // an empty packet has a sender
 		err = io.EOF
 	case size > maxPacket:
-		err = fmt.Errorf("%w: a packet of %d bytes, at most %d are taken", ErrProtocol, size, maxPacket)
+		err = fmt.Errorf("%w: a packet of %d bytes, at most %d are allowed", ErrProtocol, size, maxPacket)
 	case room && flags&unix.MSG_CTRUNC != 0 || len(p.fds) > 1:
-		err = fmt.Errorf("%w: too much in one packet", ErrProtocol)
+		err = fmt.Errorf("%w: too much data in one packet", ErrProtocol)
 	case !p.known:
 		err = fmt.Errorf("%w: a packet without a sender", ErrProtocol)
 	}

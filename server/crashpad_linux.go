@@ -60,11 +60,11 @@ func (s *Server) askToTrace(c *conn, sender Peer) error {
 	}()
 	p, err := c.receive()
 	if err != nil {
-		return fmt.Errorf("answer about PR_SET_PTRACER: %w", err)
+		return fmt.Errorf("receive the answer about PR_SET_PTRACER: %w", err)
 	}
 	defer p.close()
 	if len(p.data) != 4 || p.sender.PID != sender.PID {
-		return fmt.Errorf("%w: %d bytes in answer about PR_SET_PTRACER", ErrProtocol, len(p.data))
+		return fmt.Errorf("%w: the answer about PR_SET_PTRACER has %d bytes", ErrProtocol, len(p.data))
 	}
 	return nil
 }
@@ -102,7 +102,7 @@ func crashpadDump(sender Peer, pidfd int, r crashpadRequest) *request {
 			wrong = errors.Join(wrong, fmt.Errorf("%w: SanitizationInformation at %#x cannot be read", ErrProtocol, r.Sanitization))
 		}
 		if limits.module != 0 && (crash == nil || !c.refersTo(limits.module, crash.PC, crash.SP)) {
-			refused = fmt.Errorf("%w: the crashing thread does not refer to the module at %#x, as SanitizationInformation demands",
+			refused = fmt.Errorf("%w: the crashing thread does not refer to the module at %#x, as SanitizationInformation requires",
 				ErrRefused, limits.module)
 		}
 		return crash, wrong, refused

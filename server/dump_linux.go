@@ -86,7 +86,7 @@ func (s *Server) open(c *conn, q *request, d *Dump) (*minidump.Writer, error) {
 	// has had descriptors of the process's folder in /proc.
 	if q.pidfd >= 0 && unix.PidfdSendSignal(q.pidfd, 0, nil, 0) == unix.ESRCH {
 		w.Close()
-		return nil, fmt.Errorf("process %d has gone before it was dumped", pid)
+		return nil, fmt.Errorf("process %d was gone before it could be dumped", pid)
 	}
 	if wrong != nil { // the dump is made with what is known
 		s.report(q.sender, fmt.Errorf("crash of process %d: %w", pid, wrong))
@@ -105,7 +105,7 @@ func (s *Server) open(c *conn, q *request, d *Dump) (*minidump.Writer, error) {
 // mayDump checks whether the process that has sent a packet may be dumped.
 func (s *Server) mayDump(c *conn, p Peer) error {
 	if p.PID == 0 {
-		return fmt.Errorf("%w: the process is in none of the pid namespaces that are seen from here", ErrRefused)
+		return fmt.Errorf("%w: the process is in a pid namespace that is not visible here", ErrRefused)
 	}
 	if !s.opts.Allow(p) {
 		return fmt.Errorf("%w: process %d of user %d", ErrRefused, p.PID, p.UID)

@@ -24,7 +24,7 @@ func (s *Server) reserve(p Peer, process string) (path string, done func(), err 
 		name = s.opts.FileName(p, process)
 	}
 	if name == "" || strings.ContainsAny(name, "/\x00") || name[0] == '.' {
-		return "", nil, fmt.Errorf("%q is no name for a dump", name)
+		return "", nil, fmt.Errorf("%q is not a valid name for a dump", name)
 	}
 	base := strings.TrimSuffix(name, dumpfile.Ext)
 	s.mu.Lock()

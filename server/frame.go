@@ -17,7 +17,7 @@ func readMessage(r io.Reader, rest func()) (kind uint32, body []byte, err error)
 	}
 	kind, size := binary.NativeEndian.Uint32(header[:]), binary.NativeEndian.Uint32(header[4:])
 	if size > maxPacket-headerSize {
-		return 0, nil, fmt.Errorf("%w: a message of %d bytes, at most %d are taken", ErrProtocol, size, maxPacket-headerSize)
+		return 0, nil, fmt.Errorf("%w: a message of %d bytes, at most %d are allowed", ErrProtocol, size, maxPacket-headerSize)
 	}
 	if size == 0 {
 		return kind, nil, nil
@@ -25,7 +25,7 @@ func readMessage(r io.Reader, rest func()) (kind uint32, body []byte, err error)
 	rest()
 	var b bytes.Buffer
 	if n, err := io.CopyN(&b, r, int64(size)); err != nil {
-		return 0, nil, fmt.Errorf("%w: %d of %d bytes came: %w", ErrProtocol, n, size, err)
+		return 0, nil, fmt.Errorf("%w: only %d of %d bytes arrived: %w", ErrProtocol, n, size, err)
 	}
 	return kind, b.Bytes(), nil
 }

@@ -32,7 +32,7 @@ type Listener struct {
 func Listen(path string) (*Listener, error) {
 	l, err := listen(path)
 	if err != nil {
-		return nil, fmt.Errorf("server: listen at %s: %w", path, err)
+		return nil, fmt.Errorf("server: listen on %s: %w", path, err)
 	}
 	return l, nil
 }

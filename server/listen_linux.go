@@ -18,7 +18,7 @@ type Listener struct{ socket *unixsocket.Listener }
 func Listen(path string) (*Listener, error) {
 	l, err := listen(path)
 	if err != nil {
-		return nil, fmt.Errorf("server: listen at %s: %w", path, err)
+		return nil, fmt.Errorf("server: listen on %s: %w", path, err)
 	}
 	return l, nil
 }
@@ -46,7 +46,7 @@ func ListenFile(f *os.File) (*Listener, error) {
 		err = inner
 	}
 	if err != nil {
-		return nil, fmt.Errorf("server: listen at %s: %w", f.Name(), err)
+		return nil, fmt.Errorf("server: listen on %s: %w", f.Name(), err)
 	}
 	if f, err = pollable(f); err != nil {
 		return nil, fmt.Errorf("server: listen: %w", err)

@@ -46,7 +46,7 @@ var (
 	ErrClosed      = errors.New("server is shut down")
 	ErrProtocol    = errors.New("bad message")
 	ErrRefused     = errors.New("refused")
-	ErrFull        = errors.New("no room for more")
+	ErrFull        = errors.New("limit reached")
 )
 
 // Peer is a process at the other end of a connection, as the kernel reports it.

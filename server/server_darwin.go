@@ -73,7 +73,7 @@ func (s *Server) answer(c *conn, kind uint32, body []byte) error {
 		return c.send(appendMessage(nil, kindPong, nil))
 	case kind == kindCrash:
 		if len(body) != 4 || order.Uint32(body) != uint32(c.peer.PID) {
-			return fmt.Errorf("%w: process %d says %x of itself", ErrProtocol, c.peer.PID, body)
+			return fmt.Errorf("%w: process %d states its pid as %x", ErrProtocol, c.peer.PID, body)
 		}
 		return c.send([]byte{helloAnswer})
 	case kind >= kindUser && s.opts.OnMessage != nil:

@@ -430,7 +430,7 @@ func checkStackwalk(t *testing.T, path, reason string, writes bool) {
 // handles.
 func TestMinidumper(t *testing.T) {
 	if context.Native != context.AMD64 {
-		t.Skip("the client has instructions of amd64")
+		t.Skip("the client uses amd64 instructions")
 	}
 	for _, program := range []string{"minidumper-client-0-10", "minidumper-client-0-11"} {
 		program := victims.Tool(t, program)

@@ -20,11 +20,11 @@ const (
 // parseMessage splits a packet into kind and body.
 func parseMessage(b []byte) (kind uint32, body []byte, err error) {
 	if len(b) < headerSize {
-		return 0, nil, fmt.Errorf("%w: %d bytes, the header has %d", ErrProtocol, len(b), headerSize)
+		return 0, nil, fmt.Errorf("%w: %d bytes, less than the %d of the header", ErrProtocol, len(b), headerSize)
 	}
 	kind, size := binary.NativeEndian.Uint32(b), binary.NativeEndian.Uint32(b[4:])
 	if uint64(size) != uint64(len(b)-headerSize) {
-		return 0, nil, fmt.Errorf("%w: %d bytes follow the header, which says %d", ErrProtocol, len(b)-headerSize, size)
+		return 0, nil, fmt.Errorf("%w: %d bytes follow the header, which announces %d", ErrProtocol, len(b)-headerSize, size)
 	}
 	return kind, b[headerSize:], nil
 }
@@ -67,14 +67,14 @@ type crashpadRequest struct {
 func parseCrashpad(b []byte) (r crashpadRequest, err error) {
 	o := binary.NativeEndian
 	if len(b) != crashpadRequestSize && len(b) != crashpadRequestSizeAndroid {
-		return r, fmt.Errorf("%w: %d bytes, a request of Crashpad has %d", ErrProtocol, len(b), crashpadRequestSize)
+		return r, fmt.Errorf("%w: %d bytes, but a request of Crashpad has %d", ErrProtocol, len(b), crashpadRequestSize)
 	}
 	if v := int32(o.Uint32(b)); v != crashpadVersion {
 		return r, fmt.Errorf("%w: version %d of Crashpad's protocol, not %d", ErrProtocol, v, crashpadVersion)
 	}
 	r = crashpadRequest{Type: o.Uint32(b[4:]), Stack: o.Uint64(b[8:]), Information: o.Uint64(b[16:]), Sanitization: o.Uint64(b[24:])}
 	if r.Type > typeCrashDumpRequest {
-		return r, fmt.Errorf("%w: type %d of Crashpad's protocol", ErrProtocol, r.Type)
+		return r, fmt.Errorf("%w: unknown type %d of Crashpad's protocol", ErrProtocol, r.Type)
 	}
 	return r, nil
 }

@@ -21,7 +21,7 @@ func TestBusy(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("gdb runs where the tests are developed")
 	}
-	victims.SkipEmulated(t, "it takes long")
+	victims.SkipEmulated(t, "it takes too long")
 	for _, program := range [][]string{
 		{"perl", "-e", `while (1) { my %h = map { $_ => "x$_" } 1..1000; my @a = sort { $h{$a} cmp $h{$b} } keys %h; join(",", @a) =~ s/1(.)/$1/gr }`},
 		{"python3", "-c", "import json,re\nwhile True:\n sorted(json.loads(json.dumps(list(range(1000)))), key=lambda x: re.sub('1','2',str(x)))"},

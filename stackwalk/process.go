@@ -68,10 +68,10 @@ type Process struct {
 const DefaultMaxFrames = 1024
 
 // ErrNoSystem is what FromFile and ThreadCPU return for a minidump that does not state its architecture, or whose architecture is unknown.
-var ErrNoSystem = errors.New("stackwalk: the architecture is not known")
+var ErrNoSystem = errors.New("stackwalk: unknown architecture")
 
 // ErrNoContext is what ThreadCPU returns for a thread whose registers are not in the file.
-var ErrNoContext = errors.New("stackwalk: the registers of the thread are not known")
+var ErrNoContext = errors.New("stackwalk: the registers of the thread are not in the file")
 
 // FromFile returns a Process for a minidump. The caller provides the files of the modules: see Module and Process.Load.
 // The file must stay open. The error wraps ErrNoSystem or comes from the file; a Process is returned with it if what could

@@ -16,7 +16,7 @@ import (
 // reads .eh_frame as this package does, so nearly all frames are the same.
 func TestRealPrograms(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
-		t.Skip("they were looked at on amd64 only")
+		t.Skip("they were only checked on amd64")
 	}
 	threads := `import threading,time,re,json
 for i in range(12): threading.Thread(target=lambda: sorted([3,1,2],key=lambda x: time.sleep(60)),daemon=True).start()

@@ -59,7 +59,7 @@ func (c *checker) location(loc Location, what ...any) bool {
 		return true
 	}
 	c.add(errtext.Join(what...), ": ", loc.DataSize, " bytes at ", errtext.Hex(loc.RVA),
-		" are not inside the file of ", c.f.size)
+		" are outside the file of ", c.f.size, " bytes")
 	return false
 }
 
@@ -80,7 +80,7 @@ func (c *checker) streams() {
 			continue
 		}
 		if seen[d.Type] {
-			c.add(d.Type, " is there twice")
+			c.add(d.Type, " occurs twice")
 		}
 		seen[d.Type] = true
 		if c.location(d.Location, d.Type) {
@@ -124,7 +124,7 @@ func (c *checker) threads() {
 	for i := range threads {
 		t := &threads[i]
 		if _, twice := context[t.ThreadID]; twice {
-			c.add("thread ", t.ThreadID, " is there twice")
+			c.add("thread ", t.ThreadID, " is listed twice")
 		}
 		context[t.ThreadID] = t.Context
 		c.location(t.Context, "context of thread ", t.ThreadID)
@@ -235,7 +235,7 @@ func (c *checker) memory() {
 		held -= merged[i].Size
 	}
 	if held != 0 {
-		c.add(held, " bytes of memory are held more than once")
+		c.add(held, " bytes of memory are stored more than once")
 	}
 	_, err = c.f.MemoryInfo()
 	c.failed(err)

@@ -22,7 +22,7 @@ type MemoryRange struct {
 func (m *MemoryRange) last() uint64 { return m.Addr + m.Size - 1 }
 
 // ErrNoMemory is returned by ReadMemory if the file does not contain the byte at the address.
-var ErrNoMemory = errors.New("the minidump does not hold this memory")
+var ErrNoMemory = errors.New("this memory is not in the minidump")
 
 // MemoryRanges returns the memory of MemoryListStream and Memory64ListStream, sorted by address and without overlaps: bytes that
 // the file has twice belong to the range with the lower start. A range that lies only partly in the file is cut, and an error is
@@ -78,7 +78,7 @@ func (f *File) rawRanges() (list []MemoryRange, err error) {
 		}
 		list = append(list, m)
 		if offset+r.DataSize < offset {
-			fail(errtext.Wrap(ErrFormat, Memory64ListStream, ": sizes add up to more than 64 bits"))
+			fail(errtext.Wrap(ErrFormat, Memory64ListStream, ": sum of sizes exceeds 64 bits"))
 			break
 		}
 		offset += r.DataSize
@@ -96,7 +96,7 @@ func (f *File) clip(m MemoryRange) (MemoryRange, error) {
 	}
 	if m.Size > 0 && m.Addr+(m.Size-1) < m.Addr {
 		err = errtext.Wrap(ErrFormat, "memory at ", errtext.Hex(m.Addr), ": ", m.Size,
-			" bytes reach over the end of the address space")
+			" bytes extend past the end of the address space")
 		m.Size = -m.Addr
 	}
 	return m, err

@@ -85,7 +85,7 @@ func (l *loader) takeMachO(f *os.File, anyID bool) (taken bool, err error) {
 		err = ErrOtherBuild
 	}
 	if err == nil {
-		err = fmt.Errorf("read %s: no Mach-O image with an LC_UUID", f.Name())
+		err = fmt.Errorf("read %s: not a Mach-O image with an LC_UUID", f.Name())
 	}
 	return false, err
 }

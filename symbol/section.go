@@ -95,7 +95,7 @@ func (n *dwarfNamer) lookup(rva uint64) []Frame {
 // notes returns what the lookups so far encountered and could not read.
 func (n *dwarfNamer) notes() (notes []string) {
 	if n.data.Split {
-		notes = append(notes, n.path+": debug information in separate .dwo files is not read")
+		notes = append(notes, n.path+": debug information in separate .dwo files is not supported")
 	}
 	if n.data.Alt {
 		notes = append(notes, n.path+": the supplementary debug file (.gnu_debugaltlink) was not found")

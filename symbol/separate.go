@@ -47,7 +47,7 @@ func (l *loader) tryLink(open opener, name string, crc uint32) {
 		l.t.files = append(l.t.files, f)
 		return
 	}
-	l.t.note(name + ": the debug file is of another build")
+	l.t.note(name + ": the debug file is from a different build")
 	f.Close()
 }
 

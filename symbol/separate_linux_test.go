@@ -123,7 +123,7 @@ func TestDebugLink(t *testing.T) {
 		f.WriteString("x")
 		f.Close()
 		table := load(t, Sources{}, m)
-		if table.DebugELF() != nil || !strings.Contains(strings.Join(table.Notes(), "\n"), "another build") {
+		if table.DebugELF() != nil || !strings.Contains(strings.Join(table.Notes(), "\n"), "a different build") {
 			t.Errorf("debug file %v, notes %q", table.DebugELF(), table.Notes())
 		}
 	})

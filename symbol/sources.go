@@ -82,7 +82,7 @@ func (s *Sources) Load(m Module) (t *Table, err error) {
 	l.finish()
 	if l.hasImage || l.hasDWARF || l.hasBreakpad || l.debug != nil {
 		if l.other != "" && !l.hasImage {
-			l.t.note(l.other + ": the file is of another build")
+			l.t.note(l.other + ": the file is from a different build")
 		}
 		return l.t, nil
 	}

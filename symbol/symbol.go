@@ -33,9 +33,9 @@ type Frame struct {
 // Errors of Load.
 var (
 	// ErrNotFound is the error of Load if no file of the module was found, or if the module has no id.
-	ErrNotFound = errors.New("no file of this build was found")
+	ErrNotFound = errors.New("no file from this build was found")
 	// ErrOtherBuild is the error of Load if all files found are of other builds.
-	ErrOtherBuild = errors.New("the file is of another build")
+	ErrOtherBuild = errors.New("the file is from a different build")
 )
 
 // Limits on what is read from files.
@@ -167,7 +167,7 @@ func (t *Table) DebugELF() *stdelf.File { return t.debug }
 // returns nil if there is no such file. The result is valid until Close.
 func (t *Table) Image() io.ReaderAt { return t.other }
 
-// Notes returns what was found but can't be read, as sentences: "/x/app.pdb: PDB files are not read". There are at most 32.
+// Notes returns what was found but can't be read, as sentences: "/x/app.pdb: PDB files are not supported". There are at most 32.
 func (t *Table) Notes() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

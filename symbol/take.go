@@ -71,7 +71,7 @@ func (l *loader) take(f *os.File, anyID bool) (taken bool, err error) {
 	case string(magic) == "MODU":
 		return l.takeBreakpad(f)
 	case string(magic) == "Micr": // "Microsoft C/C++ MSF 7.00"
-		l.t.note(f.Name() + ": PDB files are not read")
+		l.t.note(f.Name() + ": PDB files are not supported")
 	}
 	return false, nil
 }
@@ -186,7 +186,7 @@ func (l *loader) mini(e *elfFile) namer {
 			return nil
 		}
 	}
-	l.t.note(e.path + ": .gnu_debugdata is not read: " + err.Error())
+	l.t.note(e.path + ": read .gnu_debugdata: " + err.Error())
 	return nil
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 func completionFlags() *flagSet {
-	return &flagSet{command: "completion", args: "bash|zsh|fish", about: "Prints a script with which the shell completes " +
+	return &flagSet{command: "completion", args: "bash|zsh|fish", about: "Prints a script that makes the shell complete " +
 		"subcommands, flags and their values. For bash: source <(minidump completion bash). For zsh: minidump completion zsh " +
 		"> \"${fpath[1]}/_minidump\". For fish: minidump completion fish > ~/.config/fish/completions/minidump.fish."}
 }
@@ -20,7 +20,7 @@ func runCompletion(args []string) error {
 	}
 	scripts := map[string]func() string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion}
 	if len(rest) != 1 || scripts[rest[0]] == nil {
-		return s.wrong("one of bash, zsh, fish is expected")
+		return s.wrong("expected bash, zsh or fish")
 	}
 	_, err = fmt.Fprint(os.Stdout, scripts[rest[0]]())
 	return err

@@ -14,7 +14,7 @@ import (
 var coreCommand = subcommand{
 	name:    "core",
 	args:    "FILE",
-	summary: "make a dump of an ELF core file",
+	summary: "convert an ELF core file to a dump",
 	flags:   func() *flagSet { s, _ := coreFlagSet(nil); return s },
 	run:     runCore,
 }
@@ -40,8 +40,8 @@ func (c *coreFlags) register(s *flagSet) {
 		switch f.long {
 		case "output":
 			f.value = "FILE|DIR"
-			f.help = "where the dump goes: a file, or with / at the end a folder, which gets a file NAME.PID.dmp; - is standard " +
-				"output; default NAME.PID.dmp in this folder"
+			f.help = "where to write the dump: a file or, with / at the end, a folder, where its name is NAME.PID.dmp; - is standard " +
+				"output (default: NAME.PID.dmp in the current folder)"
 			continue
 		case "thread", "crash-context":
 			continue
@@ -56,8 +56,8 @@ func (c *coreFlags) register(s *flagSet) {
 			return set(v)
 		}
 	}
-	s.add("pid", "PID", "with - for FILE: the process whose core the kernel is writing (%P in core_pattern); its memory is "+
-		"read, not the core's", func(v string) (err error) {
+	s.add("pid", "PID", "if FILE is -: the process whose core the kernel is writing (%P in core_pattern); memory is read from "+
+		"the process, not from the core", func(v string) (err error) {
 		c.pid, err = parseID(v)
 		return err
 	})
@@ -68,11 +68,11 @@ func (c *coreFlags) register(s *flagSet) {
 		}
 		return logTo(v)
 	})
-	s.add("config", "FILE", "take further flags from this file: one in each line, as --mode=full", configFile(s))
-	s.addBool(0, "install", "have the kernel start this program for each crash on the machine, with these flags: sets "+
-		"core_pattern and core_pipe_limit. -o is the folder for the dumps, or a core_pattern; default /var/crash", &c.install)
-	s.addBool(0, "uninstall", "put back what core_pattern and core_pipe_limit were before --install", &c.uninstall)
-	s.addBool(0, "force", "install also in a container, which shares the setting with its host", &c.force)
+	s.add("config", "FILE", "read more flags from this file, one per line, such as --mode=full", configFile(s))
+	s.addBool(0, "install", "make the kernel start this program for each crash on the machine, with these flags: sets "+
+		"core_pattern and core_pipe_limit. -o is the folder for the dumps, or a core_pattern (default: /var/crash)", &c.install)
+	s.addBool(0, "uninstall", "restore core_pattern and core_pipe_limit to what they were before --install", &c.uninstall)
+	s.addBool(0, "force", "install even in a container, which shares the setting with its host", &c.force)
 }
 
 // configFile returns the set function of a flag that names a file with further flags of s.
@@ -80,7 +80,7 @@ func configFile(s *flagSet) func(string) error {
 	inside := false
 	return func(v string) error {
 		if inside { // the file could name itself
-			return errors.New("a file of flags can't name another one")
+			return errors.New("a file of flags can't name another such file")
 		}
 		inside = true
 		defer func() { inside = false }()
@@ -96,7 +96,7 @@ func configFile(s *flagSet) func(string) error {
 		}
 		rest, err := s.parse(args)
 		if err == nil && len(rest) > 0 {
-			err = fmt.Errorf("%q in %s is no flag", rest[0], v)
+			err = fmt.Errorf("%q in %s is not a flag", rest[0], v)
 		}
 		return err
 	}
@@ -105,8 +105,8 @@ func configFile(s *flagSet) func(string) error {
 // coreFlagSet returns the flags of core. Some have another meaning if args contain --install or --uninstall.
 func coreFlagSet(args []string) (*flagSet, *coreFlags) {
 	s := &flagSet{command: "core", args: "FILE",
-		about: "Writes a minidump of what the ELF core file FILE holds: of the Linux kernel or of gdb's gcore, of any " +
-			"architecture. - is standard input. Flags about a live process are accepted and have no effect."}
+		about: "Converts the ELF core file FILE, written by the Linux kernel or gdb's gcore on any architecture, to a minidump. " +
+			"FILE may be - for standard input. Flags that concern live processes are accepted and have no effect."}
 	c := &coreFlags{settings: slices.Contains(args, "--install") || slices.Contains(args, "--uninstall")}
 	c.register(s)
 	return s, c
@@ -124,9 +124,9 @@ func runCore(args []string) (err error) {
 	if c.install || c.uninstall {
 		switch {
 		case len(rest) > 0:
-			return s.wrong("with --install or --uninstall no FILE is expected")
+			return s.wrong("--install and --uninstall take no FILE")
 		case c.install && c.uninstall:
-			return s.wrong("--install and --uninstall exclude each other")
+			return s.wrong("--install and --uninstall can't be used together")
 		case c.install:
 			return c.installPattern()
 		}
@@ -136,7 +136,7 @@ func runCore(args []string) (err error) {
 	case len(rest) == 0:
 		return s.wrong("no FILE given")
 	case len(rest) > 1:
-		return s.wrong("one FILE is expected, not also %q", rest[1])
+		return s.wrong("expected one FILE, got %q as well", rest[1])
 	}
 	if err := c.load(); err != nil {
 		return err
@@ -145,7 +145,7 @@ func runCore(args []string) (err error) {
 		return c.dumpStream(os.Stdin)
 	}
 	if c.pid != 0 {
-		return s.wrong("--pid is for a core that comes through a pipe: FILE must be -")
+		return s.wrong("--pid is for a core read from a pipe: FILE must be -")
 	}
 	file, err := os.Open(rest[0])
 	if err != nil {

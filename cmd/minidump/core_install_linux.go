@@ -39,9 +39,9 @@ type savedSetting struct {
 func (saved *savedSetting) report(config string) {
 	fmt.Fprintf(os.Stderr, "core_pattern is now %s\ncore_pipe_limit is now %s\n", saved.Installed, ourPipeLimit)
 	if config != "" {
-		fmt.Fprintf(os.Stderr, "further flags are in %s\n", coreConfig)
+		fmt.Fprintf(os.Stderr, "more flags are in %s\n", coreConfig)
 	}
-	fmt.Fprintf(os.Stderr, "it was %q and %s; 'minidump core --uninstall' puts that back (from %s)\n", saved.Pattern,
+	fmt.Fprintf(os.Stderr, "they were %q and %s; 'minidump core --uninstall' restores them (from %s)\n", saved.Pattern,
 		saved.PipeLimit, savedPattern)
 }
 
@@ -75,7 +75,7 @@ func needsRoot(flag string) error {
 	if os.Geteuid() == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s takes root: it sets %s", flag, corePattern)
+	return fmt.Errorf("%s requires root: it sets %s", flag, corePattern)
 }
 
 func (c *coreFlags) installPattern() error {
@@ -87,7 +87,7 @@ func (c *coreFlags) installPattern() error {
 		return err
 	}
 	if why := sharedKernel(exe); why != "" && !c.force {
-		return fmt.Errorf("not installed: %s; --force does it all the same", why)
+		return fmt.Errorf("not installed: %s; use --force to install anyway", why)
 	}
 	pattern, config, err := c.pattern(exe)
 	if err != nil {
@@ -159,10 +159,10 @@ func (c *coreFlags) pattern(exe string) (pattern, config string, err error) {
 		dir, name = joinFolder(output, ""), "%e-%P.dmp"
 	}
 	if c.keep.Count > 0 && !strings.HasSuffix(name, "-%P.dmp") && !strings.HasSuffix(name, ".%P.dmp") {
-		return "", "", fmt.Errorf("--keep knows dumps by names that end with -%%P.dmp or .%%P.dmp, and %s is none", name)
+		return "", "", fmt.Errorf("--keep recognizes dumps by names that end with -%%P.dmp or .%%P.dmp, which %s does not", name)
 	}
 	if strings.Contains(dir, "%") {
-		return "", "", fmt.Errorf("%s: a folder with %% in its name can't stand in core_pattern", dir)
+		return "", "", fmt.Errorf("%s: a folder with %% in its name can't be used in core_pattern", dir)
 	}
 	if err := newfile.MakeFolder(dir, 0o755); err != nil {
 		return "", "", err
@@ -178,12 +178,12 @@ func (c *coreFlags) pattern(exe string) (pattern, config string, err error) {
 	}
 	pattern = "|" + exe + " core --config=" + coreConfig + " --pid=%P --thread=%I -"
 	if len(pattern) > maxPattern || len(strings.Fields(pattern)) != 6 || strings.Contains(exe, "%") {
-		return "", "", fmt.Errorf("the path %s of this program is too long for core_pattern, or has a blank or a %%", exe)
+		return "", "", fmt.Errorf("the path %s of this program is too long for core_pattern, or contains a space or a %%", exe)
 	}
-	config = "# Flags of minidump core as the kernel starts it, one in each line. Written by minidump core --install.\n"
+	config = "# Flags that the kernel starts minidump core with, one per line. Written by minidump core --install.\n"
 	for _, f := range append(c.given, "--output="+dir) {
 		if strings.ContainsAny(f, "\r\n") {
-			return "", "", fmt.Errorf("%q has a line break", f)
+			return "", "", fmt.Errorf("%q contains a line break", f)
 		}
 		config += f + "\n"
 	}
@@ -206,7 +206,7 @@ func (c *coreFlags) uninstallPattern() error {
 		return err
 	}
 	if current != saved.Installed && !c.force {
-		return fmt.Errorf("left as it is: core_pattern has been changed to %q since; --force makes it %q", current, saved.Pattern)
+		return fmt.Errorf("left unchanged: core_pattern has since been changed to %q; --force sets it to %q", current, saved.Pattern)
 	}
 	if err := writeSetting(corePattern, saved.Pattern); err != nil {
 		return err
@@ -274,7 +274,7 @@ func sharedKernel(exe string) string {
 	ours, err := os.Stat(exe)
 	theirs, err2 := os.Stat("/proc/2/root" + exe)
 	if err == nil && (err2 != nil || !os.SameFile(ours, theirs)) {
-		return "this is a container: the machine has no " + exe + ", or another one"
+		return "this is a container: the machine has no " + exe + ", or a different one"
 	}
 	return ""
 }

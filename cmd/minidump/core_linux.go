@@ -60,7 +60,7 @@ func endInTime(mode minidump.Mode) func() {
 		most = 30 * time.Minute
 	}
 	timer := time.AfterFunc(most, func() {
-		err := fmt.Errorf("not done within %v", most)
+		err := fmt.Errorf("not finished within %v", most)
 		fmt.Fprintf(os.Stderr, "minidump: %v\n", err)
 		toKernelLog(err)
 		syscall.Kill(os.Getpid(), syscall.SIGTERM)

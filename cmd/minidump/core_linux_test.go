@@ -77,21 +77,21 @@ func TestCoreStream(t *testing.T) {
 	}
 	os.WriteFile(config, []byte("core\n"), 0600)
 	for _, c := range []struct{ args, message string }{
-		{"core --config config -", "is no flag"},
+		{"core --config config -", "is not a flag"},
 		{"core --config none -", "no such file"},
 		{"core --pid 5 core", "FILE must be -"},
-		{"core --pid x -", "is no id"},
-		{"core --install --uninstall", "exclude each other"},
-		{"core --install core", "no FILE is expected"},
+		{"core --pid x -", "is not an id"},
+		{"core --install --uninstall", "can't be used together"},
+		{"core --install core", "take no FILE"},
 		{"serve", "no SOCKET given"},
-		{"serve a b", "not also"},
-		{"serve --coredump --any-user x", "not for --coredump"},
-		{"serve --breakpad-fd 3 x", "no SOCKET is expected"},
-		{"serve --breakpad-fd 1", "is no descriptor"},
+		{"serve a b", "expected one SOCKET, got"},
+		{"serve --coredump --any-user x", "can't be used with --coredump"},
+		{"serve --breakpad-fd 3 x", "SOCKET can't be used with --breakpad-fd"},
+		{"serve --breakpad-fd 1", "is not a descriptor"},
 		{"crashpad-handler --initial-client-fd=3", "--database is missing"},
-		{"crashpad-handler --database=x", "is needed"},
+		{"crashpad-handler --database=x", "is required"},
 		{"serve --coredump", "no SOCKET given"},
-		{"serve --coredump -o none x", "none is no folder"},
+		{"serve --coredump -o none x", "none is not a folder"},
 	} {
 		run(t, dir, strings.Fields(c.args)...).want(t, 2, c.message)
 	}
@@ -106,7 +106,7 @@ func TestCoreInstallInContainer(t *testing.T) {
 	}
 	cmd := command(t, t.TempDir(), "core", "--install")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
-	runWith(t, cmd, nil).want(t, 1, "this is a container: its process ids are not those of the machine; --force does it")
+	runWith(t, cmd, nil).want(t, 1, "this is a container: its process ids are not those of the machine; use --force")
 	cmd = command(t, t.TempDir(), "core", "--install")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}}
@@ -121,7 +121,7 @@ func TestCoreInstallInContainer(t *testing.T) {
 // TestCoreInstallAsUser checks that an ordinary user is told that root is required, and nothing about containers.
 func TestCoreInstallAsUser(t *testing.T) {
 	for _, flag := range []string{"--install", "--uninstall"} {
-		runWith(t, asNobody(t, "core", flag), nil).want(t, 1, "minidump: "+flag+" takes root: it sets "+corePattern+"\n")
+		runWith(t, asNobody(t, "core", flag), nil).want(t, 1, "minidump: "+flag+" requires root: it sets "+corePattern+"\n")
 	}
 }
 
@@ -138,7 +138,7 @@ func TestCorePattern(t *testing.T) {
 		{"/usr/bin/minidump", dir, []string{"--annotation=a=b c", "--log=/x%y"},
 			"|/usr/bin/minidump core --config=/etc/minidump/core.conf --pid=%P --thread=%I -",
 			"--annotation=a=b c\n--log=/x%y\n--output=" + dir + "/\n"},
-		{"/usr/b in/minidump", dir, nil, "", "has a blank"},
+		{"/usr/b in/minidump", dir, nil, "", "contains a space"},
 		{"/usr/bin/" + strings.Repeat("x", 100), dir, nil, "", "too long"},
 		{"/usr/bin/minidump", "-", nil, "", "without a standard output"},
 		{"/usr/bin/minidump", dir, []string{"--annotation=a=" + strings.Repeat("\n", 100)}, "", "line break"},
@@ -177,7 +177,7 @@ func TestServeProtocol(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0600); err != nil {
 		t.Fatal(err)
 	}
-	run(t, dir, "serve", "--coredump", "file").want(t, 1, "is no socket")
+	run(t, dir, "serve", "--coredump", "file").want(t, 1, "is not a socket")
 	cmd := command(t, dir, "serve", "--coredump", "--json", "-o", dir, socket)
 	var messages strings.Builder
 	cmd.Stderr = &messages
@@ -261,7 +261,7 @@ func TestServeProtocol(t *testing.T) {
 	if n := strings.Count(string(told), "\"threads\":1"); n != 3 {
 		t.Errorf("told %q", told)
 	}
-	for _, want := range []string{"neither a core nor a request", "mark 4", "the kernel offers 0xe", "unexpected EOF"} {
+	for _, want := range []string{"neither a core nor a request", "mark 4", "not supported: mask 0xe", "unexpected EOF"} {
 		if !strings.Contains(messages.String(), want) {
 			t.Errorf("no %q in %s", want, &messages)
 		}

@@ -48,11 +48,11 @@ func TestCoreErrors(t *testing.T) {
 		}
 	}
 	run(t, dir, "core").want(t, 2, "minidump core: no FILE given\n")
-	run(t, dir, "core", "a", "b").want(t, 2, "minidump core: one FILE is expected, not also \"b\"\n")
+	run(t, dir, "core", "a", "b").want(t, 2, "minidump core: expected one FILE, got \"b\" as well\n")
 	run(t, dir, "core", "none").want(t, 1, "minidump: open none: ")
 	run(t, dir, "core", "text").want(t, 1, "minidump: text: not an ELF core file\n")
-	run(t, dir, "core", "core.1.zst").want(t, 1, "minidump: core.1.zst is compressed by zstd: decompress it first: zstd -d core.1.zst\n")
-	run(t, dir, "core", "-o", "cut.dmp", "cut").want(t, 0, "warning: read all of the core file: it is shorter than its headers say at 0x7000")
+	run(t, dir, "core", "core.1.zst").want(t, 1, "minidump: core.1.zst is compressed with zstd: decompress it first: zstd -d core.1.zst\n")
+	run(t, dir, "core", "-o", "cut.dmp", "cut").want(t, 0, "warning: read all of the core file, which is shorter than its headers say at 0x7000")
 }
 
 // TestCoreConfigOfItself checks that a file of flags that names itself is an error.
@@ -62,5 +62,5 @@ func TestCoreConfigOfItself(t *testing.T) {
 	if err := os.WriteFile(path, []byte("--limit=1M\n--config="+path+"\n"), 0600); err != nil {
 		t.Fatal(err)
 	}
-	run(t, dir, "core", "--config="+path, "x").want(t, 2, "a file of flags can't name another one")
+	run(t, dir, "core", "--config="+path, "x").want(t, 2, "a file of flags can't name another such file")
 }

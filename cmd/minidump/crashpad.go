@@ -14,7 +14,7 @@ const crashpadName = "crashpad_handler"
 var crashpadCommand = subcommand{
 	name:    "crashpad-handler",
 	args:    "",
-	summary: "take the place of Crashpad's handler",
+	summary: "replace Crashpad's handler",
 	flags:   func() *flagSet { s, _ := crashpadFlagSet(); return s },
 	run:     runCrashpadHandler,
 }
@@ -31,15 +31,15 @@ type crashpadFlags struct {
 
 func crashpadFlagSet() (*flagSet, *crashpadFlags) {
 	s := &flagSet{command: "crashpad-handler", args: "",
-		about: "Serves clients of Crashpad, which start it: as this subcommand, or by the name " + crashpadName + " (a link). Dumps go " +
-			"into a database of Crashpad's layout, where its tools find them; nothing is uploaded. Flags of Crashpad's handler " +
-			"that are not listed here are ignored with a warning. It ends with its last client."}
+		about: "Serves clients of Crashpad, which start it as this subcommand or through a link named " + crashpadName + ". Dumps go " +
+			"into a database in Crashpad's layout, where its tools find them; nothing is uploaded. Flags of Crashpad's handler " +
+			"that are not listed here are ignored with a warning. It exits after its last client has gone."}
 	f := &crashpadFlags{clientFD: -1}
 	f.registerMemory(s)
 	f.registerPrivacy(s)
 	f.registerContent(s)
 	s.flags = slices.DeleteFunc(s.flags, func(d flagDef) bool { return d.long == "crash-context" })
-	s.add("database", "DIR", "the database, which is made if it is missing", func(v string) error { f.database = v; return nil })
+	s.add("database", "DIR", "the database, which is created if it does not exist", func(v string) error { f.database = v; return nil })
 	s.add("initial-client-fd", "FD", "the inherited socket of the client", func(v string) (err error) {
 		f.clientFD, err = parseFD(v)
 		return err
@@ -47,7 +47,7 @@ func crashpadFlagSet() (*flagSet, *crashpadFlags) {
 	s.addBool(0, "shared-client-connection", "several processes share the other end of that socket", &f.shared)
 	s.add("trace-parent-with-exception", "ADDR", "dump the parent process, whose ExceptionInformation is at this address",
 		addressTo(&f.traceParent))
-	s.add("sanitization-information", "ADDR", "with that: its SanitizationInformation; the dump then has sanitised memory only",
+	s.add("sanitization-information", "ADDR", "with --trace-parent-with-exception: the address of its SanitizationInformation; the dump then has only sanitized memory",
 		addressTo(&f.sanitization))
 	return s, f
 }
@@ -56,7 +56,7 @@ func crashpadFlagSet() (*flagSet, *crashpadFlags) {
 func addressTo(to *uint64) func(string) error {
 	return func(v string) (err error) {
 		if *to, err = strconv.ParseUint(v, 0, 64); err != nil {
-			return fmt.Errorf("%q is no address", v)
+			return fmt.Errorf("%q is not an address", v)
 		}
 		return nil
 	}
@@ -111,7 +111,7 @@ func runCrashpadHandler(args []string) error {
 	case f.database == "":
 		return s.wrong("--database is missing")
 	case (f.clientFD < 0) == (f.traceParent == 0):
-		return s.wrong("one of --initial-client-fd and --trace-parent-with-exception is needed")
+		return s.wrong("--initial-client-fd or --trace-parent-with-exception is required")
 	}
 	return f.serve()
 }

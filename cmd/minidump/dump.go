@@ -16,7 +16,7 @@ import (
 var dumpCommand = subcommand{
 	name:    "dump",
 	args:    "PID|NAME",
-	summary: "dump a live process, which goes on afterwards",
+	summary: "dump a live process, which keeps running",
 	flags:   func() *flagSet { s, _ := dumpFlags(); return s },
 	run:     runDump,
 }
@@ -28,8 +28,8 @@ type dumpCall struct {
 
 func dumpFlags() (*flagSet, *dumpCall) {
 	s := &flagSet{command: "dump", args: "PID|NAME",
-		about: "Writes a minidump of the live process PID, which is stopped for a moment and then goes on. PID may be the id of one of\n" +
-			"its threads, which the dump is then about. NAME is that of the one process that has it (Linux)."}
+		about: "Writes a minidump of the live process PID, which is stopped for a moment and then continues. PID may also be the id of " +
+			"one of its threads, which the dump is then about. NAME must be the name of exactly one process (Linux)."}
 	d := new(dumpCall)
 	d.register(s)
 	s.addBool(0, "all", "dump all processes named NAME", &d.all)
@@ -50,7 +50,7 @@ func runDump(args []string) error {
 	case len(rest) == 0:
 		return s.wrong("no PID given")
 	case len(rest) > 1:
-		return s.wrong("one PID is expected, not also %q", rest[1])
+		return s.wrong("expected one PID, got %q as well", rest[1])
 	}
 	pids, err := d.targets(s, rest[0])
 	if err != nil {
@@ -104,10 +104,10 @@ func (d *dumpCall) targets(s *flagSet, arg string) (pids []int, err error) {
 			}
 			fmt.Fprintf(os.Stderr, "%7d  %s\n", p.pid, string(command))
 		}
-		return nil, fmt.Errorf("%d processes are named %q: choose one of these PIDs, or --all", len(list), arg)
+		return nil, fmt.Errorf("%d processes are named %q: choose one of these PIDs, or use --all", len(list), arg)
 	}
 	if len(list) > 1 && d.output != "" {
-		return nil, s.wrong("-o is for one dump; %d processes are named %q", len(list), arg)
+		return nil, s.wrong("-o names one file, but %d processes are named %q", len(list), arg)
 	}
 	for _, p := range list {
 		pids = append(pids, p.pid)
@@ -126,7 +126,7 @@ func (d *dumpCall) dump(pid int) error {
 	writer, err := newWriter(pid, w.options)
 	switch {
 	case errors.Is(err, minidump.ErrNoProcess) && errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ESRCH):
-		return fmt.Errorf("no process has the PID %d", pid)
+		return fmt.Errorf("no process has PID %d", pid)
 	case err != nil:
 		return explain(err, pid)
 	}
@@ -153,7 +153,7 @@ func nameFor(w *minidump.Writer) string {
 // explain returns a plainer error for the commonest obstacle, a missing permission.
 func explain(err error, pid int) error {
 	if errors.Is(err, minidump.ErrPermission) {
-		return fmt.Errorf("no permission to look into PID %d: that takes its owner, or root, or CAP_SYS_PTRACE", pid)
+		return fmt.Errorf("no permission to inspect PID %d: that requires its owner, root or CAP_SYS_PTRACE", pid)
 	}
 	return err
 }

@@ -210,7 +210,7 @@ func TestDumpErrors(t *testing.T) {
 		name, message string
 		args          []string
 	}{
-		{"no process", fmt.Sprintf("minidump: no process has the PID %d\n", gone.Process.Pid),
+		{"no process", fmt.Sprintf("minidump: no process has PID %d\n", gone.Process.Pid),
 			[]string{strconv.Itoa(gone.Process.Pid)}},
 		{"full disk", "minidump: write /dev/full: no space left on device\n", []string{pid, "-o", "/dev/full"}},
 		{"no folder", "minidump: write none/x.dmp: no such file or directory\n", []string{pid, "-o", "none/x.dmp"}},
@@ -242,7 +242,7 @@ func TestDumpErrors(t *testing.T) {
 func TestDumpForbidden(t *testing.T) {
 	pid, p := goVictim(t)
 	cmd := asNobody(t, "dump", pid)
-	runWith(t, cmd, nil).want(t, 1, "minidump: no permission to look into PID "+pid+": ")
+	runWith(t, cmd, nil).want(t, 1, "minidump: no permission to inspect PID "+pid+": ")
 	if got := files(t, cmd.Dir); !slices.Equal(got, []string{"program"}) {
 		t.Errorf("files %q are left", got)
 	}
@@ -335,7 +335,7 @@ func TestShowVictim(t *testing.T) {
 	o := run(t, dir, "show", "v.dmp")
 	o.want(t, 0, "")
 	for _, want := range []string{
-		`^File      v\.dmp\n          [0-9.]+ KB, (little|big)-endian, \d+ streams, made 20\d\d-`,
+		`^File      v\.dmp\n          [0-9.]+ KB, (little|big)-endian, \d+ streams, created 20\d\d-`,
 		fmt.Sprintf(`\nProcess   victim \(PID %d\), started 20\d\d-`, p.PID),
 		`\nCommand   \S*victim idle 4\n`,
 		`\nReason    dump requested, no crash\n`,

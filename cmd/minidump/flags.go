@@ -45,7 +45,7 @@ func (w *writerFlags) register(s *flagSet) {
 func (w *writerFlags) registerOutput(s *flagSet) {
 	o := &w.options
 	s.flags = append(s.flags, flagDef{short: 'o', long: "output", value: "FILE",
-		help: "where the dump goes; - is standard output; default NAME.PID.dmp in this folder",
+		help: "where to write the dump; - is standard output (default: NAME.PID.dmp in the current folder)",
 		set: func(v string) error {
 			if v == "" {
 				return errors.New("no file name")
@@ -53,25 +53,25 @@ func (w *writerFlags) registerOutput(s *flagSet) {
 			w.output = v
 			return nil
 		}})
-	s.add("thread", "TID", "the thread that the dump is about (default: the crashed one, or else the main thread)",
+	s.add("thread", "TID", "the blamed thread, which the dump is about (default: the crashed one, or else the main thread)",
 		func(v string) (err error) {
 			o.Thread, err = parseID(v)
 			return err
 		})
-	s.add("timeout", "DURATION", "how long to wait for all threads to stop, as 100ms (default) or 2s",
+	s.add("timeout", "DURATION", "how long to wait for all threads to stop, such as 2s (default 100ms)",
 		func(v string) error {
 			d, err := time.ParseDuration(v)
 			if err != nil || d <= 0 {
-				return fmt.Errorf("%q is no duration such as 100ms or 2s", v)
+				return fmt.Errorf("%q is not a duration such as 100ms or 2s", v)
 			}
 			o.StopTimeout = d
 			return nil
 		})
-	s.add("max-pause", "DURATION", "how long a process may stay stopped until its full dump is written, as 30s or 2m "+
-		"(default 1m); then it goes on and the dump fails", func(v string) error {
+	s.add("max-pause", "DURATION", "how long a process may stay stopped while its full dump is written, such as 30s "+
+		"(default 1m); after that it continues and the dump fails", func(v string) error {
 		d, err := time.ParseDuration(v)
 		if err != nil || d <= 0 {
-			return fmt.Errorf("%q is no duration such as 30s or 2m", v)
+			return fmt.Errorf("%q is not a duration such as 30s or 2m", v)
 		}
 		o.MaxPause = d
 		return nil
@@ -86,23 +86,23 @@ func (w *writerFlags) registerKeep(s *flagSet, count int) {
 	if count != 0 {
 		by = strconv.Itoa(count)
 	}
-	s.add("keep", "N", "how many dumps to keep in the folder, the oldest are deleted; 0 for all (default "+by+")",
+	s.add("keep", "N", "how many dumps to keep in the folder; the oldest are deleted; 0 keeps all (default "+by+")",
 		func(v string) (err error) {
 			if w.keep.Count, err = strconv.Atoi(v); err != nil || w.keep.Count < 0 {
-				return fmt.Errorf("%q is no number from 0", v)
+				return fmt.Errorf("%q is not a number of 0 or more", v)
 			}
 			return nil
 		})
-	s.addBool(0, "no-backtrace", "do not print the functions that the crashed thread was in, nor add them to the dump", &w.noBacktrace)
-	s.add("keep-free", "SIZE", "leave this much of the folder's file system free, as 500M or 2G: the oldest dumps are deleted for "+
-		"it, and if that does not do, no dump is made", sizeTo(&w.keep.Free))
+	s.addBool(0, "no-backtrace", "do not print the backtrace of the crashed thread or add it to the dump", &w.noBacktrace)
+	s.add("keep-free", "SIZE", "keep this much of the folder's file system free, such as 500M or 2G: the oldest dumps are "+
+		"deleted to make room, and if that is not enough, no dump is made", sizeTo(&w.keep.Free))
 }
 
 // registerMemory adds the flags for the amount of memory in the dump.
 func (w *writerFlags) registerMemory(s *flagSet) {
 	o := &w.options
-	s.add("mode", "MODE", "how much memory: stack (default), indirect (also what the blamed thread's registers and "+
-		"stack point to) or full (all that can be read; the process is stopped until it is written, but see --snapshot)",
+	s.add("mode", "MODE", "how much memory to include: stack (default), indirect (also what the blamed thread's registers and "+
+		"stack point to) or full (all readable memory; the process stays stopped until it is written, but see dump --snapshot)",
 		func(v string) error {
 			switch v {
 			case "stack":
@@ -112,17 +112,17 @@ func (w *writerFlags) registerMemory(s *flagSet) {
 			case "full":
 				o.Mode = minidump.ModeFull
 			default:
-				return fmt.Errorf("%q is none of stack, indirect, full", v)
+				return fmt.Errorf("%q is not stack, indirect or full", v)
 			}
 			return nil
 		})
 	s.choices("stack", "indirect", "full")
-	s.add("stack-limit", "SIZE", "most bytes of a thread's stack, as 64K or 1M (default 32K, and 256K of the blamed "+
-		"thread's)", sizeTo(&o.StackLimit))
-	s.add("limit", "SIZE", "most bytes of the whole dump (default: no limit)", sizeTo(&o.Limit))
-	s.addBool(0, "include-dontdump", "also take memory that the process has marked to be in no dump (MADV_DONTDUMP)",
+	s.add("stack-limit", "SIZE", "the most to include of each thread's stack, such as 64K or 1M (default 32K, and 256K for the "+
+		"blamed thread)", sizeTo(&o.StackLimit))
+	s.add("limit", "SIZE", "maximum size of the whole dump (default: no limit)", sizeTo(&o.Limit))
+	s.addBool(0, "include-dontdump", "also include memory that the process has excluded from dumps (MADV_DONTDUMP)",
 		&o.IncludeDontDump)
-	s.add("app-memory", "ADDR+LEN", "also this memory of the process, as 0x7f0012340000+4K; may be repeated",
+	s.add("app-memory", "ADDR+LEN", "also include this memory of the process, such as 0x7f0012340000+4K; may be repeated",
 		func(v string) error {
 			m, err := parseRange(v)
 			o.AppMemory = append(o.AppMemory, m)
@@ -134,8 +134,8 @@ func (w *writerFlags) registerMemory(s *flagSet) {
 func (w *writerFlags) registerSnapshot(s *flagSet) {
 	o := &w.options
 	o.Snapshot = minidump.SnapshotAuto
-	s.add("snapshot", "WHEN", "read the memory from a copy-on-write copy of the process, which goes on meanwhile: never, "+
-		"auto (default: with --mode full, if it has 64M or more in memory and a copy can be made) or always (else there is no dump)",
+	s.add("snapshot", "WHEN", "read the memory from a copy-on-write copy while the process keeps running: never, auto (default: "+
+		"with --mode full, if the process has 64M or more in memory and can be copied) or always (fail if it can't be copied)",
 		func(v string) error {
 			switch v {
 			case "never":
@@ -145,7 +145,7 @@ func (w *writerFlags) registerSnapshot(s *flagSet) {
 			case "always":
 				o.Snapshot = minidump.SnapshotAlways
 			default:
-				return fmt.Errorf("%q is none of never, auto, always", v)
+				return fmt.Errorf("%q is not never, auto or always", v)
 			}
 			return nil
 		})
@@ -156,7 +156,7 @@ func (w *writerFlags) registerSnapshot(s *flagSet) {
 func (w *writerFlags) registerPrivacy(s *flagSet) {
 	o := &w.options
 	s.flags = append(s.flags, flagDef{long: "sanitize", value: "WHAT", optional: true,
-		help: "replace what is no pointer: in stacks, or with --sanitize=all in all memory",
+		help: "replace everything that is not a pointer: in stacks or, with --sanitize=all, in all memory",
 		set: func(v string) error {
 			switch v {
 			case "", "stacks":
@@ -164,11 +164,11 @@ func (w *writerFlags) registerPrivacy(s *flagSet) {
 			case "all":
 				o.SanitizeStacks, o.SanitizeAll = true, true
 			default:
-				return fmt.Errorf("%q is none of stacks, all", v)
+				return fmt.Errorf("%q is neither stacks nor all", v)
 			}
 			return nil
 		}})
-	s.add("omit", "LIST", "leave out some of environ,cmdline,handles", func(v string) error {
+	s.add("omit", "LIST", "leave these parts out: any of environ,cmdline,handles", func(v string) error {
 		for _, part := range strings.Split(v, ",") {
 			switch part {
 			case "environ":
@@ -178,7 +178,7 @@ func (w *writerFlags) registerPrivacy(s *flagSet) {
 			case "handles":
 				o.Omit |= minidump.OmitHandles
 			default:
-				return fmt.Errorf("%q is none of environ, cmdline, handles", part)
+				return fmt.Errorf("%q is not environ, cmdline or handles", part)
 			}
 		}
 		return nil
@@ -197,12 +197,12 @@ func (w *writerFlags) registerContent(s *flagSet) {
 		o.Annotations = append(o.Annotations, minidump.Annotation{Key: key, Value: value})
 		return nil
 	})
-	s.add("crash-context", "FILE", "why the process crashed: a crash_context::CrashContext as bytes; - is standard "+
-		"input", func(v string) error {
+	s.add("crash-context", "FILE", "read from FILE why the process crashed: the bytes of a crash_context::CrashContext; - is "+
+		"standard input", func(v string) error {
 		w.crashContext = v
 		return nil
 	})
-	s.addBool(0, "register-sets", "also store registers that have no place in the format (AVX, SVE, VSX and others)",
+	s.addBool(0, "register-sets", "also store registers that the format has no place for (AVX, SVE, VSX and others)",
 		&o.RegisterSets)
 }
 
@@ -236,7 +236,7 @@ func (w *writerFlags) load() error {
 func parseID(v string) (int, error) {
 	n, err := strconv.ParseInt(v, 10, 32)
 	if err != nil || n <= 0 {
-		return 0, fmt.Errorf("%q is no id", v)
+		return 0, fmt.Errorf("%q is not an id", v)
 	}
 	return int(n), nil
 }
@@ -254,7 +254,7 @@ func sizeTo(to *uint64) func(string) error {
 // parseSize parses a number of bytes: decimal, hexadecimal with 0x, or decimal with K, M, G or T for powers of 1024,
 // which B or iB may follow.
 func parseSize(v string) (uint64, error) {
-	bad := fmt.Errorf("%q is no size such as 4096, 64K, 1M or 2G", v)
+	bad := fmt.Errorf("%q is not a size such as 4096, 64K, 1M or 2G", v)
 	if hex, ok := cutHex(v); ok {
 		n, err := strconv.ParseUint(hex, 16, 64)
 		if err != nil {
@@ -310,7 +310,7 @@ func parseRange(v string) (minidump.AppMemory, error) {
 		return minidump.AppMemory{}, errors.New("the size is 0")
 	}
 	if _, carry := bits.Add64(a, n-1, 0); carry != 0 {
-		return minidump.AppMemory{}, fmt.Errorf("%q reaches over the end of the address space", v)
+		return minidump.AppMemory{}, fmt.Errorf("%q extends past the end of the address space", v)
 	}
 	return minidump.AppMemory{Address: a, Size: n}, nil
 }

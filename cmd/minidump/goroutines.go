@@ -219,9 +219,9 @@ func (p *page) goroutineGroup(l *stream.GoroutineList, group *stream.GoroutineGr
 		if n > most {
 			ids = append(ids, "…")
 		}
-		text := strconv.Itoa(n) + " goroutines do this: " + strings.Join(ids, ", ")
+		text := strconv.Itoa(n) + " goroutines have this stack: " + strings.Join(ids, ", ")
 		if group.MaxWaited > 0 {
-			text += ", waiting for up to " + (time.Duration(group.MaxWaited) / time.Second * time.Second).String()
+			text += ", waiting up to " + (time.Duration(group.MaxWaited) / time.Second * time.Second).String()
 		}
 		p.line("%s", text)
 	}

@@ -54,7 +54,7 @@ func printHTML(to io.Writer, d *dumpInfo) error {
 }
 
 func (d *dumpInfo) page() *htmlPage {
-	p := &htmlPage{Title: d.Process.text(), Process: d.Process.text(), Reason: "no crash: the dump was asked for"}
+	p := &htmlPage{Title: d.Process.text(), Process: d.Process.text(), Reason: "no crash: the dump was requested"}
 	if d.Reason != nil {
 		p.Reason = d.Reason.text()
 		p.Title += ": " + p.Reason
@@ -130,7 +130,7 @@ func (p *htmlPage) stacks(d *dumpInfo) {
 			s.Title += " “" + t.Name + "”"
 		}
 		if n := len(g.threads); n > 1 {
-			s.Title += fmt.Sprintf(" and %d more that do the same", n-1)
+			s.Title += fmt.Sprintf(" and %d more with the same stack", n-1)
 		}
 		for i := range g.frames {
 			f := &g.frames[i]

@@ -37,7 +37,7 @@ func TestHTML(t *testing.T) {
 	if out.want(t, 0, ""); out.out != page {
 		t.Error("standard output gets another page")
 	}
-	run(t, dir, "show", "--html", "x", "--json", name).want(t, 2, "excludes")
+	run(t, dir, "show", "--html", "x", "--json", name).want(t, 2, "--html can't be used with")
 	run(t, dir, "show", "--html", "no/such/folder/x", name).want(t, 1, "no such file")
 }
 
@@ -59,5 +59,5 @@ func TestShowFrames(t *testing.T) {
 	has(false, "--no-backtrace")
 	has(false, "--sysroot", dir)
 	has(true, "--sysroot", dir, "--symbols", filepath.Dir(program))
-	run(t, dir, "show", "--threads=none", name).want(t, 2, "none of all, crashed")
+	run(t, dir, "show", "--threads=none", name).want(t, 2, "is neither all nor crashed")
 }

@@ -98,7 +98,7 @@ func isCompressed(b []byte) bool {
 func compression(b []byte) error {
 	for _, c := range compressions {
 		if bytes.HasPrefix(b, []byte(c.magic)) {
-			return fmt.Errorf("compressed with %s, which is not supported: unpack it with '%s' first", c.name, c.tool)
+			return fmt.Errorf("compressed with %s, which is not supported: decompress it with '%s' first", c.name, c.tool)
 		}
 	}
 	return nil
@@ -141,7 +141,7 @@ type chunks struct {
 	size int64
 }
 
-var errTooLarge = errors.New("too large to be read through a pipe or unpacked: use a file")
+var errTooLarge = errors.New("too large to read from a pipe or to decompress: use an uncompressed file")
 
 // read appends the bytes of r: at most limit bytes in all, and at most most pieces if most is not 0.
 func (c *chunks) read(r io.Reader, most int, limit int64) error {

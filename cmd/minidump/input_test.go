@@ -58,7 +58,7 @@ func TestShowCompressed(t *testing.T) {
 	dir := scratch.Dir(t)
 	cut := zipped(t, bytes.Repeat([]byte("MDMP\x93\xa7\x00\x00"), 1000))
 	for name, c := range map[string]struct{ content, message string }{
-		"zstd":  {"\x28\xb5\x2f\xfd rest", "compressed with zstd, which is not supported: unpack it with 'zstd -d' first"},
+		"zstd":  {"\x28\xb5\x2f\xfd rest", "compressed with zstd, which is not supported: decompress it with 'zstd -d' first"},
 		"xz":    {"\xfd7zXZ\x00 rest", "compressed with xz"},
 		"lz4":   {"\x04\x22\x4d\x18 rest", "compressed with lz4"},
 		"bzip2": {"BZh9 rest", "compressed with bzip2"},

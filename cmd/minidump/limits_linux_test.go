@@ -76,7 +76,7 @@ func TestDumpNotStopped(t *testing.T) {
 	o := run(t, dir, "dump", "-o", "x.dmp", strconv.Itoa(v.PID))
 	done <- true
 	<-held
-	o.want(t, 1, "the dump is incomplete: another debugger has the process")
+	o.want(t, 1, "the dump is incomplete: another debugger is attached to the process")
 	if !strings.Contains(o.err, "wrote x.dmp") {
 		t.Errorf("%q", o.err)
 	}

@@ -17,7 +17,7 @@ import (
 var listCommand = subcommand{
 	name:    "list",
 	args:    "[DIR...]",
-	summary: "the dumps in a folder",
+	summary: "list the dumps in a folder",
 	flags:   func() *flagSet { return new(listFlags).set() },
 	run:     runList,
 }
@@ -26,9 +26,10 @@ type listFlags struct{ json bool }
 
 func (f *listFlags) set() *flagSet {
 	s := &flagSet{command: "list", args: "[DIR...]",
-		about: "Lists the dumps in each folder DIR (default: this folder), whatever wrote them: files whose names end with .dmp. A line " +
-			"has the time of the dump, its size, its name, the process, why it was dumped, and the signature of the crash if the dump has it. The oldest is first."}
-	s.addBool(0, "json", "print a JSON object a line; docs/list.schema.json describes it", &f.json)
+		about: "Lists the dumps in each folder DIR (default: the current folder), whichever program wrote them: all files whose names end " +
+			"with .dmp. Each line has the dump's time, size and name, the process, why it was dumped, and the crash signature if the " +
+			"dump has one. The oldest comes first."}
+	s.addBool(0, "json", "print one JSON object per line; docs/list.schema.json describes it", &f.json)
 	return s
 }
 
@@ -56,7 +57,7 @@ func runList(args []string) error {
 		d := &all[i]
 		what := d.what
 		if d.err != nil {
-			what = "not read: " + d.err.Error()
+			what = "can't be read: " + d.err.Error()
 		}
 		fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", timeText(&d.time), bytesText(uint64(d.size)), printable(d.name), printable(what))
 	}
@@ -141,7 +142,7 @@ func (d *listed) read(root *os.Root, e os.FileInfo) {
 	if err == nil {
 		if info, e2 := file.Stat(); e2 != nil || !os.SameFile(info, e) {
 			file.Close()
-			err = errors.New("it was replaced just now")
+			err = errors.New("it has just been replaced")
 		}
 	}
 	if err != nil {

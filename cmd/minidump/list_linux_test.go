@@ -39,7 +39,7 @@ func TestList(t *testing.T) {
 	if o.status != 0 || len(lines) != 3 {
 		t.Fatalf("%+v", o)
 	}
-	if !strings.Contains(lines[0], "2020") || !strings.Contains(lines[0], "bad.dmp") || !strings.Contains(lines[0], "not read: ") {
+	if !strings.Contains(lines[0], "2020") || !strings.Contains(lines[0], "bad.dmp") || !strings.Contains(lines[0], "can't be read: ") {
 		t.Errorf("%q", lines[0])
 	}
 	for _, name := range []string{"b.dmp", "process.4321.dmp"} {

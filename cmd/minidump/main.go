@@ -1,15 +1,15 @@
 // Minidump writes minidumps of processes and shows their contents.
 //
-//	minidump dump [flags] PID     dump a live process, which continues afterwards
-//	minidump core [flags] FILE    make a dump of an ELF core file
-//	minidump serve [flags] SOCKET dump each process that asks for it when it crashes, or whose
+//	minidump dump [flags] PID     dump a live process, which keeps running
+//	minidump core [flags] FILE    convert an ELF core file to a dump
+//	minidump serve [flags] SOCKET dump each process that requests it when it crashes, or whose
 //	                              core the kernel sends there
 //	minidump crashpad-handler [flags]
-//	                              take the place of Crashpad's handler
+//	                              replace Crashpad's handler
 //	minidump run  [flags] -- COMMAND [ARG...]
-//	                              run a command, and dump it if it dies of a signal
+//	                              run a command, and dump it if a signal kills it
 //	minidump show [flags] FILE    show what a dump contains
-//	minidump list [DIR...]        the dumps in a folder
+//	minidump list [DIR...]        list the dumps in a folder
 //	minidump wer install|uninstall FILE
 //	                              the module that reports fail-fast exceptions (Windows)
 //	minidump completion SHELL     a completion script
@@ -100,7 +100,7 @@ func dispatch(args []string) error {
 
 func usage() string {
 	var b strings.Builder
-	b.WriteString("Usage: minidump SUBCOMMAND [FLAGS] ...\n\nWrites minidumps of processes, and shows what is in one.\n\n")
+	b.WriteString("Usage: minidump SUBCOMMAND [FLAGS] ...\n\nWrites minidumps of processes and shows what is in them.\n\n")
 	for _, c := range subcommands() {
 		const column = 22
 		text := c.invocation()
@@ -109,8 +109,8 @@ func usage() string {
 		}
 		fmt.Fprintf(&b, "  minidump %-*s  %s\n", column, text, c.summary)
 	}
-	b.WriteString("\n'minidump SUBCOMMAND --help' lists the flags. Exit status: 0 done (missing\n" +
-		"pieces of a dump are warnings), 1 not done, 2 wrong usage.\n")
+	b.WriteString("\n'minidump SUBCOMMAND --help' lists the flags. Exit status: 0 success (missing\n" +
+		"pieces of a dump are warnings), 1 failure, 2 wrong usage.\n")
 	return b.String()
 }
 

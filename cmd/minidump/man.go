@@ -7,8 +7,8 @@ import (
 )
 
 func manFlags() *flagSet {
-	return &flagSet{command: "man", args: "[SUBCOMMAND]", about: "Prints the manual page of a subcommand, or of the program, " +
-		"for man: minidump man dump > minidump-dump.1."}
+	return &flagSet{command: "man", args: "[SUBCOMMAND]", about: "Prints the manual page of a subcommand, or of the whole program, " +
+		"in man format: minidump man dump > minidump-dump.1."}
 }
 
 func runMan(args []string) error {
@@ -30,7 +30,7 @@ func runMan(args []string) error {
 		}
 		return s.wrong("unknown subcommand %q", rest[0])
 	}
-	return s.wrong("one SUBCOMMAND is expected, not also %q", rest[1])
+	return s.wrong("expected one SUBCOMMAND, got %q as well", rest[1])
 }
 
 // roff escapes text for man(7): backslashes, hyphens that must stay ASCII, and a dot or apostrophe that begins a line.
@@ -43,12 +43,12 @@ func roff(text string) string {
 }
 
 // exitStatuses is the section about exit statuses.
-const exitStatuses = ".SH EXIT STATUS\n.TP\n0\nDone. Missing pieces of a dump are warnings.\n.TP\n1\nNot done.\n.TP\n2\nWrong usage.\n"
+const exitStatuses = ".SH EXIT STATUS\n.TP\n0\nSuccess. Missing pieces of a dump are warnings.\n.TP\n1\nFailure.\n.TP\n2\nWrong usage.\n"
 
 // manual returns the page minidump(1).
 func manual() string {
 	var b strings.Builder
-	b.WriteString(".TH MINIDUMP 1\n.SH NAME\nminidump \\- write minidumps of processes, and show what is in one\n.SH SYNOPSIS\n")
+	b.WriteString(".TH MINIDUMP 1\n.SH NAME\nminidump \\- write minidumps of processes and show what is in them\n.SH SYNOPSIS\n")
 	for i, c := range subcommands() {
 		if i > 0 {
 			b.WriteString(".br\n")
@@ -77,7 +77,7 @@ func (c *subcommand) manual() string {
 		fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(strings.TrimSpace(all[i].usage())), roff(all[i].help))
 	}
 	if c.name == "run" {
-		b.WriteString(".SH EXIT STATUS\nThat of COMMAND; 128 and the number of the signal that it died of.\n")
+		b.WriteString(".SH EXIT STATUS\nThat of COMMAND, or 128 plus the number of the signal that killed it.\n")
 	} else {
 		b.WriteString(exitStatuses)
 	}

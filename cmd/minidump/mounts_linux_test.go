@@ -12,14 +12,14 @@ import (
 // TestMounts crashes programs whose files only they can see: in their own mount namespace, as in a container, which is gone when run
 // looks up the functions.
 func TestMounts(t *testing.T) {
-	victims.SkipEmulated(t, "the files of its victims are not there in the form that the dump names")
+	victims.SkipEmulated(t, "the files of its victims are not there under the names in the dump")
 	unshare := victims.Tool(t, "unshare")
 	flags := "-m"
 	if os.Geteuid() != 0 {
 		flags = "-Umr"
 	}
 	if out, err := exec.Command(unshare, flags, "mount", "-t", "tmpfs", "none", "/mnt").CombinedOutput(); err != nil {
-		t.Skipf("no mount in a namespace of its own: %v: %s", err, out)
+		t.Skipf("can't mount in a mount namespace of its own: %v: %s", err, out)
 	}
 	program, static := victims.C(t, "crasher.c"), victims.C(t, "crasher.c", "-static")
 	for _, c := range []struct{ name, program, script string }{

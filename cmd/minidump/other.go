@@ -33,7 +33,7 @@ func (r *runFlags) watch([]string) error {
 }
 
 func (f *serveFlags) serve(string) error {
-	return fmt.Errorf("only the kernel of Linux sends cores: %w (this is %s)", minidump.ErrUnsupported, runtime.GOOS)
+	return fmt.Errorf("only the Linux kernel sends cores: %w (this is %s)", minidump.ErrUnsupported, runtime.GOOS)
 }
 
 func (f *serveFlags) serveBreakpad(int) error { return notServed("Breakpad's clients") }

@@ -137,7 +137,7 @@ func (r *reason) mach(e *stream.Exception, arch context.Arch) {
 		return
 	}
 	if e.Code == crashpadNSException {
-		r.Name = "NSException that nothing caught"
+		r.Name = "uncaught NSException"
 		return
 	}
 	if e.Code == 0 || uint64(e.Code) >= uint64(len(machExceptions)) {

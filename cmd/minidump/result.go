@@ -53,7 +53,7 @@ func (w *writerFlags) incomplete(r *minidump.Result, soft []minidump.SoftError) 
 }
 
 // lateOp is the Op of the SoftError about a thread that did not stop in time.
-const lateOp = "stop in time"
+const lateOp = "timed out waiting for the stop"
 
 // whyNotStopped returns in plain words why threads could not be stopped.
 func (w *writerFlags) whyNotStopped(threads int, soft []minidump.SoftError) string {
@@ -66,7 +66,7 @@ func (w *writerFlags) whyNotStopped(threads int, soft []minidump.SoftError) stri
 		case soft[i].Op == lateOp:
 			late++
 		case strings.Contains(soft[i].Op, "another tracer"):
-			return "another debugger has the process"
+			return "another debugger is attached to the process"
 		case soft[i].Op == "attach" && errors.Is(soft[i].Err, fs.ErrPermission):
 			return "no permission to stop the process"
 		}
@@ -74,7 +74,7 @@ func (w *writerFlags) whyNotStopped(threads int, soft []minidump.SoftError) stri
 	if late > 0 {
 		return fmt.Sprintf("%d of %s did not stop within %v", late, count(threads, "thread"), timeout)
 	}
-	return "no thread has registers in it"
+	return "it has the registers of no thread"
 }
 
 // reportText prints as text what was written and what is missing.

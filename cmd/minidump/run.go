@@ -31,15 +31,15 @@ func (r *runFlags) register(s *flagSet) {
 		switch f := &s.flags[i]; f.long {
 		case "output":
 			f.value = "DIR|FILE"
-			f.help = "where dumps go: a folder, which exists or ends with / and gets a file NAME.PID.TIME.dmp of each, or " +
-				"a file (default: this folder)"
+			f.help = "where to write dumps: a folder (an existing one, or a name with / at the end), where each is named " +
+				"NAME.PID.TIME.dmp, or a file (default: the current folder)"
 		case "json":
-			f.help = "report each dump in JSON, one line on standard error"
+			f.help = "report each dump as one line of JSON on standard error"
 		}
 	}
 	r.registerKeep(s, 10)
-	s.add("follow-children", "yes|no", "dump also processes that COMMAND starts (default: if COMMAND is a shell or a script, and "+
-		"as process 1)", func(v string) error {
+	s.add("follow-children", "yes|no", "also dump processes that COMMAND starts (default: yes if COMMAND is a shell or a script, or "+
+		"when running as process 1)", func(v string) error {
 		if r.followChildren = v; v == "" {
 			r.followChildren = "yes"
 		} else if v != "yes" && v != "no" {
@@ -49,12 +49,12 @@ func (r *runFlags) register(s *flagSet) {
 	})
 	s.flags[len(s.flags)-1].optional = true
 	s.choices("yes", "no")
-	s.addBool(0, "ignore-panics", "no dump of a Go program that panics, which ends with status 2", &r.ignorePanics)
-	s.add("also-exit-codes", "LIST", "dump also a process that exits with one of these statuses, as 3 or 3,134", func(v string) error {
+	s.addBool(0, "ignore-panics", "do not dump a Go program that panics, which exits with status 2", &r.ignorePanics)
+	s.add("also-exit-codes", "LIST", "also dump a process that exits with one of these statuses, such as 3 or 3,134", func(v string) error {
 		for _, part := range strings.Split(v, ",") {
 			n, err := strconv.Atoi(part)
 			if err != nil || n < 1 || n > 255 {
-				return fmt.Errorf("%q is no exit status from 1 to 255", part)
+				return fmt.Errorf("%q is not an exit status from 1 to 255", part)
 			}
 			r.exitCodes = append(r.exitCodes, n)
 		}
@@ -64,8 +64,8 @@ func (r *runFlags) register(s *flagSet) {
 
 func runFlagSet() (*flagSet, *runFlags) {
 	s := &flagSet{command: "run", args: "-- COMMAND [ARG...]", literal: true,
-		about: "Runs COMMAND and, if it dies of a signal such as SIGSEGV or SIGABRT, writes a minidump of it. Input, " +
-			"output, signals, job control and the exit status (128 and more for a signal) are those of COMMAND, and " +
+		about: "Runs COMMAND and, if a signal such as SIGSEGV or SIGABRT kills it, writes a minidump of it. Input, " +
+			"output, signals, job control and the exit status (128 plus the number of a signal) are those of COMMAND, and " +
 			"nothing is printed unless a dump is made. As process 1 of a container it also reaps orphans."}
 	r := new(runFlags)
 	r.register(s)

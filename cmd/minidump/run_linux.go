@@ -105,10 +105,10 @@ func (r *runFlags) report(d runner.Dump) {
 }
 
 func warnUnwatched(err error) {
-	fmt.Fprintf(os.Stderr, "minidump: the command runs unwatched: %s\n", oneLine(strings.TrimPrefix(err.Error(), "minidump: ")))
+	fmt.Fprintf(os.Stderr, "minidump: the command runs without being watched: %s\n", oneLine(strings.TrimPrefix(err.Error(), "minidump: ")))
 }
 
 // endStuck ends the command, so that a process whose dump hangs can die.
 func endStuck(pid int) {
-	endHanging("the dump of process %d hangs: it is let go of, and runs unwatched", pid)
+	endHanging("the dump of process %d hangs: the process is released and no longer watched", pid)
 }

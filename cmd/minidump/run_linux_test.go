@@ -250,7 +250,7 @@ func TestRunNohup(t *testing.T) {
 
 func TestRunAsInit(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("a pid namespace takes root")
+		t.Skip("a pid namespace requires root")
 	}
 	// Orphaned descendants of the shell are reaped while the command runs: none stays a zombie.
 	cmd := command(t, t.TempDir(), "run", "--", "/bin/sh", "-c",
@@ -285,7 +285,7 @@ func TestRunUnwatched(t *testing.T) {
 		cmd := command(t, dir, "run", "--", "/bin/sh", "-c", "kill -SEGV $$")
 		cmd.Env = append(cmd.Env, forbidden)
 		o := runWith(t, cmd, nil)
-		o.want(t, 139, "the command runs unwatched: ")
+		o.want(t, 139, "the command runs without being watched: ")
 		if f := files(t, dir); len(f) != 0 || strings.Count(o.err, "\n") != 1 {
 			t.Errorf("%v: files %q, messages %q", errno, f, o.err)
 		}

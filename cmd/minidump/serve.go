@@ -30,11 +30,11 @@ type clientFlags struct {
 
 func serveFlagSet() (*flagSet, *serveFlags) {
 	s := &flagSet{command: "serve", args: "SOCKET",
-		about: "Listens at the unix socket SOCKET, as /run/minidump.sock, or with @ before a name in the abstract namespace, and " +
-			"writes a minidump of each process that asks for one of itself as clients of minidumper (the Rust crate) and Breakpad do " +
-			`when they crash. On Windows it also listens at named pipes, as \\.\pipe\minidump, on macOS at the Mach service of the name SOCKET besides. ` + "With --coredump it serves the kernel instead, and writes a minidump of each process whose core the " +
-			"kernel sends there. That takes Linux 6.16 and @@/run/minidump.sock, or with one @, in " +
-			"/proc/sys/kernel/core_pattern. It ends, and removes the socket, at SIGINT and SIGTERM."}
+		about: "Listens on the unix socket SOCKET, such as /run/minidump.sock, or @NAME in the abstract namespace, and " +
+			"writes a minidump of each process that requests one of itself, as clients of minidumper (the Rust crate) and Breakpad do " +
+			`when they crash. On Windows it also listens on named pipes, such as \\.\pipe\minidump; on macOS, also on the Mach service named SOCKET. ` + "With --coredump it serves the kernel instead and writes a minidump of each process whose core the " +
+			"kernel sends there. That requires Linux 6.16 and @@/run/minidump.sock, or the same with one @, in " +
+			"/proc/sys/kernel/core_pattern. SIGINT and SIGTERM make it remove the socket and exit."}
 	f := &serveFlags{clients: clientFlags{breakpadFD: -1}}
 	f.register(s)
 	f.registerKeep(s, 0)
@@ -44,9 +44,9 @@ func serveFlagSet() (*flagSet, *serveFlags) {
 		switch d := &s.flags[i]; d.long {
 		case "output":
 			d.value = "DIR"
-			d.help = "folder for the dumps, each NAME.PID.dmp, of crash clients NAME.PID.TIME.dmp (default: this folder)"
+			d.help = "folder for the dumps, named NAME.PID.dmp, or NAME.PID.TIME.dmp for crash clients (default: the current folder)"
 		case "json":
-			d.help = "report each dump in JSON, one line on standard output"
+			d.help = "report each dump as one line of JSON on standard output"
 		}
 	}
 	s.addBool(0, "coredump", "serve the kernel's coredump socket, not crash clients", &f.coredump)
@@ -55,9 +55,9 @@ func serveFlagSet() (*flagSet, *serveFlags) {
 }
 
 func (c *clientFlags) register(s *flagSet) {
-	s.addBool(0, "any-user", "serve crash clients of every user, not only one's own; the socket then has mode 0666", &c.anyUser)
-	s.add("breakpad-fd", "FD", "instead of SOCKET: the inherited end of the socket pair that Breakpad's "+
-		"CrashGenerationServer::CreateReportChannel makes; it ends with the last client", func(v string) (err error) {
+	s.addBool(0, "any-user", "serve crash clients of all users, not only your own; the socket then has mode 0666", &c.anyUser)
+	s.add("breakpad-fd", "FD", "instead of SOCKET, serve the inherited end of the socket pair that Breakpad's "+
+		"CrashGenerationServer::CreateReportChannel makes; exit after the last client has gone", func(v string) (err error) {
 		c.breakpadFD, err = parseFD(v)
 		return err
 	})
@@ -67,7 +67,7 @@ func (c *clientFlags) register(s *flagSet) {
 func parseFD(v string) (int, error) {
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 3 {
-		return -1, fmt.Errorf("%q is no descriptor from 3 on", v)
+		return -1, fmt.Errorf("%q is not a descriptor of 3 or higher", v)
 	}
 	return n, nil
 }
@@ -81,20 +81,20 @@ func runServe(args []string) error {
 	c := &f.clients
 	switch {
 	case f.coredump && (c.anyUser || c.breakpadFD >= 0):
-		return s.wrong("--any-user and --breakpad-fd are not for --coredump")
+		return s.wrong("--any-user and --breakpad-fd can't be used with --coredump")
 	case c.breakpadFD >= 0 && len(rest) > 0:
-		return s.wrong("no SOCKET is expected with --breakpad-fd")
+		return s.wrong("SOCKET can't be used with --breakpad-fd")
 	case c.breakpadFD >= 0:
 	case len(rest) == 0:
 		return s.wrong("no SOCKET given")
 	case len(rest) > 1:
-		return s.wrong("one SOCKET is expected, not also %q", rest[1])
+		return s.wrong("expected one SOCKET, got %q as well", rest[1])
 	}
 	if f.output == "" {
 		f.output = "."
 	}
 	if info, err := os.Stat(f.output); err != nil || !info.IsDir() {
-		return s.wrong("--output: %s is no folder", f.output)
+		return s.wrong("--output: %s is not a folder", f.output)
 	}
 	switch {
 	case f.coredump:

@@ -63,7 +63,7 @@ func (s *clientService) failed(p server.Peer, err error) {
 // stuck ends the server, so that a client whose dump hangs continues. The service manager must start the server
 // again.
 func (s *clientService) stuck(p server.Peer) {
-	endHanging("the dump of process %d hangs: the server ends, so that the process goes on", p.PID)
+	endHanging("the dump of process %d hangs: the server exits so that the process can continue", p.PID)
 }
 
 // untilSignal shuts v down at SIGINT and SIGTERM, after the dumps in progress are complete, or after 10 seconds. The
@@ -113,6 +113,6 @@ func (f *serveFlags) serveClients(path string) error {
 	}
 	defer s.named.Wait()
 	defer untilSignal(v)()
-	fmt.Fprintf(os.Stderr, "listening at %s\n", printable(path))
+	fmt.Fprintf(os.Stderr, "listening on %s\n", printable(path))
 	return v.Serve(listener)
 }

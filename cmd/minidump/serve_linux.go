@@ -72,10 +72,10 @@ func (f *serveFlags) serve(path string) error {
 		close(stopped)
 		listener.Close()
 	}()
-	fmt.Fprintf(os.Stderr, "listening at %s\n", printable(path))
+	fmt.Fprintf(os.Stderr, "listening on %s\n", printable(path))
 	if full, err := filepath.Abs(path); err == nil {
 		if now, _ := readSetting(corePattern); strings.TrimLeft(now, "@") != full {
-			fmt.Fprintf(os.Stderr, "the kernel comes here once core_pattern is @@%s; it is %q\n", printable(full), now)
+			fmt.Fprintf(os.Stderr, "the kernel will connect once core_pattern is @@%s; it is now %q\n", printable(full), now)
 		}
 	}
 	s := &coredumpServer{serveFlags: f, clients: make(chan struct{}, serveClients), places: make(chan struct{}, serveAtOnce)}
@@ -96,7 +96,7 @@ func coredumpListener(path string) (l *unixsocket.Listener, err error) {
 		l, err = unixsocket.Listen(path, unix.SOCK_STREAM, nil)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listen at %s: %w", path, err)
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
 	return l, nil
 }
@@ -161,7 +161,7 @@ func (s *coredumpServer) handle(conn *os.File) error {
 	client := &client{File: conn}
 	pid, pidfd, err := peer(conn)
 	if err != nil {
-		return fmt.Errorf("who connects: %w", err)
+		return fmt.Errorf("identify the client: %w", err)
 	}
 	if pidfd >= 0 {
 		defer unix.Close(pidfd)
@@ -188,7 +188,7 @@ func (s *coredumpServer) handle(conn *os.File) error {
 	defer writer.Close()
 	// If the process has ended, its pid may be another process's by now.
 	if pidfd >= 0 && unix.PidfdSendSignal(pidfd, 0, nil, 0) == unix.ESRCH {
-		return fmt.Errorf("process %d has gone before it was dumped", pid)
+		return fmt.Errorf("process %d was gone before it could be dumped", pid)
 	}
 	if err := s.save(writer, pid); err != nil {
 		return fmt.Errorf("process %d: %w", pid, err)
@@ -294,7 +294,7 @@ func negotiate(conn io.ReadWriter) (io.Reader, error) {
 	const most = 4096
 	size := order.Uint32(head)
 	if size < coredumpSize || size > most {
-		return nil, fmt.Errorf("neither a core nor a request for one came: % x", head[:4])
+		return nil, fmt.Errorf("received neither a core nor a request: % x", head[:4])
 	}
 	if _, err := io.ReadFull(conn, head[4:]); err != nil {
 		return nil, err
@@ -304,7 +304,7 @@ func negotiate(conn io.ReadWriter) (io.Reader, error) {
 	}
 	sizeAck, mask := order.Uint32(head[4:]), order.Uint64(head[8:])
 	if sizeAck < coredumpSize || mask&coredumpKernel == 0 {
-		return nil, fmt.Errorf("the kernel offers %#x, with an answer of %d bytes", mask, sizeAck)
+		return nil, fmt.Errorf("the kernel's request is not supported: mask %#x, acknowledgement of %d bytes", mask, sizeAck)
 	}
 	ack := make([]byte, coredumpSize)
 	order.PutUint32(ack, coredumpSize)
@@ -317,7 +317,7 @@ func negotiate(conn io.ReadWriter) (io.Reader, error) {
 		return nil, err
 	}
 	if m := order.Uint32(mark); m != coredumpReqAck {
-		return nil, fmt.Errorf("the kernel does not take the answer: mark %d", m)
+		return nil, fmt.Errorf("the kernel rejected the acknowledgement: mark %d", m)
 	}
 	return conn, nil
 }

@@ -13,7 +13,7 @@ import (
 func (f *serveFlags) clientListener(path string) (*server.Listener, error) {
 	file, err := unixsocket.Passed(path)
 	if err != nil {
-		return nil, fmt.Errorf("listen at %s: %w", path, err)
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
 	if file != nil {
 		return server.ListenFile(file)

@@ -140,7 +140,7 @@ func TestCoreKeep(t *testing.T) {
 		t.Fatal(err)
 	}
 	more := strconv.FormatUint(st.Bavail*uint64(st.Bsize)+1<<40, 10)
-	asKernel(t, "--keep-free="+more, "-o", open+"/app-9.dmp").want(t, 1, "too little room for a dump")
+	asKernel(t, "--keep-free="+more, "-o", open+"/app-9.dmp").want(t, 1, "not enough free space for a dump")
 	if _, err := os.Stat(open + "/app-9.dmp"); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}

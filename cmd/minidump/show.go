@@ -19,7 +19,7 @@ import (
 var showCommand = subcommand{
 	name:    "show",
 	args:    "FILE",
-	summary: "what a dump holds",
+	summary: "show what is in a dump",
 	flags:   func() *flagSet { s, _ := showFlagSet(); return s },
 	run:     runShow,
 }
@@ -38,14 +38,14 @@ type showFlags struct {
 
 func showFlagSet() (*flagSet, *showFlags) {
 	s := &flagSet{command: "show", args: "FILE",
-		about: "Prints what the minidump FILE holds, whichever program wrote it. FILE may be - for standard input, and may be " +
+		about: "Prints what is in the minidump FILE, whichever program wrote it. FILE may be - for standard input, and may be " +
 			"compressed with gzip."}
 	f := &showFlags{frames: backtrace.Options{All: true, Limit: showLimit, Memory: showMemory}}
-	s.addBool('v', "verbose", "list everything: streams, memory, mappings, handles, whole paths", &f.text.all)
+	s.addBool('v', "verbose", "list everything: streams, memory, mappings, handles, full paths", &f.text.all)
 	s.addBool('b', "brief", "print one line: the process, why it was dumped, and where it was", &f.brief)
 	s.addBool(0, "memory", "list the memory ranges", &f.text.memory)
-	s.add("goroutines", "all", "print every goroutine of a Go program by itself, also those of its runtime; by default those that do "+
-		"the same are printed once", func(v string) error {
+	s.add("goroutines", "all", "print every goroutine of a Go program separately, including those of its runtime; by default "+
+		"goroutines with the same stack are printed once", func(v string) error {
 		if v != "all" {
 			return fmt.Errorf("%q is not all", v)
 		}
@@ -53,32 +53,32 @@ func showFlagSet() (*flagSet, *showFlags) {
 		return nil
 	})
 	s.choices("all")
-	s.add("threads", "WHICH", "whose stacks to print: all (default), or crashed, of the thread that the dump is about", func(v string) error {
+	s.add("threads", "WHICH", "which stacks to print: those of all threads (default) or of the crashed one, which the dump is about", func(v string) error {
 		switch v {
 		case "all", "crashed":
 			f.frames.All = v == "all"
 			return nil
 		}
-		return fmt.Errorf("%q is none of all, crashed", v)
+		return fmt.Errorf("%q is neither all nor crashed", v)
 	})
 	s.choices("all", "crashed")
-	s.add("symbols", "DIR", "look for names there too: files of programs and their debug files, .build-id folders, and Breakpad's "+
+	s.add("symbols", "DIR", "also look for symbols in this folder: program files and their debug files, .build-id folders, and Breakpad's "+
 		"NAME/ID/NAME.sym; may be repeated", func(v string) error {
 		f.frames.Sources.Dirs = append(f.frames.Sources.Dirs, v)
 		return nil
 	})
-	s.add("sysroot", "DIR", "look for the files of the process below this folder (default /); a file counts only if its build id is "+
-		"that of the module", func(v string) error {
+	s.add("sysroot", "DIR", "look for the files of the process below this folder (default /); a file is used only if its build id "+
+		"matches the module", func(v string) error {
 		f.frames.Sources.Sysroot = v
 		return nil
 	})
-	s.addBool(0, "no-backtrace", "do not look for the functions that the threads were in", &f.noBacktrace)
+	s.addBool(0, "no-backtrace", "do not show the backtraces of the threads", &f.noBacktrace)
 	s.addBool(0, "json", "print all records as one JSON object; docs/show.schema.json describes it", &f.json)
-	s.add("html", "PAGE", "write a page for a browser, in one file; - is standard output", func(v string) error {
+	s.add("html", "PAGE", "write an HTML page, in one file; - is standard output", func(v string) error {
 		f.html = v
 		return nil
 	})
-	s.add("stream", "NAME", "print one stream as it is, or as a hex dump if it is no text; NAME is as in the list of "+
+	s.add("stream", "NAME", "print one stream as it is, or as a hex dump if it is not text; NAME is a name in the list of "+
 		"streams that -v prints, or the stream's number", func(v string) error {
 		f.stream = v
 		return nil
@@ -95,13 +95,13 @@ func runShow(args []string) error {
 	case len(rest) == 0:
 		return s.wrong("no FILE given")
 	case len(rest) > 1:
-		return s.wrong("one FILE is expected, not also %q", rest[1])
+		return s.wrong("expected one FILE, got %q as well", rest[1])
 	case flags.stream != "" && flags.json:
-		return s.wrong("--stream and --json exclude each other")
+		return s.wrong("--stream and --json can't be used together")
 	case flags.html != "" && (flags.json || flags.stream != "" || flags.brief):
-		return s.wrong("--html excludes --json, --stream and --brief")
+		return s.wrong("--html can't be used with --json, --stream or --brief")
 	case flags.brief && (flags.json || flags.stream != "" || flags.text.all || flags.text.memory):
-		return s.wrong("--brief excludes all other flags")
+		return s.wrong("--brief can't be used with any other flag")
 	}
 	f, err := openDump(rest[0])
 	if err != nil {
@@ -244,7 +244,7 @@ func findStream(f *stream.File, name string) (stream.Type, error) {
 		names = append(names, d.Type.String())
 	}
 	if len(names) == 0 {
-		return 0, errors.New("the dump has no stream at all")
+		return 0, errors.New("the dump has no streams")
 	}
 	const most = 40
 	if len(names) > most {

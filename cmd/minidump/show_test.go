@@ -121,7 +121,7 @@ func TestShowBigEndian(t *testing.T) {
 	b := handmade(t, binary.BigEndian, system(context.S390X.ProcessorArchitecture(), stream.MD_OS_LINUX),
 		text(stream.LinuxProcStatus, "Name:\tthing\nTgid:\t77\nPid:\t78\n"), text(stream.LinuxCmdLine, "thing\x00a b\x00\x00"))
 	got := showText(t, b, textOptions{})
-	for _, want := range []string{"big-endian, 3 streams, made 2023-11-14 22:13:20 UTC\n", "Process   thing (PID 77)\n",
+	for _, want := range []string{"big-endian, 3 streams, created 2023-11-14 22:13:20 UTC\n", "Process   thing (PID 77)\n",
 		"Command   thing \"a b\"\n", "CPU       s390x, 4 processors\n", "Reason    not known: the dump has no exception\n",
 		"Threads (0)\n", "ThreadListStream is missing\n"} {
 		if !strings.Contains(got, want) {

@@ -98,7 +98,7 @@ func TestServeWrongPassedSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	runWith(t, passed(t, file, dir, filepath.Join(dir, "socket")), nil).want(t, 1, "no socket that listens")
+	runWith(t, passed(t, file, dir, filepath.Join(dir, "socket")), nil).want(t, 1, "other than a listening socket")
 }
 
 // TestServeSilentClients checks that clients that connect and send nothing, or stop sending, don't prevent the dump of

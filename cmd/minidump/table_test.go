@@ -42,7 +42,7 @@ func TestManual(t *testing.T) {
 		}
 	}
 	run(t, scratch.Dir(t), "man", "frob").want(t, 2, `unknown subcommand "frob"`)
-	run(t, scratch.Dir(t), "man", "show", "dump").want(t, 2, "one SUBCOMMAND is expected")
+	run(t, scratch.Dir(t), "man", "show", "dump").want(t, 2, "expected one SUBCOMMAND")
 }
 
 // TestBashCompletion completes words as bash does at a terminal.
@@ -99,7 +99,7 @@ func TestFishCompletion(t *testing.T) {
 
 func TestCompletionUsage(t *testing.T) {
 	for _, args := range [][]string{{"completion"}, {"completion", "tcsh"}, {"completion", "bash", "zsh"}} {
-		run(t, scratch.Dir(t), args...).want(t, 2, "one of bash, zsh, fish is expected")
+		run(t, scratch.Dir(t), args...).want(t, 2, "expected bash, zsh or fish")
 	}
 }
 
@@ -111,7 +111,7 @@ func TestVersion(t *testing.T) {
 			t.Errorf("%q", o.out)
 		}
 	}
-	run(t, scratch.Dir(t), "version", "x").want(t, 2, "no argument is expected")
+	run(t, scratch.Dir(t), "version", "x").want(t, 2, "expected no arguments")
 	info := &debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}, Settings: []debug.BuildSetting{
 		{Key: "vcs.revision", Value: "0123456789abcdef"}, {Key: "vcs.time", Value: "2026-11-28T10:00:00Z"},
 		{Key: "vcs.modified", Value: "true"}}}

@@ -82,7 +82,7 @@ func (p *page) summary() {
 	p.entry("File", printable(d.File))
 	text := fmt.Sprintf("%s, %s-endian, %s", bytesText(d.Size), d.ByteOrder, count(len(d.Streams), "stream"))
 	if d.Created != nil {
-		text += ", made " + timeText(d.Created)
+		text += ", created " + timeText(d.Created)
 	}
 	p.entry("", text)
 	p.process()
@@ -562,7 +562,7 @@ func (p *page) traces() {
 		}
 	}
 	if n := len(d.Functions); n > 0 {
-		p.entry("Functions", fmt.Sprintf("made at run time: %s%s", count(n, "table"), p.hint()))
+		p.entry("Functions", fmt.Sprintf("generated at run time: %s%s", count(n, "table"), p.hint()))
 		for _, t := range d.Functions[:p.listed(n)] {
 			p.line("  %012x-%012x  %s", uint64(t.Start), uint64(t.End), count(int(t.Entries), "function"))
 		}
@@ -698,7 +698,7 @@ func (p *page) problems() {
 	if len(list) == 0 {
 		return
 	}
-	p.line("\nProblems of the file (%d)", len(list))
+	p.line("\nProblems in the file (%d)", len(list))
 	for _, l := range list[:p.some(len(list))] {
 		p.line("  %s", wrap(printable(l), 4, textWidth))
 	}

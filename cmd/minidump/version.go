@@ -20,7 +20,7 @@ func runVersion(args []string) error {
 		return err
 	}
 	if len(rest) > 0 {
-		return s.wrong("no argument is expected")
+		return s.wrong("expected no arguments")
 	}
 	info, _ := debug.ReadBuildInfo()
 	_, err = fmt.Fprintln(os.Stdout, versionText(info))

@@ -36,7 +36,7 @@ func startWatchdog(o *minidump.Options) *watchdog {
 		least = hangTimeForTest
 	}
 	limit := max(least, hangTimes*stopTimeout(o))
-	d.arm(limit, fmt.Sprintf("the dump hangs: it has read for %v what never comes", limit))
+	d.arm(limit, fmt.Sprintf("the dump hangs: reading the process has not ended after %v", limit))
 	return d
 }
 
@@ -64,7 +64,7 @@ func (d *watchdog) writing(o *minidump.Options, out *output) {
 	if pause == 0 {
 		pause = minidump.DefaultMaxPause
 	}
-	d.arm(stopTimeout(o)+pause+deadline.KillAfter, fmt.Sprintf("write %s: it took no more bytes; the process goes on after a pause of %v", out.path, pause))
+	d.arm(stopTimeout(o)+pause+deadline.KillAfter, fmt.Sprintf("write %s: it accepted no more bytes; the process continues after a pause of %v", out.path, pause))
 }
 
 // arm ends the command after limit.

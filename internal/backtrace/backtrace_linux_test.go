@@ -55,7 +55,7 @@ func functions(t *stream.ThreadFrames) string {
 }
 
 func TestFind(t *testing.T) {
-	victims.SkipEmulated(t, "the files of its victims are not there in the form that the dump names")
+	victims.SkipEmulated(t, "the files of its victims are not there under the names in the dump")
 	f := opened(t, dumped(t))
 	r, err := Find(f, Options{Limit: time.Minute})
 	if err != nil || len(r.Threads) != 1 || r.Threads[0].ThreadID != r.Blamed || r.Signature != "" {
@@ -88,7 +88,7 @@ func TestMapped(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: for map_files")
 	}
-	victims.SkipEmulated(t, "the files of its victims are not there in the form that the dump names")
+	victims.SkipEmulated(t, "the files of its victims are not there under the names in the dump")
 	program := filepath.Join(t.TempDir(), "victim")
 	b, err := os.ReadFile(victims.C(t, "victim.c"))
 	if err == nil {
@@ -121,10 +121,10 @@ func TestMapped(t *testing.T) {
 
 // TestRoot dumps a process in its own mount and user namespaces, whose program is not visible from outside.
 func TestRoot(t *testing.T) {
-	victims.SkipEmulated(t, "the files of its victims are not there in the form that the dump names")
+	victims.SkipEmulated(t, "the files of its victims are not there under the names in the dump")
 	unshare := victims.Tool(t, "unshare")
 	if out, err := exec.Command(unshare, "-Umr", "mount", "-t", "tmpfs", "none", "/mnt").CombinedOutput(); err != nil {
-		t.Skipf("no mount in a namespace of its own: %v: %s", err, out)
+		t.Skipf("can't mount in a mount namespace of its own: %v: %s", err, out)
 	}
 	cmd := exec.Command(unshare, "-Umr", "sh", "-c", `mkdir own && mount -t tmpfs none own && cp "$0" own/app && exec own/app idle 1`, victims.C(t, "victim.c"))
 	cmd.Dir = t.TempDir()
@@ -166,7 +166,7 @@ func mountinfo(t *testing.T, pid int) []byte {
 
 // TestMemory allows no memory for symbols: a file that is read in parts yields names, one that must be loaded does not.
 func TestMemory(t *testing.T) {
-	victims.SkipEmulated(t, "the files of its victims are not there in the form that the dump names")
+	victims.SkipEmulated(t, "the files of its victims are not there under the names in the dump")
 	f := opened(t, dumped(t))
 	with, err := Find(f, Options{Limit: time.Minute})
 	if err != nil || !strings.Contains(functions(&with.Threads[0]), "syscall ") {
@@ -193,7 +193,7 @@ func TestLimit(t *testing.T) {
 
 // TestAdd checks that the added frames are in the dump, and that they do not change when the program's files are gone.
 func TestAdd(t *testing.T) {
-	victims.SkipEmulated(t, "the files of its victims are not there in the form that the dump names")
+	victims.SkipEmulated(t, "the files of its victims are not there under the names in the dump")
 	path := filepath.Join(t.TempDir(), "x.dmp")
 	if err := os.WriteFile(path, dumped(t), 0o600); err != nil {
 		t.Fatal(err)

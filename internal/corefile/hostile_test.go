@@ -241,7 +241,7 @@ func TestCoreRegisterSetsTooLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	if _, r := dumpOpened(t, w); softOf(r, "snapshot space ran out for") == 0 {
+	if _, r := dumpOpened(t, w); softOf(r, "snapshot space ran out: dropped data") == 0 {
 		t.Errorf("nothing is told: %v", r.SoftErrors())
 	}
 }
@@ -331,7 +331,7 @@ func TestCoreNestedStacks(t *testing.T) {
 // A hundred thousand threads that claim pieces of one stack, and a size limit that they exceed: the time must not grow
 // with the square of their number.
 func TestHostileOverlaps(t *testing.T) {
-	victims.SkipEmulated(t, "for time only")
+	victims.SkipEmulated(t, "only to save time")
 	a := coretest.ArchNamed("amd64")
 	b := coretest.Sample(a)
 	const base = 0x7000_0000

@@ -69,7 +69,7 @@ func (c *Notes) open(name string, r io.ReaderAt, size int64) error {
 	c.findCrash()
 	if c.notes.N == 0 && c.mem.segments.N == 0 {
 		c.Close()
-		return errtext.Wrap(ErrNotCore, "minidump: ", name, " holds neither threads nor memory")
+		return errtext.Wrap(ErrNotCore, "minidump: ", name, " has neither threads nor memory")
 	}
 	return nil
 }
@@ -95,7 +95,7 @@ func (c *Notes) readHeader() error {
 	b = b[:c.mem.readFile(0, b)]
 	for _, z := range compressions {
 		if bytes.HasPrefix(b, []byte(z.magic)) {
-			return errtext.Around(ErrCompressed, "minidump: ", c.name, " is ", ErrCompressed, " by ", z.name,
+			return errtext.Around(ErrCompressed, "minidump: ", c.name, " is ", ErrCompressed, " with ", z.name,
 				": decompress it first: ", z.tool, " ", c.name)
 		}
 	}

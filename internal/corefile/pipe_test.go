@@ -35,7 +35,7 @@ func pipeDump(t testing.TB, core io.Reader, pid int, spool string, o minidump.Op
 
 // A dump of a core from a pipe contains the same as a dump of the file.
 func TestCorePipeAlone(t *testing.T) {
-	victims.SkipEmulated(t, "for time only")
+	victims.SkipEmulated(t, "only to save time")
 	for i := range coretest.Archs {
 		a := &coretest.Archs[i]
 		core := coretest.Sample(a).Bytes()
@@ -117,7 +117,7 @@ func (z *zeroReader) Read(p []byte) (int, error) {
 
 // A pipe that ends early, or contains something else.
 func TestCorePipeWrong(t *testing.T) {
-	victims.SkipEmulated(t, "for time only")
+	victims.SkipEmulated(t, "only to save time")
 	core := coretest.Sample(coretest.ArchNamed("amd64")).Bytes()
 	for _, c := range []struct {
 		data string
@@ -163,7 +163,7 @@ func TestCorePipeOtherProcess(t *testing.T) {
 			t.Errorf("exception %+v: %v", e, err)
 		}
 		if !slices.ContainsFunc(r.SoftErrors(), func(e minidump.SoftError) bool {
-			return strings.HasPrefix(e.Op, "look at the process that dumps core") && e.Subject != ""
+			return strings.HasPrefix(e.Op, "inspect the process that is dumping core") && e.Subject != ""
 		}) {
 			t.Errorf("PID %d: %v", pid, r.SoftErrors())
 		}

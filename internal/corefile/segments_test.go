@@ -20,7 +20,7 @@ import (
 
 // More segments than e_phnum can express, some of which overlap or make no sense.
 func TestCoreManySegments(t *testing.T) {
-	victims.SkipEmulated(t, "for time only")
+	victims.SkipEmulated(t, "only to save time")
 	for _, name := range []string{"amd64", "s390x", "mips"} {
 		a := coretest.ArchNamed(name)
 		b := &coretest.Builder{Arch: a, Extended: true}
@@ -111,7 +111,7 @@ func TestCoreWithoutFiles(t *testing.T) {
 
 // Of a file that was truncated anywhere, the rest is used and the loss is reported.
 func TestCoreCutShort(t *testing.T) {
-	victims.SkipEmulated(t, "for time only")
+	victims.SkipEmulated(t, "only to save time")
 	for _, name := range []string{"amd64", "mips"} {
 		core := coretest.Sample(coretest.ArchNamed(name)).Bytes()
 		for n := 0; n < len(core); n += 1 + n/40 {

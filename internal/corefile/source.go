@@ -181,7 +181,7 @@ func (c *Source) recordFlaws(s *snapshot.Snapshot) {
 	}
 }
 
-var textBadStatus = []byte("a NT_PRSTATUS note is too short or repeats a thread")
+var textBadStatus = []byte("an NT_PRSTATUS note is too short or repeats a thread")
 
 var textTooMany = []byte("segments and notes of the core file")
 

@@ -156,7 +156,7 @@ func (l *Source) FirstLook(s *snapshot.Snapshot) error {
 	s.Numbers = numbers{}
 	if im := l.main(); im == nil {
 		return errtext.Wrap(snapshot.ErrUnsupported, "minidump: pid ", l.pid,
-			" runs no program for this processor, or none yet")
+			" does not run a program for this processor, or not yet")
 	}
 	return nil
 }

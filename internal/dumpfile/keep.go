@@ -17,7 +17,7 @@ type Keep struct {
 }
 
 // ErrFull is the error if less space than Keep.Free is left although all older dumps were deleted.
-var ErrFull = errors.New("too little room for a dump")
+var ErrFull = errors.New("not enough free space for a dump")
 
 // entry is a dump in a folder.
 type entry struct {
@@ -83,7 +83,7 @@ func (k Keep) apply(dir, newest string, count int) error {
 	}
 	free, err := d.free()
 	if err == nil && free < k.Free {
-		err = fmt.Errorf("minidump: %s has %d bytes free, and %d are to stay free: %w", dir, free, k.Free, ErrFull)
+		err = fmt.Errorf("minidump: %s has %d bytes free, but %d must stay free: %w", dir, free, k.Free, ErrFull)
 	}
 	return err
 }

@@ -66,7 +66,7 @@ var (
 )
 
 // errPlan reports a bug of this package: the two passes differ.
-var errPlan = errors.New("its length is not the one planned")
+var errPlan = errors.New("its length differs from the planned one")
 
 // BufferSize is the size of the encoder's buffer in bytes. Longer runs of memory are written directly.
 const BufferSize = snapshot.BufferSize

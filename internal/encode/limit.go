@@ -52,7 +52,7 @@ func (f *File) fit() error {
 		return nil
 	}
 	return errtext.Explain(errtext.Wrap(ErrLimit, "minidump: dump of pid ", f.snap.Proc.PID),
-		"at least ", f.Size, " bytes are needed, ", limit, " allowed")
+		"it needs at least ", f.Size, " bytes, and ", limit, " are allowed")
 }
 
 // softOnce records a soft error unless there is one with the same op.

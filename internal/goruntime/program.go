@@ -9,11 +9,11 @@ import (
 
 // Why Find failed.
 var (
-	ErrNoModule  = errors.New("no function table of Go in the image")
+	ErrNoModule  = errors.New("no Go function table in the image")
 	ErrNoTypes   = errors.New("the types of the Go runtime are not in the image")
 	ErrNoAllgs   = errors.New("the list of goroutines is not in the image")
-	ErrNoSpace   = errors.New("no memory left to work in")
-	ErrUnknownOS = errors.New("architecture not known")
+	ErrNoSpace   = errors.New("out of working memory")
+	ErrUnknownOS = errors.New("unknown architecture")
 )
 
 // Range is a part of the program's image in memory: a mapping or a segment.

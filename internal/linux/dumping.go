@@ -28,7 +28,7 @@ type Dumping struct {
 	cause *context.Crash  // what killed the process; nil: not known
 }
 
-var errNotDumping = errors.New("it is not the process whose core this is")
+var errNotDumping = errors.New("this core is of another process")
 
 // OpenDumping opens the process pid, whose core the kernel is writing. The source then owns the notes; after an
 // error the caller still does. buf is memory that the encoder may use.

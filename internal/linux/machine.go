@@ -114,7 +114,7 @@ func (p *Reader) findArch() error {
 			f.target.ILP32 = h.Class == elf.Class32 && a.WordSize() == 8
 		}
 		if f.target.Arch.WordSize() > native {
-			return errtext.Wrap(snapshot.ErrUnsupported, "minidump: pid ", p.pid, " is a 64-bit process and this a 32-bit program")
+			return errtext.Wrap(snapshot.ErrUnsupported, "minidump: pid ", p.pid, " is a 64-bit process, which a 32-bit program can't dump")
 		}
 	}
 	return nil

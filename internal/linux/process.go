@@ -69,7 +69,7 @@ func (p *Reader) readStat(s *snapshot.Snapshot) error {
 			return errtext.Wrap(snapshot.ErrUnsupported, "minidump: pid ", p.pid, " is a kernel thread")
 		}
 		if st.State == 'Z' && st.NumThreads <= 1 || st.State == 'X' {
-			return errtext.Wrap(snapshot.ErrNoProcess, "minidump: pid ", p.pid, " has ended and waits for its parent")
+			return errtext.Wrap(snapshot.ErrNoProcess, "minidump: pid ", p.pid, " has exited and waits for its parent to reap it")
 		}
 		if s.Want.Omit&snapshot.OmitCmdline != 0 {
 			s.Proc.Omitted[0] = snapshot.Range{Lo: st.ArgStart, Hi: st.ArgEnd}

@@ -74,7 +74,7 @@ func (p *Reader) open(pid int) (buf []byte, err error) {
 	p.pid, p.native = int32(pid), context.Native
 	p.mem.pid, p.mem.dir, p.mem.memFD, p.mem.file.fd = pid, &p.dir, -1, -1
 	if err := p.dir.Open(pid); err != nil {
-		return nil, errtext.Wrap(systemError(err), "minidump: look at the process of pid ", pid)
+		return nil, errtext.Wrap(systemError(err), "minidump: open the process of pid ", pid)
 	}
 	if buf, err = p.reserve(); err != nil {
 		p.Close()

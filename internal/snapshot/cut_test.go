@@ -41,7 +41,7 @@ func TestOverlappingStacks(t *testing.T) {
 
 // TestCutStacks cuts stacks at random, and compares the result with a map of bytes.
 func TestCutStacks(t *testing.T) {
-	victims.SkipEmulated(t, "for time only")
+	victims.SkipEmulated(t, "only to save time")
 	const space = 200
 	for seed := range uint64(2000) {
 		rnd := rand.New(rand.NewPCG(seed, 0))

@@ -18,7 +18,7 @@ func Passed(path string) (*os.File, error) {
 		return nil, nil
 	}
 	if n := os.Getenv("LISTEN_FDS"); n != "1" {
-		return nil, fmt.Errorf("the service manager passes %s sockets, not one", n)
+		return nil, fmt.Errorf("the service manager passed %s sockets, not one", n)
 	}
 	unix.CloseOnExec(firstPassed)
 	listens, err := unix.GetsockoptInt(firstPassed, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
@@ -26,14 +26,14 @@ func Passed(path string) (*os.File, error) {
 		err = unix.EINVAL
 	}
 	if err != nil {
-		return nil, fmt.Errorf("what the service manager passes is no socket that listens: %w", err)
+		return nil, fmt.Errorf("the service manager passed something other than a listening socket: %w", err)
 	}
 	name, err := unix.Getsockname(firstPassed)
 	if err != nil {
 		return nil, err
 	}
 	if at, ok := name.(*unix.SockaddrUnix); !ok || at.Name != path {
-		return nil, fmt.Errorf("the service manager passes a socket that is not at %s", path)
+		return nil, fmt.Errorf("the service manager passed a socket that is not at %s", path)
 	}
 	if err := unix.SetNonblock(firstPassed, true); err != nil {
 		return nil, err

@@ -102,7 +102,7 @@ func RemoveStale(path string, kind int) error {
 	case err != nil:
 		return err
 	case info.Mode()&os.ModeSocket == 0:
-		return fmt.Errorf("%s is there already and is no socket", path)
+		return fmt.Errorf("%s already exists and is not a socket", path)
 	}
 	fd, err := Connect(path, kind, unix.SOCK_NONBLOCK)
 	if err == nil {
@@ -112,7 +112,7 @@ func RemoveStale(path string, kind int) error {
 	case unix.ECONNREFUSED:
 		return os.Remove(path)
 	case nil, unix.EAGAIN, unix.EPROTOTYPE: // EAGAIN: its queue of connections is full; EPROTOTYPE: it has another type
-		return fmt.Errorf("%s is another server's that runs", path)
+		return fmt.Errorf("%s is in use by another running server", path)
 	}
 	return err
 }

@@ -106,7 +106,7 @@ func TestRemoveStale(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, as := range []int{syscall.SOCK_STREAM, syscall.SOCK_SEQPACKET} {
-			if err := RemoveStale(path, as); err == nil || !strings.Contains(err.Error(), "another server's") {
+			if err := RemoveStale(path, as); err == nil || !strings.Contains(err.Error(), "another running server") {
 				t.Errorf("type %d as %d, of a server that runs: %v", kind, as, err)
 			}
 		}

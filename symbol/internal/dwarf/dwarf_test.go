@@ -208,7 +208,7 @@ func TestForms(t *testing.T) {
 // TestBounds looks up addresses in information designed to use much memory: 32 million functions in one unit, all with the same
 // long range list, and a line program of 64 million rows.
 func TestBounds(t *testing.T) {
-	victims.SkipEmulated(t, "it takes a gigabyte of memory")
+	victims.SkipEmulated(t, "it needs a gigabyte of memory")
 	o := binary.LittleEndian
 	abbrev := builder{o: o}
 	for _, v := range []uint64{1, 0x11, 1, atStmtList, formSecOffset, atLowPC, formAddr, atHighPC, formData4, 0, 0,

@@ -17,7 +17,7 @@ import (
 
 // Errors of Decode.
 var (
-	ErrFormat = errors.New("xz: not valid, or with a filter that is not read")
+	ErrFormat = errors.New("xz: invalid, or with an unsupported filter")
 	ErrSize   = errors.New("xz: too large")
 )
 
