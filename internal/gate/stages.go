@@ -43,6 +43,7 @@ func stages() []*stage {
 		{name: "386", after: []string{"tools"}, counted: true, run: test386},
 		{name: "wine", processors: 1, after: []string{"tools"}, counted: true, run: testWine},
 		{name: "wine-386", processors: 1, after: []string{"tools"}, counted: true, run: testWine386},
+		{name: "wine-arm64", processors: 1, after: []string{"tools"}, counted: true, run: testWineARM64},
 		{name: "darwin", processors: 1, after: []string{"tools"}, counted: true, run: testDarwin},
 		{name: "android", processors: 1, after: []string{"tools", "vm-setup"}, counted: true, run: testAndroid},
 	}

@@ -118,6 +118,25 @@ func testWine386(j *job) error {
 	return j.test(wide, "-timeout", "10m", "-exec", wine, "-run", "^TestWow64$", "./internal/windows")
 }
 
+// testWineARM64 does so for programs of arm64, in a Wine that an emulator of user programs runs: what depends on the system or on the
+// processor.
+func testWineARM64(j *job) error {
+	wine, err := filepath.Abs("internal/wine/winearm64")
+	if err != nil {
+		return err
+	}
+	env := []string{"WINEPREFIX=" + filepath.Join(j.cache, "wine-arm64"), "WINEDEBUG=-all", "DISPLAY=", "WINEDLLOVERRIDES=winedbg.exe=d"}
+	if err := j.command(env, "internal/wine/setuparm64"); err != nil {
+		return err
+	}
+	defer j.command(env, wine, "wineboot", "--kill")
+	// Tools of this machine are no use to a Windows program.
+	env = append(env, append(platformEnv("windows/arm64"), "CI=")...)
+	return j.test(env, "-short", "-timeout", "10m", "-exec", wine, "-run", "^Test",
+		".", "./internal/windows/...", "./crash", "./server", "./process", "./stackwalk", "./context/...", "./pe", "./stream", "./symbol/...",
+		"./internal/goruntime", "./internal/newfile", "./internal/dumpfile")
+}
+
 // testDarwin runs the same as darwin/amd64 programs, in a loader on this machine: not on macOS. What depends on the
 // processor runs as darwin/arm64 programs too, in an emulator.
 func testDarwin(j *job) error {
