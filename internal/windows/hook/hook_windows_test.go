@@ -129,6 +129,12 @@ type watched struct {
 	out    string
 }
 
+// endless reports whether a victim runs on after its report. Go's linker writes no .pdata for arm64, and Wine 10 looks for handlers
+// in frames without it for ever.
+func endless(scenario string) bool {
+	return runtime.GOARCH == "arm64" && (scenario == "heap" || scenario == "gocall")
+}
+
 // watch runs a victim and looks at its crash as a monitor does. With a peer, which has ended, it only waits for the end.
 func watch(t *testing.T, scenario string, firstChance bool, peer syscall.Handle) *watched {
 	t.Helper()
@@ -191,6 +197,9 @@ func watch(t *testing.T, scenario string, firstChance bool, peer syscall.Handle)
 			t.Errorf("%s: the process did not wait", scenario)
 		}
 		kernel32.NewProc("SetEvent").Call(uintptr(done))
+		if endless(scenario) {
+			_ = c.Process.Kill()
+		}
 	}
 	c.Wait()
 	w.code, w.out = uint32(c.ProcessState.ExitCode()), out.String()
@@ -234,7 +243,7 @@ func TestHooks(t *testing.T) {
 			if r.Kind != c.kind || uint32(w.crash.Signo) != c.code {
 				t.Errorf("report %+v, exception %#x at %#x, want %v and %#x", *r, uint32(w.crash.Signo), w.crash.Address, c.kind, c.code)
 			}
-			if c.scenario != "overflow" && w.code != c.exit { // under Wine the thread alone ends
+			if c.scenario != "overflow" && !endless(c.scenario) && w.code != c.exit { // under Wine the thread alone ends
 				t.Errorf("exit code %#x, want %#x: %s", w.code, c.exit, w.out)
 			}
 			if c.kind == None {
