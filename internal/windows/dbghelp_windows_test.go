@@ -43,9 +43,6 @@ func dumpBySystem(t *testing.T, p *Process, exception *ClientException, streams 
 
 // The system's writer dumps this process and another one, with what was given to it.
 func TestWriteDump(t *testing.T) {
-	if testing.Short() {
-		t.Skip("Wine 8 takes some 10 s for each dump")
-	}
 	note := []byte("a note of the application")
 	streams := []UserStream{{Type: 0x1234567, Data: note}, {Type: 0x1234568}}
 	check := func(d *stream.File) {
