@@ -7,17 +7,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/windows"
 
 	"minidump/internal/scratch"
+	"minidump/internal/victims"
 	"minidump/stream"
 )
 
@@ -78,27 +77,9 @@ func victim(dir, kind string) {
 	act(dir, kind)
 }
 
-// code runs machine code on a thread that Go does not know.
-func code(b ...byte) {
-	k := windows.NewLazySystemDLL("kernel32.dll")
-	at, err := windows.VirtualAlloc(0, 4096, windows.MEM_COMMIT|windows.MEM_RESERVE, windows.PAGE_EXECUTE_READWRITE)
-	if err != nil {
-		panic(err)
-	}
-	copy(unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&at))), len(b)), b)
-	h, _, err := k.NewProc("CreateThread").Call(0, 0, at, 0, 0, 0)
-	if h == 0 {
-		panic(err)
-	}
-	_, _ = windows.WaitForSingleObject(windows.Handle(h), 20000)
-}
-
-// fastFail returns the code of __fastfail(FAST_FAIL_FATAL_APP_EXIT).
-func fastFail() []byte {
-	if runtime.GOARCH == "arm64" {
-		return []byte{0xe0, 0, 0x80, 0x52, 0x60, 0, 0x3e, 0xd4} // mov w0, 7; brk 0xf003
-	}
-	return []byte{0xb9, 7, 0, 0, 0, 0xcd, 0x29, 0xc3} // mov ecx, 7; int 29h; ret
+// foreign crashes on a thread that Go does not know.
+func foreign(how string) {
+	_, _ = windows.WaitForSingleObject(victims.RunForeign(victims.FaultCode(how)), 20000)
 }
 
 // deeper needs more stack than there is.
@@ -138,21 +119,12 @@ func act(dir, kind string) {
 		println(deeper(1))
 	case "deadlock":
 		select {}
-	case "load":
-		if runtime.GOARCH == "386" {
-			code(0xa1, 0x30, 0x12, 0, 0, 0xc3) // mov eax, [0x1230]
-		}
-		code(0x8b, 0x04, 0x25, 0x30, 0x12, 0, 0, 0xc3)
-	case "ud2":
-		code(0x0f, 0x0b)
-	case "foreign overflow":
-		code(0x50, 0xeb, 0xfd) // push rax; jmp to it
-	case "foreign divide":
-		code(0x31, 0xc9, 0xf7, 0xf1) // xor ecx, ecx; div ecx
+	case "load", "ud2", "int29":
+		foreign(kind)
+	case "foreign overflow", "foreign divide":
+		foreign(strings.TrimPrefix(kind, "foreign "))
 	case "failfast":
 		_, _, _ = windows.NewLazySystemDLL("kernel32.dll").NewProc("RaiseFailFastException").Call(0, 0, 0)
-	case "int29":
-		code(fastFail()...)
 	case "abort":
 		_, _, _ = windows.NewLazySystemDLL("msvcrt.dll").NewProc("abort").Call()
 	case "exit":
@@ -189,9 +161,6 @@ func crash(t *testing.T, kind string) (done string, exit uint32, out string) {
 }
 
 func TestCrashes(t *testing.T) {
-	if runtime.GOARCH == "arm64" {
-		t.Skip("the victims are x86 machine code")
-	}
 	const violation = uint32(windows.STATUS_ACCESS_VIOLATION)
 	for _, c := range []struct {
 		kind      string
@@ -221,6 +190,9 @@ func TestCrashes(t *testing.T) {
 		{"abort", "exception", "", 0x40000015, 3, "fault"},
 	} {
 		t.Run(c.kind, func(t *testing.T) {
+			if c.kind == "foreign divide" {
+				victims.SkipFault(t, "divide")
+			}
 			path, exit, out := crash(t, c.kind)
 			if path == "end" {
 				t.Fatalf("no dump: %s", out)

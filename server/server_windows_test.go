@@ -11,19 +11,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/windows"
 
 	"minidump"
 	"minidump/internal/scratch"
+	"minidump/internal/victims"
 	"minidump/internal/windows/hook"
 	"minidump/stream"
 )
@@ -86,18 +85,6 @@ func beClient(how, path string) error {
 
 // crash crashes on a thread that is unknown to the Go runtime. That thread waits in the hooks while the calling one requests a dump.
 func crash(how string, c *Client) error {
-	code, ok := map[string][]byte{
-		"load":     {0x8b, 0x04, 0x25, 0x30, 0x12, 0, 0, 0xc3}, // mov eax, [0x1230]
-		"ud2":      {0x0f, 0x0b},
-		"divide":   {0x31, 0xc9, 0xf7, 0xf1}, // xor ecx, ecx; div ecx
-		"overflow": {0x50, 0xeb, 0xfd},       // push rax; jmp to it
-	}[how]
-	if !ok {
-		return fmt.Errorf("what is %q", how)
-	}
-	if runtime.GOARCH == "386" && how == "load" {
-		code = []byte{0xa1, 0x30, 0x12, 0, 0, 0xc3}
-	}
 	event, err := windows.CreateEvent(nil, 1, 0, nil)
 	if err != nil {
 		return err
@@ -115,14 +102,7 @@ func crash(how string, c *Client) error {
 	if err != nil {
 		return err
 	}
-	at, err := windows.VirtualAlloc(0, 4096, windows.MEM_COMMIT|windows.MEM_RESERVE, windows.PAGE_EXECUTE_READWRITE)
-	if err != nil {
-		return err
-	}
-	copy(unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&at))), len(code)), code)
-	if h, _, err := windows.NewLazySystemDLL("kernel32.dll").NewProc("CreateThread").Call(0, 0, at, 0, 0, 0); h == 0 {
-		return err
-	}
+	victims.RunForeign(victims.FaultCode(how))
 	if e, err := windows.WaitForSingleObject(event, 60000); err != nil || e != windows.WAIT_OBJECT_0 {
 		return fmt.Errorf("no crash: %d, %v", e, err)
 	}
@@ -299,9 +279,6 @@ func TestServeGo(t *testing.T) {
 
 // TestServeCrashes has Go programs crash in code that is not Go's, and wait in their hooks while they are dumped.
 func TestServeCrashes(t *testing.T) {
-	if runtime.GOARCH == "arm64" {
-		t.Skip("the victims are x86 machine code")
-	}
 	for name, path := range places(t) {
 		v := serve(t, path, Options{})
 		for how, want := range map[string]uint32{
@@ -309,6 +286,7 @@ func TestServeCrashes(t *testing.T) {
 			"divide": uint32(windows.STATUS_INTEGER_DIVIDE_BY_ZERO), "overflow": uint32(windows.STATUS_STACK_OVERFLOW),
 		} {
 			t.Run(name+" "+how, func(t *testing.T) {
+				victims.SkipFault(t, how)
 				pid, code, out := v.client(how)
 				d := v.next()
 				if d.Err != nil || d.Peer.PID != pid || d.Crash == nil || uint32(d.Crash.Signo) != want || !d.Crash.HasContext {

@@ -32,6 +32,7 @@ func stages() []*stage {
 		{name: "386", processors: 1, after: []string{"tools"}, counted: true, crashes: true, run: test386},
 		{name: "wine", processors: 1, after: []string{"tools"}, counted: true, crashes: true, run: testWine},
 		{name: "wine-386", processors: 1, after: []string{"tools"}, counted: true, crashes: true, run: testWine386},
+		{name: "wine-arm64", processors: 1, after: []string{"tools"}, counted: true, crashes: true, run: testWineARM64},
 		{name: "goroutines", processors: 1, after: []string{"tools"}, counted: true, crashes: true, run: testGoroutines},
 		{name: "darwin", processors: 1, after: []string{"tools"}, counted: true, crashes: true, run: testDarwin},
 		{name: "packages", processors: 1, after: []string{"tools"}, counted: true, crashes: true, run: testPackages},

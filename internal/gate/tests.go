@@ -118,6 +118,38 @@ func testWine386(j *job) error {
 	return j.test(wide, "-timeout", "10m", "-exec", wine, "-run", "^TestWow64$", "./internal/windows")
 }
 
+// testWineARM64 runs the tests that depend on the system or the processor as arm64 programs, in a Wine that a user-mode emulator runs.
+func testWineARM64(j *job) error {
+	wine, err := filepath.Abs("internal/wine/winearm64")
+	if err != nil {
+		return err
+	}
+	env := []string{"WINEPREFIX=" + filepath.Join(j.cache, "wine-arm64"), "WINEDEBUG=-all", "DISPLAY=", "WINEDLLOVERRIDES=winedbg.exe=d"}
+	if err := j.command(env, "internal/wine/setuparm64"); err != nil {
+		return err
+	}
+	defer j.command(env, wine, "wineboot", "--kill")
+	// Wine's services run as long as any program does, and keep open the standard output of the program that started them. If that were
+	// a test, its output would never end. So a shell starts them, and waits for input until all tests have run.
+	shell := command(j.ctx, env, wine, "cmd")
+	in, err := shell.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := shell.Start(); err != nil {
+		return err
+	}
+	defer func() {
+		in.Close()
+		shell.Wait()
+	}()
+	// Tools of this machine are no use to a Windows program.
+	env = append(env, append(platformEnv("windows/arm64"), "CI=")...)
+	return j.test(env, "-short", "-timeout", "10m", "-exec", wine, "-run", "^Test",
+		".", "./internal/windows/...", "./crash", "./server", "./process", "./stackwalk", "./context/...", "./pe", "./stream", "./symbol/...",
+		"./internal/newfile", "./internal/dumpfile")
+}
+
 // testDarwin runs the same tests as darwin/amd64 programs, in a loader on this machine, not on macOS. The tests
 // that depend on the processor also run as darwin/arm64 programs, in an emulator.
 func testDarwin(j *job) error {

@@ -43,9 +43,6 @@ func dumpBySystem(t *testing.T, p *Process, exception *ClientException, streams 
 
 // TestWriteDump has the system's writer dump this process with an exception, and another process, both with user streams.
 func TestWriteDump(t *testing.T) {
-	if testing.Short() {
-		t.Skip("Wine 8 takes some 10 s for each dump")
-	}
 	note := []byte("a note of the application")
 	streams := []UserStream{{Type: 0x1234567, Data: note}, {Type: 0x1234568}}
 	check := func(d *stream.File) {
