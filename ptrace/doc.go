@@ -53,11 +53,11 @@
 // A Caller makes a stopped thread perform a system call, such as a clone of its process, whose child is traced from birth:
 //
 //	c := t.NewCaller()
-//	if _, _, ok := c.Eligible(&th, size); ok {
+//	if at, ok := c.Eligible(&th, size); ok && at != 0 && c.Own(code) {
 //		ret, born, errno := c.Call(&th, &ptrace.SystemCall{At: at, Number: nr})
 //	}
 //
-// The process notices nothing of it but what the call does. If the tracer is killed in the midst of Call, the thread goes on with
+// code is what the process has at c.Address(at). The process notices nothing of it but what the call does. If the tracer is killed in the midst of Call, the thread goes on with
 // wrong registers.
 //
 // # Rules
