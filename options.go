@@ -27,8 +27,8 @@ const (
 // writes to it (copy-on-write). The process stands still only while its page tables are copied: some 26 ms per GiB in pages of 4
 // KiB. docs/snapshot.md says how it is done and what the process may notice.
 //
-// There are copies on Linux on amd64, 386, arm64, arm, ppc64, ppc64le and riscv64. None is made of a process with a seccomp filter or a
-// userfaultfd, of one that is stopped or has a thread that does not stop, and where memory is short.
+// There are copies on Linux on amd64, 386, arm64, arm, ppc64, ppc64le, riscv64 and s390x. None is made of a process with a seccomp filter
+// or a userfaultfd, of one that is stopped or has a thread that does not stop, and where memory is short.
 //
 // The copy is made by a child of the calling program: the program itself, started again from /proc/self/exe, as DumpSelf does.
 // That allocates.

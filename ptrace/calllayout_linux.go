@@ -118,6 +118,8 @@ func callLayoutOf(size int) *callLayout {
 		}
 	case "riscv64":
 		l = &riscv64Layout
+	case "s390x":
+		l = &s390xLayout
 	}
 	if l == nil || l.size != size {
 		return nil
