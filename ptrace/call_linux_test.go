@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -152,11 +153,8 @@ func callInCall(t *testing.T, size int, getpid uint64, program func() string) {
 	defer runtime.UnlockOSThread()
 	tr := New(v.PID)
 	c := tr.NewCaller()
-	first := victims.CheckCalls(t, v)["nanosleep-1s"]
 	calls, again := 0, 0
-	// It sleeps for a second, as a whole, though it is never left alone for that long.
-	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		ths := stopAll(t, tr, v.PID, 10*time.Second)
+	makeCalls := func(ths []Thread) {
 		for i := range ths {
 			at := callAt(t, tr, v.PID, c, &ths[i], size, false)
 			if at == 0 {
@@ -172,14 +170,23 @@ func callInCall(t *testing.T, size int, getpid uint64, program func() string) {
 			}
 		}
 		tr.Detach(ths)
-		if calls < 500 {
-			continue
+	}
+	for total := max(rounds(500), 150); calls < total; time.Sleep(50 * time.Millisecond) {
+		makeCalls(stopAll(t, tr, v.PID, 10*time.Second))
+	}
+	// The third thread sleeps for a second, again and again. The sleep ends, though the thread is never left alone for that long.
+	first, sleeper := victims.CheckCalls(t, v)["nanosleep-1s"], slices.Sorted(slices.Values(tasks(v.PID)))[2]
+	end := Monotonic() + int64(30*time.Second)
+	for ended := 0; ended < 3; ended = victims.CheckCalls(t, v)["nanosleep-1s"] - first {
+		if Monotonic() > end {
+			t.Fatalf("in 30 seconds %d sleeps of one second have ended", ended)
 		}
-		if victims.CheckCalls(t, v)["nanosleep-1s"] > first+1 || t.Failed() {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal("a sleep of one second does not end")
+		for range 10 {
+			ths := []Thread{{TID: sleeper}}
+			tr.Seize(&ths[0])
+			tr.Collect(ths, end+int64(time.Minute))
+			makeCalls(ths)
+			time.Sleep(20 * time.Millisecond)
 		}
 	}
 	t.Logf("%d calls, after %d of which a call went on by restart_syscall", calls, again)
