@@ -7,7 +7,6 @@ import (
 	stdelf "debug/elf"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -624,48 +623,13 @@ func kernelRegsets(t testing.TB, pid int) map[uint32][]byte {
 	return sets
 }
 
-// narrowArches are the 32-bit architectures that a 64-bit kernel runs besides its own.
-var narrowArches = map[string]string{"amd64": "386", "arm64": "arm", "mips64": "mips", "mips64le": "mipsle", "ppc64": "ppc"}
-
-// narrowProgram is victims.C, or victims.Go, for the 32-bit architecture.
-func narrowProgram(t *testing.T, name string) string {
-	t.Helper()
-	goarch := narrowArches[runtime.GOARCH]
-	if goarch == "" {
-		t.Skip("this kernel runs no narrower programs")
-	}
-	dir := os.Getenv("MINIDUMP_VICTIMS_NARROW")
-	switch {
-	case dir != "":
-		b, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			t.Skip(err)
-		}
-		path := filepath.Join(t.TempDir(), name)
-		syscall.ForkLock.RLock()
-		defer syscall.ForkLock.RUnlock()
-		if err := os.WriteFile(path, b, 0755); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	case os.Getenv("MINIDUMP_VICTIMS") != "":
-		t.Skip("this machine has no programs for it")
-	case strings.HasPrefix(name, "go"):
-		return victims.Go(t, name, "GOARCH="+goarch)
-	}
-	return victims.CrossC(t, goarch, name+".c")
-}
-
-// TestDumpEveryArchNarrow dumps 32-bit programs with a 64-bit writer. In a virtual machine, MINIDUMP_VICTIMS_NARROW
-// is the folder of the programs.
+// TestDumpEveryArchNarrow dumps 32-bit programs with a 64-bit writer. In a virtual machine the programs are in the
+// folder MINIDUMP_VICTIMS_NARROW.
 func TestDumpEveryArchNarrow(t *testing.T) {
-	goarch := narrowArches[runtime.GOARCH]
-	if goarch == "" {
-		t.Skip("this kernel runs no narrower programs")
-	}
+	goarch := victims.NarrowArch(t)
 	arch := context.Native.Compat()
 	t.Run("idle", func(t *testing.T) {
-		path := narrowProgram(t, "victim")
+		path := victims.Narrow(t, "victim")
 		v := victims.Start(t, path, "idle", "6")
 		d := dumped{v.PID, goarch, path, 6}
 		for mode, name := range map[Mode]string{ModeStack: "stack", ModeIndirect: "indirect", ModeFull: "full"} {
@@ -674,9 +638,9 @@ func TestDumpEveryArchNarrow(t *testing.T) {
 			archtest.Leave(t, goarch+"-idle-"+name, b, archtest.Note{GOARCH: goarch, PID: v.PID, Blamed: v.PID, Threads: 6})
 		}
 	})
-	t.Run("crash", func(t *testing.T) { checkCrashes(t, narrowProgram(t, "crasher"), arch, goarch) })
+	t.Run("crash", func(t *testing.T) { checkCrashes(t, victims.Narrow(t, "crasher"), arch, goarch) })
 	t.Run("go", func(t *testing.T) {
-		path := narrowProgram(t, "gosleep")
+		path := victims.Narrow(t, "gosleep")
 		v := victims.Start(t, path, "20")
 		d := dumped{v.PID, goarch, path, 0}
 		f, b := archDump(t, v.PID, Options{StackLimit: 1 << 20, CrashStackLimit: 1 << 20})
@@ -709,8 +673,8 @@ func TestDumpEveryArchCore(t *testing.T) {
 		program func(t *testing.T) string
 	}{
 		{"own", context.Native, runtime.GOARCH, func(t *testing.T) string { return victims.C(t, "crasher.c") }},
-		{"narrow", context.Native.Compat(), narrowArches[runtime.GOARCH],
-			func(t *testing.T) string { return narrowProgram(t, "crasher") }},
+		{"narrow", context.Native.Compat(), victims.NarrowArches[runtime.GOARCH],
+			func(t *testing.T) string { return victims.Narrow(t, "crasher") }},
 		{"n32", context.MIPS64, "mips64n32", func(t *testing.T) string { return victims.N32(t, "crasher.c") }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

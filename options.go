@@ -27,8 +27,8 @@ const (
 // while its page tables are copied: some 26 ms per GiB in 4 KiB pages. docs/snapshot.md says how the copy is made and what the process may
 // notice.
 //
-// Copies are made on Linux on amd64, 386, arm64, ppc64 and ppc64le. No copy is made of a process that has a seccomp filter or a
-// userfaultfd, that is stopped, or that has a thread that does not stop, or if memory is short.
+// Copies are made on Linux on amd64, 386, arm64, arm, ppc64, ppc64le, riscv64 and s390x. No copy is made of a process that has a
+// seccomp filter or a userfaultfd, that is stopped, or that has a thread that does not stop, or if memory is short.
 //
 // A child makes the copy: the calling program, started again from /proc/self/exe, as in DumpSelf. Starting it allocates.
 type Snapshot uint8

@@ -33,7 +33,7 @@ type snapshotVictim struct {
 // needCopies skips a test where no process can be copied.
 func needCopies(t testing.TB) {
 	t.Helper()
-	if !slices.Contains([]string{"amd64", "386", "arm64", "ppc64", "ppc64le"}, runtime.GOARCH) {
+	if !slices.Contains([]string{"amd64", "386", "arm64", "ppc64", "ppc64le", "riscv64", "s390x", "arm"}, runtime.GOARCH) {
 		t.Skip("no process is copied on " + runtime.GOARCH)
 	}
 	if !forkIsSafe {
@@ -319,12 +319,15 @@ func TestSnapshotDumperIsKilled(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	n := repeats(t, "MINIDUMP_SNAPSHOT_KILLS", 20)
 	copies := 0
+	start := time.Now()
+	dump(t, v.PID, Options{Mode: ModeFull, Snapshot: SnapshotAlways})
+	span := min(2*time.Since(start), 4*time.Second) // a program that dumps also has to start
 	for range n {
 		d := roleCommand(t, "snapshot", strconv.Itoa(v.PID))
 		if err := d.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(rnd.Int64N(int64(150 * time.Millisecond))))
+		time.Sleep(time.Duration(rnd.Int64N(int64(span))))
 		if len(childrenOf(t, v.PID)) > 0 {
 			copies++
 		}
@@ -418,7 +421,7 @@ func TestSnapshotWriterFails(t *testing.T) {
 }
 
 // TestSnapshotCalls copies a process whose threads wait in system calls of all kinds: each of these goes on, except for those few
-// that return EINTR after every stop (see Writer.Dump). MINIDUMP_SNAPSHOTS is how many copies are made.
+// that return EINTR after every stop. MINIDUMP_SNAPSHOTS is how many copies are made.
 func TestSnapshotCalls(t *testing.T) {
 	needCopies(t)
 	v := victims.Start(t, victims.C(t, "calls.c", "-pthread"))
@@ -427,7 +430,6 @@ func TestSnapshotCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	mayEnd := []string{"epoll_wait", "sigtimedwait", "recv-timeout", "semtimedop"}
 	copies, n := 0, repeats(t, "MINIDUMP_SNAPSHOTS", 25)
 	for range n {
 		switch _, err := w.Dump(io.Discard); {
@@ -439,21 +441,7 @@ func TestSnapshotCalls(t *testing.T) {
 			t.Log(err)
 		}
 	}
-	v.Go(t)
-	for {
-		line := v.Line(t)
-		if line == "" {
-			break
-		}
-		var name string
-		var count, interrupted, wrong int
-		if _, err := fmt.Sscan(line, &name, &count, &interrupted, &wrong); err != nil {
-			t.Fatalf("%q: %v", line, err)
-		}
-		if wrong > 0 || interrupted > 0 && !slices.Contains(mayEnd, name) {
-			t.Errorf("%s: of %d calls %d ended with EINTR and %d had another result than they must", name, count, interrupted, wrong)
-		}
-	}
+	victims.CheckCalls(t, v)
 	left := 0
 	for range 10 { // of its own children one may be a zombie for a moment
 		if left = zombiesOf(t, v.PID); left == 0 {
@@ -474,59 +462,71 @@ func TestSnapshotCalls(t *testing.T) {
 // is how many copies are made of each.
 func TestSnapshotChurn(t *testing.T) {
 	needCopies(t)
-	c, g := startCounter(t, "C", 20, 2*time.Millisecond), startCounter(t, "Go", 20, 2*time.Millisecond)
-	signals := []*signaller{startSignaller(c, syscall.SIGUSR1, wordUSR1), startSignaller(g, syscall.SIGUSR1, wordUSR1)}
-	churn, exec := odd(t, "churn", "4"), odd(t, "exec")
-	n := repeats(t, "MINIDUMP_SNAPSHOTS", 25)
-	for _, v := range []*victims.Proc{c.Proc, g.Proc, churn, exec} {
-		made := 0
-		for range n {
-			w, err := NewWriter(v.PID, patient(Options{Mode: ModeFull, Snapshot: SnapshotAlways}))
-			if err == nil {
-				_, err = w.Dump(io.Discard)
-				w.Close()
-			}
-			switch {
-			case err == nil:
-				made++
-			case errors.Is(err, ErrSnapshot):
-				t.Log(err)
-			case v != exec: // of which a dump can fail in the midst of an execve
-				t.Error(err)
-			}
+	t.Run("signals", func(t *testing.T) {
+		c, g := startCounter(t, "C", 20, 2*time.Millisecond), startCounter(t, "Go", 20, 2*time.Millisecond)
+		signals := []*signaller{startSignaller(c, syscall.SIGUSR1, wordUSR1), startSignaller(g, syscall.SIGUSR1, wordUSR1)}
+		churn(t, c.Proc, false)
+		churn(t, g.Proc, false)
+		for _, s := range signals {
+			s.end(t)
 		}
-		if !v.Alive() {
-			t.Errorf("%s has ended", v.Cmd.Path)
+		for _, v := range []*counter{c, g} {
+			v.runs(t)
+			v.free(t)
 		}
-		if n := zombiesOf(t, v.PID); n > 0 {
-			t.Errorf("%d zombies are children of %s", n, v.Cmd.Path)
+	})
+	t.Run("churn", func(t *testing.T) { churn(t, odd(t, "churn", "4"), false) })
+	t.Run("exec", func(t *testing.T) { churn(t, odd(t, "exec"), true) })
+}
+
+// churn copies a process many times. If it executes programs, a dump can fail in the midst of an execve.
+func churn(t *testing.T, v *victims.Proc, execs bool) {
+	made, n := 0, repeats(t, "MINIDUMP_SNAPSHOTS", 25)
+	for range n {
+		w, err := NewWriter(v.PID, patient(Options{Mode: ModeFull, Snapshot: SnapshotAlways}))
+		if err == nil {
+			_, err = w.Dump(io.Discard)
+			w.Close()
 		}
-		t.Logf("%s: %d of %d", v.Cmd.Args, made, n)
-		if made < n*8/10 && v != exec || made == 0 {
-			t.Errorf("%d of %d dumps had a copy", made, n)
+		switch {
+		case err == nil:
+			made++
+		case errors.Is(err, ErrSnapshot):
+			t.Log(err)
+		case !execs:
+			t.Error(err)
 		}
 	}
-	for _, s := range signals {
-		s.end(t)
+	if !v.Alive() {
+		t.Errorf("%s has ended", v.Cmd.Path)
 	}
-	for _, v := range []*counter{c, g} {
-		v.runs(t)
-		v.free(t)
+	if n := zombiesOf(t, v.PID); n > 0 {
+		t.Errorf("%d zombies are children of %s", n, v.Cmd.Path)
+	}
+	t.Logf("%s: %d of %d", v.Cmd.Args, made, n)
+	if made < n*8/10 && !execs || made == 0 {
+		t.Errorf("%d of %d dumps had a copy", made, n)
 	}
 }
 
-// TestSnapshotCompat copies a 32-bit process.
-func TestSnapshotCompat(t *testing.T) {
-	victims.SkipCross(t, "linux", "amd64")
-	program := victims.CrossC(t, "386", "snapshot.c", "-pthread")
-	v := &snapshotVictim{Proc: victims.Start(t, program, "16")}
+// TestSnapshotNarrow copies 32-bit processes of a 64-bit machine.
+func TestSnapshotNarrow(t *testing.T) {
+	needCopies(t)
+	if goarch := victims.NarrowArch(t); goarch != "386" && goarch != "arm" {
+		t.Skip("no process of " + goarch + " is copied on " + runtime.GOARCH)
+	}
+	v := &snapshotVictim{Proc: victims.Start(t, victims.Narrow(t, "snapshot"), "16")}
 	v.Line(t)
+	calls := victims.Start(t, victims.Narrow(t, "calls"))
 	for range 5 {
-		if _, r := dump(t, v.PID, Options{Mode: ModeFull, Snapshot: SnapshotAlways}); !r.Snapshot {
-			t.Errorf("no snapshot: %v", r.SoftErrors())
+		for _, pid := range []int{v.PID, calls.PID} {
+			if _, r := dump(t, pid, Options{Mode: ModeFull, Snapshot: SnapshotAlways}); !r.Snapshot {
+				t.Errorf("no snapshot: %v", r.SoftErrors())
+			}
 		}
 		v.check(t)
 	}
+	victims.CheckCalls(t, calls)
 }
 
 // TestSnapshotCopyDies has the copy killed as soon as there is one: the dump is made the ordinary way, and the copy is gone.

@@ -1,7 +1,6 @@
 package ptrace
 
 import (
-	"encoding/binary"
 	"unsafe"
 
 	"minidump/internal/sys"
@@ -21,10 +20,12 @@ type Caller struct {
 	all    [2]uint64
 	word   uint64
 	config [4]uint64
+	info   [11]uint64 // struct ptrace_syscall_info
 	layout *callLayout
-	born   int32 // the last thread that Born was called for
-	own    bool  // the thread stands at its own system call instruction
-	redo   uint64
+	born   int32  // the last thread that Born was called for
+	at     uint64 // what Eligible returned
+	kept   uint32 // of the register set layout.restarts
+	again  bool   // the thread's own call is to go on by restart_syscall(2)
 }
 
 // maxCallRegs is room for the longest NT_PRSTATUS of a machine that has a callLayout.
@@ -33,7 +34,7 @@ const maxCallRegs = 400
 // A SystemCall is what a thread is made to do. Numbers and arguments are those of the thread's machine, which is a 32-bit one
 // for a 32-bit process.
 type SystemCall struct {
-	At     uint64 // of a system call instruction in the process: see Caller.Instruction
+	At     uint64 // of a system call instruction in the process: see Caller.Own and Caller.Find; of a Thumb one with bit 0 set
 	Number uint64
 	Args   [6]uint64
 }
@@ -58,24 +59,58 @@ func (t *Tracer) NewCaller() *Caller {
 
 // Eligible reads the registers of a thread and reports whether Call may use it: it is Stopped as told and by nothing else, in
 // the mode of its machine that layout size stands for, and not in a restartable sequence (rseq(2)), which the kernel would
-// take for finished. size is the length of the process's NT_PRSTATUS. pc is where the thread stands, inCall whether it stands
-// in, or before, a system call.
-func (c *Caller) Eligible(th *Thread, size int) (pc uint64, inCall, ok bool) {
+// take for finished. size is the length of the process's NT_PRSTATUS. at is where the system call instruction would be by which
+// the thread has made the call that it stands in, or is about to make one, as a SystemCall has it: Own says whether it is one. It
+// is 0 where there can be none.
+func (c *Caller) Eligible(th *Thread, size int) (at uint64, ok bool) {
 	if th.State != Stopped || th.Event != PTRACE_EVENT_STOP || th.Signal != 0 || th.GroupStop || c.t.old {
-		return 0, false, false
+		return 0, false
 	}
 	n, errno := c.t.Regset(th.TID, ntPRSTATUS, c.before[:])
 	if errno != 0 || n != size {
-		return 0, false, false
+		return 0, false
 	}
 	if c.layout = callLayoutOf(n); c.layout == nil {
-		return 0, false, false
+		return 0, false
 	}
 	c.length = n
+	if !c.readRestart(th.TID) {
+		return 0, false
+	}
 	l := c.layout
-	pc = l.get(c.before[:], l.pc)
-	inCall = l.numbered && l.signed(c.before[:], l.original) >= 0
-	return pc, inCall, inCall || c.unhindered(th.TID)
+	inCall := l.inCall(c.before[:], c.kept)
+	switch c.at = l.get(c.before[:], l.pc); {
+	case !l.after:
+		c.at |= l.thumbBit(c.before[:])
+	case inCall:
+		c.at -= uint64(len(l.instruction))
+	default:
+		c.at = 0
+	}
+	return c.at, inCall || c.unhindered(th.TID)
+}
+
+// Own reports whether Call may use the instruction at the address that Eligible returned, which has the bytes b, or more than
+// it has.
+func (c *Caller) Own(b []byte) bool { return c.layout.isCall(b, c.at&1 != 0) }
+
+// Address returns the address of the instruction that is at in a SystemCall.
+func (c *Caller) Address(at uint64) uint64 {
+	if c.layout.thumb != "" {
+		at &^= 1
+	}
+	return at
+}
+
+// Find returns the offset of a system call instruction in a page of code, which is to be added to the page's address for a
+// SystemCall. Any thread that EligibleElsewhere approves of may use it.
+func (c *Caller) Find(code []byte) (offset uint64, ok bool) { return c.layout.find(code) }
+
+// EligibleElsewhere is Eligible for a Call by another instruction than the thread's own. Linux does not keep vector registers
+// over a system call on some machines: a thread that uses them may make its own call only.
+func (c *Caller) EligibleElsewhere(th *Thread, size int) bool {
+	_, ok := c.Eligible(th, size)
+	return ok && !c.losesVectors(th.TID)
 }
 
 // unhindered reports whether a thread outside of a system call may be used: it is not in a restartable sequence, and its system
@@ -93,12 +128,6 @@ func (c *Caller) unhindered(tid int32) bool {
 		}
 	}
 	return true
-}
-
-// Instruction returns the bytes of a system call instruction of the process that Eligible was asked about, and whether a
-// thread in a system call stands after it, not at it.
-func (c *Caller) Instruction() (bytes string, after bool) {
-	return c.layout.instruction, c.layout.after
 }
 
 // Call makes th, which Eligible has just approved of, perform one system call, and returns its result, an error number as a
@@ -152,17 +181,15 @@ func (c *Caller) perform(th *Thread, s *SystemCall) (ret int64, born int32, errn
 // enter brings the thread to the entry of the system call.
 func (c *Caller) enter(th *Thread, s *SystemCall) sys.Errno {
 	l := c.layout
+	c.again = false
 	copy(c.work[:], c.before[:c.length])
-	c.own, c.redo = !l.after && l.get(c.before[:], l.pc) == s.At, 0
-	if !c.own {
-		l.set(c.work[:], l.pc, s.At)
-		if l.original >= 0 {
-			l.set(c.work[:], l.original, l.none)
-		}
-		l.put(c.work[:], s)
-		if e := c.setRegs(th.TID, c.work[:c.length]); e != 0 {
-			return e
-		}
+	l.goTo(c.work[:], s.At)
+	l.put(c.work[:], s)
+	if e := c.setRegs(th.TID, c.work[:c.length]); e != 0 {
+		return e
+	}
+	if e := c.setRestart(th.TID, 0); e != 0 {
+		return e
 	}
 	status, e := c.resume(th, unix.PTRACE_SYSCALL)
 	for ; e == 0 && status == interruptStop; status, e = c.resume(th, unix.PTRACE_SYSCALL) {
@@ -174,31 +201,25 @@ func (c *Caller) enter(th *Thread, s *SystemCall) sys.Errno {
 	if status != syscallStop {
 		return unix.EINTR
 	}
-	if !c.own {
-		return 0
-	}
-	// It has begun its own system call again, perhaps as restart_syscall. Another takes its place.
-	if n, e := c.t.Regset(th.TID, ntPRSTATUS, c.work[:]); e != 0 || n != c.length {
-		return unix.EIO
-	}
-	c.redo = l.get(c.work[:], l.number)
-	l.put(c.work[:], s)
-	if e := c.setRegs(th.TID, c.work[:c.length]); e != 0 {
+	// A thread at its own instruction has perhaps begun its own call again, by that call's number or as restart_syscall, with the
+	// arguments that it was given here. The instruction may also have a number in it.
+	number, e := c.enteredNumber(th.TID, s.Number)
+	if e != 0 {
 		return e
 	}
-	return c.setNumber(th.TID, int32(s.Number))
+	if c.again = l.restart >= 0 && number == uint64(l.restart); number == s.Number {
+		return 0
+	}
+	return c.setNumber(th.TID, s.Number)
 }
 
 // restore gives the thread back its registers and its signal mask, and has it stop as Eligible found it.
 func (c *Caller) restore(th *Thread) {
 	tid := int(th.TID)
-	if c.own && c.redo != 0 {
-		c.layout.set(c.before[:], c.layout.number, c.redo)
+	if c.again {
+		c.layout.goOn(c.before[:])
 	}
 	e := c.setRegs(th.TID, c.before[:c.length])
-	if e == 0 && c.layout.separate {
-		c.setNumber(th.TID, -1) // nothing is to be restarted: the registers are those of a call that is to begin, or of none
-	}
 	sys.Ptrace(unix.PTRACE_SETSIGMASK, tid, sys.SigsetSize(), uintptr(unsafe.Pointer(&c.mask)))
 	sys.Ptrace(unix.PTRACE_SETOPTIONS, tid, 0, c.options(th.TID))
 	if e == unix.ESRCH {
@@ -212,6 +233,7 @@ func (c *Caller) restore(th *Thread) {
 	if e != 0 {
 		return
 	}
+	c.setRestart(th.TID, c.kept)
 	th.Signal, th.Event, th.GroupStop = stopKind(status)
 }
 
@@ -280,16 +302,6 @@ func (c *Caller) Kill(tid int32) {
 
 func (c *Caller) setRegs(tid int32, regs []byte) sys.Errno {
 	return c.setRegset(tid, ntPRSTATUS, regs)
-}
-
-// setNumber sets the number of the system call that a thread is entering; -1: it is in none.
-func (c *Caller) setNumber(tid int32, nr int32) sys.Errno {
-	if !c.layout.separate {
-		return 0
-	}
-	b := unsafe.Slice((*byte)(unsafe.Pointer(&c.word)), 4)
-	binary.NativeEndian.PutUint32(b, uint32(nr))
-	return c.setRegset(tid, ntARMSystemCall, b)
 }
 
 func (c *Caller) setRegset(tid int32, note uint32, b []byte) sys.Errno {

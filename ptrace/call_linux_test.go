@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,10 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"minidump/internal/sys"
+	"minidump/internal/victims"
 )
 
-// vdsoInstruction returns the address of an instruction in the vDSO of a process; 0 if it is not there.
-func vdsoInstruction(t testing.TB, pid int, instruction string) uint64 {
+// vdsoCall returns a system call instruction in the vDSO of a process that Eligible was asked about; 0 if there is none.
+func vdsoCall(t testing.TB, pid int, c *Caller) uint64 {
 	t.Helper()
 	dir := "/proc/" + strconv.Itoa(pid)
 	maps, err := os.ReadFile(dir + "/maps")
@@ -37,17 +39,37 @@ func vdsoInstruction(t testing.TB, pid int, instruction string) uint64 {
 		defer mem.Close()
 		b := make([]byte, hi-lo)
 		n, _ := mem.ReadAt(b, int64(lo))
-		for k := 0; k+len(instruction) <= n; k++ {
-			if string(b[k:k+len(instruction)]) == instruction && (len(instruction) == 2 || k%4 == 0) {
-				return lo + uint64(k)
-			}
+		if offset, ok := c.Find(b[:n]); ok {
+			return lo + offset
 		}
 	}
 	return 0
 }
 
-// TestCall has each thread of a process ask for its process id, and for something that does not exist. Registers and signal mask are as
-// before, and the process goes on.
+// callAt returns an instruction for a call of a thread: its own, or one in the vDSO if elsewhere or if it has none; 0 if there is
+// none.
+func callAt(t testing.TB, tr *Tracer, pid int, c *Caller, th *Thread, size int, elsewhere bool) uint64 {
+	t.Helper()
+	at, ok := c.Eligible(th, size)
+	if !ok {
+		return 0 // it is about to take a signal
+	}
+	b := make([]byte, 4)
+	if at != 0 {
+		n, _ := tr.Peek(th.TID, c.Address(at), b)
+		b = b[:n]
+	}
+	if own := at != 0 && c.Own(b); own && !elsewhere {
+		return at
+	}
+	if !c.EligibleElsewhere(th, size) {
+		return 0
+	}
+	return vdsoCall(t, pid, c)
+}
+
+// TestCall has each thread of a process ask for its process id, and close what does not exist, by its own system call instruction
+// and by one of the vDSO. Registers and signal mask are as before, and the process goes on.
 func TestCall(t *testing.T) {
 	size := prstatusSize[runtime.GOARCH]
 	if !CanCall(size) {
@@ -59,18 +81,15 @@ func TestCall(t *testing.T) {
 	tr := New(v.pid)
 	c := tr.NewCaller()
 	before, after := make([]byte, 4096), make([]byte, 4096)
-	calls := 0
-	for range rounds(50) {
+	calls := [2]int{}
+	for round := range rounds(50) {
+		elsewhere := round % 2
 		ths := stopAll(t, tr, v.pid, time.Second)
 		for i := range ths {
 			th := &ths[i]
-			if _, _, ok := c.Eligible(th, size); !ok {
-				continue // one that is about to take a signal
-			}
-			instruction, _ := c.Instruction()
-			at := vdsoInstruction(t, v.pid, instruction)
+			at := callAt(t, tr, v.pid, c, th, size, elsewhere == 1)
 			if at == 0 {
-				t.Fatalf("no %x in the vDSO", instruction)
+				continue
 			}
 			n, _ := tr.Regset(th.TID, unix.NT_PRSTATUS, before)
 			blocked := status(v.pid, int(th.TID), "SigBlk")
@@ -78,14 +97,17 @@ func TestCall(t *testing.T) {
 				number int
 				ret    int64
 			}{{unix.SYS_GETPID, int64(v.pid)}, {unix.SYS_CLOSE, -int64(unix.EBADF)}} {
-				if _, _, ok := c.Eligible(th, size); !ok {
+				if _, ok := c.Eligible(th, size); !ok {
 					t.Fatalf("thread %+v is not eligible any more", th)
 				}
 				ret, born, e := c.Call(th, &SystemCall{At: at, Number: uint64(want.number), Args: [6]uint64{1 << 20}})
 				if ret != want.ret || born != 0 || e != 0 {
 					t.Fatalf("call %d returned %d, %d, %v", want.number, ret, born, e)
 				}
-				calls++
+				calls[elsewhere]++
+				if c.again && !c.layout.returns { // as the kernel would have done
+					c.layout.set(before, c.layout.number, uint64(c.layout.restart))
+				}
 			}
 			m, _ := tr.Regset(th.TID, unix.NT_PRSTATUS, after)
 			if strings.HasPrefix(runtime.GOARCH, "ppc64") { // "result" is the kernel's note of the last call, no register
@@ -103,10 +125,71 @@ func TestCall(t *testing.T) {
 			t.Fatalf("%d leftovers", n)
 		}
 	}
-	if calls == 0 {
+	if calls[0] == 0 {
 		t.Error("no thread was eligible")
 	}
+	t.Logf("%d calls by a thread's own instruction or one of the vDSO, %d by one of the vDSO", calls[0], calls[1])
 	v.runsOn(t)
+}
+
+// TestCallInCall has all threads of a process, each of which waits in a system call of another kind, ask for their process id,
+// again and again. Their own calls go on: they end when they must, and as they must.
+func TestCallInCall(t *testing.T) {
+	t.Run(runtime.GOARCH, func(t *testing.T) {
+		callInCall(t, prstatusSize[runtime.GOARCH], unix.SYS_GETPID, func() string { return victims.C(t, "calls.c", "-pthread") })
+	})
+	t.Run("narrow", func(t *testing.T) {
+		const getpid = 20 // of 386, arm and powerpc
+		callInCall(t, prstatusSize[victims.NarrowArch(t)], getpid, func() string { return victims.Narrow(t, "calls") })
+	})
+}
+
+func callInCall(t *testing.T, size int, getpid uint64, program func() string) {
+	if !CanCall(size) {
+		t.Skip("no Caller for it on " + runtime.GOARCH)
+	}
+	v := victims.Start(t, program())
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	tr := New(v.PID)
+	c := tr.NewCaller()
+	calls, again := 0, 0
+	makeCalls := func(ths []Thread) {
+		for i := range ths {
+			at := callAt(t, tr, v.PID, c, &ths[i], size, false)
+			if at == 0 {
+				continue
+			}
+			ret, _, e := c.Call(&ths[i], &SystemCall{At: at, Number: getpid})
+			if ret != int64(v.PID) || e != 0 {
+				t.Fatalf("getpid returned %d, %v", ret, e)
+			}
+			calls++
+			if c.again {
+				again++
+			}
+		}
+		tr.Detach(ths)
+	}
+	for total := max(rounds(500), 150); calls < total; time.Sleep(50 * time.Millisecond) {
+		makeCalls(stopAll(t, tr, v.PID, 10*time.Second))
+	}
+	// The third thread sleeps for a second, again and again. The sleep ends, though the thread is never left alone for that long.
+	first, sleeper := victims.CheckCalls(t, v)["nanosleep-1s"], slices.Sorted(slices.Values(tasks(v.PID)))[2]
+	end := Monotonic() + int64(30*time.Second)
+	for ended := 0; ended < 3; ended = victims.CheckCalls(t, v)["nanosleep-1s"] - first {
+		if Monotonic() > end {
+			t.Fatalf("in 30 seconds %d sleeps of one second have ended", ended)
+		}
+		for range 10 {
+			ths := []Thread{{TID: sleeper}}
+			tr.Seize(&ths[0])
+			tr.Collect(ths, end+int64(time.Minute))
+			makeCalls(ths)
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	t.Logf("%d calls, after %d of which a call went on by restart_syscall", calls, again)
 }
 
 // TestCallClone has a thread make a process, which dies with its tracer, and wait for it.
@@ -124,11 +207,10 @@ func TestCallClone(t *testing.T) {
 	defer tr.Detach(ths)
 	for i := range ths {
 		th := &ths[i]
-		if _, _, ok := c.Eligible(th, size); !ok {
+		at := callAt(t, tr, v.pid, c, th, size, false)
+		if at == 0 {
 			continue
 		}
-		instruction, _ := c.Instruction()
-		at := vdsoInstruction(t, v.pid, instruction)
 		ret, born, e := c.Call(th, &SystemCall{At: at, Number: unix.SYS_CLONE})
 		if ret <= 0 || born != int32(ret) || e != 0 {
 			t.Fatalf("clone returned %d, %d, %v", ret, born, e)
@@ -140,7 +222,7 @@ func TestCallClone(t *testing.T) {
 		if s := stateOf(int(born), int(born)); s != 'Z' {
 			t.Errorf("state %c of the child that was killed", s)
 		}
-		if _, _, ok := c.Eligible(th, size); !ok {
+		if _, ok := c.Eligible(th, size); !ok {
 			t.Fatalf("thread %+v is not eligible any more", th)
 		}
 		ret, _, e = c.Call(th, &SystemCall{At: at, Number: unix.SYS_WAIT4, Args: [6]uint64{uint64(born), 0, unix.WALL | unix.WNOHANG}})

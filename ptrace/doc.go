@@ -52,12 +52,12 @@
 // A Caller makes a stopped thread perform a system call, such as a clone of its process, whose child is traced from birth:
 //
 //	c := t.NewCaller()
-//	if _, _, ok := c.Eligible(&th, size); ok {
+//	if at, ok := c.Eligible(&th, size); ok && at != 0 && c.Own(code) {
 //		ret, born, errno := c.Call(&th, &ptrace.SystemCall{At: at, Number: nr})
 //	}
 //
-// The process notices only the effects of the system call. If the tracer is killed during Call, the thread continues with wrong
-// registers.
+// code is the process's memory at c.Address(at). The process notices only the effects of the system call. If the tracer is killed
+// during Call, the thread continues with wrong registers.
 //
 // # Rules
 //

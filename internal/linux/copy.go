@@ -73,23 +73,41 @@ const (
 )
 
 // copyCalls are the numbers of system calls, of arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl and of
-// include/uapi/asm-generic/unistd.h, arch/powerpc/kernel/syscalls/syscall.tbl, and the size of NT_PRSTATUS.
+// include/uapi/asm-generic/unistd.h, arch/powerpc/kernel/syscalls/syscall.tbl, arch/s390/kernel/syscalls/syscall.tbl and
+// arch/arm/tools/syscall.tbl, and the size of NT_PRSTATUS.
 type copyCalls struct {
 	clone, wait4, closeRange uint64
 	regs                     int
+	stackFirst               bool // the first two arguments of clone are in the other order (CONFIG_CLONE_BACKWARDS2)
+}
+
+// cloneCall is the call by which a thread makes the copy.
+func (c *copyCalls) cloneCall(at uint64) ptrace.SystemCall {
+	s := ptrace.SystemCall{At: at, Number: c.clone, Args: [6]uint64{cloneFiles, noStack}}
+	if c.stackFirst {
+		s.Args = [6]uint64{noStack, cloneFiles}
+	}
+	return s
 }
 
 func copyCallsOf(t *snapshot.Target) (c copyCalls, ok bool) {
 	switch t.Arch {
 	case context.AMD64:
-		c = copyCalls{56, 61, 436, 216}
+		c = copyCalls{clone: 56, wait4: 61, regs: 216}
 	case context.X86:
-		c = copyCalls{120, 114, 436, 68}
+		c = copyCalls{clone: 120, wait4: 114, regs: 68}
 	case context.ARM64:
-		c = copyCalls{220, 260, 436, 272}
+		c = copyCalls{clone: 220, wait4: 260, regs: 272}
+	case context.ARM:
+		c = copyCalls{clone: 120, wait4: 114, regs: 72}
 	case context.PPC64:
-		c = copyCalls{120, 114, 436, 384}
+		c = copyCalls{clone: 120, wait4: 114, regs: 384}
+	case context.RISCV64:
+		c = copyCalls{clone: 220, wait4: 260, regs: 256}
+	case context.S390X:
+		c = copyCalls{clone: 120, wait4: 114, regs: 216, stackFirst: true}
 	}
+	c.closeRange = 436
 	return c, c.regs != 0 && !t.ILP32 && ptrace.CanCall(c.regs)
 }
 
@@ -138,7 +156,8 @@ func (l *Source) copyProcess(s *snapshot.Snapshot) (refusal, sys.Errno) {
 		return why, 0
 	}
 	c.kept.take(l, s)
-	ret, born, errno := c.caller.Call(th, &ptrace.SystemCall{At: at, Number: calls.clone, Args: [6]uint64{cloneFiles, noStack}})
+	clone := calls.cloneCall(at)
+	ret, born, errno := c.caller.Call(th, &clone)
 	switch {
 	case errno != 0:
 		why = refusedInterrupt
@@ -160,7 +179,7 @@ func (l *Source) copyProcess(s *snapshot.Snapshot) (refusal, sys.Errno) {
 	}
 	// The copy shares the table of descriptors, so that a file which the process closes is closed. Its own, empty one keeps no file
 	// open when the process ends. Before Linux 5.9 it goes on sharing.
-	if _, _, ok := c.caller.Eligible(&child, calls.regs); ok {
+	if _, ok := c.caller.Eligible(&child, calls.regs); ok {
 		c.caller.Call(&child, &ptrace.SystemCall{At: at, Number: calls.closeRange, Args: [6]uint64{0, 0xffffffff, closeRangeUnique}})
 	}
 	if err := c.dir.Open(int(born)); err != nil {
@@ -207,17 +226,15 @@ func (l *Source) chooseHost(s *snapshot.Snapshot, size int) (th *ptrace.Thread, 
 		if at, ok := l.ownCall(th, size); ok {
 			return l.unfiltered(th, at)
 		}
-		if other == nil {
+		if other == nil && l.copy.caller.EligibleElsewhere(th, size) {
 			other = th
 		}
 	}
 	if other == nil {
 		return nil, 0, why
 	}
-	if _, _, ok := l.copy.caller.Eligible(other, size); !ok {
-		return nil, 0, refusedBusy
-	}
-	if at = l.findCall(&s.Target); at == 0 {
+	at, ok := l.anyCall(other, size, &s.Target)
+	if !ok {
 		return nil, 0, refusedBusy
 	}
 	return l.unfiltered(other, at)
@@ -237,19 +254,21 @@ func (l *Source) unfiltered(th *ptrace.Thread, at uint64) (*ptrace.Thread, uint6
 
 // ownCall returns the instruction by which a thread has made the system call that it stands in, or is about to make one.
 func (l *Source) ownCall(th *ptrace.Thread, size int) (at uint64, ok bool) {
-	pc, inCall, ok := l.copy.caller.Eligible(th, size)
-	if !ok {
+	at, ok = l.copy.caller.Eligible(th, size)
+	if !ok || at == 0 {
 		return 0, false
 	}
-	instruction, after := l.copy.caller.Instruction()
-	if at = pc; after {
-		if !inCall {
-			return 0, false
-		}
-		at -= uint64(len(instruction))
+	b := l.scratch.bytes[:4]
+	return at, l.copy.caller.Own(b[:l.mem.Read(l.copy.caller.Address(at), b)])
+}
+
+// anyCall returns an instruction for a thread that has none of its own.
+func (l *Source) anyCall(th *ptrace.Thread, size int, t *snapshot.Target) (at uint64, ok bool) {
+	if !l.copy.caller.EligibleElsewhere(th, size) {
+		return 0, false
 	}
-	b := l.scratch.bytes[:len(instruction)]
-	return at, l.mem.Read(at, b) == len(b) && string(b) == instruction
+	at = l.findCall(t)
+	return at, at != 0
 }
 
 // findCall finds a system call instruction in the vDSO of the program that the process executes now; 0: none.
@@ -259,18 +278,11 @@ func (l *Source) findCall(t *snapshot.Target) uint64 {
 		return 0
 	}
 	auxv := procfs.ParseAuxv(b, t.WordSize(), t.Order)
-	instruction, _ := l.copy.caller.Instruction()
-	step := 1
-	if len(instruction) == 4 { // instructions are of one length
-		step = 4
-	}
 	for at, end := auxv.SysinfoEhdr, auxv.SysinfoEhdr+maxVDSO; at != 0 && at < end; at += 4096 {
 		b := l.scratch.bytes[:4096]
 		b = b[:l.mem.readPages(at, b)]
-		for k := 0; k+len(instruction) <= len(b); k += step {
-			if string(b[k:k+len(instruction)]) == instruction {
-				return at + uint64(k)
-			}
+		if offset, ok := l.copy.caller.Find(b); ok {
+			return at + offset
 		}
 		if len(b) < 4096 {
 			break
@@ -411,13 +423,9 @@ func (l *Source) waitIn(tid int32, size int, t *snapshot.Target, wait *ptrace.Sy
 	defer l.tracer.Detach(l.stop.threads.All())
 	at, ok := l.ownCall(th, size)
 	if !ok {
-		if _, _, ok = l.copy.caller.Eligible(th, size); !ok {
+		if at, ok = l.anyCall(th, size, t); !ok {
 			return false
 		}
-		at = l.findCall(t)
-	}
-	if at == 0 {
-		return false
 	}
 	if _, _, why := l.unfiltered(th, at); why != refusedNothing {
 		return false
