@@ -41,7 +41,7 @@ func (s *Server) open(c *conn, request []byte, d *Dump) (*minidump.Writer, error
 		return nil, fmt.Errorf("%w: process %d had %d dumps on this connection", ErrFull, pid, s.opts.perProcess())
 	}
 	if c.ended() {
-		return nil, fmt.Errorf("process %d has gone before it was dumped", pid)
+		return nil, fmt.Errorf("process %d was gone before it could be dumped", pid)
 	}
 	var asked minidump.CrashContext
 	crashed := len(request) > 0

@@ -48,7 +48,7 @@ func listen(path, more string) (_ *Listener, err error) {
 		a, err = listenUnix(path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("server: listen at %s: %w", path, err)
+		return nil, fmt.Errorf("server: listen on %s: %w", path, err)
 	}
 	return &Listener{a}, nil
 }

@@ -89,7 +89,7 @@ func (l *pipeListener) accept() (link, uint32, error) {
 	var pid uint32
 	if err := windows.GetNamedPipeClientProcessId(h, &pid); err != nil {
 		windows.CloseHandle(h)
-		return nil, 0, fmt.Errorf("%w: who has connected: %w", errGone, err)
+		return nil, 0, fmt.Errorf("%w: identify the client: %w", errGone, err)
 	}
 	return os.NewFile(uintptr(h), l.name), pid, nil
 }

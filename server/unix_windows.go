@@ -43,7 +43,7 @@ func (l unixListener) accept() (link, uint32, error) {
 	pid, err := peerOf(c)
 	if err != nil {
 		c.Close()
-		return nil, 0, fmt.Errorf("%w: who has connected: %w", errGone, err)
+		return nil, 0, fmt.Errorf("%w: identify the client: %w", errGone, err)
 	}
 	return c, pid, nil
 }
