@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Caller makes Stopped threads perform system calls in the name of their process. A call changes the registers of its
-// thread, and sets them back before Call returns. A tracer that is killed in between leaves a thread with wrong registers:
-// whoever uses a Caller must be a process that nobody kills.
+// A Caller makes Stopped threads perform system calls on behalf of their process. A call changes the registers of its thread, and
+// restores them before Call returns. A tracer that is killed in between leaves a thread with wrong registers, so a process that
+// uses a Caller must not be killed.
 type Caller struct {
 	t      *Tracer
 	before [maxCallRegs]byte
@@ -24,17 +24,17 @@ type Caller struct {
 	layout *callLayout
 	born   int32  // the last thread that Born was called for
 	at     uint64 // what Eligible returned
-	kept   uint32 // of the register set layout.restarts
-	again  bool   // the thread's own call is to go on by restart_syscall(2)
+	kept   uint32 // the word of the register set layout.kept
+	again  bool   // the thread's own call continues by restart_syscall(2)
 }
 
-// maxCallRegs is room for the longest NT_PRSTATUS of a machine that has a callLayout.
+// maxCallRegs bounds the NT_PRSTATUS of every machine that has a callLayout, in bytes.
 const maxCallRegs = 400
 
-// A SystemCall is what a thread is made to do. Numbers and arguments are those of the thread's machine, which is a 32-bit one
-// for a 32-bit process.
+// A SystemCall is the call that a thread makes. Numbers and arguments are those of the thread's machine, which is a 32-bit one for
+// a 32-bit process.
 type SystemCall struct {
-	At     uint64 // of a system call instruction in the process: see Caller.Own and Caller.Find; of a Thumb one with bit 0 set
+	At     uint64 // address of a system call instruction in the process (see Caller.Own and Caller.Find); bit 0 is set for a Thumb one
 	Number uint64
 	Args   [6]uint64
 }
@@ -57,11 +57,10 @@ func (t *Tracer) NewCaller() *Caller {
 	return &Caller{t: t, all: [2]uint64{^uint64(0), ^uint64(0)}}
 }
 
-// Eligible reads the registers of a thread and reports whether Call may use it: it is Stopped as told and by nothing else, in
-// the mode of its machine that layout size stands for, and not in a restartable sequence (rseq(2)), which the kernel would
-// take for finished. size is the length of the process's NT_PRSTATUS. at is where the system call instruction would be by which
-// the thread has made the call that it stands in, or is about to make one, as a SystemCall has it: Own says whether it is one. It
-// is 0 where there can be none.
+// Eligible reads the registers of a thread and reports whether Call may use the thread: Interrupt alone has stopped it, its
+// NT_PRSTATUS has size bytes, as for the process, and it is not in a restartable sequence (rseq(2)), which the kernel would
+// consider finished. at is the address, in the form of SystemCall.At, at which the instruction must be of the system call that the
+// thread is in or about to make; Own reports whether a system call instruction is there. at is 0 if there can be none.
 func (c *Caller) Eligible(th *Thread, size int) (at uint64, ok bool) {
 	if th.State != Stopped || th.Event != PTRACE_EVENT_STOP || th.Signal != 0 || th.GroupStop || c.t.old {
 		return 0, false
@@ -90,11 +89,11 @@ func (c *Caller) Eligible(th *Thread, size int) (at uint64, ok bool) {
 	return c.at, inCall || c.unhindered(th.TID)
 }
 
-// Own reports whether Call may use the instruction at the address that Eligible returned, which has the bytes b, or more than
-// it has.
+// Own reports whether Call may use the instruction at the address that Eligible returned. b has the bytes there, and may be longer
+// than the instruction.
 func (c *Caller) Own(b []byte) bool { return c.layout.isCall(b, c.at&1 != 0) }
 
-// Address returns the address of the instruction that is at in a SystemCall.
+// Address returns the address of the instruction for at, a SystemCall.At.
 func (c *Caller) Address(at uint64) uint64 {
 	if c.layout.thumb != "" {
 		at &^= 1
@@ -102,20 +101,20 @@ func (c *Caller) Address(at uint64) uint64 {
 	return at
 }
 
-// Find returns the offset of a system call instruction in a page of code, which is to be added to the page's address for a
-// SystemCall. Any thread that EligibleElsewhere approves of may use it.
+// Find returns the offset of a system call instruction in a page of code; SystemCall.At is the page's address plus offset. Any
+// thread for which EligibleElsewhere returns true may use the instruction.
 func (c *Caller) Find(code []byte) (offset uint64, ok bool) { return c.layout.find(code) }
 
-// EligibleElsewhere is Eligible for a Call by another instruction than the thread's own. Linux does not keep vector registers
-// over a system call on some machines: a thread that uses them may make its own call only.
+// EligibleElsewhere is Eligible for a Call by an instruction other than the thread's own. On some machines Linux does not preserve
+// vector registers across a system call: a thread that uses them may use only its own instruction.
 func (c *Caller) EligibleElsewhere(th *Thread, size int) bool {
 	_, ok := c.Eligible(th, size)
 	return ok && !c.losesVectors(th.TID)
 }
 
 // unhindered reports whether a thread outside of a system call may be used: it is not in a restartable sequence, and its system
-// calls go to the kernel, not to its own handler (PR_SET_SYSCALL_USER_DISPATCH). Kernels that can't say have neither, or few
-// programs that use it.
+// calls go to the kernel, not to its own handler (PR_SET_SYSCALL_USER_DISPATCH). Kernels without these requests lack both
+// features, or run few programs that use them.
 func (c *Caller) unhindered(tid int32) bool {
 	if sys.Ptrace(ptraceDispatch, int(tid), unsafe.Sizeof(c.config), uintptr(unsafe.Pointer(&c.config))) == 0 && c.config[0] != 0 {
 		return false
@@ -130,12 +129,12 @@ func (c *Caller) unhindered(tid int32) bool {
 	return true
 }
 
-// Call makes th, which Eligible has just approved of, perform one system call, and returns its result, an error number as a
-// negative value. born is the thread that the call has made, if any, which is traced and about to stop, by its number in the
-// caller's PID namespace. Until the call has returned no signal reaches the thread except SIGKILL; a stop signal makes the call
-// fail with EINTR. The state of th becomes Gone if it has died.
+// Call makes th perform one system call, and returns the call's result, an error number as a negative value. Eligible must have
+// returned true for th just before. born is the thread that the call has created, if any, by its number in the caller's PID
+// namespace; it is traced and about to stop. Until the call has returned no signal reaches th except SIGKILL; a stop signal makes
+// the call fail with EINTR. The state of th becomes Gone if it has died.
 //
-// The result is errno EINTR or another error, and ret means nothing, if the call was not made or its result is not known.
+// If the call was not made or its result is not known, errno is EINTR or another error, and ret has no meaning.
 func (c *Caller) Call(th *Thread, s *SystemCall) (ret int64, born int32, errno sys.Errno) {
 	tid := int(th.TID)
 	if e := sys.Ptrace(unix.PTRACE_GETSIGMASK, tid, sys.SigsetSize(), uintptr(unsafe.Pointer(&c.mask))); e != 0 {
@@ -150,7 +149,7 @@ func (c *Caller) Call(th *Thread, s *SystemCall) (ret int64, born int32, errno s
 	return ret, born, errno
 }
 
-// perform makes the call. The registers are those of the call afterwards.
+// perform makes the call, and leaves the thread with the registers of that call.
 func (c *Caller) perform(th *Thread, s *SystemCall) (ret int64, born int32, errno sys.Errno) {
 	if errno = c.enter(th, s); errno != 0 {
 		return 0, 0, errno
@@ -193,7 +192,7 @@ func (c *Caller) enter(th *Thread, s *SystemCall) sys.Errno {
 	}
 	status, e := c.resume(th, unix.PTRACE_SYSCALL)
 	for ; e == 0 && status == interruptStop; status, e = c.resume(th, unix.PTRACE_SYSCALL) {
-		// It was told to stop more than once: see Collect.
+		// The thread was interrupted more than once: see Collect.
 	}
 	if e != 0 {
 		return e
@@ -201,8 +200,8 @@ func (c *Caller) enter(th *Thread, s *SystemCall) sys.Errno {
 	if status != syscallStop {
 		return unix.EINTR
 	}
-	// A thread at its own instruction has perhaps begun its own call again, by that call's number or as restart_syscall, with the
-	// arguments that it was given here. The instruction may also have a number in it.
+	// A thread at its own instruction may have restarted its own call, by that call's number or as restart_syscall, with the
+	// arguments of s. The instruction may also contain a number.
 	number, e := c.enteredNumber(th.TID, s.Number)
 	if e != 0 {
 		return e
@@ -213,7 +212,7 @@ func (c *Caller) enter(th *Thread, s *SystemCall) sys.Errno {
 	return c.setNumber(th.TID, s.Number)
 }
 
-// restore gives the thread back its registers and its signal mask, and has it stop as Eligible found it.
+// restore restores the thread's registers and signal mask, and brings it to a stop like the one that Eligible saw.
 func (c *Caller) restore(th *Thread) {
 	tid := int(th.TID)
 	if c.again {
@@ -226,8 +225,8 @@ func (c *Caller) restore(th *Thread) {
 		th.State = Gone
 		return
 	}
-	// The kernel looks for a system call to restart when a thread comes out of a stop like the one that Eligible saw, not
-	// when it leaves a system call. So the thread has to come to such a stop again, with the registers that it had there.
+	// The kernel restarts a system call when the thread leaves a stop like the one that Eligible saw, not when it returns from a
+	// system call. So the thread must reach such a stop again, with the registers that it had there.
 	sys.Ptrace(unix.PTRACE_INTERRUPT, tid, 0, 0)
 	status, e := c.resume(th, unix.PTRACE_CONT)
 	if e != 0 {
@@ -237,8 +236,8 @@ func (c *Caller) restore(th *Thread) {
 	th.Signal, th.Event, th.GroupStop = stopKind(status)
 }
 
-// resume lets the thread run to its next stop, and returns the status of that. It waits as long as it takes: a thread in the
-// midst of a call can't be left.
+// resume runs the thread to its next stop, and returns the status of that stop. It waits without a time limit: a thread in the
+// middle of a call can't be left.
 func (c *Caller) resume(th *Thread, request int) (status int32, errno sys.Errno) {
 	if e := sys.Ptrace(request, int(th.TID), 0, 0); e != 0 {
 		return 0, e
@@ -268,7 +267,7 @@ func (c *Caller) await(th *Thread) (status int32, errno sys.Errno) {
 	}
 }
 
-// options returns the options that a thread has while it makes no call.
+// options returns the ptrace options of a thread while it makes no call.
 func (c *Caller) options(tid int32) uintptr {
 	if tid == c.born {
 		return unix.PTRACE_O_EXITKILL
@@ -276,7 +275,8 @@ func (c *Caller) options(tid int32) uintptr {
 	return 0
 }
 
-// Born waits for the first stop of a thread that Call has made, and has the kernel kill it when this tracer ends.
+// Born waits for the first stop of a thread that Call has created, and sets the option by which the kernel kills the thread when
+// this tracer ends.
 func (c *Caller) Born(tid int32) (th Thread, errno sys.Errno) {
 	th = Thread{TID: tid, State: Stopped}
 	status, e := c.await(&th)
@@ -288,7 +288,7 @@ func (c *Caller) Born(tid int32) (th Thread, errno sys.Errno) {
 	return th, sys.Ptrace(unix.PTRACE_SETOPTIONS, int(tid), 0, c.options(tid))
 }
 
-// Kill kills a process that Call has made, and waits for its end. The process that made it must still wait for it.
+// Kill kills a process that Call has created, and waits for its end. Its parent must still wait for it.
 func (c *Caller) Kill(tid int32) {
 	_ = unix.Kill(int(tid), unix.SIGKILL)
 	for {

@@ -16,7 +16,8 @@ import (
 	"minidump/internal/victims"
 )
 
-// vdsoCall returns a system call instruction in the vDSO of a process that Eligible was asked about; 0 if there is none.
+// vdsoCall returns the address of a system call instruction in the vDSO of a process, after a call of c.Eligible for one of its
+// threads; 0 if there is none.
 func vdsoCall(t testing.TB, pid int, c *Caller) uint64 {
 	t.Helper()
 	dir := "/proc/" + strconv.Itoa(pid)
@@ -46,13 +47,13 @@ func vdsoCall(t testing.TB, pid int, c *Caller) uint64 {
 	return 0
 }
 
-// callAt returns an instruction for a call of a thread: its own, or one in the vDSO if elsewhere or if it has none; 0 if there is
-// none.
+// callAt returns the address of an instruction for a call of a thread: the thread's own, or one in the vDSO if elsewhere is true or
+// the thread has none; 0 if there is none.
 func callAt(t testing.TB, tr *Tracer, pid int, c *Caller, th *Thread, size int, elsewhere bool) uint64 {
 	t.Helper()
 	at, ok := c.Eligible(th, size)
 	if !ok {
-		return 0 // it is about to take a signal
+		return 0 // the thread is about to receive a signal
 	}
 	b := make([]byte, 4)
 	if at != 0 {
@@ -68,8 +69,8 @@ func callAt(t testing.TB, tr *Tracer, pid int, c *Caller, th *Thread, size int, 
 	return vdsoCall(t, pid, c)
 }
 
-// TestCall has each thread of a process ask for its process id, and close what does not exist, by its own system call instruction
-// and by one of the vDSO. Registers and signal mask are as before, and the process goes on.
+// TestCall makes each thread of a process call getpid, and close a descriptor that does not exist, by the thread's own system call
+// instruction and by one of the vDSO. Registers and signal mask are as before, and the process continues.
 func TestCall(t *testing.T) {
 	size := prstatusSize[runtime.GOARCH]
 	if !CanCall(size) {
@@ -105,12 +106,12 @@ func TestCall(t *testing.T) {
 					t.Fatalf("call %d returned %d, %d, %v", want.number, ret, born, e)
 				}
 				calls[elsewhere]++
-				if c.again && !c.layout.returns { // as the kernel would have done
+				if c.again && !c.layout.returns { // the kernel would also have set this number
 					c.layout.set(before, c.layout.number, uint64(c.layout.restart))
 				}
 			}
 			m, _ := tr.Regset(th.TID, unix.NT_PRSTATUS, after)
-			if strings.HasPrefix(runtime.GOARCH, "ppc64") { // "result" is the kernel's note of the last call, no register
+			if strings.HasPrefix(runtime.GOARCH, "ppc64") { // "result" is the kernel's record of the last call, not a register
 				copy(after[43*8:44*8], before[43*8:])
 			}
 			if !bytes.Equal(before[:n], after[:m]) {
@@ -132,8 +133,8 @@ func TestCall(t *testing.T) {
 	v.runsOn(t)
 }
 
-// TestCallInCall has all threads of a process, each of which waits in a system call of another kind, ask for their process id,
-// again and again. Their own calls go on: they end when they must, and as they must.
+// TestCallInCall makes all threads of a process, each of which waits in a different system call, call getpid repeatedly. Their own
+// calls continue: each ends when it must, with the right result.
 func TestCallInCall(t *testing.T) {
 	t.Run(runtime.GOARCH, func(t *testing.T) {
 		callInCall(t, prstatusSize[runtime.GOARCH], unix.SYS_GETPID, func() string { return victims.C(t, "calls.c", "-pthread") })
@@ -174,7 +175,7 @@ func callInCall(t *testing.T, size int, getpid uint64, program func() string) {
 	for total := max(rounds(500), 150); calls < total; time.Sleep(50 * time.Millisecond) {
 		makeCalls(stopAll(t, tr, v.PID, 10*time.Second))
 	}
-	// The third thread sleeps for a second, again and again. The sleep ends, though the thread is never left alone for that long.
+	// The third thread repeatedly sleeps for a second. Each sleep ends, although the thread is interrupted more often than that.
 	first, sleeper := victims.CheckCalls(t, v)["nanosleep-1s"], slices.Sorted(slices.Values(tasks(v.PID)))[2]
 	end := Monotonic() + int64(30*time.Second)
 	for ended := 0; ended < 3; ended = victims.CheckCalls(t, v)["nanosleep-1s"] - first {
@@ -192,7 +193,7 @@ func callInCall(t *testing.T, size int, getpid uint64, program func() string) {
 	t.Logf("%d calls, after %d of which a call went on by restart_syscall", calls, again)
 }
 
-// TestCallClone has a thread make a process, which dies with its tracer, and wait for it.
+// TestCallClone makes a thread create a process, which the kernel kills with its tracer, and wait for that process.
 func TestCallClone(t *testing.T) {
 	size := prstatusSize[runtime.GOARCH]
 	if !CanCall(size) {

@@ -8,38 +8,38 @@ import (
 
 const ntPRSTATUS = 1 // of linux/elf.h
 
-// Results by which the kernel's own functions ask for a system call to be restarted (linux/errno.h).
+// Results inside the kernel that request the restart of a system call (linux/errno.h).
 const (
 	erestartSys          = 512
 	erestartRestartblock = 516
 )
 
-// A callLayout says how a machine makes system calls: where in NT_PRSTATUS the registers are, by their offset in bytes, and what
-// the instruction is.
+// A callLayout describes how a machine makes system calls: the offsets of the registers in NT_PRSTATUS, in bytes, and the
+// instruction.
 type callLayout struct {
 	size        int // of NT_PRSTATUS
 	word        int // of a register
 	pc          int
-	number      int    // the register that has the number of the call
-	original    int    // what the kernel looks at before it restarts a call; 0: NT_PRSTATUS has none
-	none        uint64 // its value for no call
+	number      int    // the register of the call's number
+	original    int    // the field that the kernel checks before it restarts a call; 0: NT_PRSTATUS has none
+	none        uint64 // the value of original for no call
 	result      int
-	failed      int // the register that says that result is an error number, by failedBit; 0: result is negative then
+	failed      int // the register whose failedBit marks result as an error number; 0: result is negative then
 	args        [6]int
 	instruction string
 	thumb       string // the instruction in Thumb state
-	step        int    // instructions are at multiples of it
-	immediate   bool   // a number in the last byte of the instruction is that of the call, unless it is 0
-	state       int    // the register that has the processor's state
-	clean       uint64 // what in that must be 0 where an instruction is gone to
-	after       bool   // a thread in a system call stands after the instruction, and the kernel moves it back later if need be
+	step        int    // the alignment of instructions, in bytes
+	immediate   bool   // the last byte of the instruction is the number of the call, unless it is 0
+	state       int    // the register of the processor's state
+	clean       uint64 // the bits of state that must be 0 before a jump to an instruction
+	after       bool   // the pc of a thread in a system call is after the instruction, and the kernel moves it back later if necessary
 	numbered    bool   // original is the number of the call, negative outside of one
-	kept        uint32 // the register set of what the kernel looks at before it restarts a call, 0 outside of one; 0: there is none
+	kept        uint32 // the register set of the word that the kernel checks before it restarts a call, 0 outside of one; 0: there is none
 	place       numberPlace
-	entered     int      // the register that has the number at the entry: numberInRegister
+	entered     int      // the register of the number at the entry, if place is numberInRegister
 	restart     int64    // the number of restart_syscall, by which the kernel itself restarts a call here; -1: not here
-	returns     bool     // that number must not be in a register: the thread is to return to the kernel's own restart
-	vectors     []uint32 // register sets that a system call ends the use of
+	returns     bool     // that number must not be in a register: the thread must return to the kernel's own restart
+	vectors     []uint32 // register sets that a system call does not preserve
 }
 
 // The layouts are those of struct user_regs_struct: arch/x86/include/asm/user_64.h, user_32.h,
@@ -47,26 +47,26 @@ type callLayout struct {
 // indices of arch/powerpc/include/uapi/asm/ptrace.h and arch/arm/include/uapi/asm/ptrace.h, and of s390_regs of
 // arch/s390/include/uapi/asm/ptrace.h; system calls as in syscall(2).
 //
-// On arm64, riscv64 and arm a call that is to be restarted is moved back before the thread stops for its tracer (do_signal of
-// arch/arm64/kernel/signal.c and arch/arm/kernel/signal.c, arch_do_signal_or_restart of arch/riscv/kernel/signal.c since Linux
-// 6.6), on x86, s390x and powerpc afterwards (arch_do_signal_or_restart of arch/x86/kernel/signal.c and
-// arch/s390/kernel/signal.c, check_syscall_restart of arch/powerpc/kernel/signal.c).
+// For a call that must be restarted, the kernel moves the pc back to the instruction: on arm64, riscv64 and arm before the thread
+// stops for its tracer (do_signal of arch/arm64/kernel/signal.c and arch/arm/kernel/signal.c, arch_do_signal_or_restart of
+// arch/riscv/kernel/signal.c since Linux 6.6), on x86, s390x and powerpc afterwards (arch_do_signal_or_restart of
+// arch/x86/kernel/signal.c and arch/s390/kernel/signal.c, check_syscall_restart of arch/powerpc/kernel/signal.c).
 //
-// arm differs from arm64 in that its kernel restarts a call without leaving for the process, and changes no register for it
-// (do_work_pending): so the call of the Caller is made to have a result by which the kernel restarts the thread's own.
+// arm differs from arm64: its kernel restarts a call without returning to the process, and changes no register for that
+// (do_work_pending). So the Caller sets a result of its own call that makes the kernel restart the thread's call.
 //
-// On s390x the number is in the instruction, or in gpr1 if that has 0. At the entry it is in gpr2 (do_syscall of
+// On s390x the number is in the instruction, or in gpr1 if the instruction has 0. At the entry it is in gpr2 (do_syscall of
 // arch/s390/kernel/syscall.c), where a tracer can change it.
 var (
 	amd64Layout = callLayout{size: 27 * 8, word: 8, pc: 16 * 8, number: 10 * 8, original: 15 * 8, none: ^uint64(0), result: 10 * 8, after: true, numbered: true,
 		instruction: "\x0f\x05", step: 1, restart: -1, args: [6]int{14 * 8, 13 * 8, 12 * 8, 7 * 8, 9 * 8, 8 * 8}}
 	x86Layout = callLayout{size: 17 * 4, word: 4, pc: 12 * 4, number: 6 * 4, original: 11 * 4, none: ^uint64(0), result: 6 * 4, after: true, numbered: true,
 		instruction: "\xcd\x80", step: 1, restart: -1, args: [6]int{0, 4, 8, 12, 16, 20}}
-	// In pstate is the kind of the last branch, BTYPE, which some instructions can't follow.
+	// pstate contains the kind of the last branch, BTYPE, after which some instructions must not follow.
 	arm64Layout = callLayout{size: 34 * 8, word: 8, pc: 32 * 8, number: 8 * 8, result: 0, place: numberInSet, restart: 128,
 		state: 33 * 8, clean: 0xc00, vectors: []uint32{ntARMSVE, ntARMSSVE},
 		instruction: "\x01\x00\x00\xd4", step: 4, args: [6]int{0, 8, 16, 24, 32, 40}}
-	// In cpsr is how many instructions a Thumb condition is still for (IT), and Jazelle state.
+	// cpsr contains how many instructions a Thumb condition still applies to (IT), and Jazelle state.
 	armLayout = callLayout{size: 18 * 4, word: 4, pc: 15 * 4, number: 7 * 4, result: 0, place: armPlace(), restart: 0, returns: true,
 		state: 16 * 4, clean: 0x0700fc00 | thumbState,
 		instruction: "\x00\x00\x00\xef", thumb: "\x00\xdf", step: 4, args: [6]int{0, 4, 8, 12, 16, 20}}
@@ -76,7 +76,7 @@ var (
 	s390xLayout = callLayout{size: 27 * 8, word: 8, pc: 8, number: 3 * 8, result: 4 * 8, after: true, kept: ntS390SystemCall,
 		place: numberInRegister, entered: 4 * 8, restart: -1,
 		instruction: "\x0a\x00", immediate: true, step: 2, args: [6]int{4 * 8, 5 * 8, 6 * 8, 7 * 8, 8 * 8, 9 * 8}}
-	// trap is 0xc00 or 0x3000 in a system call. The instruction is sc; glibc may use scv, whose results are others.
+	// trap is 0xc00 or 0x3000 in a system call. The instruction is sc; glibc may use scv, which returns errors in another way.
 	ppc64Layout = callLayout{size: 48 * 8, word: 8, pc: 32 * 8, number: 0, original: 40 * 8, none: 0, result: 3 * 8, failed: 38 * 8, after: true,
 		step: 4, restart: -1, args: [6]int{3 * 8, 4 * 8, 5 * 8, 6 * 8, 7 * 8, 8 * 8}}
 )
@@ -84,10 +84,10 @@ var (
 const (
 	failedBit    = 0x10000000 // the summary overflow bit of field 0 of the condition register
 	thumbState   = 0x20       // PSR_T_BIT of cpsr
-	s390xRestart = 7          // restart_syscall, whose instruction, in the vDSO, the kernel leaves for where the call was
+	s390xRestart = 7          // restart_syscall: after its instruction, in the vDSO, the kernel returns to the interrupted call
 )
 
-// armPlace returns where a tracer on this machine has the number of a call of a 32-bit arm process.
+// armPlace returns where a tracer on this machine finds the number of a call of a 32-bit arm process.
 func armPlace() numberPlace {
 	if runtime.GOARCH == "arm64" {
 		return numberInSet
@@ -95,7 +95,7 @@ func armPlace() numberPlace {
 	return numberByRequest
 }
 
-// callLayoutOf returns the layout of a register set of size bytes on this machine; nil: no Caller works with it.
+// callLayoutOf returns the layout of a register set of size bytes on this machine; nil if no Caller works with it.
 func callLayoutOf(size int) *callLayout {
 	var l *callLayout
 	switch runtime.GOARCH {
@@ -127,7 +127,7 @@ func callLayoutOf(size int) *callLayout {
 	return l
 }
 
-// CanCall reports whether a Caller can be used with threads whose NT_PRSTATUS has size bytes.
+// CanCall reports whether a Caller works with threads whose NT_PRSTATUS has size bytes.
 func CanCall(size int) bool { return callLayoutOf(size) != nil }
 
 func (l *callLayout) get(regs []byte, off int) uint64 {
@@ -152,7 +152,7 @@ func (l *callLayout) set(regs []byte, off int, v uint64) {
 	binary.NativeEndian.PutUint64(regs[off:], v)
 }
 
-// inCall reports whether a thread stands in a system call, as far as that can be seen. kept is of the register set kept.
+// inCall reports whether a thread is in a system call, as far as its registers show that. kept is the word of register set l.kept.
 func (l *callLayout) inCall(regs []byte, kept uint32) bool {
 	return l.numbered && l.signed(regs, l.original) >= 0 || l.kept != 0 && kept != 0
 }
@@ -165,7 +165,7 @@ func (l *callLayout) thumbBit(regs []byte) uint64 {
 	return 0
 }
 
-// isCall reports whether b begins with a system call instruction, of Thumb state if thumb.
+// isCall reports whether b begins with a system call instruction, one of Thumb state if thumb is true.
 func (l *callLayout) isCall(b []byte, thumb bool) bool {
 	switch {
 	case l.immediate:
@@ -176,7 +176,7 @@ func (l *callLayout) isCall(b []byte, thumb bool) bool {
 	return strings.HasPrefix(string(b), l.instruction)
 }
 
-// find returns the offset of a system call instruction in a page of code, of one in Thumb state with bit 0 set.
+// find returns the offset of a system call instruction in a page of code. Bit 0 is set for one of Thumb state.
 func (l *callLayout) find(code []byte) (offset uint64, ok bool) {
 	for k := 0; k+len(l.instruction) <= len(code); k += l.step {
 		if string(code[k:k+len(l.instruction)]) == l.instruction {
@@ -191,7 +191,7 @@ func (l *callLayout) find(code []byte) (offset uint64, ok bool) {
 	return 0, false
 }
 
-// goTo has a thread stand at the instruction at, in no system call.
+// goTo changes the registers of a thread so that it is at the instruction at, in no system call.
 func (l *callLayout) goTo(regs []byte, at uint64) {
 	if l.original != 0 {
 		l.set(regs, l.original, l.none)
@@ -206,7 +206,7 @@ func (l *callLayout) goTo(regs []byte, at uint64) {
 	l.set(regs, l.pc, at)
 }
 
-// goOn changes the registers of a thread at its own system call, so that the call goes on by restart_syscall.
+// goOn changes the registers of a thread at its own system call so that the call continues by restart_syscall.
 func (l *callLayout) goOn(regs []byte) {
 	if !l.returns {
 		l.set(regs, l.number, uint64(l.restart))
@@ -229,7 +229,7 @@ func (l *callLayout) resultOf(regs []byte) int64 {
 	return r
 }
 
-// put sets the number and the arguments.
+// put sets the number and the arguments of the call s.
 func (l *callLayout) put(regs []byte, s *SystemCall) {
 	for i, off := range l.args {
 		l.set(regs, off, s.Args[i])

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestFindCall looks for system call instructions of machines that have more than one.
+// TestFindCall searches for system call instructions of machines on which several byte patterns could be one.
 func TestFindCall(t *testing.T) {
 	arm, s390x, riscv64 := armLayout, s390xLayout, riscv64Layout
 	for _, test := range []struct {
@@ -38,7 +38,7 @@ func TestFindCall(t *testing.T) {
 	}
 }
 
-// TestGoTo has threads of arm stand at an instruction, and go on with their own call.
+// TestGoTo moves threads of arm to an instruction, and makes them continue their own call.
 func TestGoTo(t *testing.T) {
 	l := armLayout
 	regs := make([]byte, l.size)

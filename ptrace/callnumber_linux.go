@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Requests and register sets by which a tracer learns and sets the number of a system call, and what the kernel restarts: of
+// Requests and register sets by which a tracer reads and sets the number of a system call, and which call the kernel restarts:
 // linux/ptrace.h, arch/arm/include/uapi/asm/ptrace.h and linux/elf.h.
 const (
 	ptraceSyscallInfo      = 0x420e // PTRACE_GET_SYSCALL_INFO, since Linux 5.3
@@ -22,17 +22,17 @@ const (
 	ntRISCVVector          = 0x901
 )
 
-// A numberPlace says where the number of a system call is, for a tracer that has stopped the thread at the call's entry.
+// A numberPlace is the place of a system call's number for a tracer that has stopped the thread at the call's entry.
 type numberPlace int
 
 const (
-	numberAsSet      numberPlace = iota // nowhere else than before the instruction
+	numberAsSet      numberPlace = iota // the same as before the instruction
 	numberInRegister                    // in NT_PRSTATUS
 	numberInSet                         // in NT_ARM_SYSTEM_CALL
 	numberByRequest                     // in the kernel: PTRACE_GET_SYSCALL_INFO, PTRACE_SET_SYSCALL
 )
 
-// enteredNumber returns the number of the system call that a thread is entering, which is set if the machine has no other.
+// enteredNumber returns the number of the system call that a thread is entering: set, if the machine has no other place for it.
 func (c *Caller) enteredNumber(tid int32, set uint64) (number uint64, errno sys.Errno) {
 	switch c.layout.place {
 	case numberInRegister:
@@ -55,7 +55,7 @@ func (c *Caller) enteredNumber(tid int32, set uint64) (number uint64, errno sys.
 	return set, 0
 }
 
-// setNumber sets the number of the system call that a thread is entering, of which enteredNumber was asked.
+// setNumber sets the number of the system call that a thread is entering, after enteredNumber has read it.
 func (c *Caller) setNumber(tid int32, number uint64) sys.Errno {
 	switch c.layout.place {
 	case numberInRegister:
@@ -72,8 +72,8 @@ func (c *Caller) readSyscallInfo(tid int32) sys.Errno {
 	return sys.Ptrace(ptraceSyscallInfo, int(tid), unsafe.Sizeof(c.info), uintptr(unsafe.Pointer(&c.info)))
 }
 
-// readRestart reads what the kernel will look at to restart the system call of a thread, as far as that is not in its
-// registers. It reports whether the thread can be given that back after another call.
+// readRestart reads the state that the kernel checks to restart a thread's system call and that is not in the thread's registers.
+// It reports whether this state can be restored after another call.
 func (c *Caller) readRestart(tid int32) bool {
 	l := c.layout
 	if l.kept != 0 {
@@ -84,14 +84,14 @@ func (c *Caller) readRestart(tid int32) bool {
 	if l.place == numberByRequest && c.readSyscallInfo(tid) != 0 {
 		return false
 	}
-	// Where the kernel moves a call back before the stop, a thread that comes out of a call with one of these results is taken
-	// for one to move back. It has the value by chance, or, on riscv64 before Linux 6.6, is to be moved back by what a tracer
-	// can't see.
+	// If the kernel moves the pc back before the stop, it would also move it back, for a thread that returns from another call
+	// with one of these results. The thread has that value by chance, or, on riscv64 before Linux 6.6, because the kernel will
+	// restart its call, by state that a tracer can't see.
 	r := l.signed(c.before[:], l.result)
 	return l.after || r > -erestartSys || r < -erestartRestartblock
 }
 
-// setRestart sets what readRestart has read.
+// setRestart sets the word that readRestart reads.
 func (c *Caller) setRestart(tid int32, word uint32) sys.Errno {
 	if c.layout.kept == 0 {
 		return 0
@@ -99,9 +99,9 @@ func (c *Caller) setRestart(tid int32, word uint32) sys.Errno {
 	return c.setWord32(tid, c.layout.kept, word)
 }
 
-// losesVectors reports whether a system call takes vector registers from a thread that does not stand in or before one: those of
-// SVE and SME on arm64, which are in use as the flag SVE_PT_REGS_SVE says (arch/arm64/include/uapi/asm/ptrace.h), and those of
-// extension V on riscv64, where only a thread that uses it has the set.
+// losesVectors reports whether a system call would destroy vector registers of a thread that is not in or before one: those of SVE
+// and SME on arm64, which are in use if SVE_PT_REGS_SVE is set (arch/arm64/include/uapi/asm/ptrace.h), and those of extension V
+// on riscv64, where only a thread that uses V has the register set.
 func (c *Caller) losesVectors(tid int32) bool {
 	for _, note := range c.layout.vectors {
 		head := unsafe.Slice((*byte)(unsafe.Pointer(&c.config)), 16) // struct user_sve_header
