@@ -14,11 +14,13 @@ import (
 	"minidump/internal/sys"
 )
 
-// A dump that is read from a copy of the process is made by a helper, the keeper: a thread of the process has other registers
-// while it makes the copy, and whoever has set them must live to set them back. A keeper has nothing but that to do. It ignores
-// the signals that end a program, is in a session of its own, and when its parent is gone it ends the copy and itself.
+// A helper process, the keeper, makes a dump that is read from a copy of the process. While a thread of the process makes the
+// copy, its registers are changed, and the tracer that has changed them must survive to restore them. The keeper does nothing
+// else. It ignores the signals that end a program, is in a session of its own, and ends the copy and itself when its parent is
+// gone.
 //
-// The dump comes through a pipe. When the parent closes that, or ends, the keeper's next write fails, and it clears up.
+// The keeper sends the dump through a pipe. When the parent closes the pipe, or ends, the keeper's next write fails, and it cleans
+// up.
 
 // keeper is the parent's side.
 type keeper struct {
@@ -27,17 +29,17 @@ type keeper struct {
 	source *linux.Source // of the Writer
 }
 
-// snapshotFrom is how much of a process must be in memory before SnapshotAuto copies it: less is read in the time that a keeper
-// takes to start.
+// snapshotFrom is the resident size, in bytes, from which SnapshotAuto copies a process: reading less takes no longer than
+// starting a keeper.
 const snapshotFrom = 64 << 20
 
-// copyNote is what a keeper says before its record, as soon as there is a copy, or when there was none.
+// copyNote is what a keeper sends before its record: as soon as there is a copy, or at its end if there was none.
 type copyNote struct {
-	tid    int32 // in the keeper's PID namespace; 0: none
-	number int32 // in that of the process
+	tid    int32 // of the copy in the keeper's PID namespace; 0: no copy
+	number int32 // of the copy in the process's PID namespace
 }
 
-// dump has one dump made by a keeper, if that is better than to make it here.
+// dump makes one dump by a keeper, or in this process if that is better.
 func (k *keeper) dump(w *Writer, dst io.Writer) (Result, error) {
 	auto := k.o.Snapshot == SnapshotAuto
 	if auto && (k.o.Mode != ModeFull || k.source.Resident() < snapshotFrom) {
@@ -47,7 +49,7 @@ func (k *keeper) dump(w *Writer, dst io.Writer) (Result, error) {
 	switch {
 	case err == nil || sent > 0:
 	case errors.Is(err, errNoChild) || errors.Is(err, ErrPermission) || errors.Is(err, ErrUnsupported):
-		if auto { // the parent may be allowed what a child of it is not
+		if auto { // the parent may have permissions that its child lacks
 			return w.dumpHere(dst)
 		}
 		err = snapshot.AlsoError(ErrSnapshot, err)
@@ -55,7 +57,7 @@ func (k *keeper) dump(w *Writer, dst io.Writer) (Result, error) {
 	return res, err
 }
 
-// run has a keeper make one dump, and returns also how many bytes of it have reached dst.
+// run makes one dump by a keeper, and also returns how many of its bytes have reached dst.
 func (k *keeper) run(w *Writer, dst io.Writer) (res Result, sent uint64, err error) {
 	start := time.Now()
 	var out [2]int
@@ -75,12 +77,12 @@ func (k *keeper) run(w *Writer, dst io.Writer) (res Result, sent uint64, err err
 	if err == nil {
 		sent, err = copyOut(dst, out[0])
 	}
-	unix.Close(out[0]) // if dst has failed, the keeper sees that now
+	unix.Close(out[0]) // if dst has failed, the keeper's next write fails
 	if _, failed := readFull(p.record, unsafe.Slice((*byte)(unsafe.Pointer(note)), unsafe.Sizeof(*note))); failed == nil {
 		_ = p.receive(r)
 	}
 	status := p.wait()
-	if r.state == forkRunning && note.tid != 0 { // the keeper was killed, and could not clear up
+	if r.state == forkRunning && note.tid != 0 { // the keeper was killed, and could not clean up
 		k.source.ReapCopy(&w.snap, note.tid, note.number)
 	}
 	if err != nil {
@@ -92,10 +94,10 @@ func (k *keeper) run(w *Writer, dst io.Writer) (res Result, sent uint64, err err
 	return r.result(time.Since(start)), sent, nil
 }
 
-// keeperChunk is the size of the pipe and of what is copied at once, in bytes.
+// keeperChunk is the size of the pipe and of a single read from it, in bytes.
 const keeperChunk = 1 << 20
 
-// copyOut copies what comes from the keeper.
+// copyOut copies the dump from the keeper's pipe fd to dst.
 func copyOut(dst io.Writer, fd int) (sent uint64, err error) {
 	b := make([]byte, keeperChunk)
 	for {
@@ -116,7 +118,7 @@ func copyOut(dst io.Writer, fd int) (sent uint64, err error) {
 	}
 }
 
-// keepDump is the keeper's work.
+// keepDump makes the dump in the keeper.
 func keepDump(pid int, o *Options, r *forkRecord) error {
 	becomeKeeper()
 	told := false
@@ -145,7 +147,7 @@ func keepDump(pid int, o *Options, r *forkRecord) error {
 	return err
 }
 
-// becomeKeeper makes it unlikely that somebody ends this process by mistake.
+// becomeKeeper makes it unlikely that this process is killed by mistake.
 func becomeKeeper() {
 	name := [16]byte{}
 	copy(name[:], "dump-keeper")
@@ -155,12 +157,12 @@ func becomeKeeper() {
 		sys.IgnoreSignal(int(s))
 	}
 	if fd, err := unix.Open("/proc/self/oom_score_adj", unix.O_WRONLY|unix.O_CLOEXEC, 0); err == nil {
-		_, _ = unix.Write(fd, []byte("-1000")) // takes CAP_SYS_RESOURCE
+		_, _ = unix.Write(fd, []byte("-1000")) // requires CAP_SYS_RESOURCE
 		unix.Close(fd)
 	}
 }
 
-// keeperOutput is the pipe to the parent. It tells the Go scheduler of its writes, which wait for whoever takes the dump.
+// keeperOutput is the pipe to the parent. Its writes are visible to the Go scheduler, because they block until the parent reads.
 type keeperOutput struct{}
 
 func (keeperOutput) Write(p []byte) (n int, err error) {

@@ -30,7 +30,7 @@ type snapshotVictim struct {
 	size                             uint64
 }
 
-// needCopies skips a test where no process can be copied.
+// needCopies skips the test on machines on which no process can be copied.
 func needCopies(t testing.TB) {
 	t.Helper()
 	if !slices.Contains([]string{"amd64", "386", "arm64", "ppc64", "ppc64le", "riscv64", "s390x", "arm"}, runtime.GOARCH) {
@@ -53,8 +53,8 @@ func startSnapshotVictim(t testing.TB, mib int, args ...string) *snapshotVictim 
 	return v
 }
 
-// check asks the victim whether anything was not as it must be, and that no child of it is left. It returns the longest time that
-// its main thread did not run since the last call.
+// check reads from the victim whether it has found anything wrong, and checks that it has no children left. It returns the longest
+// time for which the victim's main thread did not run since the last call.
 func (v *snapshotVictim) check(t testing.TB) (gap time.Duration, rounds int) {
 	t.Helper()
 	v.Go(t)
@@ -70,7 +70,7 @@ func (v *snapshotVictim) check(t testing.TB) (gap time.Duration, rounds int) {
 	return time.Duration(micros * 1000), rounds
 }
 
-// childrenOf returns the children of a process, zombies too.
+// childrenOf returns the children of a process, including zombies.
 func childrenOf(t testing.TB, pid int) (pids []int) {
 	t.Helper()
 	names, err := filepath.Glob("/proc/[0-9]*/stat")
@@ -88,7 +88,7 @@ func childrenOf(t testing.TB, pid int) (pids []int) {
 	return pids
 }
 
-// zombiesOf returns how many children of a process have ended and were not waited for.
+// zombiesOf returns how many children of a process have ended and have not been waited for.
 func zombiesOf(t testing.TB, pid int) (n int) {
 	t.Helper()
 	for _, child := range childrenOf(t, pid) {
@@ -101,7 +101,7 @@ func zombiesOf(t testing.TB, pid int) (n int) {
 	return n
 }
 
-// slowWriter takes 1 ms for each 256 KiB.
+// slowWriter sleeps for 1 ms per 256 KiB that it writes.
 type slowWriter struct{ bytes.Buffer }
 
 func (w *slowWriter) Write(p []byte) (int, error) {
@@ -119,8 +119,8 @@ func memoryIn(t testing.TB, f *stream.File, addr uint64, n int) []byte {
 	return b
 }
 
-// TestSnapshot dumps a process that writes to all its memory meanwhile: the dump has it as it was at one moment, and the process
-// has stood still for a small part of the time only.
+// TestSnapshot dumps a process that writes to all its memory meanwhile: the dump has the memory as it was at one moment, and the
+// process was stopped for only a small part of the time.
 func TestSnapshot(t *testing.T) {
 	mib, n := 64, 3
 	if os.Getenv("MINIDUMP_EMULATED") != "" {
@@ -161,7 +161,7 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
-// checkRounds checks that the pages have one number up to some page, and the number before from there on.
+// checkRounds checks that the pages up to some page have the same number, and all pages from there on have that number minus 1.
 func checkRounds(t testing.TB, b []byte) {
 	t.Helper()
 	first, last, changes := binary.NativeEndian.Uint32(b), binary.NativeEndian.Uint32(b), 0
@@ -176,7 +176,7 @@ func checkRounds(t testing.TB, b []byte) {
 	}
 }
 
-// TestSnapshotIndirect dumps by a copy in the other mode that has one.
+// TestSnapshotIndirect dumps by a copy in the other mode that supports copies.
 func TestSnapshotIndirect(t *testing.T) {
 	v := startSnapshotVictim(t, 16)
 	f, r := dump(t, v.PID, Options{Mode: ModeIndirect, Snapshot: SnapshotAlways})
@@ -187,8 +187,8 @@ func TestSnapshotIndirect(t *testing.T) {
 	}
 }
 
-// TestSnapshotEqual compares a dump by a copy with an ordinary one of the same process, which changes nothing in between except on
-// the stacks of threads that look around.
+// TestSnapshotEqual compares a dump by a copy with an ordinary one of the same process. In between the process changes nothing
+// except the stacks of the threads that check for changes.
 func TestSnapshotEqual(t *testing.T) {
 	v := startSnapshotVictim(t, 8, "--still")
 	plain, _ := dump(t, v.PID, Options{Mode: ModeFull})
@@ -269,7 +269,7 @@ func TestSnapshotRefused(t *testing.T) {
 	}
 }
 
-// TestSnapshotSmall has no copy made where that would take longer than the dump.
+// TestSnapshotSmall checks that no copy is made if that would take longer than the dump.
 func TestSnapshotSmall(t *testing.T) {
 	v := startSnapshotVictim(t, 1, "--still")
 	for _, o := range []Options{{Mode: ModeFull, Snapshot: SnapshotAuto}, {Mode: ModeStack, Snapshot: SnapshotAlways}} {
@@ -295,8 +295,8 @@ func snapshotRole(args []string) {
 	}
 }
 
-// repeats returns how often a test does something: n times, a quarter of that in an emulated machine, or as often as a variable of the
-// environment says.
+// repeats returns how often a test repeats something: the number in the environment variable, if that is set, else n, or a quarter
+// of n in an emulated machine.
 func repeats(t testing.TB, variable string, n int) int {
 	t.Helper()
 	if os.Getenv("MINIDUMP_EMULATED") != "" {
@@ -311,8 +311,8 @@ func repeats(t testing.TB, variable string, n int) int {
 	return n
 }
 
-// TestSnapshotDumperIsKilled kills programs that dump by a copy, at any moment. The process must not notice, and no child of it may
-// be left after the time that a keeper takes to see it. MINIDUMP_SNAPSHOT_KILLS is how many are killed.
+// TestSnapshotDumperIsKilled kills programs that dump by a copy, at random moments. The process must not notice, and must have no
+// child left once the keeper has ended. MINIDUMP_SNAPSHOT_KILLS is how many programs are killed.
 func TestSnapshotDumperIsKilled(t *testing.T) {
 	v := startSnapshotVictim(t, 24)
 	seed := uint64(time.Now().UnixNano())
@@ -321,7 +321,7 @@ func TestSnapshotDumperIsKilled(t *testing.T) {
 	copies := 0
 	start := time.Now()
 	dump(t, v.PID, Options{Mode: ModeFull, Snapshot: SnapshotAlways})
-	span := min(2*time.Since(start), 4*time.Second) // a program that dumps also has to start
+	span := min(2*time.Since(start), 4*time.Second) // includes the time that the dumping program needs to start
 	for range n {
 		d := roleCommand(t, "snapshot", strconv.Itoa(v.PID))
 		if err := d.Start(); err != nil {
@@ -343,7 +343,7 @@ func TestSnapshotDumperIsKilled(t *testing.T) {
 	t.Logf("%d killed, %d of them with a copy", n, copies)
 }
 
-// threadsOf describes what the threads of a process do.
+// threadsOf describes what the threads of a process are doing.
 func threadsOf(pid int) (text string) {
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
 	for _, task := range tasks {
@@ -405,7 +405,7 @@ type writerFunc func(p []byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// TestSnapshotWriterFails has the destination refuse the dump. The error is the destination's, and the copy is gone.
+// TestSnapshotWriterFails dumps to a destination that fails. The error is the destination's, and the copy is gone.
 func TestSnapshotWriterFails(t *testing.T) {
 	v := startSnapshotVictim(t, 24)
 	w, err := NewWriter(v.PID, patient(Options{Mode: ModeFull, Snapshot: SnapshotAlways}))
@@ -420,8 +420,8 @@ func TestSnapshotWriterFails(t *testing.T) {
 	v.check(t)
 }
 
-// TestSnapshotCalls copies a process whose threads wait in system calls of all kinds: each of these goes on, except for those few
-// that return EINTR after every stop. MINIDUMP_SNAPSHOTS is how many copies are made.
+// TestSnapshotCalls copies a process whose threads wait in system calls of all kinds: each call continues, except the few that
+// return EINTR after every stop. MINIDUMP_SNAPSHOTS is how many copies are made.
 func TestSnapshotCalls(t *testing.T) {
 	needCopies(t)
 	v := victims.Start(t, victims.C(t, "calls.c", "-pthread"))
@@ -443,7 +443,7 @@ func TestSnapshotCalls(t *testing.T) {
 	}
 	victims.CheckCalls(t, v)
 	left := 0
-	for range 10 { // of its own children one may be a zombie for a moment
+	for range 10 { // one of the victim's own children may be a zombie for a moment
 		if left = zombiesOf(t, v.PID); left == 0 {
 			break
 		}
@@ -458,8 +458,8 @@ func TestSnapshotCalls(t *testing.T) {
 	t.Logf("%d of %d dumps had a copy", copies, n)
 }
 
-// TestSnapshotChurn copies processes that start threads and programs, get signals, and map memory, all the time. MINIDUMP_SNAPSHOTS
-// is how many copies are made of each.
+// TestSnapshotChurn copies processes that constantly start threads and programs, receive signals, and map memory.
+// MINIDUMP_SNAPSHOTS is how many copies are made of each.
 func TestSnapshotChurn(t *testing.T) {
 	needCopies(t)
 	t.Run("signals", func(t *testing.T) {
@@ -479,7 +479,7 @@ func TestSnapshotChurn(t *testing.T) {
 	t.Run("exec", func(t *testing.T) { churn(t, odd(t, "exec"), true) })
 }
 
-// churn copies a process many times. If it executes programs, a dump can fail in the midst of an execve.
+// churn copies a process many times. If execs is true the process executes programs, and a dump can fail in the middle of an execve.
 func churn(t *testing.T, v *victims.Proc, execs bool) {
 	made, n := 0, repeats(t, "MINIDUMP_SNAPSHOTS", 25)
 	for range n {
@@ -509,7 +509,7 @@ func churn(t *testing.T, v *victims.Proc, execs bool) {
 	}
 }
 
-// TestSnapshotNarrow copies 32-bit processes of a 64-bit machine.
+// TestSnapshotNarrow copies 32-bit processes on a 64-bit machine.
 func TestSnapshotNarrow(t *testing.T) {
 	needCopies(t)
 	if goarch := victims.NarrowArch(t); goarch != "386" && goarch != "arm" {
@@ -529,7 +529,8 @@ func TestSnapshotNarrow(t *testing.T) {
 	victims.CheckCalls(t, calls)
 }
 
-// TestSnapshotCopyDies has the copy killed as soon as there is one: the dump is made the ordinary way, and the copy is gone.
+// TestSnapshotCopyDies kills the copy as soon as it exists: with SnapshotAuto the dump is made the ordinary way, with
+// SnapshotAlways it fails, and the copy is gone.
 func TestSnapshotCopyDies(t *testing.T) {
 	for _, wish := range []Snapshot{SnapshotAuto, SnapshotAlways} {
 		v := startSnapshotVictim(t, 8)
@@ -552,7 +553,7 @@ func TestSnapshotCopyDies(t *testing.T) {
 	}
 }
 
-// memoryGroup makes a control group with a limit of memory, and returns its folder. It skips the test where that can't be done.
+// memoryGroup makes a control group with a memory limit, in bytes, and returns its folder. It skips the test if that fails.
 func memoryGroup(t testing.TB, limit uint64) (dir string) {
 	t.Helper()
 	root, name := "/sys/fs/cgroup/memory", "memory.limit_in_bytes"
@@ -564,7 +565,7 @@ func memoryGroup(t testing.TB, limit uint64) (dir string) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Skipf("no control group can be made: %v", err)
 	}
-	t.Cleanup(func() { // its process has to be gone
+	t.Cleanup(func() { // fails until the process in the group is gone
 		for range 500 {
 			if os.Remove(dir) == nil {
 				return
@@ -579,8 +580,8 @@ func memoryGroup(t testing.TB, limit uint64) (dir string) {
 	return dir
 }
 
-// TestSnapshotMemory copies a process that writes to all its 64 MiB, in a control group with too little memory for a copy, and in one
-// that has too little when it has written to most of them. In neither does the kernel kill it.
+// TestSnapshotMemory copies a process that writes to all its 64 MiB: in a control group with too little memory for a copy, and in
+// one whose memory runs short after the process has written to most of its pages. The kernel kills the process in neither.
 func TestSnapshotMemory(t *testing.T) {
 	needCopies(t)
 	program := victims.C(t, "snapshot.c", "-pthread")

@@ -4,7 +4,7 @@ package minidump
 
 import "io"
 
-// keeper is of Linux.
+// keeper exists on Linux only: here every dump is made in this process.
 type keeper struct{ o Options }
 
 func (*keeper) dump(w *Writer, dst io.Writer) (Result, error) { return w.dumpHere(dst) }

@@ -16,34 +16,35 @@ import (
 	"minidump/ptrace"
 )
 
-// A processCopy is a copy of the process, by clone(2), which shares its pages until one of the two writes to them. One of the
-// stopped threads is made to call clone, and does not notice: its registers are restored. The copy is traced from its birth and
-// never runs. Its exit signal is 0, so the process gets no SIGCHLD, and only a wait with __WALL or __WCLONE reports it. A thread is made to
-// call wait4 when it has ended. The process goes on at once, and the dump is read from the copy.
+// A processCopy is a copy of the process, by clone(2), which shares its pages until one of the two writes to them. The source makes
+// one of the stopped threads call clone, and restores the thread's registers, so that the thread does not notice. The copy is
+// traced from its creation and never runs. Its exit signal is 0, so the process gets no SIGCHLD, and only a wait with __WALL or
+// __WCLONE reports the copy. When the copy has ended, the source makes a thread of the process call wait4 for it. The process runs
+// again at once, and the dump is read from the copy.
 //
-// It is made and ended on the tracing thread. A tracer that is killed while a thread makes one of the calls leaves a thread with
-// wrong registers, so this thread must be of a process that nobody kills: see CopyTo.
+// The tracing thread makes and ends the copy. A tracer that is killed while a thread makes one of the calls leaves that thread with
+// wrong registers, so the tracer's process must not be killed: see CopyTo.
 type processCopy struct {
 	notice   func(tid, number int32) // called as soon as there is a copy; nil: no copies are made
 	caller   *ptrace.Caller
 	dir      procfs.Dir
 	tid      int32       // of the copy; 0: there is none
 	number   int32       // of the copy in the process's own PID namespace
-	host     int32       // the thread that made it
-	lost     atomic.Bool // it was ended before its time, for want of memory
-	refused  refusal     // why there is none
-	errno    sys.Errno   // likewise
+	host     int32       // the thread that made the copy
+	lost     atomic.Bool // the copy was ended early because memory ran short
+	refused  refusal     // why there is no copy
+	errno    sys.Errno   // the error of refused, if it has one
 	reaping  int32       // the number of a copy that another process has made, for ReapCopy
 	reaped   bool
 	headroom headroom
 	kept     keptMemory
 }
 
-// CopyTo allows the source to make copies of the process where the snapshot's Want asks for one. notice is called during the
-// stop, with the numbers of the copy in the caller's and in the process's PID namespace. If this process is killed later, the
-// copy's end remains to be waited for: by ReapCopy of another process.
+// CopyTo allows the source to make copies of the process if the snapshot's Want requests one. notice is called during the stop,
+// with the ids of the copy in the caller's and in the process's PID namespace. If this process is killed later, another process
+// must call ReapCopy, so that the copy is waited for.
 //
-// The caller is a process of its own for the one purpose of dumping, which ignores all signals that it can.
+// The calling process must exist for the dump alone, and ignore all signals that it can.
 func (l *Source) CopyTo(notice func(tid, number int32)) error {
 	l.copy = &processCopy{notice: notice, caller: l.tracer.NewCaller()}
 	return l.copy.kept.ranges.Reserve(2 * maxMarked * 32)
@@ -54,7 +55,7 @@ func (l *Source) wantsCopy(s *snapshot.Snapshot) bool {
 	return l.copy != nil && l.copy.notice != nil && s.Want.Copy != snapshot.CopyNever && s.Want.Mode != snapshot.ModeStack
 }
 
-// A refusal is why no copy is made.
+// A refusal is the reason why no copy is made.
 type refusal string
 
 const (
@@ -72,16 +73,16 @@ const (
 	refusedBirth     refusal = "the copy has died"
 )
 
-// copyCalls are the numbers of system calls, of arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl and of
-// include/uapi/asm-generic/unistd.h, arch/powerpc/kernel/syscalls/syscall.tbl, arch/s390/kernel/syscalls/syscall.tbl and
-// arch/arm/tools/syscall.tbl, and the size of NT_PRSTATUS.
+// copyCalls has the numbers of the system calls that a copy needs, and the size of NT_PRSTATUS in bytes. The numbers are those of
+// arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl, include/uapi/asm-generic/unistd.h,
+// arch/powerpc/kernel/syscalls/syscall.tbl, arch/s390/kernel/syscalls/syscall.tbl and arch/arm/tools/syscall.tbl.
 type copyCalls struct {
 	clone, wait4, closeRange uint64
 	regs                     int
 	stackFirst               bool // the first two arguments of clone are in the other order (CONFIG_CLONE_BACKWARDS2)
 }
 
-// cloneCall is the call by which a thread makes the copy.
+// cloneCall returns the call by which a thread makes the copy, with the instruction at.
 func (c *copyCalls) cloneCall(at uint64) ptrace.SystemCall {
 	s := ptrace.SystemCall{At: at, Number: c.clone, Args: [6]uint64{cloneFiles, noStack}}
 	if c.stackFirst {
@@ -113,15 +114,15 @@ func copyCallsOf(t *snapshot.Target) (c copyCalls, ok bool) {
 
 // Flags of clone(2) and close_range(2).
 //
-// The stack pointer of the copy is one that no memory is at. It never runs, but should its tracer be killed between its birth and
-// PTRACE_O_EXITKILL it would: then it dies of its first access to the stack.
+// The stack pointer of the copy is an address at which nothing is mapped. The copy never runs unless its tracer is killed after the
+// clone and before PTRACE_O_EXITKILL is set: then it dies at its first access to the stack.
 const (
 	noStack          = 8
 	cloneFiles       = 0x400 // CLONE_FILES
 	closeRangeUnique = 2     // CLOSE_RANGE_UNSHARE
 )
 
-// mayCopy finds out, before the stop, whether a copy can be made.
+// mayCopy returns, before the stop, why no copy can be made; refusedNothing if one can.
 func (l *Source) mayCopy(s *snapshot.Snapshot) refusal {
 	if _, ok := copyCallsOf(&s.Target); !ok {
 		return refusedMachine
@@ -140,7 +141,7 @@ func (l *Source) mayCopy(s *snapshot.Snapshot) refusal {
 	return refusedNothing
 }
 
-// copyProcess makes the copy, while the threads stand still, and has the memory read from it from now on.
+// copyProcess makes the copy, while the threads are stopped. From then on memory is read from the copy.
 func (l *Source) copyProcess(s *snapshot.Snapshot) (refusal, sys.Errno) {
 	c := l.copy
 	for i := range l.stop.threads.All() {
@@ -177,8 +178,8 @@ func (l *Source) copyProcess(s *snapshot.Snapshot) (refusal, sys.Errno) {
 	if errno != 0 {
 		return refusedBirth, errno
 	}
-	// The copy shares the table of descriptors, so that a file which the process closes is closed. Its own, empty one keeps no file
-	// open when the process ends. Before Linux 5.9 it goes on sharing.
+	// The copy shares the process's table of descriptors, so that a file which the process closes is closed. close_range gives the
+	// copy an empty table of its own, so that it keeps no file open when the process ends. Before Linux 5.9 it continues to share.
 	if _, ok := c.caller.Eligible(&child, calls.regs); ok {
 		c.caller.Call(&child, &ptrace.SystemCall{At: at, Number: calls.closeRange, Args: [6]uint64{0, 0xffffffff, closeRangeUnique}})
 	}
@@ -194,7 +195,7 @@ func (l *Source) copyProcess(s *snapshot.Snapshot) (refusal, sys.Errno) {
 	return refusedNothing, 0
 }
 
-// recordShared records that there is memory which a copy shares with the process.
+// recordShared records a soft error if there is memory that a copy shares with the process.
 func recordShared(s *snapshot.Snapshot) {
 	const readWriteShared = snapshot.PermRead | snapshot.PermWrite | snapshot.PermShared
 	for i := range s.Mappings.All() {
@@ -209,8 +210,8 @@ func recordShared(s *snapshot.Snapshot) {
 	}
 }
 
-// chooseHost returns the thread that makes the copy, and the address of the system call instruction that it uses: one that
-// stands in a system call, or else any.
+// chooseHost returns the thread that makes the copy, and the address of the system call instruction that it uses. It prefers a
+// thread that is in a system call.
 func (l *Source) chooseHost(s *snapshot.Snapshot, size int) (th *ptrace.Thread, at uint64, why refusal) {
 	var other *ptrace.Thread
 	why = refusedBusy
@@ -252,7 +253,7 @@ func (l *Source) unfiltered(th *ptrace.Thread, at uint64) (*ptrace.Thread, uint6
 	return th, at, refusedNothing
 }
 
-// ownCall returns the instruction by which a thread has made the system call that it stands in, or is about to make one.
+// ownCall returns the address of the instruction of the system call that a thread is in or about to make.
 func (l *Source) ownCall(th *ptrace.Thread, size int) (at uint64, ok bool) {
 	at, ok = l.copy.caller.Eligible(th, size)
 	if !ok || at == 0 {
@@ -262,7 +263,7 @@ func (l *Source) ownCall(th *ptrace.Thread, size int) (at uint64, ok bool) {
 	return at, l.copy.caller.Own(b[:l.mem.Read(l.copy.caller.Address(at), b)])
 }
 
-// anyCall returns an instruction for a thread that has none of its own.
+// anyCall returns the address of an instruction for a thread that has none of its own.
 func (l *Source) anyCall(th *ptrace.Thread, size int, t *snapshot.Target) (at uint64, ok bool) {
 	if !l.copy.caller.EligibleElsewhere(th, size) {
 		return 0, false
@@ -271,7 +272,8 @@ func (l *Source) anyCall(th *ptrace.Thread, size int, t *snapshot.Target) (at ui
 	return at, at != 0
 }
 
-// findCall finds a system call instruction in the vDSO of the program that the process executes now; 0: none.
+// findCall returns the address of a system call instruction in the vDSO of the program that the process is executing now; 0 if
+// there is none.
 func (l *Source) findCall(t *snapshot.Target) uint64 {
 	b, errno := l.readSmall("auxv\x00")
 	if errno != 0 {
@@ -291,10 +293,10 @@ func (l *Source) findCall(t *snapshot.Target) uint64 {
 	return 0
 }
 
-// maxVDSO bounds how much of the vDSO is looked at, in bytes.
+// maxVDSO bounds how much of the vDSO is read, in bytes.
 const maxVDSO = 16 << 10
 
-// refuse records why no copy is made. It reports whether the dump goes on without one.
+// refuse records why no copy is made. It reports whether the dump continues without one.
 func (l *Source) refuse(s *snapshot.Snapshot, why refusal, errno sys.Errno) (goOn bool) {
 	if e := s.Soft(snapshot.OpNoCopy, int32(errno), 0, 0); e != nil {
 		e.Text = s.Bytes.PutString(string(why))
@@ -303,7 +305,7 @@ func (l *Source) refuse(s *snapshot.Snapshot, why refusal, errno sys.Errno) (goO
 	return s.Want.Copy != snapshot.CopyAlways
 }
 
-// refusedError is the error of a dump that must be read from a copy.
+// refusedError returns the error of a dump that must be read from a copy when there is none.
 func (c *processCopy) refusedError(pid int32) error {
 	var err error = snapshot.ErrSnapshot
 	if c.errno != 0 {
@@ -315,7 +317,7 @@ func (c *processCopy) refusedError(pid int32) error {
 	return errtext.Around(err, "minidump: take a snapshot of pid ", pid, ": ", string(c.refused))
 }
 
-// endCopy ends the copy, and has the process wait for it. The process runs again.
+// endCopy ends the copy, and makes the process wait for it. The process is running at that time.
 func (l *Source) endCopy(s *snapshot.Snapshot) {
 	c := l.copy
 	if c == nil || c.tid == 0 {
@@ -333,8 +335,8 @@ func (l *Source) endCopy(s *snapshot.Snapshot) {
 	}
 }
 
-// ReapCopy has the process wait for a copy that another process has made of it and that has ended. It reports whether that
-// was done, or was not necessary.
+// ReapCopy makes the process wait for a copy of it that another tracer has made and that has ended. It reports whether that was
+// done, or was not necessary.
 func (l *Source) ReapCopy(s *snapshot.Snapshot, tid, number int32) bool {
 	if l.copy == nil && l.CopyTo(nil) != nil {
 		return false
@@ -358,7 +360,7 @@ func (l *Source) ReapCopy(s *snapshot.Snapshot, tid, number int32) bool {
 	return l.copy.reaped
 }
 
-// deathWait is how long ReapCopy waits for the copy's death: the kernel frees its memory first.
+// deathWait bounds how long ReapCopy waits for the copy's death: the kernel frees the copy's memory first.
 const deathWait = 10 * time.Second
 
 // copyState returns the state letter of a copy of the process; 0 if there is no such child of it.
@@ -382,8 +384,8 @@ const (
 	reapWait  = 2 * time.Second
 )
 
-// reapCopy has one thread of the process make the wait: host if that lives and can, else another. Only that thread is stopped. While
-// the process executes a program none can, and it is tried again.
+// reapCopy makes one thread of the process wait for the copy: host if it lives and can, else another. Only that thread is stopped.
+// During an execve no thread can, so reapCopy tries again.
 func (l *Source) reapCopy(s *snapshot.Snapshot, number, host int32) bool {
 	calls, ok := copyCallsOf(&s.Target)
 	wait := &ptrace.SystemCall{Number: calls.wait4, Args: [6]uint64{uint64(uint32(number)), 0, unix.WNOHANG | unix.WALL}}
@@ -409,8 +411,8 @@ func (l *Source) reapCopy(s *snapshot.Snapshot, number, host int32) bool {
 	return false
 }
 
-// waitIn stops one thread and has it make a wait, which is complete afterwards. It reports whether there is nothing to wait for any
-// more.
+// waitIn stops one thread and makes it perform the call wait, whose At waitIn sets. It reports whether there is nothing left to
+// wait for.
 func (l *Source) waitIn(tid int32, size int, t *snapshot.Target, wait *ptrace.SystemCall) (done bool) {
 	l.stop.threads.Clear()
 	th := l.stop.threads.Add()

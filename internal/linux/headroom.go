@@ -15,8 +15,8 @@ import (
 	"minidump/procfs"
 )
 
-// A headroom knows how much memory is free for the pages that are copied when the process writes while its copy lives, on the
-// machine and in the process's control group, and watches it meanwhile.
+// A headroom determines and watches how much memory is free, on the machine and in the process's control group, for the pages that
+// the kernel copies when the process writes to them while its copy lives.
 type headroom struct {
 	groups     [maxGroups]memoryGroup
 	number     int
@@ -26,21 +26,22 @@ type headroom struct {
 	wait       unix.Timespec
 }
 
-// maxGroups is how many control groups above the process are looked at.
+// maxGroups bounds how many control groups, from the process's upwards, are checked.
 const maxGroups = 16
 
-// A memoryGroup has the names of the files of a control group that limits memory, with a zero byte at the end.
+// A memoryGroup has the names of the files of a control group that limits memory, with a zero byte at the end of each, and the key
+// of the inactive pages in stat.
 type memoryGroup struct{ limit, used, stat, inactive string }
 
 const (
-	// headroomShare is the share of the private memory, one part of so many, that must be free before a copy is made. A process
-	// seldom writes to all its pages in the time of a dump.
+	// headroomShare: a quarter of the private memory must be free before a copy is made. A process seldom writes to all its pages
+	// during a dump.
 	headroomShare = 4
-	// headroomLeast is what must be free in addition, in bytes, and what must be left while the copy lives.
+	// headroomLeast must be free in addition, in bytes, and must remain free while the copy lives.
 	headroomLeast = 32 << 20
-	// tableShare is the size of page tables: 8 bytes for a page of 4 KiB.
+	// tableShare is the ratio of memory to its page tables: 8 bytes per page of 4 KiB.
 	tableShare = 512
-	// headroomEvery is how often the free memory is looked at.
+	// headroomEvery is how often the free memory is checked.
 	headroomEvery = 10 * time.Millisecond
 )
 
@@ -56,8 +57,8 @@ func (h *headroom) bears(l *Source) bool {
 	return !known || free >= private/headroomShare+private/tableShare+headroomLeast
 }
 
-// find finds the control groups of the process: of version 2, whose line in /proc/PID/cgroup begins with "0::", and of version 1
-// with the controller memory (cgroups(7)).
+// find determines the control groups of the process from /proc/PID/cgroup: the one of version 2, whose line begins with "0::", and
+// the one of version 1 with the controller memory (cgroups(7)).
 func (h *headroom) find(l *Source) {
 	h.number = 0
 	n, _, _ := l.dir.ReadFile("cgroup\x00", h.text)
@@ -77,7 +78,7 @@ func (h *headroom) find(l *Source) {
 	}
 }
 
-// hasController reports whether a list, separated by commas, has a name.
+// hasController reports whether a comma-separated list contains name.
 func hasController(list []byte, name string) bool {
 	for len(list) > 0 {
 		var one []byte
@@ -88,7 +89,7 @@ func hasController(list []byte, name string) bool {
 	return false
 }
 
-// cutByte returns what is before the first c, and what is after it: nothing if there is none.
+// cutByte returns the parts of b before and after the first c; all of b and nil if there is none.
 func cutByte(b []byte, c byte) (before, after []byte) {
 	if i := bytes.IndexByte(b, c); i >= 0 {
 		return b[:i], b[i+1:]
@@ -96,7 +97,7 @@ func cutByte(b []byte, c byte) (before, after []byte) {
 	return b, nil
 }
 
-// add adds the group and those above it.
+// add adds the group at path below root, and the groups above it.
 func (h *headroom) add(root, path string, names memoryGroup) {
 	for h.number < maxGroups {
 		base := root
@@ -116,8 +117,8 @@ func (h *headroom) add(root, path string, names memoryGroup) {
 	}
 }
 
-// free returns how many bytes are free, on the machine and in each group, whichever is less. What the kernel can drop counts as
-// free.
+// free returns how many bytes are free: the smallest number of the machine and of each group. Memory that the kernel can drop counts
+// as free.
 func (h *headroom) free() (free uint64, known bool) {
 	free = ^uint64(0)
 	n, _, errno := procfs.ReadPath("/proc/meminfo\x00", h.text)
@@ -175,7 +176,7 @@ func parseNumber(b []byte) (v uint64, ok bool) {
 
 var errCopyLost = snapshot.AlsoError(snapshot.ErrSnapshot, errors.New("memory ran short, so the snapshot was given up"))
 
-// watch ends the copy when memory runs short, before the kernel kills a process for that. It uses a futex: a timer and a channel
+// watch ends the copy if memory runs short, before the kernel kills a process to free memory. It uses a futex: a timer and a channel
 // would make every dumper larger.
 func (h *headroom) watch(c *processCopy) {
 	h.watching.Store(true)
@@ -198,7 +199,7 @@ func (h *headroom) watch(c *processCopy) {
 	}()
 }
 
-// stop ends watch, and waits for that: the number of the copy may soon be another process's.
+// stop ends watch, and waits until it has ended: the copy's id may soon be another process's.
 func (h *headroom) stop() {
 	if !h.watching.Swap(false) {
 		return

@@ -9,8 +9,8 @@ import (
 	"minidump/internal/snapshot"
 )
 
-// keptMemory is memory that a copy of the process does not have, because the process has excluded it from all copies
-// (MADV_DONTFORK) or has it wiped there (MADV_WIPEONFORK). It is read while the process stands still.
+// keptMemory is memory that a copy of the process lacks, because the process has excluded it from all copies (MADV_DONTFORK) or
+// the kernel wipes it in copies (MADV_WIPEONFORK). It is read while the process is stopped.
 type keptMemory struct {
 	ranges arena.Table[keptRange]
 }
@@ -20,10 +20,10 @@ type keptRange struct {
 	bytes  arena.Span
 }
 
-// maxKept bounds the bytes that are read: some milliseconds. The number of ranges is bounded by the number of mappings.
+// maxKept bounds the bytes that are read, which takes some milliseconds. The number of mappings bounds the number of ranges.
 const maxKept = 16 << 20
 
-// take reads the memory that the copy will lack. What is more than maxKept is recorded as missing.
+// take reads the memory that the copy will lack. Memory beyond maxKept is recorded as missing.
 func (k *keptMemory) take(l *Source, s *snapshot.Snapshot) {
 	k.ranges.Clear()
 	left, recorded := uint64(maxKept), false
@@ -64,7 +64,7 @@ func (k *keptMemory) add(b []byte) *keptRange {
 	return k.ranges.Add()
 }
 
-// from returns the first part of [lo, hi) that is kept; [hi, hi) if none is.
+// from returns the first part of [lo, hi) that is kept; [hi, hi) if there is none.
 func (k *keptMemory) from(lo, hi uint64) (from, to uint64) {
 	list := k.ranges.All()
 	i := arena.Search(list, lo, func(r *keptRange) uint64 { return r.hi })
@@ -74,7 +74,7 @@ func (k *keptMemory) from(lo, hi uint64) (from, to uint64) {
 	return max(lo, list[i].lo), min(hi, list[i].hi)
 }
 
-// read copies kept memory, and returns how much it has of it.
+// read copies kept memory at addr to p, and returns how many bytes it has copied.
 func (k *keptMemory) read(s *snapshot.Snapshot, addr uint64, p []byte) int {
 	list := k.ranges.All()
 	i := arena.Search(list, addr, func(r *keptRange) uint64 { return r.hi })
