@@ -1,8 +1,8 @@
-// Package dll writes small libraries of Windows: one piece of machine code with its exports and imports.
+// Package dll writes small Windows libraries: one piece of machine code with its exports and imports.
 //
-// It is for code that another process must load from a file, where no compiler makes one: package wer, and the library that
-// Wine lacks (internal/wine/mkshim). The same Library makes the same bytes. Memory is the Go heap's. All fields are the
-// caller's own, but a Library that does not fit is an error.
+// It is for code that another process must load from a file, without a compiler: package wer, and the library that Wine lacks
+// (internal/wine/mkshim). The same Library always makes the same bytes. Memory is from the Go heap. The fields are trusted: errors
+// are only a wrong machine, unsorted exports, and a Library that does not fit.
 //
 // Sources of the layouts: the PE Format specification of Microsoft, and winnt.h of the Windows SDK.
 package dll
@@ -14,19 +14,19 @@ import (
 	"minidump/pe"
 )
 
-// CodeToImports is how far the import address table lies after the beginning of the code, in bytes. The code finds the addresses
-// there, in the order of Library.Imports, each of the size of a pointer.
+// CodeToImports is the distance from the start of the code to the import address table, in bytes. The table has the addresses of
+// the imports, in the order of Library.Imports, each the size of a pointer.
 const CodeToImports = dataRVA - codeRVA
 
-// Library is what is in the file.
+// Library describes the contents of the file.
 type Library struct {
 	Machine   uint16 // pe.IMAGE_FILE_MACHINE_AMD64, _ARM64 or _I386
-	Name      string // that the library is linked under
-	Code      []byte // works at any address; at most CodeToImports bytes
+	Name      string // name in the export directory
+	Code      []byte // position-independent; at most CodeToImports bytes
 	Entry     uint32 // offset of DllMain in Code, if HasEntry
 	HasEntry  bool
-	Exports   []Export // in the order of the bytes of their names
-	From      string   // library that the imports are from; "" without any
+	Exports   []Export // sorted by the bytes of their names
+	From      string   // library that has the imports; "" for no imports
 	Imports   []string
 	Functions []Function // in the order of Begin
 }
@@ -43,7 +43,7 @@ type Function struct {
 	Unwind     []byte // UNWIND_INFO of amd64, or the record in .xdata of arm64
 }
 
-// Where the sections lie in memory, and what they are aligned to in the file.
+// Addresses of the sections in memory, and their alignment in the file.
 const (
 	codeRVA       = 0x1000
 	dataRVA       = 0x2000
@@ -66,7 +66,7 @@ var (
 
 var le = binary.LittleEndian
 
-// Bytes returns the file.
+// Bytes returns the contents of the file.
 func (l *Library) Bytes() ([]byte, error) {
 	switch l.Machine {
 	case pe.IMAGE_FILE_MACHINE_AMD64, pe.IMAGE_FILE_MACHINE_ARM64, pe.IMAGE_FILE_MACHINE_I386:
@@ -91,7 +91,7 @@ func (l *Library) Bytes() ([]byte, error) {
 		sections = append(sections, section{".pdata", next, 0x40000040, d.functions(next, l.Functions, l.Machine)})
 		next += page
 	}
-	sections = append(sections, section{".reloc", next, 0x42000040, d.relocations(next)}) // the same, discardable
+	sections = append(sections, section{".reloc", next, 0x42000040, d.relocations(next)}) // initialised data, read, discardable
 	for _, s := range sections {
 		if len(s.bytes) > page {
 			return nil, errSize
@@ -155,7 +155,7 @@ func (l *Library) headers(f []byte, d *tables, sections []section) {
 	}
 }
 
-// optional fills in an IMAGE_OPTIONAL_HEADER with its directories.
+// optional fills in an IMAGE_OPTIONAL_HEADER, including its directories.
 func (l *Library) optional(o []byte, d *tables, sections []section) {
 	protection := uint16(0x0140) // IMAGE_DLLCHARACTERISTICS_DYNAMIC_BASE, _NX_COMPAT
 	directories := 96
@@ -179,7 +179,7 @@ func (l *Library) optional(o []byte, d *tables, sections []section) {
 	le.PutUint32(o[20:], codeRVA) // BaseOfCode
 	le.PutUint32(o[32:], page)
 	le.PutUint32(o[36:], fileAlignment)
-	le.PutUint16(o[40:], 6) // version of the system, and at 48 of the subsystem: Vista's
+	le.PutUint16(o[40:], 6) // MajorOperatingSystemVersion, and at 48 MajorSubsystemVersion: Windows Vista
 	le.PutUint16(o[48:], 6)
 	le.PutUint32(o[56:], sections[len(sections)-1].rva+page) // SizeOfImage
 	le.PutUint32(o[60:], headersSize)

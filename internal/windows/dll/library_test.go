@@ -11,7 +11,7 @@ import (
 	"minidump/pe"
 )
 
-// sample is a library that has everything.
+// sample returns a library with an entry, exports, imports and functions.
 func sample(machine uint16) *Library {
 	return &Library{
 		Machine: machine, Name: "sample.dll", Code: bytes.Repeat([]byte{0xc3}, 40), Entry: 32, HasEntry: true,
@@ -22,7 +22,7 @@ func sample(machine uint16) *Library {
 
 var machines = []uint16{pe.IMAGE_FILE_MACHINE_AMD64, pe.IMAGE_FILE_MACHINE_ARM64, pe.IMAGE_FILE_MACHINE_I386}
 
-// TestRead reads libraries by Go's own package, and by package pe as a file and as the loader would lay them out in memory.
+// TestRead reads libraries by debug/pe, and by package pe both as a file and as the loader would lay them out in memory.
 func TestRead(t *testing.T) {
 	for _, m := range machines {
 		l := sample(m)
@@ -48,7 +48,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// compare reads a library by package pe.
+// compare reads a library by package pe, and compares it with l.
 func compare(t *testing.T, l *Library, b []byte, layout pe.Layout) {
 	t.Helper()
 	r := pe.NewReader(nil)

@@ -2,7 +2,7 @@ package dll
 
 import "minidump/pe"
 
-// tables is the section .rdata while it is made, and the directories that point into it.
+// tables is the section .rdata while it is built, and the directories that point into it.
 type tables struct {
 	b           []byte
 	word        int      // size of a pointer
@@ -10,7 +10,7 @@ type tables struct {
 	directories [pe.IMAGE_NUMBEROF_DIRECTORY_ENTRIES]pe.Directory
 }
 
-// add appends n zero bytes, aligned to a pointer, and returns their RVA and themselves. The bytes are valid until the next add.
+// add appends n zero bytes, aligned to a pointer, and returns their RVA and a slice of them, which is valid until the next add.
 func (d *tables) add(n int) (uint32, []byte) {
 	d.b = append(d.b, make([]byte, -len(d.b)&(d.word-1))...)
 	at := len(d.b)
@@ -18,17 +18,17 @@ func (d *tables) add(n int) (uint32, []byte) {
 	return dataRVA + uint32(at), d.b[at:]
 }
 
-// text appends a text with a zero byte after it, and returns its RVA.
+// text appends a zero-terminated string, and returns its RVA.
 func (d *tables) text(s string) uint32 {
 	at := dataRVA + uint32(len(d.b))
 	d.b = append(append(d.b, s...), 0)
 	return at
 }
 
-// bytes returns what lies at an RVA.
+// bytes returns the section's bytes from an RVA on.
 func (d *tables) bytes(rva uint32) []byte { return d.b[rva-dataRVA:] }
 
-// imports writes the import address table, which is the first thing in the section, then the table of names and the
+// imports writes the import address table, which must be first in the section, then the table of names and the
 // IMAGE_IMPORT_DESCRIPTORs.
 func (d *tables) imports(from string, names []string) {
 	if from == "" {
@@ -54,7 +54,7 @@ func (d *tables) imports(from string, names []string) {
 	d.directories[pe.IMAGE_DIRECTORY_ENTRY_IAT] = pe.Directory{RVA: addresses, Size: uint32(size)}
 }
 
-// exports writes an IMAGE_EXPORT_DIRECTORY with its tables: addresses, names, and ordinals, which count from 0.
+// exports writes an IMAGE_EXPORT_DIRECTORY with its tables: addresses, names, and ordinals, which start at 0.
 func (d *tables) exports(library string, list []Export) {
 	const directory = 40
 	n := len(list)
@@ -71,7 +71,7 @@ func (d *tables) exports(library string, list []Export) {
 	}
 	x := d.bytes(start)
 	le.PutUint32(x[12:], name)
-	le.PutUint32(x[16:], 1) // Base of the ordinals as others see them
+	le.PutUint32(x[16:], 1) // Base: the ordinal of the first export
 	le.PutUint32(x[20:], uint32(n))
 	le.PutUint32(x[24:], uint32(n))
 	le.PutUint32(x[28:], functions)
@@ -80,7 +80,7 @@ func (d *tables) exports(library string, list []Export) {
 	d.directories[pe.IMAGE_DIRECTORY_ENTRY_EXPORT] = pe.Directory{RVA: start, Size: dataRVA + uint32(len(d.b)) - start}
 }
 
-// unwind writes the unwind information of the functions, for functions.
+// unwind writes the unwind information of the functions in list; the method functions later refers to it.
 func (d *tables) unwind(list []Function) {
 	for _, f := range list {
 		at, b := d.add(len(f.Unwind))
@@ -89,8 +89,8 @@ func (d *tables) unwind(list []Function) {
 	}
 }
 
-// functions returns a section with a RUNTIME_FUNCTION for each function. That of arm64 has no end: the unwind information has the
-// length.
+// functions returns a section with a RUNTIME_FUNCTION for each function. On arm64 a RUNTIME_FUNCTION has no end: the length is in
+// the unwind information.
 func (d *tables) functions(rva uint32, list []Function, machine uint16) (b []byte) {
 	for i, f := range list {
 		b = le.AppendUint32(b, codeRVA+f.Begin)
@@ -104,7 +104,7 @@ func (d *tables) functions(rva uint32, list []Function, machine uint16) (b []byt
 }
 
 // relocations returns a section with an IMAGE_BASE_RELOCATION that changes nothing: two entries of the type
-// IMAGE_REL_BASED_ABSOLUTE. A library without any is not moved to another address by every version of Windows.
+// IMAGE_REL_BASED_ABSOLUTE. Not every version of Windows can load a library without relocations at another address.
 func (d *tables) relocations(rva uint32) []byte {
 	b := make([]byte, 12)
 	le.PutUint32(b, codeRVA)

@@ -1,27 +1,27 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// The module's code for 386. Each function is copied without its end mark, so that none refers to anything but itself and, by
-// distance, to the imports. All functions, and what they call, are stdcall: arguments on the stack, which the callee takes
-// off. BX, SI, DI and BP belong to the caller.
+// The module's code for 386. Each function is copied without its end mark, so it must refer only to itself and, by a relative
+// address, to the imports. All functions here, and those that they call, are stdcall: the arguments are on the stack, and the
+// callee removes them. BX, SI, DI and BP must be preserved.
 
 #define END \
 	LONG $const_endLow \
 	LONG $const_endHigh
 
-// The frame of event. Above are four saved registers, the return address and the arguments.
+// The frame of event. Above it are four saved registers, the return address and the arguments.
 #define block 0      // the first blockHead bytes of the Block
-#define handles 40   // duplicates of event, done and peer; 0: not there
+#define handles 40   // duplicates of event, done and peer; 0: none
 #define thread 52
 #define count 56     // bytes that were copied
 #define arguments (const_frame+20)
 
 // HRESULT event(void *, WER_RUNTIME_EXCEPTION_INFORMATION *, BOOL *, wchar_t *, DWORD *, DWORD *)
 //
-// BX is the address of the imports, SI that of the information, DI that of the Block in the process that crashed.
+// BX is the address of the imports, SI of the information, DI of the Block in the crashed process.
 TEXT ·event(SB), NOSPLIT|NOFRAME, $0
 	BYTE  $0xe8; LONG $0          // CALL of the next instruction
-	BYTE  $0x58                   // POPL AX: its address, 5 after the beginning
+	BYTE  $0x58                   // POPL AX: the address of this instruction, 5 after the start of event
 	PUSHL BX
 	PUSHL SI
 	PUSHL DI
@@ -40,7 +40,7 @@ claimed:
 	TESTL SI, SI
 	JZ    out
 	CMPL  (SI), $(const_infoFatal+4) // dwSize
-	JCS   fatal                   // Windows does not say whether it is
+	JCS   fatal                   // too short for bIsFatal
 	CMPL  const_infoFatal(SI), $0
 	JEQ   out
 fatal:
@@ -154,7 +154,7 @@ wait:
 	SUBL  $16, SP
 	MOVL  $2, 0(SP)
 	MOVL  AX, 4(SP)
-	MOVL  $0, 8(SP)               // until one of them
+	MOVL  $0, 8(SP)               // wait for one, not for both
 	MOVL  CX, 12(SP)
 	MOVL  (const_importWait*4)(BX), AX
 	CALL  AX
@@ -182,7 +182,7 @@ out:
 	BYTE  $0xc2; WORD $24         // RET 24
 	END
 
-// signature and launch are called for a crash that was claimed: never.
+// signature and launch are called only for a claimed exception, so never.
 TEXT ·signature(SB), NOSPLIT|NOFRAME, $0
 	MOVL $const_E_FAIL, AX
 	BYTE $0xc2; WORD $28

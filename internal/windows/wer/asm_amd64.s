@@ -1,23 +1,23 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// The module's code for amd64. Each function is copied without its end mark, so that none refers to anything but itself and, by
-// distance, to the imports. Windows x64: arguments in CX, DX, R8, R9 and on the stack above 32 bytes for these four; a call is
-// made with SP a multiple of 16; BX, BP, DI, SI, R12 to R15 belong to the caller.
+// The module's code for amd64. Each function is copied without its end mark, so it must refer only to itself and, by a relative
+// address, to the imports. Windows x64: arguments are in CX, DX, R8 and R9, the others on the stack above 32 bytes reserved for
+// these four; SP is a multiple of 16 at a call; BX, BP, DI, SI, R12 to R15 must be preserved.
 
 #define END \
 	LONG $const_endLow \
 	LONG $const_endHigh
 
-// The frame of event. Below are 32 bytes for callees, and their arguments from the fifth on at 32, 40 and 48.
+// The frame of event. At its bottom are 32 bytes reserved for callees, then their fifth to seventh arguments at 32, 40 and 48.
 #define block 64     // the first blockHead bytes of the Block
-#define handles 104  // duplicates of event, done and peer; 0: not there
+#define handles 104  // duplicates of event, done and peer; 0: none
 #define thread 128
 #define count 136    // bytes that were copied
 
 // HRESULT event(void *CX, WER_RUNTIME_EXCEPTION_INFORMATION *DX, BOOL *R8, wchar_t *, DWORD *, DWORD *)
 //
-// BX is the address of the imports, SI that of the information, DI that of the Block in the process that crashed.
+// BX is the address of the imports, SI of the information, DI of the Block in the crashed process.
 TEXT ·event(SB), NOSPLIT|NOFRAME, $0
 	PUSHQ BX
 	PUSHQ SI
@@ -37,7 +37,7 @@ claimed:
 	TESTQ SI, SI
 	JZ    out
 	CMPL  (SI), $(const_infoFatal+4) // dwSize
-	JCS   fatal                   // Windows does not say whether it is
+	JCS   fatal                   // too short for bIsFatal
 	CMPL  const_infoFatal(SI), $0
 	JEQ   out
 fatal:
@@ -117,7 +117,7 @@ wanted:
 	JZ    close
 	MOVL  $2, CX
 	LEAQ  (handles+8)(SP), DX
-	XORL  R8, R8                  // until one of them
+	XORL  R8, R8                  // wait for one, not for both
 	MOVL  (block+Block_timeout)(SP), R9
 	MOVL  $const_maxWait, AX
 	CMPL  R9, AX
@@ -146,7 +146,7 @@ out:
 	RET
 	END
 
-// signature and launch are called for a crash that was claimed: never.
+// signature and launch are called only for a claimed exception, so never.
 TEXT ·signature(SB), NOSPLIT|NOFRAME, $0
 	MOVL $const_E_FAIL, AX
 	RET

@@ -1,27 +1,27 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// The module's code for arm64. Each function is copied without its end mark, so that none refers to anything but itself and, by
-// distance, to the imports. Windows ARM64: arguments in R0 to R7, the result in R0; SP is a multiple of 16; R19 to R29 belong to
-// the caller. R18 is the system's, and R27 the assembler's: no instruction here needs it.
+// The module's code for arm64. Each function is copied without its end mark, so it must refer only to itself and, by a relative
+// address, to the imports. Windows ARM64: arguments are in R0 to R7, the result is in R0; SP is a multiple of 16; R19 to R29 must
+// be preserved. R18 is reserved for the system, and R27 for the assembler: no instruction here needs R27.
 
 #define END \
 	WORD $const_endLow \
 	WORD $const_endHigh
 
-// The frame of event, after saved registers.
+// The frame of event, above the saved registers.
 #define block 48     // the first blockHead bytes of the Block
-#define handles 88   // duplicates of event, done and peer; 0: not there
+#define handles 88   // duplicates of event, done and peer; 0: none
 #define thread 112
 #define count 120    // bytes that were copied
 #define frame 128
 
 // HRESULT event(void *R0, WER_RUNTIME_EXCEPTION_INFORMATION *R1, BOOL *R2, wchar_t *, DWORD *, DWORD *)
 //
-// R19 is the address of the imports, R20 that of the information, R21 that of the Block in the process that crashed.
+// R19 is the address of the imports, R20 of the information, R21 of the Block in the crashed process.
 TEXT ·event(SB), NOSPLIT|NOFRAME, $0
 begin:
-	SUB  $frame, RSP             // the prologue is in unwind too
+	SUB  $frame, RSP             // unwind describes this prologue
 	STP  (R29, R30), 0(RSP)
 	STP  (R19, R20), 16(RSP)
 	STP  (R21, R22), 32(RSP)
@@ -36,7 +36,7 @@ claimed:
 	CBZ  R20, out
 	MOVWU (R20), R9              // dwSize
 	CMPW $(const_infoFatal+4), R9
-	BLO  fatal                   // Windows does not say whether it is
+	BLO  fatal                   // too short for bIsFatal
 	MOVWU const_infoFatal(R20), R9
 	CBZ  R9, out
 fatal:
@@ -117,7 +117,7 @@ wanted:
 	CBZW R0, close
 	MOVD $2, R0
 	ADD  $(handles+8), RSP, R1
-	MOVD ZR, R2                  // until one of them
+	MOVD ZR, R2                  // wait for one, not for both
 	MOVWU (block+Block_timeout)(RSP), R3
 	MOVD $const_maxWait, R9
 	CMP  R9, R3
@@ -147,7 +147,7 @@ out:
 	RET
 	END
 
-// signature and launch are called for a crash that was claimed: never.
+// signature and launch are called only for a claimed exception, so never.
 TEXT ·signature(SB), NOSPLIT|NOFRAME, $0
 	MOVD $const_E_FAIL, R0
 	RET

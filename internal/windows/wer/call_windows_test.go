@@ -34,7 +34,7 @@ func module(t *testing.T) *windows.DLL {
 	return d
 }
 
-// function returns what the module exports under a name.
+// function returns the address of the function that the module exports under a name.
 func function(t *testing.T, d *windows.DLL, name string) uintptr {
 	t.Helper()
 	p, err := d.FindProc(name)
@@ -50,10 +50,10 @@ func callback(t *testing.T) uintptr {
 	return function(t, module(t), exported[0])
 }
 
-// report is one call of the callback. This process is both the one that crashed and the one that looks.
+// report is one call of the callback. This process takes the role of the crashed process and of WerFault.exe.
 type report struct {
 	block   *Block
-	at      uintptr // of the block, as Windows would pass it
+	at      uintptr // address of the block, as Windows would pass it
 	info    information
 	done    windows.Handle
 	event   windows.Handle
@@ -71,7 +71,7 @@ func newEvent(t *testing.T) windows.Handle {
 	return h
 }
 
-// gone returns a process that has ended.
+// gone returns a handle of a process that has ended.
 func gone(t *testing.T) windows.Handle {
 	t.Helper()
 	exe, err := os.Executable()
@@ -93,7 +93,7 @@ func gone(t *testing.T) windows.Handle {
 	return h
 }
 
-// newReport is a fail fast exception of this thread, whose dump is made already.
+// newReport returns a fail-fast exception of this thread, whose dump has already been made.
 func newReport(t *testing.T) *report {
 	t.Helper()
 	r := &report{block: new(Block), event: newEvent(t), done: newEvent(t), claimed: new(uint32)}
@@ -114,7 +114,7 @@ func newReport(t *testing.T) *report {
 
 func (r *report) code(c uint32) { *(*uint32)(unsafe.Pointer(&r.info.record)) = c }
 
-// call calls the callback. It must never claim the exception, nor fail.
+// call calls the callback, which must never claim the exception, and never fail.
 func (r *report) call(t *testing.T, f uintptr) {
 	t.Helper()
 	result, _, _ := syscall.SyscallN(f, r.at, uintptr(unsafe.Pointer(&r.info)), uintptr(unsafe.Pointer(r.claimed)), 0, 0, 0)
@@ -200,7 +200,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestNotAnEvent has the module signal what is no event.
+// TestNotAnEvent passes the module a handle that is not of an event.
 func TestNotAnEvent(t *testing.T) {
 	f := callback(t)
 	r := newReport(t)
@@ -211,14 +211,14 @@ func TestNotAnEvent(t *testing.T) {
 	}
 }
 
-// TestHandles checks that the module closes what it opens: the number of a new handle is that of one that was closed. (Wine counts no
-// handles.)
+// TestHandles checks that the module closes every handle that it opens: the values of closed handles are used again. (Wine does not
+// count handles.)
 func TestHandles(t *testing.T) {
 	f := callback(t)
 	good, bad := newReport(t), newReport(t)
 	bad.block.peer = 0
 	before := newEvent(t)
-	const calls, step = 1000, 4 // between numbers of handles
+	const calls, step = 1000, 4 // step is the difference between values of handles
 	for range calls {
 		good.call(t, f)
 		bad.call(t, f)
@@ -228,7 +228,7 @@ func TestHandles(t *testing.T) {
 	}
 }
 
-// The other callbacks fail: nothing is claimed.
+// TestOthers checks that the other callbacks fail, because nothing is claimed.
 func TestOthers(t *testing.T) {
 	d := module(t)
 	for name, arguments := range map[string]int{exported[1]: 6, exported[2]: 7} {

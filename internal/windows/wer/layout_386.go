@@ -18,7 +18,7 @@ const (
 	infoFatal   = infoRecord + recordSize + 4 // bIsFatal of the SDK of Windows 10 on
 )
 
-// frame is how much the assembly of the event callback takes off the stack pointer after four pushes.
+// frame is how many bytes the assembly of the event callback subtracts from the stack pointer after four pushes.
 const frame = 60
 
 // unwind returns nil: libraries of 386 have no such tables.

@@ -18,15 +18,15 @@ const (
 	infoFatal   = infoRecord + recordSize + 8 // bIsFatal of the SDK of Windows 10 on
 )
 
-// frame is how much the assembly of the event callback takes off the stack pointer after four pushes.
+// frame is how many bytes the assembly of the event callback subtracts from the stack pointer after four pushes.
 const frame = 152
 
-// unwind returns the UNWIND_INFO of the event callback (x64 exception handling, Microsoft): its prologue, the last instruction
-// first. The registers have the processor's numbers.
+// unwind returns the UNWIND_INFO of the event callback (x64 exception handling, Microsoft), which describes its prologue, last
+// instruction first. The register numbers are the processor's.
 func unwind(int) []byte {
 	return []byte{
-		1, 12, 6, 0, // version 1, no handler; bytes of the prologue; codes; no frame pointer
-		12, 0x01, frame / 8, 0, // UWOP_ALLOC_LARGE: a count of 8 bytes
+		1, 12, 6, 0, // version 1, no handler; size of the prologue; number of codes; no frame pointer
+		12, 0x01, frame / 8, 0, // UWOP_ALLOC_LARGE: in units of 8 bytes
 		5, 0xc0, // UWOP_PUSH_NONVOL R12
 		3, 0x70, // RDI
 		2, 0x60, // RSI

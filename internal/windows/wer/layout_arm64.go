@@ -22,9 +22,9 @@ const (
 	infoFatal   = infoRecord + recordSize + 8 // bIsFatal of the SDK of Windows 10 on
 )
 
-// unwind returns the record in .xdata of the event callback, which has size bytes (ARM64 exception handling, Microsoft): a word with the
-// length in instructions, that there is one epilogue, whose codes are those of the prologue, and how many words of codes
-// follow. The last instruction of the prologue comes first.
+// unwind returns the .xdata record of the event callback, whose code has size bytes (ARM64 exception handling, Microsoft). Its first
+// word has the length in instructions, the flag for a single epilogue, which uses the prologue's codes, and the number of words of
+// codes. The codes start with the last instruction of the prologue.
 func unwind(size int) []byte {
 	const oneEpilogue, codeWords = 1 << 21, 2 << 27
 	return append(binary.LittleEndian.AppendUint32(nil, uint32(size/4)|oneEpilogue|codeWords),

@@ -12,7 +12,7 @@ import (
 	"minidump/internal/windows/dll"
 )
 
-// moduleName is the name that the module is linked under. It has the version of the blocks that the module serves.
+// moduleName is the name in the module's export directory. It contains the version of the blocks that the module handles.
 var moduleName = modulePrefix + strconv.Itoa(blockVersion) + ".dll"
 
 const modulePrefix = "minidump-wer-"
@@ -32,26 +32,26 @@ const (
 	importWait
 )
 
-// codeToImports is for the assembly.
+// codeToImports makes dll.CodeToImports available to the assembly.
 const codeToImports = dll.CodeToImports
 
-// addresses returns where the assembly of the module lies in this program.
+// addresses returns the addresses of the module's functions in this program.
 func addresses() (event, signature, launch, entry uintptr)
 
 // The mark after the last instruction of each function: two words of 32 bits.
 const (
 	endLow  = 0x20726577 // "wer "
 	endHigh = 0x00646e65 // "end\0"
-	maxCode = 2048       // bytes of a function at most
+	maxCode = 2048       // maximum length of a function, in bytes
 )
 
 var errCode = errors.New("wer: the module's code has no end")
 
-// code returns the instructions of a function of the assembly.
+// code returns a copy of the instructions of the assembly function at pc.
 func code(pc uintptr) ([]byte, error) {
 	end := binary.LittleEndian.AppendUint64(nil, endHigh<<32|endLow)
 	text := unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&pc))), maxCode)
-	for n := range maxCode - len(end) { // it reads no byte after the end
+	for n := range maxCode - len(end) { // the loop reads no byte after the mark
 		if text[n] == end[0] && bytes.Equal(text[n:n+len(end)], end) {
 			return bytes.Clone(text[:n]), nil
 		}
@@ -59,11 +59,11 @@ func code(pc uintptr) ([]byte, error) {
 	return nil, errCode
 }
 
-// Image returns the file of the module, for programs of this processor. It is the same each time.
+// Image returns the contents of the module's file, for programs of this architecture. They are the same each time.
 func Image() ([]byte, error) {
 	event, signature, launch, entry := addresses()
 	l := &dll.Library{Machine: machine, Name: moduleName, HasEntry: true, From: "kernel32.dll", Imports: imports}
-	// The event callback comes first: it finds the imports from its own address.
+	// The event callback must come first: it computes the address of the imports from its own.
 	for _, f := range []struct {
 		name string
 		pc   uintptr

@@ -21,7 +21,7 @@ func image(t *testing.T) []byte {
 	return b
 }
 
-// exported are the names that Windows looks for (werapi.h).
+// exported lists the functions that Windows looks up in a module (werapi.h).
 var exported = []string{"OutOfProcessExceptionEventCallback", "OutOfProcessExceptionEventDebuggerLaunchCallback",
 	"OutOfProcessExceptionEventSignatureCallback"}
 
@@ -62,7 +62,7 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// Go's own reader reads the imports, which package pe does not.
+// TestImports reads the imports by debug/pe, because package pe does not read imports.
 func TestImports(t *testing.T) {
 	f, err := stdpe.NewFile(bytes.NewReader(image(t)))
 	if err != nil {
@@ -77,7 +77,7 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// TestLayout compares the offsets that the assembly uses with those that a compiler finds.
+// TestLayout compares the offsets that the assembly uses with those of the compiler.
 func TestLayout(t *testing.T) {
 	var i information
 	var b Block

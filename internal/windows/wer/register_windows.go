@@ -16,8 +16,8 @@ import (
 	"minidump/internal/newfile"
 )
 
-// key is where Windows looks for the modules that it may load (WER Settings, Microsoft), below HKEY_LOCAL_MACHINE or
-// HKEY_CURRENT_USER. The name of a value is the path of a module; what the value is does not matter.
+// key is the registry key that lists the modules that Windows may load (WER Settings, Microsoft), below HKEY_LOCAL_MACHINE or
+// HKEY_CURRENT_USER. The name of each value is the path of a module; its data does not matter.
 const key = `Software\Microsoft\Windows\Windows Error Reporting\RuntimeExceptionHelperModules`
 
 // Errors of Register and Uninstall.
@@ -34,8 +34,8 @@ func root(machine bool) registry.Key {
 	return registry.CURRENT_USER
 }
 
-// Install writes the module to a path, whole or not at all, and names it in the registry: for all users, which takes an
-// administrator, or for the user of this process.
+// Install writes the module to a path, completely or not at all, and names it in the registry: for all users if machine is true,
+// which requires an administrator, else for the user of this process.
 func Install(path string, machine bool) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -74,7 +74,8 @@ func write(path string, b []byte) error {
 	return err
 }
 
-// Uninstall removes what Install has made. If there is neither the file nor the name the error wraps ErrNotInstalled.
+// Uninstall removes the file and the name in the registry that Install has made. If neither exists, the error wraps
+// ErrNotInstalled.
 func Uninstall(path string, machine bool) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -102,9 +103,9 @@ func Uninstall(path string, machine bool) error {
 	return os.Remove(path)
 }
 
-// version returns the name that the module at a path is linked under. The error is errNotOurs for a file that is none.
+// version returns the moduleName of the module at a path. The error is errNotOurs for a file that is not a module.
 func version(path string) (string, error) {
-	const most = 64 << 10 // a module has some kilobytes
+	const most = 64 << 10 // a module is a few kilobytes long
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
@@ -121,9 +122,9 @@ func version(path string) (string, error) {
 	return string(name), nil
 }
 
-// Register makes Windows load the module at a path when this process fails fast, and pass it the address of the block, which
-// must not move. Windows checks the registry only then, so Register checks it before: if it does not name the module, the
-// error wraps ErrNotInstalled. A missing file is an error too.
+// Register makes Windows load the module at a path when this process fails fast, and pass the address of the block to the module.
+// The block must not move. Windows checks the registry only at that time, so Register checks it first: if the registry does not
+// name the module, the error wraps ErrNotInstalled. A missing file is also an error.
 func Register(path string, b *Block) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -154,7 +155,7 @@ func Register(path string, b *Block) error {
 	return nil
 }
 
-// named reports whether the registry names a module.
+// named reports whether the registry names the module at a path.
 func named(path string, machine bool) bool {
 	k, err := registry.OpenKey(root(machine), key, registry.QUERY_VALUE)
 	if err != nil {

@@ -20,7 +20,7 @@ func TestInstall(t *testing.T) {
 	if err := Uninstall(path, false); !errors.Is(err, ErrNotInstalled) {
 		t.Errorf("not installed: %v", err)
 	}
-	for range 2 { // the second time it is replaced
+	for range 2 { // the second Install replaces the file
 		if err := Install(path, false); err != nil {
 			t.Fatal(err)
 		}

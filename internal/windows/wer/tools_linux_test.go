@@ -13,7 +13,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// TestTools reads the library with tools that nobody here wrote: they have no complaint, and find all that it imports and exports.
+// TestTools reads the library with tools of other projects: they report no problem, and list all its imports and exports.
 func TestTools(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "module.dll")
 	if err := os.WriteFile(path, image(t), 0o600); err != nil {
