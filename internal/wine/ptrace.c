@@ -1,6 +1,6 @@
-// A library that wineserver loads before any other where an emulator of user programs runs it. Wine's server reads and writes the memory of
-// its processes by ptrace, which such an emulator lacks. Here it is done by /proc/PID/mem alone: an emulated process has its memory at the
-// same addresses as the process that emulates it. Nothing is stopped. Registers are not read this way: a thread sends its own.
+// A library for the LD_PRELOAD of a wineserver that a user-mode emulator runs. Wine's server reads and writes the memory of its
+// processes by ptrace, which such an emulator lacks. This library uses /proc/PID/mem instead: an emulated process has its memory at
+// the same addresses as the process that emulates it. No thread is stopped. Registers need no ptrace: each thread sends its own.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -54,7 +54,7 @@ long ptrace(enum __ptrace_request request, ...)
     }
 }
 
-// waitpid says of an attached thread at once that it has stopped.
+// waitpid reports an attached thread as stopped, without waiting.
 pid_t waitpid(pid_t pid, int *status, int options)
 {
     if (pid <= 0 || pid != attached)

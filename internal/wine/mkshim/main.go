@@ -11,7 +11,8 @@ import (
 	"minidump/pe"
 )
 
-// libraries have the code of BOOL ProcessPrng(BYTE *, SIZE_T): it fills the buffer from the time stamp counter.
+// libraries maps an architecture to a library with the code of BOOL ProcessPrng(BYTE *, SIZE_T), which fills the buffer from the time
+// stamp counter.
 var libraries = map[string]*dll.Library{
 	"amd64": {Machine: pe.IMAGE_FILE_MACHINE_AMD64, Code: []byte{
 		0x49, 0x89, 0xc8, // mov r8, rcx
