@@ -8,13 +8,13 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// faults is machine code for this processor that crashes, by what it does:
+// faults maps each architecture to machine code that crashes, by the kind of crash:
 //
 //	load      reads address 0x1230
-//	ud2       an undefined instruction
-//	int3      a breakpoint
+//	ud2       executes an undefined instruction
+//	int3      executes a breakpoint
 //	overflow  pushes until the stack is full
-//	divide    divides by zero, which arm64 does without an exception
+//	divide    divides by zero, which raises no exception on arm64
 //	int29     __fastfail(FAST_FAIL_FATAL_APP_EXIT)
 var faults = map[string]map[string][]byte{
 	"386": {
@@ -40,7 +40,7 @@ var faults = map[string]map[string][]byte{
 	},
 }
 
-// SkipFault skips a test where the processor has no such fault, or Wine does not report it.
+// SkipFault skips the test if this architecture has no fault of the kind how.
 func SkipFault(t testing.TB, how string) {
 	t.Helper()
 	if faults[runtime.GOARCH][how] == nil {
@@ -48,7 +48,7 @@ func SkipFault(t testing.TB, how string) {
 	}
 }
 
-// FaultCode returns the address of machine code that crashes: load, ud2, int3, overflow, divide or int29.
+// FaultCode returns the address of machine code that crashes. how is load, ud2, int3, overflow, divide or int29.
 func FaultCode(how string) uintptr {
 	code := faults[runtime.GOARCH][how]
 	if code == nil {
@@ -62,7 +62,7 @@ func FaultCode(how string) uintptr {
 	return at
 }
 
-// RunForeign starts code on a thread that Go does not know, and returns the thread.
+// RunForeign starts code on a thread that Go did not create, and returns a handle of the thread.
 func RunForeign(code uintptr) windows.Handle {
 	h, _, err := windows.NewLazySystemDLL("kernel32.dll").NewProc("CreateThread").Call(0, 0, code, 0, 0, 0)
 	if h == 0 {

@@ -10,13 +10,13 @@ import (
 	"testing"
 )
 
-// narrow is where the programs of NarrowArch are in a machine without compilers.
+// narrow is the folder of the programs of NarrowArch on a machine without compilers.
 var narrow = os.Getenv("MINIDUMP_VICTIMS_NARROW")
 
-// NarrowArches are the 32-bit architectures that a 64-bit kernel runs besides its own.
+// NarrowArches maps 64-bit architectures to the 32-bit ones whose programs their kernels also run.
 var NarrowArches = map[string]string{"amd64": "386", "arm64": "arm", "mips64": "mips", "mips64le": "mipsle", "ppc64": "ppc"}
 
-// NarrowArch returns that of this machine, and skips the test where there is none.
+// NarrowArch returns the 32-bit architecture that this machine also runs, and skips the test if there is none.
 func NarrowArch(t testing.TB) string {
 	t.Helper()
 	goarch := NarrowArches[runtime.GOARCH]
@@ -26,7 +26,7 @@ func NarrowArch(t testing.TB) string {
 	return goarch
 }
 
-// Narrow is C, or Go, for the architecture NarrowArch. name is that of the source without its ending.
+// Narrow is C, or Go, for the architecture NarrowArch. name is the name of the source file without its extension.
 func Narrow(t testing.TB, name string) string {
 	t.Helper()
 	goarch := NarrowArch(t)

@@ -96,8 +96,8 @@ TEXT ·freezeAddr(SB), NOSPLIT, $0-8
 #define c_read 40
 #define c_sp 48
 
-// freeze is called by Windows' convention: R0 is a freezeCall, which R19 is. R20 is the thread, R21 how many are left, R22
-// the address that is read, R23 where that ends, R24 where it goes, R25 how long a step is.
+// freeze follows the Windows calling convention: R0 is a freezeCall, which is kept in R19. R20 is the thread, R21 the number of
+// threads left, R22 the address being read, R23 the end of the read, R24 its destination, R25 the length of a step.
 TEXT ·freeze(SB), NOSPLIT|NOFRAME, $0-0
 	SUB $96, RSP
 	STP (R29, R30), 0(RSP)

@@ -1,8 +1,8 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// Windows ARM64: arguments in R0 to R7, the result in R0; R18 points to the TEB; SP is a multiple of 16; R19 to R29 belong to
-// the caller. R27 is the assembler's own, which it may use for addresses: it is saved where that matters.
+// Windows ARM64: arguments are in R0 to R7, the result is in R0; R18 points to the TEB; SP is a multiple of 16; R19 to R29 must be
+// preserved. The assembler may use R27 for addresses, so every function with a frame saves it.
 
 // Offsets in Report.
 #define Report_owner 0
@@ -47,7 +47,7 @@ none:
 	ADD  $32, RSP
 	RET
 
-// report takes EXCEPTION_POINTERS in R0 and the kind in R1. It returns EXCEPTION_CONTINUE_SEARCH (0).
+// report receives EXCEPTION_POINTERS in R0 and the kind in R1. It returns EXCEPTION_CONTINUE_SEARCH (0).
 TEXT report<>(SB), NOSPLIT|NOFRAME, $0
 	SUB   $32, RSP
 	STP   (R29, R30), 0(RSP)
@@ -62,7 +62,7 @@ count:
 	STLXRW R12, (R11), R13
 	CBNZ  R13, count
 	CMPW  $const_Filter, R1
-	BHS   fatal                  // Filter, or made up by made
+	BHS   fatal                  // Filter, or called by made
 	MOVD  (R0), R11              // EXCEPTION_RECORD
 	MOVWU (R11), R12             // ExceptionCode
 	MOVD  16(R11), R13           // ExceptionAddress
@@ -71,7 +71,7 @@ count:
 	BLO   foreign
 	MOVD  table_textHi(R9), R14
 	CMP   R14, R13
-	BLO   pass                   // Go's
+	BLO   pass                   // in Go code
 foreign:
 	CMPW  $const_Continue, R1
 	BEQ   continued
@@ -90,7 +90,7 @@ foreign:
 continued:
 	MOVD  table_library(R9), R14
 	CBNZ  R14, pass
-	MOVD  $0x80000000, R14       // below are messages to a debugger
+	MOVD  $0x80000000, R14       // lower codes are messages to a debugger
 	CMP   R14, R12
 	BLO   pass
 fatal:
@@ -110,12 +110,12 @@ own:
 	B     hold
 owned:
 	CMPW  R11, R12
-	BEQ   pass                   // this thread has been held already
+	BEQ   pass                   // this thread has already waited
 hold:
 	MOVD  $·hooks(SB), R9
 	MOVD  $2, R0
 	ADD   $table_wait, R9, R1
-	MOVD  $0, R2                 // until one of them
+	MOVD  $0, R2                 // wait for one, not for both
 	MOVD  table_timeout(R9), R3
 	MOVD  table_waitFor(R9), R8
 	CALL  (R8)
@@ -190,8 +190,8 @@ none:
 	BRK  $0xf003
 	RET
 
-// made reports an exception that Windows did not raise: its code in R3, the kind in R1, in R2 the stack pointer of the code that it
-// happened in. The return address into that code, and its R29, are what the caller of made has saved at 0(RSP).
+// made reports an exception that Windows did not raise. R3 is its code, R1 the kind, R2 the stack pointer of the code in which it
+// happened. The caller of made has saved R29 of that code and the return address into it at 0(RSP).
 //
 //	   0 return address, R27
 //	  16 kind, code, stack pointer
@@ -204,7 +204,7 @@ none:
 #define made_context 224
 #define made_size 1136
 TEXT made<>(SB), NOSPLIT|NOFRAME, $0
-	MOVD $made_size, R8          // in a register: Go's linker would take it for stack of a goroutine
+	MOVD $made_size, R8          // in a register: Go's linker would count a constant as goroutine stack
 	SUB  R8, RSP
 	STP  (R30, R27), 0(RSP)
 	STP  (R1, R3), made_saved(RSP)
@@ -214,8 +214,8 @@ TEXT made<>(SB), NOSPLIT|NOFRAME, $0
 	CBZ  R8, none
 	ADD  $made_context, RSP, R0
 	CALL (R8)
-	MOVD made_size(RSP), R4      // R29 of the code
-	MOVD (made_size+8)(RSP), R5  // its return address
+	MOVD made_size(RSP), R4      // R29 of the code in which it happened
+	MOVD (made_size+8)(RSP), R5  // the return address into that code
 	MOVD (made_saved+16)(RSP), R6
 	MOVD R4, (made_context+240)(RSP) // Fp
 	MOVD R5, (made_context+248)(RSP) // Lr
