@@ -20,7 +20,7 @@ import (
 	"minidump/stream"
 )
 
-// TestMain is also the program that crashes, and its monitor: with this variable set to a folder and a kind of crash.
+// victimVariable is an environment variable, "FOLDER|KIND". If it is set, TestMain is the program that crashes, or its monitor.
 const victimVariable = "MINIDUMP_CRASH_VICTIM"
 
 func TestMain(m *testing.M) {
@@ -71,13 +71,13 @@ func victim(dir, kind string) {
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
-		time.Sleep(300 * time.Millisecond) // until the debugger has all threads and libraries
+		time.Sleep(300 * time.Millisecond) // until the debugger has handled the events of all threads and libraries
 		kind = rest
 	}
 	act(dir, kind)
 }
 
-// foreign crashes on a thread that Go does not know.
+// foreign crashes on a thread that Go did not create.
 func foreign(how string) {
 	_, _ = windows.WaitForSingleObject(victims.RunForeign(victims.FaultCode(how)), 20000)
 }
@@ -140,7 +140,8 @@ func act(dir, kind string) {
 	}
 }
 
-// crash lets a victim crash, and waits until its monitor is done. It returns the dump's path, or "end", and the exit code.
+// crash runs a victim that crashes, and waits until its monitor is done. It returns the dump's path, or "end" if there is none, the
+// exit code and the output.
 func crash(t *testing.T, kind string) (done string, exit uint32, out string) {
 	t.Helper()
 	dir := scratch.Dir(t)
@@ -175,12 +176,12 @@ func TestCrashes(t *testing.T) {
 		{"nil", "panic", "panic: runtime error: invalid memory address", violation, 2, "report"},
 		{"map", "fatal error", "fatal error: concurrent map writes", goPanic, 2, "report"},
 		{"unlock", "fatal error", "fatal error: sync: unlock of unlocked mutex", goPanic, 2, "report"},
-		// The compiler compares with zero: there is no exception.
+		// Compiled code compares the divisor with zero first: there is no exception.
 		{"divide", "panic", "panic: runtime error: integer divide by zero", goPanic, 2, "report"},
 		{"overflow", "fatal error", "fatal error: stack overflow", goPanic, 2, "report"},
 		{"deadlock", "fatal error", "", goPanic, 2, "report"},
 		{"foreign divide", "exception", "", uint32(windows.STATUS_INTEGER_DIVIDE_BY_ZERO), uint32(windows.STATUS_INTEGER_DIVIDE_BY_ZERO), "fault"},
-		// Under Wine the thread alone ends.
+		// Under Wine only the thread ends.
 		{"foreign overflow", "exception", "", uint32(windows.STATUS_STACK_OVERFLOW), 0, "fault"},
 		{"debugged int29", "exception", "", uint32(windows.STATUS_STACK_BUFFER_OVERRUN), uint32(windows.STATUS_STACK_BUFFER_OVERRUN), "fault"},
 		{"debugged ud2", "exception", "", uint32(windows.STATUS_ILLEGAL_INSTRUCTION), uint32(windows.STATUS_ILLEGAL_INSTRUCTION), "fault"},
@@ -248,7 +249,7 @@ func TestCrashes(t *testing.T) {
 }
 
 func TestNoCrash(t *testing.T) {
-	// What fails fast asks nobody: the monitor sees the end.
+	// A fail-fast exception reaches no handler: the monitor sees only the end.
 	for kind, want := range map[string]uint32{"exit": 3, "recovered": 0, "failfast": 0xc0000602, "int29": uint32(windows.STATUS_STACK_BUFFER_OVERRUN),
 		"debugged exit": 3, "debugged recovered": 0} {
 		if done, exit, out := crash(t, kind); done != "end" || exit != want {

@@ -11,8 +11,8 @@ import (
 	"minidump/context"
 )
 
-// debugEvent is DEBUG_EVENT (minwinbase.h). The largest member of its union is an EXCEPTION_RECORD and a word that says
-// whether a handler may yet take the exception.
+// debugEvent is DEBUG_EVENT (minwinbase.h). The largest member of its union is an EXCEPTION_RECORD, followed by a word that is not 0
+// if handlers have not yet received the exception.
 type debugEvent struct {
 	code, process, thread uint32
 	exception             exceptionRecord
@@ -20,7 +20,8 @@ type debugEvent struct {
 	_                     [64]byte
 }
 
-// exceptionRecord is EXCEPTION_RECORD (winnt.h). Its place in a debugEvent is the union's: the handle of a file is there too.
+// exceptionRecord is EXCEPTION_RECORD (winnt.h). In a debugEvent it is at the start of the union, where other events have the handle
+// of a file.
 type exceptionRecord struct {
 	code, flags uint32
 	record      uintptr
@@ -37,7 +38,7 @@ var (
 	continueDebugEvent        = kernel32.NewProc("ContinueDebugEvent")
 )
 
-// Codes of a debugEvent (minwinbase.h), and what its debugger answers (winnt.h).
+// Codes of a debugEvent (minwinbase.h), and the debugger's answers (winnt.h).
 const (
 	exceptionDebugEvent     = 1
 	createProcessDebugEvent = 3
@@ -48,9 +49,9 @@ const (
 	dbgExceptionNotHandled = 0x80010001
 )
 
-// debug attaches to the program as a debugger, which sees a fast fail as an exception that no handler may take, while
-// the program stands still. It sends failed to came then, and lets the program end when m.seen is closed. It returns when the program has ended. The thread that
-// attaches gets the events.
+// debug attaches to the program as a debugger. To a debugger a fast fail is an exception that no handler has handled; the program is
+// stopped meanwhile. debug then sends failed to came, and lets the program end when m.seen is closed. It returns when the program
+// has ended. It stays on one thread, because only the thread that attaches receives the events.
 func (m *watch) debug(came chan<- outcome) {
 	runtime.LockOSThread()
 	defer func() { came <- ended }()
@@ -70,7 +71,7 @@ func (m *watch) debug(came chan<- outcome) {
 			windows.CloseHandle(*(*windows.Handle)(unsafe.Pointer(&e.exception)))
 		case exceptionDebugEvent:
 			answer = dbgExceptionNotHandled
-			if e.exception.code == uint32(windows.STATUS_BREAKPOINT) && !attached { // of the thread by which Windows attaches
+			if e.exception.code == uint32(windows.STATUS_BREAKPOINT) && !attached { // raised by the thread that Windows creates to attach
 				answer, attached = dbgContinue, true
 			} else if e.firstChance == 0 {
 				m.failure = e.crash(context.Native)
@@ -85,7 +86,7 @@ func (m *watch) debug(came chan<- outcome) {
 	}
 }
 
-// crash is the exception of the event. Its registers are those that the thread has.
+// crash returns the exception of the event. It has no registers: they are the thread's own.
 func (e *debugEvent) crash(arch context.Arch) *context.Crash {
 	x := &e.exception
 	c := &context.Crash{Arch: arch, PID: int32(e.process), TID: int32(e.thread), Signo: int32(x.code), Code: int32(x.flags),

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// endPatience is how long the monitor waits for the end of a program that has closed its end of the pipe.
+// endPatience bounds how long the monitor waits for the end of a program that has closed its end of the pipe.
 const endPatience = 10 * time.Second
 
 // endOf waits for the end of a process and returns its exit code.
@@ -24,5 +24,5 @@ func endOf(process windows.Handle) End {
 	return End{Known: true, Status: int(code)}
 }
 
-// crashed reports whether the exit code is that of an exception: an NTSTATUS whose severity is error.
+// crashed reports whether the exit code is that of an exception: an NTSTATUS with the severity error.
 func (e End) crashed() bool { return e.Known && uint32(e.Status)>>30 == 3 }

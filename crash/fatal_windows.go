@@ -21,7 +21,7 @@ func (m *watch) fatalText() string {
 // processMemory is the memory of a process.
 type processMemory struct{ *target.Process }
 
-// ReadAt is that of io.ReaderAt.
+// ReadAt implements io.ReaderAt.
 func (p processMemory) ReadAt(b []byte, addr int64) (n int, err error) {
 	if n = p.Read(uint64(addr), b); n < len(b) {
 		err = io.ErrUnexpectedEOF

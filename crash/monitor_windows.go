@@ -14,7 +14,7 @@ import (
 	target "minidump/internal/windows"
 )
 
-// monitor is the main function of the monitor. It returns the exit status. value is that of the link.
+// monitor is the main function of the monitor. It returns the exit status. value is link.value of the program.
 func monitor(value string, o Options) int {
 	m := &watch{o: o, seen: make(chan bool)}
 	if err := m.link.parse(value); err != nil {
@@ -34,7 +34,7 @@ func monitor(value string, o Options) int {
 		return 0
 	}
 	c, err := m.capture(how)
-	_ = windows.SetEvent(m.link.done) // of whoever waits: a hook, Windows Error Reporting
+	_ = windows.SetEvent(m.link.done) // ends the wait of a hook or of Windows Error Reporting
 	close(m.seen)
 	m.drain()
 	if err != nil {
@@ -53,14 +53,14 @@ func monitor(value string, o Options) int {
 	return 0
 }
 
-// outcome is how the program came to its end.
+// outcome is how the program crashed or ended.
 type outcome int
 
 const (
 	ended    outcome = iota // without a report
-	held                    // a thread waits in a hook, or Windows Error Reporting does
-	reported                // the runtime has begun its report
-	failed                  // an exception that no handler may take, as the debugger sees it
+	held                    // with a thread that waits in a hook, or with Windows Error Reporting waiting
+	reported                // with the runtime's report, which has begun
+	failed                  // with an exception that no handler has handled, which the debugger has received
 )
 
 // watch is the monitor's state.
@@ -71,8 +71,8 @@ type watch struct {
 	pipe *os.File
 	text []byte // of the report, at most maxText
 
-	failure *context.Crash // of an outcome failed
-	seen    chan bool      // closed when no dump is made any more
+	failure *context.Crash // the exception of the outcome failed
+	seen    chan bool      // closed when the dump is made, or has failed
 }
 
 // wait sleeps until the program crashes or ends.
@@ -86,7 +86,7 @@ func (m *watch) wait() outcome {
 		go m.debug(came)
 	}
 	go func() {
-		// The first byte: the next write of the runtime then waits, as the pipe holds no more than one write.
+		// Only the first byte is read. The runtime's next write then blocks, because the pipe holds no more than one write.
 		b := make([]byte, 1)
 		if n, _ := m.pipe.Read(b); n > 0 {
 			m.text = append(m.text, b...)
@@ -107,13 +107,13 @@ func (m *watch) wait() outcome {
 			return how
 		}
 	}
-	return ended // which each of them has seen
+	return ended // every wait has returned it
 }
 
-// drain reads the report to its end, so that the program goes on and ends.
+// drain reads the report to its end, so that the program continues and ends.
 func (m *watch) drain() { m.read(func() bool { return false }) }
 
-// read reads the report on until it is enough, or to its end. The program then stands in its next write.
+// read continues to read the report until enough returns true, or to its end. After that the program blocks in its next write.
 func (m *watch) read(enough func() bool) {
 	b := make([]byte, 4096)
 	for !enough() {
@@ -125,7 +125,7 @@ func (m *watch) read(enough func() bool) {
 	}
 }
 
-// capture writes the dump of the program, which stands still.
+// capture writes the dump of the program, whose crashed thread waits meanwhile.
 func (m *watch) capture(how outcome) (*captured, error) {
 	dir, err := folder(m.o.Dir)
 	if err != nil {
@@ -154,7 +154,7 @@ func (m *watch) capture(how outcome) (*captured, error) {
 	if how == failed {
 		x = m.failure
 	} else if x, err = w.ReadCrash(crash); err != nil {
-		fmt.Fprintln(os.Stderr, "crash:", err) // the dump then has the thread's own registers
+		fmt.Fprintln(os.Stderr, "crash:", err) // the dump then has the thread's current registers
 	}
 	w.SetCrash(x)
 	err = c.write(w)
@@ -167,7 +167,7 @@ func (m *watch) capture(how outcome) (*captured, error) {
 // kindLength is the length of the longest text of kinds.
 const kindLength = 10
 
-// undecided reports whether a report that begins with text can be of several kinds yet.
+// undecided reports whether a report that begins with text can still be of several kinds.
 func undecided(text string) bool {
 	for _, k := range kinds {
 		if len(text) < len(k.text) && strings.HasPrefix(k.text, text) {
@@ -177,7 +177,7 @@ func undecided(text string) bool {
 	return false
 }
 
-// begin reads the report until its kind shows. The program stays in it.
+// begin reads the report until its kind is known. The program then blocks in its next write.
 func (m *watch) begin() {
 	b := make([]byte, 1)
 	for len(m.text) < kindLength && undecided(string(m.text)) {
@@ -189,11 +189,11 @@ func (m *watch) begin() {
 	}
 }
 
-// goPanic is the exception code of a panic that no exception raised: "Go" in the low bytes, in the form of a code that
-// RaiseException makes for an application (bit 29).
+// goPanic is the exception code of a panic without an exception: "Go" in the low bytes, in the form of a code that an application
+// passes to RaiseException (bit 29).
 const goPanic = 0xe0000000 | 'G'<<8 | 'o'
 
-// writing returns the thread of a process that is in NtWriteFile; 0 if there is none. The library lies at the same address in
+// writing returns the id of a thread of a process that is in NtWriteFile; 0 if there is none. ntdll.dll is at the same address in
 // every process of the same width.
 func writing(pid int) (tid int) {
 	write := windows.NewLazySystemDLL("ntdll.dll").NewProc("NtWriteFile")
@@ -223,9 +223,9 @@ func writing(pid int) (tid int) {
 	}
 }
 
-// inCall reports whether a thread stands in the stub of a system call at an address.
+// inCall reports whether a thread is in the system call stub at the address stub.
 func inCall(p *target.Process, h syscall.Handle, b []byte, stub uintptr) bool {
-	const stubSize = 64 // at most
+	const stubSize = 64 // maximum, in bytes
 	if _, errno := target.SuspendThread(h); errno != 0 {
 		return false
 	}
@@ -237,7 +237,7 @@ func inCall(p *target.Process, h syscall.Handle, b []byte, stub uintptr) bool {
 	return pc >= uint64(stub) && pc-uint64(stub) < stubSize
 }
 
-// causeOf returns what a report says of an exception that the runtime made a panic of; nil if it has none.
+// causeOf returns the exception that the runtime has turned into a panic, from the text of its report; nil if there is none.
 func causeOf(text string, _ int) *cause {
 	l, ok := findSignal(text)
 	var code uint32

@@ -19,8 +19,8 @@ import (
 type shared []byte
 
 const (
-	sharedBlock  = 64   // where the block begins
-	sharedReport = 4096 // bytes for the report of the hooks and the block
+	sharedBlock  = 64   // offset of the block
+	sharedReport = 4096 // bytes for the hooks' report and the block
 	sharedSize   = sharedReport + noteSize
 )
 
@@ -32,13 +32,13 @@ func (s shared) notes() sharedNotes { return sharedNotes(s[sharedReport:]) }
 
 type sharedNotes []byte
 
-// ReadAt is that of io.ReaderAt; offsets are those of the notes, which are in range.
+// ReadAt implements io.ReaderAt. Offsets are relative to the notes, and in range.
 func (s sharedNotes) ReadAt(p []byte, off int64) (int, error) { return copy(p, s[off:]), nil }
 
-// WriteAt is that of io.WriterAt.
+// WriteAt implements io.WriterAt.
 func (s sharedNotes) WriteAt(p []byte, off int64) (int, error) { return copy(s[off:], p), nil }
 
-// mapShared maps the memory of a mapping. It stays for the life of the process.
+// mapShared maps the shared memory. It stays mapped until the process ends.
 func mapShared(mapping windows.Handle) (shared, error) {
 	at, err := windows.MapViewOfFile(mapping, windows.FILE_MAP_WRITE|windows.FILE_MAP_READ, 0, 0, sharedSize)
 	if err != nil {
@@ -47,17 +47,17 @@ func mapShared(mapping windows.Handle) (shared, error) {
 	return unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&at))), sharedSize), nil
 }
 
-// link is what the program and the monitor have in common: handles, which the monitor inherits under the same values.
+// link has the handles that connect the program and the monitor, which inherits them with the same values.
 type link struct {
 	pid     int
 	mapping windows.Handle // of shared
-	event   windows.Handle // the hooks have a report
-	done    windows.Handle // the monitor has made the dump of it
-	pipe    windows.Handle // reading end of the runtime's report
+	event   windows.Handle // an event: the hooks or the module have reported an exception
+	done    windows.Handle // an event: the monitor has made the dump
+	pipe    windows.Handle // reading end of the pipe for the runtime's report
 	process windows.Handle // the program
 }
 
-// value is the text for the monitor's environment; parse reads it.
+// value returns the link as text for the monitor's environment; parse reads it.
 func (l *link) value() string {
 	return fmt.Sprint(l.pid, uintptr(l.mapping), uintptr(l.event), uintptr(l.done), uintptr(l.pipe), uintptr(l.process))
 }
@@ -68,7 +68,7 @@ func (l *link) parse(value string) error {
 	return err
 }
 
-// newLink makes the handles, and the end of the pipe that the runtime writes its report to.
+// newLink creates the handles, and the end of the pipe to which the runtime writes its report.
 func newLink() (l *link, w windows.Handle, err error) {
 	l = &link{pid: os.Getpid()}
 	sa := &windows.SecurityAttributes{Length: uint32(unsafe.Sizeof(windows.SecurityAttributes{})), InheritHandle: 1}
@@ -92,11 +92,11 @@ func newLink() (l *link, w windows.Handle, err error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("duplicate the process handle: %w", err)
 	}
-	// A pipe of one byte: the program stands in its report until the monitor reads it.
+	// The pipe holds one byte, so that the program blocks in its report until the monitor reads it.
 	if err = windows.CreatePipe(&l.pipe, &w, sa, 1); err != nil {
 		return nil, 0, fmt.Errorf("create a pipe: %w", err)
 	}
-	// The monitor must not have the writing end, or it would never see its end.
+	// The monitor must not inherit the writing end, or it would never read the end of the report.
 	if err = windows.SetHandleInformation(w, windows.HANDLE_FLAG_INHERIT, 0); err != nil {
 		windows.CloseHandle(w)
 		return nil, 0, fmt.Errorf("keep a pipe: %w", err)
@@ -113,8 +113,8 @@ func (l *link) close() {
 	}
 }
 
-// start makes the link, starts the monitor, installs the hooks and passes the writing end of the pipe to the Go runtime.
-// It returns the memory of the notes.
+// start creates the link, starts the monitor, installs the hooks and passes the writing end of the pipe to the Go runtime. It
+// returns the memory of the notes.
 func start() (_ area, err error) {
 	l, end, err := newLink()
 	if err != nil {
@@ -148,7 +148,7 @@ func start() (_ area, err error) {
 		AdditionalInheritedHandles: []syscall.Handle{
 			syscall.Handle(l.mapping), syscall.Handle(l.event), syscall.Handle(l.done), syscall.Handle(l.pipe), syscall.Handle(l.process),
 		},
-		CreationFlags: windows.CREATE_NEW_PROCESS_GROUP, // Ctrl-C is not for it
+		CreationFlags: windows.CREATE_NEW_PROCESS_GROUP, // the monitor must not receive Ctrl-C
 	}
 	if err := c.Start(); err != nil {
 		return nil, err
@@ -176,5 +176,5 @@ func start() (_ area, err error) {
 	return mem.notes(), c.Process.Release()
 }
 
-// firstChance is an environment variable for tests under Wine, which never calls the filter for faults in calls that Go has made.
+// firstChance is an environment variable for tests under Wine, which never calls the filter for faults in calls that Go code makes.
 const firstChance = "MINIDUMP_CRASH_FIRST_CHANCE"

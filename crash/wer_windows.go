@@ -11,7 +11,7 @@ import (
 // block is the block that Start has prepared for the module.
 var block *wer.Block
 
-// prepareModule lets the module use the handles of the link, and that of the monitor.
+// prepareModule makes the handles of the link and of the monitor available to the module.
 func prepareModule(b *wer.Block, l *link, peer windows.Handle) {
 	b.Prepare(wer.Handles{Event: uintptr(l.event), Done: uintptr(l.done), Peer: uintptr(peer)})
 	block = b

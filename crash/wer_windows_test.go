@@ -24,11 +24,11 @@ import (
 // threadAccess is THREAD_GET_CONTEXT and THREAD_QUERY_INFORMATION (winnt.h).
 const threadAccess = 0x0048
 
-// moduleVariable is an environment variable of victims: Options.WERModule.
+// moduleVariable is an environment variable of victims, which set Options.WERModule to its value.
 const moduleVariable = "MINIDUMP_CRASH_MODULE"
 
-// Wine has no Windows Error Reporting: its calls do nothing. So this process takes the place of WerFault.exe. It attaches to a victim as a
-// debugger, which stops it where it fails fast, loads the module that the victim has registered, and calls it.
+// Wine has no Windows Error Reporting: its functions do nothing. So this process takes the role of WerFault.exe. It attaches to a
+// victim as a debugger, which stops the victim when it fails fast, loads the module that the victim has registered, and calls it.
 
 // installed installs the module for this user, while the test runs.
 func installed(t *testing.T) (path string) {
@@ -46,18 +46,18 @@ func installed(t *testing.T) (path string) {
 	return path
 }
 
-// announce prints in a victim what the test must know to attach to it.
+// announce prints, in a victim, the values that the test needs to attach to the victim.
 func announce() { fmt.Printf("ready %d %d\n", os.Getpid(), uintptr(unsafe.Pointer(block))) }
 
-// stopped is a victim that stands still in an exception.
+// stopped is a victim that is stopped at an exception.
 type stopped struct {
 	cmd       *exec.Cmd
 	dir       string
-	block     uintptr // what it has passed to WerRegisterRuntimeExceptionModule
+	block     uintptr // the address that the victim has passed to WerRegisterRuntimeExceptionModule
 	debugger  *watch
 	came      chan outcome
-	process   *target.Process // reads registers
-	handle    windows.Handle  // of the process, with all rights, as WerFault.exe has it
+	process   *target.Process // for reading registers
+	handle    windows.Handle  // of the process, with all rights, like that of WerFault.exe
 	thread    windows.Handle
 	registers []byte // CONTEXT of the thread
 }
@@ -108,8 +108,8 @@ func stop(t *testing.T, kind string) *stopped {
 	return s
 }
 
-// information makes a WER_RUNTIME_EXCEPTION_INFORMATION (werapi.h of the SDK of Windows 10): size, process, thread, EXCEPTION_RECORD,
-// CONTEXT, a pointer, whether it is fatal, and a reserved word.
+// information returns a WER_RUNTIME_EXCEPTION_INFORMATION (werapi.h of the SDK of Windows 10): size, process, thread,
+// EXCEPTION_RECORD, CONTEXT, a pointer, bIsFatal, and a reserved word.
 func (s *stopped) information(code uint32) []byte {
 	const word = unsafe.Sizeof(uintptr(0))
 	x := s.debugger.failure
@@ -172,7 +172,7 @@ func TestWERModule(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := stop(t, "int29")
 			s.call(t, path, code)
-			s.call(t, path, code) // the dump is made already
+			s.call(t, path, code) // the dump has already been made
 			done, dumps := s.end(t)
 			if dumps != 1 {
 				t.Fatalf("%d dumps, the monitor says %s", dumps, done)
@@ -182,7 +182,7 @@ func TestWERModule(t *testing.T) {
 	}
 }
 
-// compare compares a dump with what this process has seen of the victim.
+// compare compares a dump with the exception and the registers that this process has read from the victim.
 func (s *stopped) compare(t *testing.T, path string, code uint32) {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -210,7 +210,7 @@ func (s *stopped) compare(t *testing.T, path string, code uint32) {
 	}
 }
 
-// An exception that the hooks handle is not the module's.
+// TestWERModuleOtherCode checks that the module ignores an exception that the hooks handle.
 func TestWERModuleOtherCode(t *testing.T) {
 	path := installed(t)
 	s := stop(t, "int29")
@@ -248,7 +248,7 @@ func TestNoWERModule(t *testing.T) {
 	}
 }
 
-// waitDone waits until the monitor of a victim says what it has done; "" if it does not.
+// waitDone waits until the monitor of a victim has written its result, and returns it; "" if the monitor does not end in time.
 func waitDone(dir string) string {
 	for range 600 {
 		if b, err := os.ReadFile(filepath.Join(dir, "done")); err == nil && len(b) > 0 {
