@@ -11,9 +11,9 @@ var processors = runtime.NumCPU()
 
 // schedule runs each stage on its own goroutine and returns when all have ended. A stage starts when the stages in its
 // after list have ended and as many processors are free as it requires (never more than exist, so that every stage runs
-// eventually); a stage that requires all processors runs alone. Of the stages that could start, the first in the list does.
-// A stage that waits for processors is not overtaken for ever: nothing after a stage that requires all processors starts
-// before it, except the stages in its after list.
+// eventually); a stage that requires all processors runs alone. Of the stages that can start, the first in the list starts. A
+// stage that waits for processors starts eventually: no stage after one that requires all processors starts before it, except the
+// stages in its after list.
 func schedule(list []*stage, capacity int, run func(*stage)) {
 	s := scheduler{free: capacity, capacity: capacity, waiting: slices.Clone(list)}
 	s.changed.L = &s.mu
@@ -65,14 +65,14 @@ func (s *scheduler) next() int {
 			return i
 		}
 		if s.cost(st) == s.capacity {
-			return -1 // it starts when the running ones have ended
+			return -1 // st starts when the running stages have ended
 		}
 	}
 	return -1
 }
 
-// blocked reports whether a stage in st's after list has not ended, or one is running that st must not run beside. Stages that are not
-// in the schedule are ignored.
+// blocked reports whether a stage in st's after list has not ended, or a stage is running that st must not run beside. Stages that are
+// not in the schedule are ignored.
 func (s *scheduler) blocked(st *stage) bool {
 	if st.crashes && slices.ContainsFunc(s.active, func(o *stage) bool { return o.crashes }) {
 		return true

@@ -12,15 +12,15 @@ type stage struct {
 	processors int      // how many processors it uses; 0 means all: it runs alone
 	after      []string // stages that must have ended before it starts, if they run at all
 	counted    bool     // it fails if it ran no test
-	crashes    bool     // programs crash in it, or it measures time: one such stage runs at a time, before others get processor time
+	crashes    bool     // programs crash in it, or it measures time: such stages run one at a time, at a higher priority than the others
 	byName     bool     // it runs only when named
 	run        func(*job) error
 }
 
 // stages returns the table of all stages, in the order in which they start if nothing delays them. Tests change where the
-// kernel writes cores (core_pattern of core(5)), and measure time. So only one of the stages in which programs crash runs at a time,
-// and the others run beside it at a lower priority. They start first, because together they take longest. An emulated machine uses
-// about one processor.
+// kernel writes cores (core_pattern of core(5)), and measure time. So the stages in which programs crash run one at a time, and the
+// other stages run beside them at a lower priority. The stages in which programs crash start first, because together they take
+// longest. An emulated machine uses about one processor.
 func stages() []*stage {
 	list := []*stage{
 		{name: "debian", processors: 1, run: installDebian},

@@ -14,7 +14,8 @@ const oldestGo = "1.26"
 
 var releases = []string{"go1.26.11", "go1.27.4"}
 
-// testUnit runs the README's test command, one package at a time: several measure time, or make the kernel write cores.
+// testUnit runs the README's test command, one package at a time, because several packages measure time or make the kernel write
+// cores.
 func testUnit(j *job) error { return j.test(nil, "-p", "1", "-timeout", "20m", "./...") }
 
 // otherReleases lists the supported releases of Go except this machine's: at least one.
@@ -25,7 +26,7 @@ func otherReleases() []string {
 	})
 }
 
-// testReleases runs the same tests with the supported releases of Go except this machine's.
+// testReleases runs the tests of testUnit with the supported releases of Go except this machine's.
 func testReleases(j *job) error {
 	others := otherReleases()
 	j.note = strings.Join(others, ", ")
@@ -63,7 +64,7 @@ func test386(j *job) error {
 	return j.test(env, append([]string{"-timeout", "10m", "-p", "1", "-run", "^Test"}, packages...)...)
 }
 
-// notElsewhere holds for packages that are about the machine that runs the gate.
+// notElsewhere selects the packages that are about the machine that runs the gate, and so are not tested as programs of other systems.
 var notElsewhere = below("internal/bench", "internal/gate", "internal/vm", "internal/wine", "internal/victims", "packaging")
 
 // testWine runs the tests that are not about Linux as Windows programs, and dumps programs that crash under Wine.
@@ -89,8 +90,8 @@ func testWine(j *job) error {
 	return j.test(env, append([]string{"-timeout", "10m", "-exec", "wine"}, packages...)...)
 }
 
-// testWine386 does the same for 386 programs, in a Wine that runs 386 and amd64 programs: the tests that depend on the system, and
-// amd64 programs that dump 386 ones.
+// testWine386 runs the tests that depend on the system as 386 programs, in a Wine that runs 386 and amd64 programs, and amd64 programs
+// that dump 386 ones.
 func testWine386(j *job) error {
 	wine, err := filepath.Abs("internal/wine/wine32")
 	if err != nil {
@@ -129,8 +130,8 @@ func testWineARM64(j *job) error {
 		return err
 	}
 	defer j.command(env, wine, "wineboot", "--kill")
-	// Wine's services run as long as any program does, and keep open the standard output of the program that started them. If that were
-	// a test, its output would never end. So a shell starts them, and waits for input until all tests have run.
+	// Wine's services run as long as any program does, and keep the standard output of the program open that started them. If a test
+	// started them, its output would never end. So a shell starts them, and waits for input until all tests have run.
 	shell := command(j.ctx, env, wine, "cmd")
 	in, err := shell.StdinPipe()
 	if err != nil {
@@ -143,14 +144,14 @@ func testWineARM64(j *job) error {
 		in.Close()
 		shell.Wait()
 	}()
-	// Tools of this machine are no use to a Windows program.
+	// A Windows program can't use the tools of this machine.
 	env = append(env, append(platformEnv("windows/arm64"), "CI=")...)
 	return j.test(env, "-short", "-timeout", "10m", "-exec", wine, "-run", "^Test",
 		".", "./internal/windows/...", "./crash", "./server", "./process", "./stackwalk", "./context/...", "./pe", "./stream", "./symbol/...",
 		"./internal/newfile", "./internal/dumpfile")
 }
 
-// testDarwin runs the same tests as darwin/amd64 programs, in a loader on this machine, not on macOS. The tests
+// testDarwin runs the tests that are not about Linux as darwin/amd64 programs, in a loader on this machine, not on macOS. The tests
 // that depend on the processor also run as darwin/arm64 programs, in an emulator.
 func testDarwin(j *job) error {
 	loader := filepath.Join(j.cache, "macos", "machorun")

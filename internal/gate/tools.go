@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Versions of programs from other projects with which tests read dumps.
+// Versions of programs of other projects, with which tests read dumps.
 const (
 	stackwalk    = "0.27.0" // minidump-stackwalk, of crates.io
 	dumpSyms     = "2.3.9"  // dump_syms, of crates.io
@@ -114,8 +114,8 @@ func installDebian(j *job) error {
 		"-qq", "-o", "DPkg::Lock::Timeout=600", "install", "-y", "--no-install-recommends"}, missing...)...)
 }
 
-// installCargo installs programs from source. They are compiled without optimisation, and share what they have in common: the tests do
-// not need their speed, and the compiler takes more than half of the time of this stage.
+// installCargo installs programs from source. They are compiled without optimisation and share compiled dependencies: the tests do not
+// need their speed, and compiling takes more than half of the time of this stage.
 func installCargo(j *job) error {
 	root := filepath.Join(j.cache, "cargo")
 	built := filepath.Join(root, "target")
@@ -163,7 +163,7 @@ func installPip(j *job) error {
 		"minidump=="+pipMinidump)
 }
 
-// installWheels downloads the wheels, once for each platform.
+// installWheels downloads the wheels of each platform, unless they are in the cache.
 func installWheels(j *job) error {
 	for _, w := range wheels {
 		dir := filepath.Join(j.cache, w.folder)
