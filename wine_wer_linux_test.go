@@ -17,8 +17,8 @@ import (
 	"minidump/internal/windows/wer"
 )
 
-// TestWineWER has a Go program fail fast under Wine. A program of mingw in place of WerFault.exe, whose structures are those of its
-// werapi.h, calls the module that the command has installed.
+// TestWineWER runs a Go program that fails fast under Wine. In place of WerFault.exe a program that uses the structures of mingw's
+// werapi.h calls the module that the command has installed.
 func TestWineWER(t *testing.T) {
 	needWine(t)
 	dir := t.TempDir()
@@ -68,7 +68,7 @@ func TestWineWER(t *testing.T) {
 	}
 }
 
-// failFast runs both programs. It returns what the caller of the module prints, and the path of the dump as the monitor does.
+// failFast runs both programs. It returns what the caller of the module prints, and the path of the dump that the monitor prints.
 func failFast(t *testing.T, dir, dumps, module string) (said, path string) {
 	t.Helper()
 	victim, caller := filepath.Join(dir, "failfast.exe"), filepath.Join(dir, "werfault.exe")
@@ -94,7 +94,7 @@ func failFast(t *testing.T, dir, dumps, module string) (said, path string) {
 	c := exec.Command("wine", caller, pid, forWine(module))
 	callerSays := start(t, c)
 	defer c.Wait()
-	defer in.Close() // before the caller ends the victim must
+	defer in.Close() // the victim must end before the caller can
 	if first := line(t, callerSays); first != "attached" {
 		t.Fatalf("the caller says %q", first)
 	}

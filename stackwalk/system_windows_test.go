@@ -25,7 +25,7 @@ func (ownMemory) ReadMemory(addr uint64, p []byte) (int, error) {
 	return int(n), err
 }
 
-// ownProcess is this process with its modules, which are read from memory.
+// ownProcess returns this process with its modules, which are read from memory.
 func ownProcess(t *testing.T, arch context.Arch) *stackwalk.Process {
 	t.Helper()
 	var handles [64]windows.Handle
@@ -58,7 +58,7 @@ type record struct {
 	flags  uint32 // CONTEXT_CONTROL and CONTEXT_INTEGER
 	size   int
 	at     [3]int // offsets of ContextFlags, SP and PC
-	call   uint64 // what is less than a call before a return address
+	call   uint64 // minimum length of a call instruction, in bytes
 }
 
 func newRecord() *record {
@@ -75,10 +75,10 @@ func (r *record) bytes() []byte {
 
 func (r *record) word(i int) uint64 { return binary.LittleEndian.Uint64(r.bytes()[r.at[i]:]) }
 
-// frame is where a function stands.
+// frame is the program counter and stack pointer of a function.
 type frame struct{ pc, sp uint64 }
 
-// systemWalk has Windows find the callers, until one is in code without unwind information.
+// systemWalk finds the callers by Windows' own unwinder, until one is in code without unwind information.
 func systemWalk(r *record) []frame {
 	nt := windows.NewLazySystemDLL("ntdll.dll")
 	lookUp, unwind := nt.NewProc("RtlLookupFunctionEntry"), nt.NewProc("RtlVirtualUnwind")
@@ -106,8 +106,8 @@ func systemWalk(r *record) []frame {
 	return all
 }
 
-// TestSystemUnwinds walks a thread that sleeps in libraries of the system, and compares each frame with what the system's own
-// unwinder finds.
+// TestSystemUnwinds walks a thread that sleeps in libraries of the system, and compares each frame with that of the system's own
+// unwinder.
 func TestSystemUnwinds(t *testing.T) {
 	kernel := windows.NewLazySystemDLL("kernel32.dll")
 	h, _, err := kernel.NewProc("CreateThread").Call(0, 0, kernel.NewProc("Sleep").Addr(), 600e3, 0, 0)
@@ -118,7 +118,7 @@ func TestSystemUnwinds(t *testing.T) {
 	p := ownProcess(t, r.arch)
 	var ours []stackwalk.Frame
 	var theirs []frame
-	for range 100 { // until it sleeps
+	for range 100 { // until the thread sleeps
 		time.Sleep(20 * time.Millisecond)
 		_, _, _ = kernel.NewProc("SuspendThread").Call(h)
 		binary.LittleEndian.PutUint32(r.bytes()[r.at[0]:], r.flags)

@@ -7,7 +7,7 @@ import (
 	"minidump/internal/windows/wer"
 )
 
-// who says for whom the module is installed.
+// who returns the users for whom the module is installed, as text for messages.
 func (f *werFlags) who() string {
 	if f.user {
 		return "this user"

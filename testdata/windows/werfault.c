@@ -1,6 +1,7 @@
-// werfault PID MODULE: takes the place of WerFault.exe, as Wine's Windows Error Reporting calls no module. It attaches to the process as
-// a debugger and prints "attached". At an exception that nothing handles it fills in a WER_RUNTIME_EXCEPTION_INFORMATION, finds what the
-// process has registered, loads the module, calls it, and prints the result, what is claimed, the thread, and the exception's code and address.
+// werfault PID MODULE: takes the role of WerFault.exe, because Wine's Windows Error Reporting calls no module. It attaches to the
+// process as a debugger and prints "attached". At an exception that no handler handles it fills in a
+// WER_RUNTIME_EXCEPTION_INFORMATION, finds the address that the process has registered, loads the module, calls it, and prints the
+// result, whether the exception is claimed, the thread, and the exception's code and address.
 #define _WIN32_WINNT 0x0601
 #include <stddef.h>
 #include <stdio.h>
@@ -14,7 +15,8 @@ typedef HANDLE HREPORT;
 typedef void *PWER_SUBMIT_RESULT;
 #include <werapi.h>
 
-// registered finds the block of package internal/windows/wer in the shared memory of the process. WerFault.exe knows the address.
+// registered finds the block of package internal/windows/wer in the shared memory of the process. (Windows passes its address to
+// WerFault.exe.)
 static void *registered(HANDLE process) {
 	static const char magic[] = "dmpwerre";
 	MEMORY_BASIC_INFORMATION m;
@@ -31,7 +33,7 @@ static void *registered(HANDLE process) {
 	return NULL;
 }
 
-// information is the structure of Windows 10: that of mingw lacks its end, where it has padding on amd64.
+// information is the structure of Windows 10. mingw's lacks the last two fields; on amd64 it has padding in their place.
 typedef union {
 	WER_RUNTIME_EXCEPTION_INFORMATION known;
 	struct {

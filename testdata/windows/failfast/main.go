@@ -1,5 +1,5 @@
-// Failfast DIR MODULE: prints its process id, waits for a line, and fails fast by int 29h. Its monitor, which package crash starts, prints the
-// path of the dump, or "end" without one.
+// Failfast DIR MODULE: prints its process id, waits for a line, and fails fast by int 29h. Its monitor, which package crash starts,
+// prints the path of the dump, or "end" if there is none.
 package main
 
 import (
