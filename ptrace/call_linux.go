@@ -130,9 +130,9 @@ func (c *Caller) unhindered(tid int32) bool {
 }
 
 // Call makes th perform one system call, and returns the call's result, an error number as a negative value. Eligible must have
-// returned true for th just before. born is the thread that the call has created, if any, by its number in the caller's PID
-// namespace; it is traced and about to stop. Until the call has returned no signal reaches th except SIGKILL; a stop signal makes
-// the call fail with EINTR. The state of th becomes Gone if it has died.
+// returned true for th just before. born is the id, in the caller's PID namespace, of the thread that the call has created, if
+// any, which is traced and about to stop. Until the call has returned no signal reaches th except SIGKILL; a stop signal makes the
+// call fail with EINTR. The state of th becomes Gone if it has died.
 //
 // If the call was not made or its result is not known, errno is EINTR or another error, and ret has no meaning.
 func (c *Caller) Call(th *Thread, s *SystemCall) (ret int64, born int32, errno sys.Errno) {

@@ -84,7 +84,7 @@ var (
 const (
 	failedBit    = 0x10000000 // the summary overflow bit of field 0 of the condition register
 	thumbState   = 0x20       // PSR_T_BIT of cpsr
-	s390xRestart = 7          // restart_syscall: after its instruction, in the vDSO, the kernel returns to the interrupted call
+	s390xRestart = 7          // restart_syscall: its instruction is in the vDSO, and the kernel returns from it to the interrupted call
 )
 
 // armPlace returns where a tracer on this machine finds the number of a call of a 32-bit arm process.

@@ -84,8 +84,8 @@ func (c *Caller) readRestart(tid int32) bool {
 	if l.place == numberByRequest && c.readSyscallInfo(tid) != 0 {
 		return false
 	}
-	// If the kernel moves the pc back before the stop, it would also move it back, for a thread that returns from another call
-	// with one of these results. The thread has that value by chance, or, on riscv64 before Linux 6.6, because the kernel will
+	// Where the kernel moves the pc back before the stop, it would also do so for a thread that returns from the Caller's call with
+	// one of these results restored. The thread has that value by chance, or, on riscv64 before Linux 6.6, because the kernel will
 	// restart its call, by state that a tracer can't see.
 	r := l.signed(c.before[:], l.result)
 	return l.after || r > -erestartSys || r < -erestartRestartblock

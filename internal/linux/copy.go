@@ -50,7 +50,7 @@ func (l *Source) CopyTo(notice func(tid, number int32)) error {
 	return l.copy.kept.ranges.Reserve(2 * maxMarked * 32)
 }
 
-// wantsCopy reports whether a dump is to be read from a copy, if one can be made.
+// wantsCopy reports whether a dump must be read from a copy, if one can be made.
 func (l *Source) wantsCopy(s *snapshot.Snapshot) bool {
 	return l.copy != nil && l.copy.notice != nil && s.Want.Copy != snapshot.CopyNever && s.Want.Mode != snapshot.ModeStack
 }
@@ -178,8 +178,8 @@ func (l *Source) copyProcess(s *snapshot.Snapshot) (refusal, sys.Errno) {
 	if errno != 0 {
 		return refusedBirth, errno
 	}
-	// The copy shares the process's table of descriptors, so that a file which the process closes is closed. close_range gives the
-	// copy an empty table of its own, so that it keeps no file open when the process ends. Before Linux 5.9 it continues to share.
+	// The copy shares the process's table of descriptors, so that a file which the process closes is closed. close_range creates an
+	// empty table for the copy alone, so that it keeps no file open when the process ends. Before Linux 5.9 it continues to share.
 	if _, ok := c.caller.Eligible(&child, calls.regs); ok {
 		c.caller.Call(&child, &ptrace.SystemCall{At: at, Number: calls.closeRange, Args: [6]uint64{0, 0xffffffff, closeRangeUnique}})
 	}
