@@ -82,7 +82,7 @@ func foreign(how string) {
 	_, _ = windows.WaitForSingleObject(victims.RunForeign(victims.FaultCode(how)), 20000)
 }
 
-// deeper needs more stack than there is.
+// deeper recurses until the stack overflows.
 func deeper(n int) int {
 	if n < 0 {
 		return 0

@@ -49,9 +49,9 @@ const (
 	dbgExceptionNotHandled = 0x80010001
 )
 
-// debug attaches to the program as a debugger. To a debugger a fast fail is an exception that no handler has handled; the program is
-// stopped meanwhile. debug then sends failed to came, and lets the program end when m.seen is closed. It returns when the program
-// has ended. It stays on one thread, because only the thread that attaches receives the events.
+// debug attaches to the program as a debugger. A debugger receives a fast fail like any exception that no handler has handled, while
+// the program is stopped. debug then sends failed to came, and lets the program end when m.seen is closed. It returns when the
+// program has ended. It stays on one thread, because only the thread that attaches receives the events.
 func (m *watch) debug(came chan<- outcome) {
 	runtime.LockOSThread()
 	defer func() { came <- ended }()

@@ -58,7 +58,7 @@ type record struct {
 	flags  uint32 // CONTEXT_CONTROL and CONTEXT_INTEGER
 	size   int
 	at     [3]int // offsets of ContextFlags, SP and PC
-	call   uint64 // minimum length of a call instruction, in bytes
+	call   uint64 // distance from a return address back into the call instruction, in bytes
 }
 
 func newRecord() *record {

@@ -1,8 +1,8 @@
-// Package wer makes and registers the module by which Windows Error Reporting reports fail fast exceptions to the monitor of
+// Package wer makes and registers the module by which Windows Error Reporting reports fail-fast exceptions to the monitor of
 // package crash.
 //
-// No handler in a process sees __fastfail (int 29h, and with it /GS and control flow guard), RaiseFailFastException or a heap
-// that Windows finds corrupt. Windows starts WerFault.exe for them, which loads the libraries that the process has registered by
+// No handler in a process receives __fastfail (int 29h, which /GS and control flow guard use), RaiseFailFastException or heap
+// corruption. Windows starts WerFault.exe for them, which loads the libraries that the process has registered by
 // WerRegisterRuntimeExceptionModule, and calls their OutOfProcessExceptionEventCallback while the process is stopped. This
 // package calls such a library a module. Go builds libraries only with cgo, so this package writes the file itself. The code is
 // assembly of this package that uses only its arguments and imports; it is copied out of the running program.

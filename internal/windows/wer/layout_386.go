@@ -15,11 +15,11 @@ const (
 	infoProcess = 4
 	infoThread  = 8
 	infoRecord  = 12
-	infoFatal   = infoRecord + recordSize + 4 // bIsFatal of the SDK of Windows 10 on
+	infoFatal   = infoRecord + recordSize + 4 // bIsFatal, since the SDK of Windows 10
 )
 
 // frame is how many bytes the assembly of the event callback subtracts from the stack pointer after four pushes.
 const frame = 60
 
-// unwind returns nil: libraries of 386 have no such tables.
+// unwind returns nil: 386 libraries have no unwind tables.
 func unwind(int) []byte { return nil }

@@ -15,7 +15,7 @@ const (
 	infoProcess = 8
 	infoThread  = 16
 	infoRecord  = 24
-	infoFatal   = infoRecord + recordSize + 8 // bIsFatal of the SDK of Windows 10 on
+	infoFatal   = infoRecord + recordSize + 8 // bIsFatal, since the SDK of Windows 10
 )
 
 // frame is how many bytes the assembly of the event callback subtracts from the stack pointer after four pushes.

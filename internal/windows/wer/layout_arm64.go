@@ -19,7 +19,7 @@ const (
 	infoProcess = 8
 	infoThread  = 16
 	infoRecord  = 24
-	infoFatal   = infoRecord + recordSize + 8 // bIsFatal of the SDK of Windows 10 on
+	infoFatal   = infoRecord + recordSize + 8 // bIsFatal, since the SDK of Windows 10
 )
 
 // unwind returns the .xdata record of the event callback, whose code has size bytes (ARM64 exception handling, Microsoft). Its first

@@ -17,7 +17,7 @@ var moduleName = modulePrefix + strconv.Itoa(blockVersion) + ".dll"
 
 const modulePrefix = "minidump-wer-"
 
-// imports are the functions of kernel32.dll that the assembly calls, in the order of its imports_ constants.
+// imports lists the functions of kernel32.dll that the assembly calls, in the order of importRead and the constants after it.
 var imports = []string{"ReadProcessMemory", "WriteProcessMemory", "DuplicateHandle", "CloseHandle", "GetThreadId", "SetEvent",
 	"WaitForMultipleObjects"}
 
