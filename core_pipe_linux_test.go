@@ -335,7 +335,7 @@ func TestCorePipe(t *testing.T) {
 	installed, _ := os.ReadFile(victims.CorePatternFile)
 	victims.SetCorePattern(t, "somebody-elses")
 	if out, err := exec.Command(command, "core", "--uninstall").CombinedOutput(); err == nil ||
-		!strings.Contains(string(out), "has been changed to \"somebody-elses\" since") {
+		!strings.Contains(string(out), "has since been changed to \"somebody-elses\"") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	victims.SetCorePattern(t, strings.TrimSuffix(string(installed), "\n"))
@@ -458,7 +458,7 @@ func TestCoreSocket(t *testing.T) {
 		t.Run(prefix, func(t *testing.T) {
 			server, log := startCoredumpServer(t, command, dir, socket)
 			if out, err := exec.Command(command, "serve", "--coredump", "-o", dir, socket).CombinedOutput(); err == nil ||
-				!strings.Contains(string(out), "another server's") {
+				!strings.Contains(string(out), "in use by another running server") {
 				t.Errorf("a second server: %v\n%s", err, out)
 			}
 			victims.SetCorePattern(t, prefix+socket)
