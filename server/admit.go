@@ -15,7 +15,6 @@ type Server struct {
 	user   userID        // the server's own
 	places chan struct{} // one for each dump in progress
 
-	system                 // what only the server of this system has
 	running sync.WaitGroup // connections, and on macOS services
 	closing chan struct{}  // closed by Shutdown
 

@@ -8,9 +8,6 @@ import (
 	"os"
 )
 
-// system is empty: a Server has no part that only this system needs.
-type system struct{}
-
 // attend calls the hooks of a connection, and converse between them.
 func (s *Server) attend(c *conn) {
 	defer s.dismiss(c)

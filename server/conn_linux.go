@@ -15,21 +15,20 @@ type conn struct {
 	file *os.File // non-blocking: the runtime waits for it
 	peer Peer     // who has connected; zero for a socket pair, where each packet has its own sender
 
-	dumps  map[int]int // pid → dumps made on this connection
-	closer *closer
+	dumps map[int]int // pid → dumps made on this connection
 }
 
 // Close closes the connection.
 func (c *conn) Close() error { return c.file.Close() }
-
-// system is the Linux part of a Server.
-type system struct{ closer closer }
 
 // closer closes the descriptors that clients pass. close(2) of a file on a client's own file system, or of a socket
 // with SO_LINGER, can block a thread for as long as the client likes.
 type closer struct {
 	stuck atomic.Int32 // goroutines that close such descriptors
 }
+
+// clientFiles bounds the descriptors of clients for all servers, because descriptors belong to the process.
+var clientFiles closer
 
 // maxStuck is roughly how many descriptors can be stuck in close(2) before the server accepts no more from clients.
 const maxStuck = 64
@@ -60,8 +59,8 @@ func (c *closer) close(fds []int) {
 }
 
 // newConn returns a connection on f. It makes the kernel add the sender to each packet.
-func newConn(f *os.File, closer *closer) (*conn, error) {
-	c := &conn{file: f, dumps: map[int]int{}, closer: closer}
+func newConn(f *os.File) (*conn, error) {
+	c := &conn{file: f, dumps: map[int]int{}}
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return nil, err
@@ -99,7 +98,6 @@ type packet struct {
 	known  bool  // sender is set
 	pidfd  int   // of the sender; -1: the kernel has none
 	fds    []int // descriptors that the client passed
-	closer *closer
 }
 
 // close closes the descriptors, which is also the answer that a Breakpad client waits for. It does not block.
@@ -108,7 +106,7 @@ func (p *packet) close() {
 		unix.Close(p.pidfd)
 		p.pidfd = -1
 	}
-	p.closer.close(p.fds)
+	clientFiles.close(p.fds)
 	p.fds = nil
 }
 
@@ -120,7 +118,7 @@ func (c *conn) receive() (p *packet, err error) {
 	}
 	var failed error
 	err = raw.Read(func(fd uintptr) (done bool) {
-		p, failed = c.closer.receive(int(fd))
+		p, failed = receivePacket(int(fd))
 		return failed != unix.EAGAIN && failed != unix.EINTR
 	})
 	switch {
@@ -132,16 +130,16 @@ func (c *conn) receive() (p *packet, err error) {
 	return p, failed
 }
 
-// receive reads the next packet from a socket. It reads the length first, so that no memory is allocated for a packet
+// receivePacket reads the next packet from a socket. It reads the length first, so that no memory is allocated for a packet
 // that is too long. After an error that wraps ErrProtocol the packet has been removed from the socket.
-func (c *closer) receive(fd int) (*packet, error) {
+func receivePacket(fd int) (*packet, error) {
 	size, _, _, _, err := unix.Recvmsg(fd, nil, nil, unix.MSG_PEEK|unix.MSG_TRUNC)
 	if err != nil {
 		return nil, err
 	}
 	// The kernel passes as many descriptors as there is room for, here 8 or none, and drops the others. Without room for
 	// descriptors there is no room for the pidfd either.
-	room := c.takes()
+	room := clientFiles.takes()
 	control := make([]byte, unix.CmsgSpace(unix.SizeofUcred)+2*unix.CmsgSpace(4))
 	if !room {
 		control = control[:unix.CmsgSpace(unix.SizeofUcred)]
@@ -151,7 +149,7 @@ func (c *closer) receive(fd int) (*packet, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &packet{data: data[:min(n, len(data))], pidfd: -1, closer: c}
+	p := &packet{data: data[:min(n, len(data))], pidfd: -1}
 	err = p.control(control[:controls])
 	switch {
 	case err != nil:

@@ -561,8 +561,8 @@ func pass(t *testing.T, f, file *os.File) {
 // continue.
 func TestStuck(t *testing.T) {
 	v := serve(t, Options{})
-	v.closer.stuck.Store(maxStuck)
-	defer v.closer.stuck.Store(0)
+	clientFiles.stuck.Store(maxStuck)
+	defer clientFiles.stuck.Store(0)
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -39,7 +39,7 @@ func (s *Server) Serve(l *Listener) error {
 
 // accepted serves a connection on a goroutine, or refuses it.
 func (s *Server) accepted(f *os.File) {
-	c, err := newConn(f, &s.closer)
+	c, err := newConn(f)
 	if err == nil {
 		err = c.identify()
 	}
@@ -119,7 +119,7 @@ func (s *Server) own(f *os.File, shared bool, handle func(*conn, *packet) error)
 		return err
 	}
 	defer f.Close()
-	c, err := newConn(f, &s.closer)
+	c, err := newConn(f)
 	if err != nil {
 		return err
 	}

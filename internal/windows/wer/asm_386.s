@@ -14,7 +14,8 @@
 #define handles 40   // duplicates of event, done and peer; 0: none
 #define thread 52
 #define count 56     // bytes that were copied
-#define arguments (const_frame+20)
+#define frame 60 // bytes that the event callback subtracts from SP after four pushes
+#define arguments (frame+20)
 
 // HRESULT event(void *, WER_RUNTIME_EXCEPTION_INFORMATION *, BOOL *, wchar_t *, DWORD *, DWORD *)
 //
@@ -26,7 +27,7 @@ TEXT ·event(SB), NOSPLIT|NOFRAME, $0
 	PUSHL SI
 	PUSHL DI
 	PUSHL BP
-	SUBL  $const_frame, SP
+	SUBL  $frame, SP
 	LEAL  (const_codeToImports-5)(AX), BX
 	MOVL  (arguments+0)(SP), DI
 	MOVL  (arguments+4)(SP), SI
@@ -174,7 +175,7 @@ closed:
 	JCS   next
 out:
 	XORL  AX, AX                  // S_OK
-	ADDL  $const_frame, SP
+	ADDL  $frame, SP
 	POPL  BP
 	POPL  DI
 	POPL  SI

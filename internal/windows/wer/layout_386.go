@@ -18,8 +18,5 @@ const (
 	infoFatal   = infoRecord + recordSize + 4 // bIsFatal, since the SDK of Windows 10
 )
 
-// frame is how many bytes the assembly of the event callback subtracts from the stack pointer after four pushes.
-const frame = 60
-
 // unwind returns nil: 386 libraries have no unwind tables.
 func unwind(int) []byte { return nil }
