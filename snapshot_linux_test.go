@@ -481,7 +481,7 @@ func TestSnapshotChurn(t *testing.T) {
 
 // churn copies a process many times. If execs is true the process executes programs, and a dump can fail in the middle of an execve.
 func churn(t *testing.T, v *victims.Proc, execs bool) {
-	made, n := 0, repeats(t, "MINIDUMP_SNAPSHOTS", 25)
+	made, n := 0, repeats(t, "MINIDUMP_SNAPSHOTS", 12)
 	for range n {
 		w, err := NewWriter(v.PID, patient(Options{Mode: ModeFull, Snapshot: SnapshotAlways}))
 		if err == nil {
