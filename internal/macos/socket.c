@@ -283,7 +283,10 @@ static int change(int queue, const struct d_kevent *c) {
 	int write = c->filter == EVFILT_WRITE;
 	uint32_t bit = write ? EPOLLOUT : EPOLLIN | EPOLLRDHUP, before = watched[c->ident].events;
 	if (c->flags & EV_DELETE) watched[c->ident].events &= ~bit;
-	else watched[c->ident].events |= bit, watched[c->ident].udata[write] = c->udata;
+	else {
+		__atomic_store_n(&watched[c->ident].udata[write], c->udata, __ATOMIC_RELEASE); // before another thread sees the bit
+		__atomic_fetch_or(&watched[c->ident].events, bit, __ATOMIC_RELEASE);
+	}
 	struct epoll_event e = {.events = watched[c->ident].events | EPOLLET, .data.u64 = c->ident};
 	int r = epoll_ctl(queue, before ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->ident, &e);
 	if (r < 0 && errno == ENOENT) r = epoll_ctl(queue, EPOLL_CTL_ADD, c->ident, &e); // the descriptor was closed and is now another file
@@ -309,10 +312,12 @@ static long s_kevent(int queue, const struct d_kevent *changes, int n, struct d_
 			if (read(user_fd, &none, sizeof none) >= 0) events[out++] = user_event; // otherwise another thread was faster
 			continue;
 		}
+		// EPOLLHUP and EPOLLERR are always reported. Between the two changes of a kevent call only one filter is registered.
+		uint32_t registered = __atomic_load_n(&watched[fd].events, __ATOMIC_ACQUIRE);
 		uint16_t end = got[i].events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR) ? EV_EOF : 0;
-		if (got[i].events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) && out < room)
+		if (registered & EPOLLIN && got[i].events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) && out < room)
 			events[out++] = (struct d_kevent){.ident = fd, .filter = EVFILT_READ, .flags = end, .udata = watched[fd].udata[0]};
-		if (got[i].events & (EPOLLOUT | EPOLLHUP | EPOLLERR) && out < room)
+		if (registered & EPOLLOUT && got[i].events & (EPOLLOUT | EPOLLHUP | EPOLLERR) && out < room)
 			events[out++] = (struct d_kevent){.ident = fd, .filter = EVFILT_WRITE, .flags = end, .udata = watched[fd].udata[1]};
 	}
 	return out;
