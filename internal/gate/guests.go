@@ -41,9 +41,9 @@ type guestTests struct {
 // Time limits: one package's tests print where they hang after the first and are killed after the second; the machine is killed after
 // the third.
 const (
-	guestTestTimeout = 8 * time.Minute
+	guestTestTimeout = 15 * time.Minute
 	guestKill        = guestTestTimeout + time.Minute
-	guestTimeout     = 40 * time.Minute
+	guestTimeout     = 60 * time.Minute
 )
 
 // testInGuest runs the tests and returns the results of each package.

@@ -9,5 +9,5 @@ import (
 // children inherit it (setpriority(2), "C library/kernel differences"). The thread ends with the goroutine.
 func lowerPriority() {
 	runtime.LockOSThread()
-	_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, 10)
+	_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, 5)
 }
