@@ -317,7 +317,7 @@ func TestSnapshotDumperIsKilled(t *testing.T) {
 	v := startSnapshotVictim(t, 24)
 	seed := uint64(time.Now().UnixNano())
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	n := repeats(t, "MINIDUMP_SNAPSHOT_KILLS", 20)
+	n := repeats(t, "MINIDUMP_SNAPSHOT_KILLS", 12)
 	copies := 0
 	start := time.Now()
 	dump(t, v.PID, Options{Mode: ModeFull, Snapshot: SnapshotAlways})
@@ -376,7 +376,7 @@ func keeperOf(t testing.TB, parent int) (pid int) {
 // TestSnapshotKeeperIsKilled kills the keeper after it has made the copy. Then the dump fails, and the copy is gone.
 func TestSnapshotKeeperIsKilled(t *testing.T) {
 	v := startSnapshotVictim(t, 24)
-	for range repeats(t, "MINIDUMP_SNAPSHOT_KILLS", 10) {
+	for range repeats(t, "MINIDUMP_SNAPSHOT_KILLS", 8) {
 		w, err := NewWriter(v.PID, patient(Options{Mode: ModeFull, Snapshot: SnapshotAlways}))
 		if err != nil {
 			t.Fatal(err)
@@ -430,7 +430,7 @@ func TestSnapshotCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	copies, n := 0, repeats(t, "MINIDUMP_SNAPSHOTS", 25)
+	copies, n := 0, repeats(t, "MINIDUMP_SNAPSHOTS", 12)
 	for range n {
 		switch _, err := w.Dump(io.Discard); {
 		case err == nil:
