@@ -3,6 +3,9 @@
 //   odd leader N              N threads named odd-0, ... live on after the main thread has ended
 //   odd retire N              N threads of which the main one ends after a byte on standard input
 //   odd churn N               N threads that each start and join short-lived threads without end
+//   odd forks N               N threads that each fork and wait for their child without end; with 0 the main thread does so
+//                             by wait(-1). Aborts if a wait has another result than the child's
+//   odd maps N                N threads that each map, write, protect and unmap memory without end; aborts if a value changes
 //   odd exec                  executes itself anew every few milliseconds, with two threads more each time
 //   odd load FILE...          shared objects, loaded by the dynamic loader
 //   odd map FILE OFFSET       maps the segments of the ELF image at OFFSET of FILE as a loader does: over reserved
@@ -27,6 +30,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void ready(void) {
@@ -80,6 +84,33 @@ static void *churn(void *unused) {
     while (n > 0) pthread_join(t[--n], NULL);
   }
   return unused;
+}
+
+// fork_one forks a child and waits for it, or with any for whichever child ends.
+static void fork_one(int any) {
+  pid_t child = fork();
+  if (child == 0) _exit(7);
+  int status;
+  if (child < 0 || waitpid(any ? -1 : child, &status, any ? 0 : __WNOTHREAD) != child || status != 7 << 8) abort();
+}
+
+static void *forks(void *unused) {
+  for (;;) fork_one(0);
+  return unused;
+}
+
+static void *maps(void *number) {
+  size_t page = sysconf(_SC_PAGESIZE);
+  for (uintptr_t value = (uintptr_t)number << 20;; value++) {
+    size_t pages = 1 + value % 64;
+    volatile uintptr_t *p = mmap(NULL, pages * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) abort();
+    for (size_t i = 0; i < pages; i++) p[i * page / sizeof *p] = value + i;
+    if (mprotect((void *)p, page, PROT_READ)) abort();
+    for (size_t i = 0; i < pages; i++)
+      if (p[i * page / sizeof *p] != value + i) abort();
+    if (munmap((void *)p, pages * page)) abort();
+  }
 }
 
 static int map_image(const char *path, off_t at) {
@@ -150,6 +181,15 @@ int main(int argc, char **argv) {
     return 1;
   } else if (!strcmp(what, "churn")) {
     for (int i = 0; i < n; i++) start(churn, 0);
+  } else if (!strcmp(what, "forks")) {
+    ready();
+    if (n > 0) {
+      for (int i = 0; i < n; i++) start(forks, 0);
+      wait_forever(0);
+    }
+    for (;;) fork_one(1);
+  } else if (!strcmp(what, "maps")) {
+    for (int i = 0; i < n; i++) start(maps, i);
   } else if (!strcmp(what, "exec")) {
     return again(argv[0], argc == 2);
   } else if (!strcmp(what, "load")) {
