@@ -240,8 +240,8 @@ var refiner func(c *Crash, code []byte)
 func RegisterRefiner(f func(c *Crash, code []byte)) { refiner = f }
 
 // Refine adds what the instruction at c.PC reveals about a memory fault: an Address that the kernel did not report, and the
-// Access. It updates Params. code has the bytes from c.PC on, 16 of which are enough for any architecture. c must have its
-// registers. Refine allocates.
+// Access. It updates Params. code must start with the instruction at c.PC; 16 bytes suffice for every architecture. c must have
+// its registers. Refine allocates.
 //
 // The implementation is package insn, which is large and therefore linked in only if a program imports it:
 //

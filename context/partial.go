@@ -2,9 +2,9 @@ package context
 
 import "encoding/binary"
 
-// EncodeControl writes into dst the CPU context record, in byte order o (nil is little-endian), of a thread of which only the
-// program counter and the stack pointer are known. /proc/PID/task/TID/syscall states these for a thread that another debugger
-// traces. EncodeControl returns the length of the record, Arch.ContextSize, or 0 if dst is too small or the architecture unknown.
+// EncodeControl writes a CPU context record into dst, in byte order o (nil is little-endian), for a thread whose only known
+// registers are the program counter and the stack pointer. /proc/PID/task/TID/syscall reports these two for a thread that another
+// debugger traces. EncodeControl returns the length of the record, Arch.ContextSize, or 0 if dst is too small or the architecture unknown.
 // All other registers are 0. It does not allocate.
 //
 // context_flags states that only the control registers are valid. The records of ARM, MIPS, MIPS64, PPC, PPC64, RISCV64 and

@@ -118,7 +118,7 @@ func TestCoreInstallInContainer(t *testing.T) {
 	}
 }
 
-// TestCoreInstallAsUser checks that an ordinary user is told that root is required, and nothing about containers.
+// TestCoreInstallAsUser checks that for an ordinary user the error reports that root is required, and does not mention containers.
 func TestCoreInstallAsUser(t *testing.T) {
 	for _, flag := range []string{"--install", "--uninstall"} {
 		runWith(t, asNobody(t, "core", flag), nil).want(t, 1, "minidump: "+flag+" requires root: it sets "+corePattern+"\n")

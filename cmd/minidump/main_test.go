@@ -40,7 +40,7 @@ func TestWrongUsage(t *testing.T) {
 		{"dump 1 --app-memory 0x10+0", "minidump dump: --app-memory: the size is 0\n"},
 		{"dump 1 --app-memory 0xffffffffffffffff+2", "extends past the end of the address space"},
 		{"dump 1 --annotation key", "minidump dump: --annotation: \"key\" is not KEY=VALUE\n"},
-		{"wer", "minidump wer: install or uninstall is expected, and FILE\n"},
+		{"wer", "minidump wer: expected install or uninstall, and FILE\n"},
 		{"wer remove x", "minidump wer: \"remove\" is none of install, uninstall\n"},
 		{"show", "minidump show: no FILE given\n"},
 		{"show a b", "minidump show: expected one FILE, got \"b\" as well\n"},

@@ -31,7 +31,7 @@ func runWER(args []string) error {
 	case err != nil:
 		return err
 	case len(rest) != 2:
-		return s.wrong("install or uninstall is expected, and FILE")
+		return s.wrong("expected install or uninstall, and FILE")
 	case rest[0] == "install":
 		return f.install(rest[1])
 	case rest[0] == "uninstall":

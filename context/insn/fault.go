@@ -167,8 +167,8 @@ func decodeInstruction(a context.Arch, o binary.ByteOrder, code []byte, pc uint6
 	return inst
 }
 
-// Refine adds what the instruction at c.PC reveals about a memory fault. code has the bytes from c.PC on (see Decode). c must
-// have its registers. context.Crash.Refine calls it.
+// Refine adds what the instruction at c.PC reveals about a memory fault. code must start with the instruction at c.PC (see
+// Decode). c must have its registers. context.Crash.Refine calls it.
 //
 //   - A general protection fault of x86 and amd64 (SI_KERNEL, no address): Address and Access of the invalid operand. If all
 //     operands are valid, but the instruction branches to an address from a register, memory or the stack, Access is to execute,

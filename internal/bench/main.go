@@ -186,7 +186,7 @@ func wait(ms int) {
 	}
 }
 
-// median sorts the values, of which there are few, and returns the middle one.
+// median sorts the values and returns the middle one.
 func median(values []int64) int64 {
 	for i, v := range values {
 		for ; i > 0 && values[i-1] > v; i-- {

@@ -519,7 +519,7 @@ func (k *capturer) takeStack(g *Goroutine, limit uint64, left *uint64) bool {
 	return true
 }
 
-// readBubbles reads the numbers of synctest bubbles, of which there are few.
+// readBubbles reads the numbers of synctest bubbles. There are few.
 func (k *capturer) readBubbles() {
 	if !k.off.has(bubbleID) {
 		return

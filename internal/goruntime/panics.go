@@ -12,7 +12,7 @@ const (
 	panicFlagGoexit     = 1 << 2
 )
 
-// readPanics reads the panics in progress, of which there are few. A process that is dying of one has replaced values that
+// readPanics reads the panics in progress. There are few. A process that is dying of one has replaced values that
 // have an Error or String method with what that method returned (runtime.preprintpanics).
 func (k *capturer) readPanics() {
 	c, w := k.Capture, int(k.Program.word)

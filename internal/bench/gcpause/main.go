@@ -19,7 +19,7 @@ import (
 	"minidump"
 )
 
-// node is a part of a heap full of pointers, which gives a collection something to mark.
+// node is one object of a heap full of pointers, so that the garbage collector has something to mark.
 type node struct {
 	next *node
 	_    [6]uint64

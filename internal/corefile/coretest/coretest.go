@@ -1,5 +1,5 @@
 // Package coretest builds ELF core files in memory for tests, byte by byte from the layouts of the kernel's headers, for
-// every architecture of which there are core files. Only tests import it: those of package corefile and of the root package.
+// every architecture that has core files. Only tests import it: those of package corefile and of the root package.
 package coretest
 
 import (
@@ -35,7 +35,7 @@ var (
 	big    = binary.ByteOrder(binary.BigEndian)
 )
 
-// Archs lists the architectures of which there are core files.
+// Archs lists the architectures that have core files.
 var Archs = []Arch{
 	{"386", 3, elf.Class32, little, 0, context.X86, 144, 124, 4, 12, 15, 0x46e62b7f, 512},
 	{"amd64", 62, elf.Class64, little, 0, context.AMD64, 336, 136, 8, 16, 19, 2, 512},
@@ -317,8 +317,8 @@ const (
 // SampleID is the build id of the program of Sample.
 var SampleID = bytes.Repeat([]byte{0xab, 0xcd, 0xef, 1}, 5)
 
-// Sample returns a small core file with every feature: two threads, of which 101 was killed by SIGSEGV at 0xdead0, a
-// program and a library, arguments and environment.
+// Sample returns a small core file with every feature: two threads, a program and a library, arguments and environment. SIGSEGV
+// at 0xdead0 killed thread 101.
 func Sample(a *Arch) *Builder {
 	b := &Builder{Arch: a}
 	top, vector := a.StartStack(SampleTop, []string{"sample", "--opt", "a b"}, []string{"HOME=/root", "EMPTY="},
