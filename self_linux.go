@@ -32,8 +32,8 @@ import (
 // in the folder $TMPDIR.
 //
 // If the kernel does not let the child access its parent (PR_SET_DUMPABLE is 0, a seccomp filter, Yama's ptrace_scope 2
-// or 3), the dump has the memory of the process, of which the child has a copy, but no thread except the calling one; a
-// soft error records that. If Yama's ptrace_scope is 1, the process permits the child by PR_SET_PTRACER, which replaces
+// or 3), the dump has the memory of the process, from the child's copy, but no thread except the calling one; a soft
+// error records that. If Yama's ptrace_scope is 1, the process permits the child by PR_SET_PTRACER, which replaces
 // any earlier setting.
 //
 // A program whose page tables are large, that was built with -race, -msan or -asan, or that can't be forked, starts

@@ -66,7 +66,7 @@ const (
 // Crash is what the code of an EXC_CRASH exception states about the original exception.
 type Crash struct {
 	Type   ExceptionType // 0 if the process was ended by a signal without an exception, such as that of abort
-	Code   uint32        // the code of that exception, of which XNU keeps 20 bits
+	Code   uint32        // the code of that exception; XNU keeps 20 bits of it
 	Signal int           // the signal in Darwin's numbers
 }
 

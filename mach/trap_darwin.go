@@ -90,7 +90,7 @@ func PortModRefs(p Port, right PortRight, delta int32) KernReturn {
 	return KernReturn(trap(trapPortModRefs, uintptr(TaskSelf()), uintptr(p), uintptr(right), uintptr(delta), 0, 0))
 }
 
-// PortInsertRight creates a right to port, of which the calling task has the receive right, under the name name. disposition is
+// PortInsertRight creates a right to port, whose receive right the calling task has, under the name name. disposition is
 // MACH_MSG_TYPE_*; a send right (MACH_MSG_TYPE_MAKE_SEND) has the same name as the receive right.
 func PortInsertRight(name, port Port, disposition uint32) KernReturn {
 	return KernReturn(trap(trapPortInsertRight, uintptr(TaskSelf()), uintptr(name), uintptr(port), uintptr(disposition),

@@ -23,7 +23,7 @@ type file interface {
 	Close()
 }
 
-// shfTLS is SHF_TLS of elf.h: a section of which each thread has a copy.
+// shfTLS is SHF_TLS of elf.h: each thread has a copy of the section.
 const shfTLS = 0x400
 
 // elfIdentity returns the build id from the module list.

@@ -81,7 +81,7 @@ type Backing uint8
 const (
 	BackingUnknown Backing = iota // nothing is known about the device or its kind of file system
 	BackingServer                 // another program or machine, which may take forever
-	BackingStacked                // other file systems, of which none is known to be a BackingServer
+	BackingStacked                // other file systems, none of them known to be a BackingServer
 	BackingLocal                  // the kernel itself, from memory or disk
 )
 

@@ -35,7 +35,7 @@ type fault struct {
 	regs   threadRegisters
 }
 
-// threadRegisters are the register sets of which a CPU context is made.
+// threadRegisters are the register sets that a CPU context is made from.
 type threadRegisters struct {
 	arch   context.Arch
 	gp, fp []byte

@@ -76,7 +76,7 @@ type Dump struct {
 	PID, TID int
 	Name     string // of the process
 
-	Signal   syscall.Signal // of which the process died; 0 if it exited
+	Signal   syscall.Signal // the signal that killed the process; 0 if it exited
 	ExitCode int            // if the process exited
 
 	// Crash is the contents of the exception stream: the signal, or an earlier fault that led to the end. It is nil if
@@ -98,7 +98,7 @@ type Dump struct {
 type Result struct {
 	PID       int
 	ExitCode  int            // if the command exited
-	Signal    syscall.Signal // of which the command died; 0 if it exited
+	Signal    syscall.Signal // the signal that killed the command; 0 if it exited
 	Dumps     []Dump
 	Unwatched error // why the command was not watched; nil if it was
 }

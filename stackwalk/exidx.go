@@ -217,7 +217,7 @@ func (v *virtual) run() bool {
 	}
 }
 
-// rare executes the instructions from 0xb1 on, most of which pop floating-point registers.
+// rare executes the instructions from 0xb1 on; most pop floating-point registers.
 func (v *virtual) rare(op byte) bool {
 	n := uint64(op & 7)
 	switch {

@@ -30,7 +30,7 @@ const (
 	// save area of s390x, siginfo_t, and a few words.
 	maxToUcontext = 512
 
-	// maxFrameBytes is how much memory from SP on is searched for the frame, most of which is vector registers.
+	// maxFrameBytes is how much memory from SP on is searched for the frame. Most of a frame is vector registers.
 	maxFrameBytes = 80 << 10
 )
 

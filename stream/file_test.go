@@ -272,7 +272,7 @@ func TestDamaged(t *testing.T) {
 // TestBounded checks that a file whose records all point to the same large piece costs no more than a small multiple of its size.
 func TestBounded(t *testing.T) {
 	const records, size = 10000, 1 << 20
-	// The file is the directory, one list, and words each of which is the length of a string that reaches to the end.
+	// The file is the directory, one list, and words that are each the length of a string that reaches to the end.
 	build := func(typ Type, head func(e *Encoder), record func(e *Encoder, rva uint32)) []byte {
 		var out bytes.Buffer
 		e := NewEncoder(nil)

@@ -193,8 +193,8 @@ func TestCoreLongName(t *testing.T) {
 	}
 }
 
-// manyNotes is a core file of a gigabyte of which only the program headers and the first note are stored: the file
-// is a sequence of notes of 128 KiB.
+// manyNotes is a core file of a gigabyte that is a sequence of notes of 128 KiB. Only the program headers and the first note are
+// stored.
 type manyNotes struct{ head, note []byte }
 
 const manyNotesAt, manyNotesStride = 4096, 128 << 10

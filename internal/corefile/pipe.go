@@ -132,7 +132,7 @@ func (f *streamed) extendHead(end uint64) {
 	f.ended = err != nil
 }
 
-// A Pipe is a core that the kernel writes into a pipe, of which the headers and the notes were read.
+// A Pipe is a core that the kernel writes into a pipe. Its headers and notes have been read.
 type Pipe struct {
 	file  streamed
 	Notes Notes

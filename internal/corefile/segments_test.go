@@ -18,7 +18,7 @@ import (
 	"minidump/internal/victims"
 )
 
-// More segments than e_phnum can express, some of which overlap or make no sense.
+// More segments than e_phnum can express; some overlap or make no sense.
 func TestCoreManySegments(t *testing.T) {
 	victims.SkipEmulated(t, "only to save time")
 	for _, name := range []string{"amd64", "s390x", "mips"} {

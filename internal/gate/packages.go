@@ -105,7 +105,7 @@ func (p *packageTrial) deb() error {
 
 func (p *packageTrial) rpm() error { return p.holds("*.rpm", `rpm2cpio "$1" | cpio -t --quiet`) }
 
-// apk checks the apk: three gzip streams of tar, of which the first two have no end mark.
+// apk checks the apk: three gzip streams of tar; the first two have no end mark.
 func (p *packageTrial) apk() error {
 	return p.holds("*.apk", `zcat "$1" | tar --ignore-zeros -t 2>/dev/null`)
 }

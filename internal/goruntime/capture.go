@@ -498,7 +498,7 @@ func (k *capturer) stackLimit() uint64 {
 	}
 }
 
-// takeStack allocates space for the stack of g, of which at most left bytes may be read. It returns false if none is to be read.
+// takeStack allocates space for the stack of g. At most left bytes may be read. It returns false if none must be read.
 func (k *capturer) takeStack(g *Goroutine, limit uint64, left *uint64) bool {
 	all := k.want(g)
 	size := min(all, limit, *left)

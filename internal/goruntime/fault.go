@@ -36,7 +36,7 @@ const (
 	faultWork    = 128 << 20 // bytes of Space that are enough
 )
 
-// FaultSpace is the maximum Space in bytes that FindFault and Find need, of which few are touched.
+// FaultSpace is the maximum Space in bytes that FindFault and Find need. They touch few of them.
 const FaultSpace = faultWork
 
 // FindFault finds the fault for which the goroutine of thread tid, with stack pointer sp, panics. The thread must be stopped

@@ -109,7 +109,7 @@ func (m *memory) isMarker(r *procfs.PageRun) bool {
 	return mp != nil && mp.Start <= r.Start && mp.Perm&snapshot.PermShared != 0
 }
 
-// absent returns the first part of [lo, hi), of which no page is in the page table, that can be read nevertheless.
+// absent returns the first part of [lo, hi) that can be read. No page of [lo, hi) is in the page table.
 func (m *memory) absent(lo, hi uint64) (from, to uint64, how way) {
 	for lo < hi {
 		mp := m.mapping(lo)

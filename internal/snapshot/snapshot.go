@@ -128,7 +128,7 @@ const (
 
 // Handle is an open descriptor, or a handle of a Windows process.
 type Handle struct {
-	FD     int32      // on Windows the handle, of which 32 bits are significant
+	FD     int32      // on Windows the low 32 bits of the handle, which are all that is significant
 	Mode   uint32     // st_mode; on Windows the attributes
 	NoType bool       // Mode is not known
 	Target arena.Span // the target of /proc/PID/fd/N, or the name of a Windows object

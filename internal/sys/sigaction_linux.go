@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SigAction is the kernel's struct sigaction, of which only the flags are examined. Their position differs: MIPS has a
+// SigAction is the kernel's struct sigaction. Only its flags are examined. Their position differs: MIPS has a
 // 32-bit word of them first, the others a long after the handler (include/uapi/asm-generic/signal.h,
 // arch/*/include/uapi/asm/signal.h).
 type SigAction [8]uint64

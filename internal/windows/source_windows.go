@@ -545,7 +545,7 @@ func (l *Source) setContext(t *snapshot.Thread, sp arena.Span, b []byte) {
 	t.PC, t.SP, t.HasSP = ContextPC(l.arch, b), ContextSP(l.arch, b), true
 }
 
-// placeCrash completes the exception of a crash of which only the code is known: its address is the thread's PC.
+// placeCrash completes the exception of a crash if only its code is known: the address is then the thread's PC.
 func (l *Source) placeCrash(s *snapshot.Snapshot) {
 	if s.Crash.Address != 0 || s.Want.Crash == nil || s.Want.Crash.HasAddress {
 		return

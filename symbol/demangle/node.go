@@ -42,7 +42,7 @@ type node struct {
 	a, b *node
 	list []*node
 
-	index, scope int // of a kindParam: which parameter, and of which function
+	index, scope int // of a kindParam: which parameter, and in which function
 }
 
 func text(s string) *node { return &node{kind: kindText, s: s} }

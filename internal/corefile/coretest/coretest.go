@@ -173,7 +173,7 @@ func (b *Builder) Note(name string, typ uint32, desc []byte) {
 	b.Notes = append(b.Notes, p...)
 }
 
-// Segment appends a PT_LOAD of size bytes at addr, of which the first len(data) are in the file.
+// Segment appends a PT_LOAD of size bytes at addr; the first len(data) of them are in the file.
 func (b *Builder) Segment(addr, size uint64, flags uint64, data []byte) {
 	b.Segments = append(b.Segments, segment{addr, size, data, flags})
 }
