@@ -14,12 +14,19 @@ import (
 // in tables of 64 KB and more. The tables for functions of this package are next to the runtime's own, which are already in memory.
 func OnOwnThread(f func() (leave bool)) {
 	go func() {
+		growStack()
 		runtime.LockOSThread()
 		if f() {
 			runtime.UnlockOSThread()
 		}
 	}()
 }
+
+// growStack makes the stack of the calling goroutine 32 KB large, which is enough for a dump. If the stack grew in the middle
+// of one, the runtime would read the tables of each function on it, and those of most are in memory for no other reason.
+// A stack of 32 KB has a span of its own, of which only the used pages are touched: of smaller ones the runtime links all
+// that fit in a span. Implemented in stack_linux.s.
+func growStack()
 
 // Operations of futex(2), private to the process (include/uapi/linux/futex.h).
 const (
