@@ -13,9 +13,8 @@ import (
 )
 
 // peakOverBare is the maximum memory, in KB, that a program that dumps a small process may use beyond a Go program that
-// does nothing. Measured: 1,204 to 1,216 KB, and 1,276 to 1,292 with
-// a tracing goroutine whose stack grows during the dump. docs/design.md, "Memory of the dumper", says what keeps it low; os and fmt
-// alone would add 300 KB.
+// does nothing. Measured: 1,204 to 1,216 KB, and 1,276 to 1,292 when the stack of the goroutine that dumps grew during the
+// dump. docs/design.md, "Memory of the dumper", says what keeps it low; os and fmt alone would add 300 KB.
 const peakOverBare = 1260
 
 // TestPeakMemory compares the peak memory of a dumper with that of a Go program that does nothing, on the same machine:
