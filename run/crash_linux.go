@@ -271,19 +271,20 @@ func (f *fault) below(sp uint64, w *minidump.Writer) bool {
 	return false
 }
 
-// readStack reads up to 64 KiB from sp on: page by page, because the mapping may end earlier.
+// readStack reads up to 64 KiB from sp on, page by page. Pages that can't be read are zeros, except at the end: a handler may have
+// a large array in pages that it never used, and the signal frame is above them.
 func readStack(sp uint64, w *minidump.Writer) []byte {
 	const most = 64 << 10
 	stack := make([]byte, most)
-	n := 0
-	for n < most {
+	end := 0
+	for n := 0; n < most; {
 		step := min(4096-int((sp+uint64(n))&4095), most-n)
-		got := w.ReadMemory(sp+uint64(n), stack[n:n+step])
-		if n += got; got < step {
-			break
+		if got := w.ReadMemory(sp+uint64(n), stack[n:n+step]); got > 0 {
+			end = n + got
 		}
+		n += step
 	}
-	return stack[:n]
+	return stack[:end]
 }
 
 // handlerRuns reports whether the signal handler of the fault has neither returned nor been left by a jump: its signal
@@ -392,13 +393,27 @@ func (r *runner) goRuntimeExits(pid, tid int32) bool {
 	if m == nil {
 		return false
 	}
-	if value(m, 0) == g || now.sp < value(head, 0) || now.sp >= value(head, 1) {
+	within := now.sp >= value(head, 0) && now.sp < value(head, 1)
+	if value(m, 0) == g && (within || !staleRegisters(now.arch)) {
 		return true
+	}
+	if !within && !staleRegisters(now.arch) {
+		return true
+	}
+	if !within { // g is an older one of this thread; the runtime ends a program on its own stack, that of g0
+		if head = read(value(m, 0), 2); head != nil && now.sp >= value(head, 0) && now.sp < value(head, 1) {
+			return true
+		}
 	}
 	var frame context.SignalFrame
 	return context.FindSignalFrame(now.arch, sys.NativeOrder, readStack(now.sp, w), now.sp, now.sp, &frame) && frame.OnAltStack &&
 		now.sp >= frame.StackAddr && now.sp-frame.StackAddr < frame.StackSize
 }
+
+// staleRegisters reports whether the registers that a function must preserve, one of which holds g, are not those at the system
+// call if a thread ends by one: MIPS saves them for few calls only (SAVE_SOME in arch/mips/include/asm/stackframe.h), so
+// they are from the thread's last interrupt or fault.
+func staleRegisters(a context.Arch) bool { return a == context.MIPS || a == context.MIPS64 }
 
 func taskName(tid int32) string {
 	b, _ := os.ReadFile(procPath(int(tid), "comm"))

@@ -11,6 +11,7 @@
 //	panic      panic with a value: exit status 2
 //	exit       os.Exit(3)
 //	exit2      os.Exit(2), which is also the status of a panic
+//	yield2     the same after a time in which the thread was mostly in the scheduler, on the runtime's own stack
 //	leave      the same on a thread other than that of main
 //
 // It prints "ready PID" first; with --wait it then waits for a byte on standard input.
@@ -20,6 +21,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"time"
 )
 
 type node struct {
@@ -34,7 +36,7 @@ func main() {
 		args = args[1:]
 	}
 	if len(args) != 1 {
-		fmt.Fprintln(os.Stderr, "usage: gocrash [--wait] nil|goroutine|recovered|panic|exit|exit2|leave")
+		fmt.Fprintln(os.Stderr, "usage: gocrash [--wait] nil|goroutine|recovered|panic|exit|exit2|yield2|leave")
 		os.Exit(4)
 	}
 	allowTracers()
@@ -62,6 +64,11 @@ func main() {
 	case "exit":
 		os.Exit(3)
 	case "exit2":
+		os.Exit(2)
+	case "yield2":
+		for start := time.Now(); time.Since(start) < 50*time.Millisecond; {
+			runtime.Gosched()
+		}
 		os.Exit(2)
 	case "leave":
 		runtime.LockOSThread()
