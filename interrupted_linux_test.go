@@ -60,7 +60,7 @@ func checkInterrupted(t *testing.T, f *stream.File, program, dmp string, diedOf 
 func TestInterruptedLive(t *testing.T) {
 	victims.SkipEmulated(t, "it has not been tried there yet")
 	program := victims.C(t, "interrupted.c", "-pthread")
-	for _, flags := range []string{"", "--nested", "--plain", "--same", "--thread"} {
+	for _, flags := range []string{"", "--nested", "--plain", "--same", "--thread", "--large", "--large --same"} {
 		t.Run(flags, func(t *testing.T) {
 			if flags == "--plain" && !slices.Contains([]string{"amd64", "386", "arm64", "arm"}, runtime.GOARCH) {
 				t.Skip("every handler gets siginfo_t on this architecture")

@@ -1,6 +1,9 @@
 package context
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // Flags of SignalFrame.StackFlags (ss_flags of stack_t, include/uapi/linux/signal.h).
 const (
@@ -119,6 +122,7 @@ var sigLayouts = [archCount]sigLayout{
 
 const (
 	siginfoSize = 128 // SI_MAX_SIZE
+	maxFlags    = 15  // all uc_flags that any kernel sets
 
 	// maxFrame bounds the distance from a frame to the SP that it interrupted, if both are on one stack: the vector registers lie
 	// between them, up to some 11 KiB on AMD64, and more with SVE and SME.
@@ -153,17 +157,43 @@ func FindSignalFrame(a Arch, o binary.ByteOrder, mem []byte, addr, sp uint64, f 
 	from := max(addr, sp)
 	l := &sigLayouts[a]
 	from += (l.off - from) & (l.align - 1)
-	ws := uint64(a.WordSize())
 	plain := a == X86 || a == ARM || a == S390X // some frames have no struct ucontext
-	for at := from; at-addr < uint64(len(mem)); at += l.align {
-		if off := at - addr; !plain && w.has(off, 2*ws) && (w.word(off) > 15 || w.word(off+ws) != 0) {
-			continue // uc_flags and uc_link alone rule out most places
+	for off := from - addr; off < uint64(len(mem)); off += l.align {
+		if !plain {
+			if off = nextUcontext(mem, off, a.WordSize(), l); off >= uint64(len(mem)) {
+				return false
+			}
 		}
-		if w.ucontext(at-addr, f) || w.plain(at-addr, f) {
+		if w.ucontext(off, f) || w.plain(off, f) {
 			return true
 		}
 	}
 	return false
+}
+
+// nextUcontext returns the first place from off on where a ucontext may be, len(mem) if there is none. It rules out most places
+// at little cost: where uc_flags is too large or uc_link not 0, and where both the address of the alternate stack and the interrupted SP are 0, as in
+// memory that was never used. word is the size of a word in bytes.
+func nextUcontext(mem []byte, off uint64, word int, l *sigLayout) uint64 {
+	le := binary.LittleEndian // or any other order: the rest is compared with 0
+	size := l.sp + l.pcSize
+	if word == 8 {
+		for ; off < uint64(len(mem)) && len(mem)-int(off) >= size; off += l.align {
+			b := mem[off:][:size]
+			if flags := le.Uint64(b); le.Uint64(b[8:]) == 0 && le.Uint64(b[16:])|le.Uint64(b[l.sp:]) != 0 &&
+				(flags <= maxFlags || bits.ReverseBytes64(flags) <= maxFlags) {
+				return off
+			}
+		}
+		return uint64(len(mem))
+	}
+	for ; off < uint64(len(mem)) && len(mem)-int(off) >= size; off += l.align {
+		b := mem[off:][:size]
+		if le.Uint32(b[4:]) == 0 && le.Uint32(b[8:])|le.Uint32(b[l.sp:])|le.Uint32(b[size-4:]) != 0 {
+			return off
+		}
+	}
+	return uint64(len(mem))
 }
 
 // SignalFrames finds the signal frames on one stack, innermost first, and returns how many it has put into out. It goes from each
@@ -209,7 +239,7 @@ func (w *sigWindow) has(off, size uint64) bool {
 // ucontext reports whether a struct ucontext of a signal frame lies at off.
 func (w *sigWindow) ucontext(off uint64, f *SignalFrame) bool {
 	ws := uint64(w.a.WordSize())
-	if !w.has(off, uint64(ucontextSize(w.a))) || w.word(off) > 15 || w.word(off+ws) != 0 { // uc_flags, uc_link
+	if !w.has(off, uint64(ucontextSize(w.a))) || w.word(off) > maxFlags || w.word(off+ws) != 0 { // uc_flags, uc_link
 		return false
 	}
 	l := &sigLayouts[w.a]

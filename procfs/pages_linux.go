@@ -86,19 +86,29 @@ type Pages struct {
 	how  uint8
 	arg  pmScanArg
 
-	// The window of Next: the available pages in [lo, hi) are in Runs[:n].
-	lo, hi uint64
-	n      int
-	ahead  int // how many pages a scan may find beyond the requested range
-	served int // how many calls of Next this window has answered
+	// What Next has found out: far is in Runs, and near, in few, is for ranges that no others follow, so that these leave far as it is.
+	far, near pageWindow
+	few       [16]PageRun
+	ahead     int // how many pages a scan may find beyond the requested range
+	served    int // how many calls of Next far has answered since it was scanned
 }
 
-// Bounds of how far Next scans ahead, in pages. The kernel takes some 20 ns per page.
+// pageWindow is the result of a scan: the available pages in [lo, hi) are in runs.
+type pageWindow struct {
+	lo, hi uint64
+	runs   []PageRun
+}
+
+// holds reports whether the window shows the page at addr.
+func (w *pageWindow) holds(addr uint64) bool { return w.lo <= addr && addr < w.hi }
+
+// Bounds of how far Next scans ahead, in pages. The kernel takes some 20 ns per page, and 300 ns per mapping.
 const (
 	minAhead   = 64
 	firstAhead = 512
 	maxAhead   = 1 << 16
-	paysFrom   = 8 // answers from one window
+	paysFrom   = 8  // answers from one window
+	perRange   = 16 // pages for each range that Expect announces
 )
 
 // OpenPages opens the pagemap file of the process in p, whose buffers the caller has set. ENOENT: the kernel has none (no
@@ -126,7 +136,7 @@ func (p *Pages) Close() {
 func (p *Pages) IsOpen() bool { return p.open }
 
 // Forget drops the results that Next has scanned ahead. Call it if the process has run since.
-func (p *Pages) Forget() { p.lo, p.hi, p.n, p.served = 0, 0, 0, 0 }
+func (p *Pages) Forget() { p.far, p.near, p.served = pageWindow{}, pageWindow{}, 0 }
 
 // Scan fills runs, in ascending order, with the available pages in [start, end), and returns the number of runs. The first and
 // the last are cut to the range. next is the address where it ended: end, or less if runs was full or the limit was reached; call
@@ -266,6 +276,10 @@ func entryKind(e uint64) (k PageKind) {
 	return k
 }
 
+// Expect announces that Next will be called for many ranges, in ascending order. It then scans farther ahead at once, so that
+// one scan serves most of them.
+func (p *Pages) Expect(ranges int) { p.ahead = max(p.ahead, min(ranges, maxAhead/perRange)*perRange) }
+
 // Next fills run with the first available pages in [start, end), cut to that range; false if there are none. To find the rest of
 // a range, call it again from run.End on.
 //
@@ -275,53 +289,76 @@ func entryKind(e uint64) (k PageKind) {
 // Forget or Close the results are those of the first scan.
 func (p *Pages) Next(start, end, ahead uint64, run *PageRun) (ok bool, errno sys.Errno) {
 	for start < end {
-		if start < p.lo || start >= p.hi {
-			if errno := p.fill(start, end, ahead); errno != 0 {
-				return false, errno
-			}
+		w, errno := p.window(start, end, ahead)
+		if errno != 0 {
+			return false, errno
 		}
-		p.served++
-		i, j := 0, p.n // the first run that ends above start
+		i, j := 0, len(w.runs) // the first run that ends above start
 		for i < j {
-			if mid := int(uint(i+j) / 2); p.Runs[mid].End <= start {
+			if mid := int(uint(i+j) / 2); w.runs[mid].End <= start {
 				i = mid + 1
 			} else {
 				j = mid
 			}
 		}
-		if i < p.n {
-			r := p.Runs[i]
+		if i < len(w.runs) {
+			r := w.runs[i]
 			if r.Start >= end {
 				return false, 0
 			}
 			*run = PageRun{max(r.Start, start), min(r.End, end), r.Kind}
 			return true, 0
 		}
-		start = p.hi
+		start = w.hi
 	}
 	return false, 0
 }
 
-// fill moves the window of Next to start.
-func (p *Pages) fill(start, end, ahead uint64) sys.Errno {
-	if p.hi != 0 { // not the first window
+// window returns a window that shows the page at start. If there is none, it scans, at least up to end.
+func (p *Pages) window(start, end, ahead uint64) (w *pageWindow, errno sys.Errno) {
+	switch {
+	case p.far.holds(start):
+		p.served++
+		return &p.far, 0
+	case p.near.holds(start):
+		return &p.near, 0
+	case ahead <= end:
+		return &p.near, p.fill(&p.near, p.few[:], start, end, 0)
+	}
+	if p.far.hi != 0 {
 		if p.served >= paysFrom {
 			p.ahead = min(2*p.ahead, maxAhead)
 		} else {
 			p.ahead = max(p.ahead/2, minAhead)
 		}
 	}
-	p.Forget()
-	limit := p.ahead
-	if pages := (end - start) / uint64(syscall.Getpagesize()); pages < maxAhead {
-		limit += int(pages) + 1
-	} else {
-		limit += maxAhead
+	p.served = 1
+	return &p.far, p.fill(&p.far, p.Runs, start, ahead, min(end-start, maxAhead*uint64(syscall.Getpagesize())))
+}
+
+// fill scans into a window, from start to end. If atLeast is not 0, it stops after p.ahead available pages more than
+// atLeast bytes have room for. PAGEMAP_SCAN may return some thousand runs in several calls.
+func (p *Pages) fill(w *pageWindow, runs []PageRun, start, end, atLeast uint64) sys.Errno {
+	*w = pageWindow{}
+	size := uint64(syscall.Getpagesize())
+	limit := 0
+	if atLeast > 0 {
+		limit = p.ahead + int(atLeast/size) + 1
 	}
-	n, next, errno := p.Scan(start, max(end, ahead), p.Kinds, limit, p.Runs)
-	if errno != 0 {
-		return errno
+	n := 0
+	for at := start; at < end && n < len(runs); {
+		k, next, errno := p.Scan(at, end, p.Kinds, limit, runs[n:])
+		if errno != 0 {
+			return errno
+		}
+		for _, r := range runs[n : n+k] {
+			limit -= int((r.End - r.Start) / size)
+		}
+		n, at = n+k, next
+		*w = pageWindow{start, at, runs[:n]}
+		if atLeast == 0 && k > 0 || atLeast > 0 && limit <= 0 || p.how == readEntries {
+			break // without PAGEMAP_SCAN, holes take time too
+		}
 	}
-	p.lo, p.hi, p.n = start, next, n
 	return 0
 }

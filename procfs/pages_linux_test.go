@@ -624,7 +624,7 @@ func TestPagesCalls(t *testing.T) {
 	for i := range uint64(ranges) {
 		start := at + i*heap/ranges
 		p.Forget()
-		p.hi = 1 // as after a window that has answered no call
+		p.far.hi = 1 // as after a window that has answered no call
 		if ok, errno := p.Next(start, start+pageSize, at+heap, &r); !ok || errno != 0 {
 			t.Fatal(i, ok, errno)
 		}

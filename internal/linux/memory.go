@@ -200,6 +200,7 @@ func (m *memory) ReadV(reqs []snapshot.ReadRequest) {
 	if len(reqs) >= snapshot.ManyRanges { // mostly sorted by address
 		last := &reqs[len(reqs)-1]
 		m.ahead = last.Addr + min(uint64(len(last.Dst)), ^last.Addr)
+		m.pages.Expect(len(reqs))
 		defer func() { m.ahead = 0 }()
 	}
 	for len(reqs) > 0 {

@@ -13,7 +13,7 @@ import (
 )
 
 // pageRuns is the maximum number of page runs that one read of the page table returns.
-const pageRuns = 1024
+const pageRuns = 4096
 
 // way is how a part of the memory can be read without waiting for another process, and without adding a page to the process.
 type way uint8

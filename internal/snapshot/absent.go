@@ -24,7 +24,7 @@ func (g *Gaps) add(lo, hi uint64, odd bool) {
 // ManyRanges is the number of ranges from which it pays to check the pages between them too, in one call.
 const ManyRanges = 32
 
-// splitAbsent splits each added range into its present parts. Stacks stay whole, see fillStack.
+// splitAbsent splits each added range into its present parts. Stacks stay whole, see readStacks.
 func (s *Snapshot) splitAbsent(mem Memory) {
 	n := s.Memory.N
 	if n == 0 {
@@ -36,7 +36,7 @@ func (s *Snapshot) splitAbsent(mem Memory) {
 	}
 	for i := range n {
 		r := *s.Memory.At(i)
-		if r.Kind == MemoryCrashStack || r.Kind == memoryStack {
+		if r.isStack() {
 			continue
 		}
 		first := true // s.Memory.At(i) still stands for r
@@ -98,39 +98,104 @@ func dropSizeless(t *arena.Table[MemoryRange]) {
 	t.N = n
 }
 
-// fillStack continues reading a stack after an absent page. Such a page has never been used, as in the middle of a
-// large array: it is zeros, and the memory above it is wanted. Absent memory at the end is cut off. fillStack reports
-// whether everything that is present was read.
-func (s *Snapshot) fillStack(mem Memory, r *MemoryRange) bool {
-	got := uint64(r.Data.Len)
-	whole := arena.Span{Off: r.Data.Off, Len: uint32(r.Size)}
-	for got < r.Size {
-		at := r.Start + got
-		from, _, ok := mem.There(at, r.End(), r.End())
-		if !ok {
-			s.Gaps.add(at, r.End(), true)
-			r.Size = got
-			break
-		}
-		if from == at {
-			break // it is present, but can't be read
-		}
-		s.Gaps.add(at, from, false)
-		if s.Want.Mode == ModeFull {
-			if p := s.Full.Add(); p != nil {
-				*p = MemoryRange{Start: at, Size: from - at, Gap: true}
-			}
-		}
-		b := s.Bytes.Get(whole)[got:]
-		clear(b[:from-at])
-		n := mem.Read(from, b[from-at:])
-		got += from - at + uint64(n)
-		if n == 0 {
-			break
+// readStacks serves the requests of s.Batch, and reads stacks to their ends: an absent page of a stack has never been used, as
+// in the middle of a large array or below SP. It is zeros, and the memory above it is wanted. Absent memory at the end is cut
+// off. If inDump is set, the gaps are part of the dump, and are recorded.
+func (s *Snapshot) readStacks(mem Memory, inDump bool) {
+	reqs := s.Batch.All()
+	for mem.ReadV(reqs); s.skipAbsent(mem, inDump); {
+		rest := s.rest.All()
+		mem.ReadV(rest)
+		for i := range rest {
+			p := &rest[i]
+			q := &reqs[p.of]
+			q.Got = int(p.Addr-q.Addr) + p.Got
+			q.ended = p.Got == 0
 		}
 	}
-	r.Data.Len = uint32(got)
-	return got >= r.Size
+	s.Batch.finish()
+}
+
+// skipAbsent clears the absent pages where stacks of s.Batch could not be read on, and sets s.rest to what is above them. It
+// reports whether there is any.
+func (s *Snapshot) skipAbsent(mem Memory, inDump bool) bool {
+	reqs := s.Batch.All()
+	s.rest.Clear()
+	short, ahead := 0, uint64(0)
+	for i := range reqs {
+		if q := &reqs[i]; q.goesOn() {
+			short++
+			ahead = q.Addr + uint64(len(q.Dst))
+		}
+	}
+	if short < ManyRanges {
+		ahead = 0
+	}
+	for i := range reqs {
+		q := &reqs[i]
+		if !q.goesOn() {
+			continue
+		}
+		at, end := q.Addr+uint64(q.Got), q.Addr+uint64(len(q.Dst))
+		from, _, ok := mem.There(at, end, ahead)
+		if !ok {
+			q.ended, q.absent = true, true
+			from = end
+		}
+		if inDump {
+			s.addGap(at, from, q.absent)
+		}
+		var p *ReadRequest
+		if ok && from > at { // otherwise it is present, but can't be read
+			clear(q.Dst[q.Got : from-q.Addr])
+			if q.Got == 0 {
+				q.unused = from - at
+			} else {
+				q.holes = true
+			}
+			p = s.rest.Add()
+		}
+		if p == nil {
+			q.ended = true
+			continue
+		}
+		*p = ReadRequest{Addr: from, Dst: q.Dst[from-q.Addr:], of: int32(i)}
+	}
+	return s.rest.N > 0
+}
+
+// goesOn reports whether the request is for a stack that has not been read to its end.
+func (r *ReadRequest) goesOn() bool { return r.stack && !r.ended && r.Got < len(r.Dst) }
+
+// addGap records the absent part [lo, hi) of a stack in the dump. atEnd: it is cut off.
+func (s *Snapshot) addGap(lo, hi uint64, atEnd bool) {
+	if lo == hi {
+		return
+	}
+	s.Gaps.add(lo, hi, atEnd)
+	if s.Want.Mode != ModeFull || atEnd {
+		return
+	}
+	if p := s.Full.Add(); p != nil {
+		*p = MemoryRange{Start: lo, Size: hi - lo, Gap: true}
+	}
+}
+
+// readStack reads a part of one stack as readStacks does.
+func readStack(mem Memory, addr uint64, p []byte) (n int) {
+	for {
+		n += mem.Read(addr+uint64(n), p[n:])
+		if n == len(p) {
+			return n
+		}
+		at := addr + uint64(n)
+		from, _, ok := mem.There(at, addr+uint64(len(p)), 0)
+		if !ok || from == at {
+			return n
+		}
+		clear(p[n : from-addr])
+		n = int(from - addr)
+	}
 }
 
 // leaveOut removes [lo, hi) from all ranges that were added but not captured yet.

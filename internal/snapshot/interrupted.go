@@ -62,26 +62,75 @@ func (s *Snapshot) followSignals(mem Memory) {
 	ths := s.Threads.All()
 	for i := 0; i < len(ths); {
 		used, first := s.Bytes.Used, i
-		s.Batch.Clear()
-		for ; i < len(ths) && s.Batch.N < windowBatch; i++ {
+		s.stacks.Clear()
+		for ; i < len(ths) && s.stacks.N < windowBatch; i++ {
 			t := &ths[i]
 			t.window = arena.Span{}
 			if lo, size := s.windowAt(t, t.SP); t.HasSP && size > 0 {
-				s.Batch.Want(s, lo, size, &t.window)
+				if r := s.stacks.Add(); r != nil {
+					*r = MemoryRange{Start: lo, Size: uint64(size), Left: uint64(i)}
+					t.windowLo = lo
+				}
 			}
 		}
-		s.Batch.Read(mem)
+		s.Order.Sort(s.stacks.All()) // reads in ascending order need fewer looks at the page table
+		s.Batch.Clear()
+		for _, r := range s.stacks.All() {
+			s.Batch.wantStack(s, r.Start, int(r.Size), &ths[r.Left].window)
+		}
+		s.readStacks(mem, false)
 		for k := first; k < i; k++ {
 			if t := &ths[k]; t.window.Len > 0 {
-				lo, _ := s.windowAt(t, t.SP)
-				s.followThread(mem, t, lo, s.Bytes.Get(t.window))
+				s.followThread(mem, t, t.windowLo, s.Bytes.Get(t.window))
 			}
 		}
-		s.Bytes.Used = used
+		s.keepWindows(used)
 	}
 	s.Batch.Clear()
 	if s.interrupted.found.HasContext {
 		s.adoptInterrupted(mem)
+	}
+}
+
+// keepWindows keeps the windows of s.Batch that contain a whole stack, at used in the arena, and drops the others: a stack need
+// not be read twice (adoptWindows).
+func (s *Snapshot) keepWindows(used uintptr) {
+	ths := s.Threads.All()
+	s.Bytes.Used = used
+	k := 0
+	for i := range s.Batch.All() {
+		q := s.Batch.At(i)
+		for &ths[s.stacks.At(k).Left].window != q.out { // there was no space for that window
+			k++
+		}
+		t := &ths[s.stacks.At(k).Left]
+		if _, hi, ok := s.stackOf(t, t.SP); !ok || q.holes || q.Got != len(q.Dst) || t.windowLo+uint64(q.Got) != hi {
+			t.window = arena.Span{}
+			continue
+		}
+		t.unused = q.unused
+		span, b := s.Bytes.Alloc(q.Got) // at the window itself, or before it
+		copy(b, q.Dst)
+		t.window = span
+	}
+}
+
+// adoptWindows makes the windows that contain a whole stack its memory in the dump.
+func (s *Snapshot) adoptWindows() {
+	ths := s.Threads.All()
+	for i := range ths {
+		t := &ths[i]
+		if t.window.Len == 0 {
+			continue
+		}
+		k := s.RangeOf(t.windowLo)
+		if k < 0 {
+			continue
+		}
+		if r := s.Memory.At(k); r.isStack() && r.Start == t.windowLo && r.Size == uint64(t.window.Len) {
+			r.Data = t.window
+			s.addGap(r.Start, r.Start+t.unused, false)
+		}
 	}
 }
 
@@ -129,7 +178,7 @@ func (s *Snapshot) followThread(mem Memory, t *Thread, addr uint64, b []byte) {
 		t.Other[stack].SP = sp
 		stack++
 		_, b = s.Bytes.Alloc(size)
-		b, addr = b[:mem.Read(lo, b)], lo
+		b, addr = b[:readStack(mem, lo, b)], lo
 	}
 }
 

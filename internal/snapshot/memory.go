@@ -34,6 +34,14 @@ type ReadRequest struct {
 	Dst  []byte      // in an arena
 	out  *arena.Span // refers to Dst; shortened to the bytes that were read
 	Got  int         // bytes that were read
+
+	// For readStacks.
+	stack  bool   // absent pages are zeros, and reading continues after them
+	ended  bool   // there is nothing more to read
+	absent bool   // ended: all the rest is absent
+	holes  bool   // there are absent pages after the first present one
+	unused uint64 // absent bytes at the start
+	of     int32  // of the rest of a request: which request
 }
 
 // Requests is a batch of reads. It belongs to a snapshot.
@@ -50,10 +58,19 @@ func (r *Requests) Clear() {
 
 // Want adds a request for n bytes at addr, into new space of the byte arena, and sets out to that space. out must not
 // move before Read, which shortens it. If there is no space, out is empty and a soft error is recorded.
-func (r *Requests) Want(s *Snapshot, addr uint64, n int, out *arena.Span) {
+func (r *Requests) Want(s *Snapshot, addr uint64, n int, out *arena.Span) { r.want(s, addr, n, out) }
+
+// wantStack is Want for a stack that readStacks will read.
+func (r *Requests) wantStack(s *Snapshot, addr uint64, n int, out *arena.Span) {
+	if q := r.want(s, addr, n, out); q != nil {
+		q.stack = true
+	}
+}
+
+func (r *Requests) want(s *Snapshot, addr uint64, n int, out *arena.Span) *ReadRequest {
 	*out = arena.Span{}
 	if n <= 0 {
-		return
+		return nil
 	}
 	sp, b := s.Bytes.Alloc(n)
 	var q *ReadRequest
@@ -65,17 +82,23 @@ func (r *Requests) Want(s *Snapshot, addr uint64, n int, out *arena.Span) {
 			r.noSpace = true
 			s.Soft(OpTruncated, 0, 0, addr)
 		}
-		return
+		return nil
 	}
 	*q = ReadRequest{Addr: addr, Dst: b, out: out}
 	*out = sp
+	return q
 }
 
 // Read serves all requests and shortens the span of each to the bytes that were read.
 func (r *Requests) Read(mem Memory) {
-	reqs := r.All()
-	mem.ReadV(reqs)
-	for i := range reqs {
-		reqs[i].out.Len = uint32(reqs[i].Got)
+	mem.ReadV(r.All())
+	r.finish()
+}
+
+// finish shortens the span of each request to the bytes that were read.
+func (r *Requests) finish() {
+	for i := range r.All() {
+		q := r.At(i)
+		q.out.Len = uint32(q.Got)
 	}
 }

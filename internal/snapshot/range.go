@@ -71,6 +71,9 @@ type MemoryRange struct {
 // End returns the address after the range.
 func (m *MemoryRange) End() uint64 { return m.Start + m.Size }
 
+// isStack reports whether the range is, or contains, the stack of a thread.
+func (m *MemoryRange) isStack() bool { return m.Kind == MemoryCrashStack || m.Kind == memoryStack }
+
 // MemoryKind is the reason why a range is in the dump. Under a size limit, later kinds are dropped first.
 type MemoryKind uint8
 

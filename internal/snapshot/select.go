@@ -133,20 +133,30 @@ func (s *Snapshot) readRanges(mem Memory) {
 			r[i].Size = 1 << 30
 			s.Soft(OpTruncated, 0, 0, r[i].Start)
 		}
-		q.Want(s, r[i].Start, int(r[i].Size), &r[i].Data)
+		if r[i].Data.Len > 0 {
+			continue // adoptWindows
+		}
+		if r[i].isStack() {
+			q.wantStack(s, r[i].Start, int(r[i].Size), &r[i].Data)
+		} else {
+			q.Want(s, r[i].Start, int(r[i].Size), &r[i].Data)
+		}
 		if r[i].Data.Len == 0 {
 			s.Soft(OpTruncated, 0, 0, r[i].Start)
 			r[i].Size = 0
 		}
 	}
-	q.Read(mem)
-	for i := range r {
-		if uint64(r[i].Data.Len) >= r[i].Size {
-			continue
+	s.readStacks(mem, true)
+	k := 0
+	for i := range q.All() {
+		for &r[k].Data != q.At(i).out { // there was no space for that range
+			k++
 		}
-		if stack := r[i].Kind == MemoryCrashStack || r[i].Kind == memoryStack; !stack || !s.fillStack(mem, &r[i]) {
-			s.Soft(memoryOps[r[i].Kind], 0, 0, r[i].Start+uint64(r[i].Data.Len))
-			r[i].Size = uint64(r[i].Data.Len)
+		if m := &r[k]; uint64(m.Data.Len) < m.Size {
+			if !q.At(i).absent {
+				s.Soft(memoryOps[m.Kind], 0, 0, m.Start+uint64(m.Data.Len))
+			}
+			m.Size = uint64(m.Data.Len)
 		}
 	}
 	s.DropEmpty()
@@ -204,8 +214,9 @@ func (s *Snapshot) CaptureMemory(mem Memory) {
 	s.omit()
 	s.splitAbsent(mem)
 	full := s.Full.N
+	s.adoptWindows()
 	s.readRanges(mem)
-	if s.Full.N > full {
+	if s.Full.N > full { // gaps in stacks
 		s.join(&s.Full)
 	}
 	for i := range ths { // a stack ends where reading ended
@@ -255,7 +266,7 @@ func (s *Snapshot) chooseIndirect(mem Memory) {
 	if b == nil {
 		return
 	}
-	b = b[:mem.Read(t.StackLo, b)]
+	b = b[:readStack(mem, t.StackLo, b)]
 	word := uint64(s.Target.WordSize())
 	off := min((word-t.StackLo%word)%word, uint64(len(b)))
 	for b = b[off:]; uint64(len(b)) >= word && budget > 0; b = b[word:] {

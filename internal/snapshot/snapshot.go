@@ -50,7 +50,8 @@ type Snapshot struct {
 
 	// Scratch.
 	Order      RangeOrder
-	stacks     arena.Table[MemoryRange] // of CutStacks
+	stacks     arena.Table[MemoryRange] // of CutStacks and followSignals
+	rest       arena.Table[ReadRequest] // of readStacks
 	execFilter [256]byte                // of sanitising
 	Image      elf.Image                // the image being parsed; on the goroutine's stack it would make that grow
 	PE         PEImage                  // likewise
@@ -167,6 +168,7 @@ func (s *Snapshot) Reserve() error {
 		{&s.Streams.Arena, arena.Unit},
 		{&s.Regions.Arena, 32 * arena.Unit},
 		{&s.Batch.Arena, 32 * arena.Unit},
+		{&s.rest.Arena, 16 * arena.Unit},
 	} {
 		if err := r.a.Reserve(r.size); err != nil {
 			s.Release()
@@ -184,10 +186,10 @@ func (s *Snapshot) Release() {
 	}
 }
 
-func (s *Snapshot) arenas() [13]*arena.Arena {
-	return [13]*arena.Arena{&s.Bytes.Arena, &s.Threads.Arena, &s.Mappings.Arena, &s.Modules.Arena, &s.Memory.Arena, &s.Full.Arena,
+func (s *Snapshot) arenas() [14]*arena.Arena {
+	return [14]*arena.Arena{&s.Bytes.Arena, &s.Threads.Arena, &s.Mappings.Arena, &s.Modules.Arena, &s.Memory.Arena, &s.Full.Arena,
 		&s.stacks.Arena, &s.Handles.Arena, &s.LinkMaps.Arena, &s.Errors.Arena, &s.Streams.Arena, &s.Regions.Arena,
-		&s.Batch.Arena}
+		&s.Batch.Arena, &s.rest.Arena}
 }
 
 // Begin empties the snapshot for a new dump. now is the time in seconds since 1970.

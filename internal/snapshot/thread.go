@@ -25,7 +25,9 @@ type Thread struct {
 	StackKeep uint64 // bytes that CutStacks keeps
 	Other     [maxOther]OtherStack
 	Blocked   uint64     // blocked signals, bit 0 for signal 1; of the blamed thread only
-	window    arena.Span // scratch of followSignals
+	window    arena.Span // the part of the stack that followSignals searched; empty: unknown
+	windowLo  uint64     // its address
+	unused    uint64     // bytes at its start that are absent
 	Go        [3]Range   // the bounds of the stacks that the Go runtime allocated for it: of the goroutine, the runtime, signals
 	GoSP      uint64     // the SP at which its goroutine continues when the thread leaves the other two; 0: it is on the goroutine's stack, or not known
 
