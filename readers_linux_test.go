@@ -234,6 +234,7 @@ func TestReadersOfGo(t *testing.T) {
 			t.Parallel()
 			program := victims.Go(t, "gosleep", c.env)
 			v := victims.Start(t, program, "5")
+			victims.WaitThreads(t, v.PID, 'S') // threads that have just been created are still in the C library
 			dmp, f, _ := dumpFile(t, v.PID, Options{})
 			checkStacks(t, f, DefaultCrashStackLimit)
 			t.Run("stackwalk", func(t *testing.T) {

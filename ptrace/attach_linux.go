@@ -20,20 +20,26 @@ import (
 // An Attached thread that is about to receive a signal stops for its tracer. AttachAll resumes such threads if it has itself been
 // delayed. The caller must call Interrupt or Detach soon.
 func (t *Tracer) AttachAll(ths []Thread) {
-	last := Monotonic()
+	next := Monotonic() + heldUp
 	for i := range ths {
 		if ths[i].State == Listed {
 			t.attach(&ths[i])
 		}
-		if now := Monotonic(); now-last > heldUp {
+		if now := Monotonic(); now > next {
 			t.passSignals(ths[:i+1])
-			last = Monotonic()
+			done := Monotonic()
+			next = done + max(heldUp, restFactor*(done-now))
 		}
 	}
 }
 
-// heldUp is the time, in nanoseconds, after which AttachAll checks the threads attached so far for stops.
-const heldUp = 1_000_000
+// heldUp is the time, in nanoseconds, after which AttachAll checks the threads attached so far for stops. A check of many
+// threads takes long itself, and the next one comes only after restFactor times as long: so the checks take at most a
+// fifth of the time, however many threads there are.
+const (
+	heldUp     = 1_000_000
+	restFactor = 4
+)
 
 // passSignals resumes the Attached threads that have stopped for a signal, and delivers the signal.
 func (t *Tracer) passSignals(ths []Thread) {
