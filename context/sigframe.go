@@ -1,9 +1,6 @@
 package context
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
+import "encoding/binary"
 
 // Flags of SignalFrame.StackFlags (ss_flags of stack_t, include/uapi/linux/signal.h).
 const (
@@ -160,7 +157,7 @@ func FindSignalFrame(a Arch, o binary.ByteOrder, mem []byte, addr, sp uint64, f 
 	plain := a == X86 || a == ARM || a == S390X // some frames have no struct ucontext
 	for off := from - addr; off < uint64(len(mem)); off += l.align {
 		if !plain {
-			if off = nextUcontext(mem, off, a.WordSize(), l); off >= uint64(len(mem)) {
+			if off = w.nextUcontext(off, l); off >= uint64(len(mem)) {
 				return false
 			}
 		}
@@ -171,30 +168,45 @@ func FindSignalFrame(a Arch, o binary.ByteOrder, mem []byte, addr, sp uint64, f 
 	return false
 }
 
-// nextUcontext returns the first place from off on where a ucontext may be, len(mem) if there is none. It rules out most places
-// at little cost: where uc_flags is too large or uc_link not 0, and where both the address of the alternate stack and the interrupted SP are 0, as in
-// memory that was never used. word is the size of a word in bytes.
-func nextUcontext(mem []byte, off uint64, word int, l *sigLayout) uint64 {
-	le := binary.LittleEndian // or any other order: the rest is compared with 0
-	size := l.sp + l.pcSize
-	if word == 8 {
-		for ; off < uint64(len(mem)) && len(mem)-int(off) >= size; off += l.align {
-			b := mem[off:][:size]
-			if flags := le.Uint64(b); le.Uint64(b[8:]) == 0 && le.Uint64(b[16:])|le.Uint64(b[l.sp:]) != 0 &&
-				(flags <= maxFlags || bits.ReverseBytes64(flags) <= maxFlags) {
+// nextUcontext returns the first place from off on where a ucontext may be, the length of the window if there is none. It rules
+// out most places at little cost: where uc_flags is too large or uc_link not 0, and where the interrupted SP is not right
+// above, as it must be (place), while there is no alternate stack of a plausible size.
+func (w *sigWindow) nextUcontext(off uint64, l *sigLayout) uint64 {
+	end := uint64(len(w.mem))
+	size := uint64(l.sp + l.pcSize)
+	le := binary.LittleEndian // or any other order: all is compared with 0, and most words are 0
+	if w.a.WordSize() == 4 {
+		for ; off < end && end-off >= size; off += l.align {
+			b := w.mem[off:][:size]
+			if le.Uint32(b[4:]) == 0 && le.Uint32(b[8:])|le.Uint32(b[l.sp:])|le.Uint32(b[size-4:]) != 0 {
 				return off
 			}
 		}
-		return uint64(len(mem))
+		return end
 	}
-	for ; off < uint64(len(mem)) && len(mem)-int(off) >= size; off += l.align {
-		b := mem[off:][:size]
-		if le.Uint32(b[4:]) == 0 && le.Uint32(b[8:])|le.Uint32(b[l.sp:])|le.Uint32(b[size-4:]) != 0 {
+	for ; off < end && end-off >= size; off += l.align {
+		b := w.mem[off:][:size]
+		if le.Uint64(b[8:]) == 0 && le.Uint64(b[16:])|le.Uint64(b[l.sp:]) != 0 && w.plausible(b, w.addr+off, l) {
 			return off
 		}
 	}
-	return uint64(len(mem))
+	return end
 }
+
+// plausible reports whether b may be a ucontext of 64 bits at the address at.
+func (w *sigWindow) plausible(b []byte, at uint64, l *sigLayout) bool {
+	if get64(w.big, b) > maxFlags {
+		return false
+	}
+	if get64(w.big, b[l.sp:])-at-1 < maxFrame {
+		return true
+	}
+	// ss_sp, and ss_size before or after ss_flags
+	return get64(w.big, b[16:]) != 0 && (isAltStack(get64(w.big, b[24:])) || isAltStack(get64(w.big, b[32:])))
+}
+
+// isAltStack reports whether a number is a plausible size of an alternate stack.
+func isAltStack(size uint64) bool { return size >= minAltStack && size <= maxAltStack }
 
 // SignalFrames finds the signal frames on one stack, innermost first, and returns how many it has put into out. It goes from each
 // frame to the SP that it interrupted, and ends if that SP lies on another stack: call it again with the memory of that stack to
@@ -334,7 +346,7 @@ func (w *sigWindow) stack(off, ws uint64, f *SignalFrame) bool {
 	if f.StackSize == 0 {
 		return f.StackAddr == 0
 	}
-	if f.StackSize < minAltStack || f.StackSize > maxAltStack || f.StackAddr == 0 {
+	if !isAltStack(f.StackSize) || f.StackAddr == 0 {
 		return false
 	}
 	f.OnAltStack = f.Ucontext >= f.StackAddr && f.Ucontext-f.StackAddr < f.StackSize
