@@ -67,6 +67,7 @@ func (r *Requests) wantStack(s *Snapshot, addr uint64, n int, out *arena.Span) {
 	}
 }
 
+// want returns the new request, or nil if n is 0 or there is no space.
 func (r *Requests) want(s *Snapshot, addr uint64, n int, out *arena.Span) *ReadRequest {
 	*out = arena.Span{}
 	if n <= 0 {
