@@ -238,7 +238,7 @@ func TestSnapshotEqual(t *testing.T) {
 			t.Errorf("the page at %#x is only in the dump by a copy", at)
 		}
 	}
-	if different > 12 || len(a) < 2000 {
+	if different > 12 || len(a) < 1500 {
 		t.Errorf("%d of %d pages differ", different, len(a))
 	}
 }
