@@ -74,6 +74,11 @@ func testWine(j *job) error {
 		return err
 	}
 	defer j.command(env, "wineserver", "-k")
+	end, err := j.startWine(env, "wine")
+	if err != nil {
+		return err
+	}
+	defer end()
 	dlv, err := j.binary(delve)
 	if err != nil {
 		return err
@@ -90,6 +95,24 @@ func testWine(j *job) error {
 	return j.test(env, append([]string{"-timeout", "10m", "-exec", "wine"}, packages...)...)
 }
 
+// startWine starts Wine's services, until end is called. They run as long as any program does, and keep the standard output of the
+// program open that started them: if a test started them, its output would never end. So a shell starts them, and waits for
+// input.
+func (j *job) startWine(env []string, wine string) (end func(), err error) {
+	shell := command(j.ctx, env, wine, "cmd")
+	in, err := shell.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := shell.Start(); err != nil {
+		return nil, err
+	}
+	return func() {
+		in.Close()
+		shell.Wait()
+	}, nil
+}
+
 // testWine386 runs the tests that depend on the system as 386 programs, in a Wine that runs 386 and amd64 programs, and amd64 programs
 // that dump 386 ones.
 func testWine386(j *job) error {
@@ -103,7 +126,12 @@ func testWine386(j *job) error {
 		return err
 	}
 	defer j.command(env, wine, "wineboot", "--kill")
-	if err := j.test(append(env, "MINIDUMP_WINE32="+wine), "-timeout", "10m", "-run", "^TestWine386$", "."); err != nil {
+	end, err := j.startWine(env, wine)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if err := j.test(append(slices.Clone(env), "MINIDUMP_WINE32="+wine), "-timeout", "10m", "-run", "^TestWine386$", "."); err != nil {
 		return err
 	}
 	// A Windows program can't use the tools of this machine.
@@ -130,20 +158,11 @@ func testWineARM64(j *job) error {
 		return err
 	}
 	defer j.command(env, wine, "wineboot", "--kill")
-	// Wine's services run as long as any program does, and keep the standard output of the program open that started them. If a test
-	// started them, its output would never end. So a shell starts them, and waits for input until all tests have run.
-	shell := command(j.ctx, env, wine, "cmd")
-	in, err := shell.StdinPipe()
+	end, err := j.startWine(env, wine)
 	if err != nil {
 		return err
 	}
-	if err := shell.Start(); err != nil {
-		return err
-	}
-	defer func() {
-		in.Close()
-		shell.Wait()
-	}()
+	defer end()
 	// A Windows program can't use the tools of this machine.
 	env = append(env, append(platformEnv("windows/arm64"), "CI=")...)
 	return j.test(env, "-short", "-timeout", "10m", "-exec", wine, "-run", "^Test",
