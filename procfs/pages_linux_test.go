@@ -608,15 +608,23 @@ func TestPagesCalls(t *testing.T) {
 		t.Skip("only PAGEMAP_SCAN looks ahead at no cost")
 	}
 	first := calls
-	for i := range uint64(1000) {
-		start := at + i*16*pageSize
-		ok, errno := p.Next(start, start+8*pageSize, at+256<<20, &r)
-		if errno != 0 || ok != (i == 0) {
-			t.Fatal(i, ok, errno)
+	look := func() {
+		for i := range uint64(1000) {
+			start := at + i*16*pageSize
+			ok, errno := p.Next(start, start+8*pageSize, at+256<<20, &r)
+			if errno != 0 || ok != (i == 0) {
+				t.Fatal(i, ok, errno)
+			}
 		}
 	}
-	if calls != first {
+	if look(); calls != first {
 		t.Errorf("%d calls for 1000 ranges", calls)
+	}
+	if ok, errno := p.Next(areas["huge"], areas["huge"]+pageSize, 0, &r); !ok || errno != 0 {
+		t.Fatal(ok, errno)
+	}
+	if look(); calls != first+1 {
+		t.Errorf("%d more calls for the same 1000 ranges after a look elsewhere", calls-first-1)
 	}
 	// Ranges in a fully present heap, far from each other: the scan ahead shrinks because it is not used.
 	at, calls, pages = areas["huge"], 0, 0
