@@ -203,6 +203,7 @@ func runVictim(args []string) {
 		os.Exit(7)
 	case "vfork": // vfork: a thread waits in vfork until Stop is set
 		debug.SetGCPercent(-1) // a blocking raw system call would delay a collection
+		runtime.GOMAXPROCS(4)  // and keeps one of the runtime's processors, which may be all of them
 		go func() {
 			runtime.LockOSThread()
 			mem.Beats[1].Store(uint64(unix.Gettid()))
