@@ -86,7 +86,8 @@ type Pages struct {
 	how  uint8
 	arg  pmScanArg
 
-	// What Next has found out: far is in Runs, and near, in few, is for ranges that no others follow, so that these leave far as it is.
+	// What Next has scanned: far, whose runs are in Runs, and near, whose runs are in few. A small range that no other
+	// follows is scanned into near, so that far is kept.
 	far, near pageWindow
 	few       [16]PageRun
 	ahead     int // how many pages a scan may find beyond the requested range
@@ -108,6 +109,7 @@ const (
 	firstAhead = 512
 	maxAhead   = 1 << 16
 	paysFrom   = 8  // answers from one window
+	nearMost   = 64 // a range with more pages is scanned into far
 	perRange   = 16 // pages for each range that Expect announces
 )
 
@@ -322,8 +324,8 @@ func (p *Pages) window(start, end, ahead uint64) (w *pageWindow, errno sys.Errno
 		return &p.far, 0
 	case p.near.holds(start):
 		return &p.near, 0
-	case ahead <= end:
-		return &p.near, p.fill(&p.near, p.few[:], start, end, 0)
+	case ahead <= end && end-start <= nearMost*uint64(syscall.Getpagesize()):
+		return &p.near, p.fill(&p.near, p.few[:], start, end, nearMost)
 	}
 	if p.far.hi != 0 {
 		if p.served >= paysFrom {
@@ -333,31 +335,27 @@ func (p *Pages) window(start, end, ahead uint64) (w *pageWindow, errno sys.Errno
 		}
 	}
 	p.served = 1
-	return &p.far, p.fill(&p.far, p.Runs, start, ahead, min(end-start, maxAhead*uint64(syscall.Getpagesize())))
+	wanted := min((end-start)/uint64(syscall.Getpagesize()), maxAhead)
+	return &p.far, p.fill(&p.far, p.Runs, start, max(end, ahead), p.ahead+int(wanted)+1)
 }
 
-// fill scans into a window, from start to end. If atLeast is not 0, it stops after p.ahead available pages more than
-// atLeast bytes have room for. PAGEMAP_SCAN may return some thousand runs in several calls.
-func (p *Pages) fill(w *pageWindow, runs []PageRun, start, end, atLeast uint64) sys.Errno {
+// fill scans into a window, from start to end, and stops after about limit available pages. One PAGEMAP_SCAN may end before it
+// has returned as many runs as there is room for, so fill repeats it.
+func (p *Pages) fill(w *pageWindow, runs []PageRun, start, end uint64, limit int) sys.Errno {
 	*w = pageWindow{}
-	size := uint64(syscall.Getpagesize())
-	limit := 0
-	if atLeast > 0 {
-		limit = p.ahead + int(atLeast/size) + 1
-	}
 	n := 0
-	for at := start; at < end && n < len(runs); {
+	for at := start; at < end && n < len(runs) && limit > 0; {
 		k, next, errno := p.Scan(at, end, p.Kinds, limit, runs[n:])
 		if errno != 0 {
 			return errno
 		}
 		for _, r := range runs[n : n+k] {
-			limit -= int((r.End - r.Start) / size)
+			limit -= int((r.End - r.Start) / uint64(syscall.Getpagesize()))
 		}
 		n, at = n+k, next
 		*w = pageWindow{start, at, runs[:n]}
-		if atLeast == 0 && k > 0 || atLeast > 0 && limit <= 0 || p.how == readEntries {
-			break // without PAGEMAP_SCAN, holes take time too
+		if p.how == readEntries {
+			break // holes take time too
 		}
 	}
 	return 0

@@ -393,26 +393,26 @@ func (r *runner) goRuntimeExits(pid, tid int32) bool {
 	if m == nil {
 		return false
 	}
-	within := now.sp >= value(head, 0) && now.sp < value(head, 1)
-	if value(m, 0) == g && (within || !staleRegisters(now.arch)) {
-		return true
+	on := func(g uint64) bool {
+		stack := read(g, 2)
+		return stack != nil && now.sp >= value(stack, 0) && now.sp < value(stack, 1)
 	}
-	if !within && !staleRegisters(now.arch) {
-		return true
-	}
-	if !within { // g is an older one of this thread; the runtime ends a program on its own stack, that of g0
-		if head = read(value(m, 0), 2); head != nil && now.sp >= value(head, 0) && now.sp < value(head, 1) {
+	g0 := value(m, 0)
+	if staleRegisters(now.arch) { // g may be an earlier one of this thread, and only the stack is certain
+		if on(g0) {
 			return true
 		}
+	} else if g == g0 || !on(g) {
+		return true
 	}
 	var frame context.SignalFrame
 	return context.FindSignalFrame(now.arch, sys.NativeOrder, readStack(now.sp, w), now.sp, now.sp, &frame) && frame.OnAltStack &&
 		now.sp >= frame.StackAddr && now.sp-frame.StackAddr < frame.StackSize
 }
 
-// staleRegisters reports whether the registers that a function must preserve, one of which holds g, are not those at the system
-// call if a thread ends by one: MIPS saves them for few calls only (SAVE_SOME in arch/mips/include/asm/stackframe.h), so
-// they are from the thread's last interrupt or fault.
+// staleRegisters reports whether the callee-saved registers of a thread that is ending by a system call are out of date. One of
+// them holds g. On MIPS the kernel saves them for only a few system calls (SAVE_SOME in
+// arch/mips/include/asm/stackframe.h), so the values are those of the thread's last interrupt or fault.
 func staleRegisters(a context.Arch) bool { return a == context.MIPS || a == context.MIPS64 }
 
 func taskName(tid int32) string {

@@ -63,7 +63,7 @@ type MemoryRange struct {
 	Start, Size uint64
 	Data        arena.Span // the captured bytes
 	Kind        MemoryKind
-	Left        uint64 // bytes of a stack that CutStacks keeps
+	Left        uint64 // bytes of a stack that CutStacks keeps; in followSignals the index of the thread
 	Gap         bool   // mode full: some of its pages are absent, and count as zeros
 	Keep        bool   // mode full under a size limit: a stack that shortened ranges no longer cover
 }

@@ -22,10 +22,10 @@ func OnOwnThread(f func() (leave bool)) {
 	}()
 }
 
-// growStack makes the stack of the calling goroutine 32 KB large, which is enough for a dump. If the stack grew in the middle
-// of one, the runtime would read the tables of each function on it, and those of most are in memory for no other reason.
-// A stack of 32 KB has a span of its own, of which only the used pages are touched: of smaller ones the runtime links all
-// that fit in a span. Implemented in stack_linux.s.
+// growStack makes the stack of the calling goroutine 32 KB large, which is enough for a dump. If the stack grew during a dump,
+// the runtime would read its tables for each function on the stack, and nothing else needs most of these tables in memory. A
+// stack of 32 KB is allocated alone, and only the pages in use are touched. Smaller stacks are allocated in groups, and the
+// runtime writes to each stack of a group. Implemented in stack_linux.s.
 func growStack()
 
 // Operations of futex(2), private to the process (include/uapi/linux/futex.h).
