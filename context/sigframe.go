@@ -169,44 +169,68 @@ func FindSignalFrame(a Arch, o binary.ByteOrder, mem []byte, addr, sp uint64, f 
 }
 
 // nextUcontext returns the first place from off on where a ucontext may be, the length of the window if there is none. It rules
-// out most places at little cost: where uc_flags is too large or uc_link not 0, and where the interrupted SP is not right
-// above, as it must be (place), while there is no alternate stack of a plausible size.
+// out most places at little cost: a frame has an interrupted SP right above it or an alternate stack of a plausible size (place),
+// uc_flags is small, and uc_link is 0.
 func (w *sigWindow) nextUcontext(off uint64, l *sigLayout) uint64 {
-	end := uint64(len(w.mem))
+	mem, end := w.mem, uint64(len(w.mem))
 	size := uint64(l.sp + l.pcSize)
-	le := binary.LittleEndian // or any other order: all is compared with 0, and most words are 0
 	if w.a.WordSize() == 4 {
+		le := binary.LittleEndian // or any other order: all is compared with 0, and most words are 0
 		for ; off < end && end-off >= size; off += l.align {
-			b := w.mem[off:][:size]
+			b := mem[off:][:size]
 			if le.Uint32(b[4:]) == 0 && le.Uint32(b[8:])|le.Uint32(b[l.sp:])|le.Uint32(b[size-4:]) != 0 {
 				return off
 			}
 		}
 		return end
 	}
+	alt := uint64(32) // offset of ss_size
+	if w.a == MIPS64 {
+		alt = 24
+	}
 	for ; off < end && end-off >= size; off += l.align {
-		b := w.mem[off:][:size]
-		if le.Uint64(b[8:]) == 0 && le.Uint64(b[16:])|le.Uint64(b[l.sp:]) != 0 && w.plausible(b, w.addr+off, l) {
+		if off += w.unlikely(off, size-8, alt, l); off >= end || end-off < size {
+			break
+		}
+		b := mem[off:][:size]
+		if mayBe(get64(w.big, b[size-8:]), get64(w.big, b[alt:]), w.addr+off) && get64(w.big, b) <= maxFlags && get64(w.big, b[8:]) == 0 {
 			return off
 		}
 	}
 	return end
 }
 
-// plausible reports whether b may be a ucontext of 64 bits at the address at.
-func (w *sigWindow) plausible(b []byte, at uint64, l *sigLayout) bool {
-	if get64(w.big, b) > maxFlags {
-		return false
+// mayBe reports whether sp is right above at, or size that of an alternate stack.
+func mayBe(sp, size, at uint64) bool { return sp-at-1 < maxFrame || isAltStack(size) }
+
+// unlikely returns how many bytes from off on have no place with mayBe, or fewer. sp and alt are the offsets of the two words in
+// ucontext. A search spends most of its time in this loop, so it is only for the most frequent layouts, and works on arrays, whose
+// bounds are checked once for four places.
+func (w *sigWindow) unlikely(off, sp, alt uint64, l *sigLayout) (n uint64) {
+	const step, block = 16, 4 * 16
+	if w.big || l.align != step {
+		return 0
 	}
-	if get64(w.big, b[l.sp:])-at-1 < maxFrame {
-		return true
+	sps, sizes, at := w.mem[off+sp:], w.mem[off+alt:], w.addr+off
+	le := binary.LittleEndian
+	for ; len(sps) >= block && len(sizes) >= block; sps, sizes, n = sps[block:], sizes[block:], n+block {
+		p, q, at := (*[block]byte)(sps), (*[block]byte)(sizes), at+n
+		switch {
+		case mayBe(le.Uint64(p[:]), le.Uint64(q[:]), at):
+			return n
+		case mayBe(le.Uint64(p[step:]), le.Uint64(q[step:]), at+step):
+			return n + step
+		case mayBe(le.Uint64(p[2*step:]), le.Uint64(q[2*step:]), at+2*step):
+			return n + 2*step
+		case mayBe(le.Uint64(p[3*step:]), le.Uint64(q[3*step:]), at+3*step):
+			return n + 3*step
+		}
 	}
-	// ss_sp, and ss_size before or after ss_flags
-	return get64(w.big, b[16:]) != 0 && (isAltStack(get64(w.big, b[24:])) || isAltStack(get64(w.big, b[32:])))
+	return n
 }
 
 // isAltStack reports whether a number is a plausible size of an alternate stack.
-func isAltStack(size uint64) bool { return size >= minAltStack && size <= maxAltStack }
+func isAltStack(size uint64) bool { return size-minAltStack <= maxAltStack-minAltStack }
 
 // SignalFrames finds the signal frames on one stack, innermost first, and returns how many it has put into out. It goes from each
 // frame to the SP that it interrupted, and ends if that SP lies on another stack: call it again with the memory of that stack to
