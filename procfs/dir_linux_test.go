@@ -551,7 +551,7 @@ func TestNoAllocations(t *testing.T) {
 	pages := &Pages{Runs: make([]PageRun, 8), Scratch: make([]byte, 512)}
 	flags := &SmapsReader{Want: VMDontDump, Out: make([]FlaggedRange, 8)}
 	devices, mounts, layered, data := make([]Device, 16), make([]byte, 1<<18), []byte(mountText), new(Data)
-	n, _, _ = d.ReadMounts(mounts, st)
+	n, _, _ = d.ReadMounts(mounts)
 	mounts = mounts[:n]
 	memfd, err := unix.MemfdCreate("x", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -623,7 +623,7 @@ func TestNoAllocations(t *testing.T) {
 			}
 			sink += int(r.Kind)
 		}},
-		{"ReadMounts", func() { n, _, _ := d.ReadMounts(buf, st); sink += n }},
+		{"ReadMounts", func() { n, _, _ := d.ReadMounts(buf); sink += n }},
 		{"BackingOf", func() { b, _ := BackingOf(mounts, first.Major, first.Minor); sink += int(b) }},
 		{"BackingOf layers", func() { b, _ := BackingOf(layered, 0, 43); sink += int(b) }},
 		{"MemoryDevices", func() { n, _ := MemoryDevices(devices, st); sink += n }},

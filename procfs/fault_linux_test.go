@@ -43,7 +43,7 @@ func TestEachCallFails(t *testing.T) {
 		{"FDStat", func() sys.Errno { return d.FDStat(0, st) }},
 		{"OpenRoot", func() sys.Errno { return openFd(d.OpenRoot(exe, st)) }},
 		{"OpenMapped", func() sys.Errno { return openFd(d.OpenMapped(&m, st)) }},
-		{"ReadMounts", func() sys.Errno { _, _, errno := d.ReadMounts(buf, st); return errno }},
+		{"ReadMounts", func() sys.Errno { _, _, errno := d.ReadMounts(buf); return errno }},
 		{"ReadVMFlags", func() sys.Errno { return d.ReadVMFlags(buf, ^uint64(0), flags) }},
 		{"Pages", func() sys.Errno {
 			if errno := d.OpenPages(pages); errno != 0 {

@@ -218,7 +218,7 @@ func TestBacking(t *testing.T) {
 	}
 	maps = maps[:n]
 	start := time.Now()
-	n, more, errno := d.ReadMounts(text, st)
+	n, more, errno := d.ReadMounts(text)
 	if errno != 0 || more {
 		t.Fatal(more, errno)
 	}

@@ -11,10 +11,10 @@ type Device struct{ Major, Minor uint32 }
 
 // ReadMounts reads the mountinfo file of the process into buf, followed by the reader's own if that is in another mount
 // namespace, which has the layers of a container. It contacts no file server. more reports that buf was too small: missing
-// devices are BackingUnknown. st must be in heap memory. An error after some text was read is not reported.
-func (d *Dir) ReadMounts(buf []byte, st *unix.Statx_t) (n int, more bool, errno sys.Errno) {
+// devices are BackingUnknown. An error after some text was read is not reported.
+func (d *Dir) ReadMounts(buf []byte) (n int, more bool, errno sys.Errno) {
 	n, more, errno = d.ReadFile("mountinfo\x00", buf)
-	if more || errno == 0 && d.sameMountNamespace(st) {
+	if more || errno == 0 && d.sameMountNamespace() {
 		return n, more, errno
 	}
 	if errno != 0 {
@@ -25,6 +25,47 @@ func (d *Dir) ReadMounts(buf []byte, st *unix.Statx_t) (n int, more bool, errno 
 		errno = 0
 	}
 	return n + k, more, errno
+}
+
+// MountWatch tells whether a result of ReadMounts still holds, which costs less than another one. It keeps a file open that refers
+// to the mounts of the reader, never to those of another process, which it would keep from being unmounted. A zero MountWatch is
+// not open. It must be in heap memory.
+type MountWatch struct {
+	fd   int
+	open bool
+	poll unix.PollFd
+}
+
+// Open starts to watch, unless that was done before. Call it before ReadMounts. If it fails, Holds returns false.
+func (w *MountWatch) Open() sys.Errno {
+	if w.open {
+		return 0
+	}
+	fd, errno := sys.Open(sys.AT_FDCWD, "/proc/self/mountinfo\x00", unix.O_RDONLY)
+	w.fd, w.open = fd, errno == 0
+	return errno
+}
+
+// Holds reports whether the process in d has the mounts of the reader, and these have not changed since the last call that
+// returned false, or else since Open. It returns false if it can't tell.
+//
+// A poll of the file returns POLLERR and POLLPRI once after a change, and never POLLOUT (mounts_poll in the kernel's
+// fs/proc_namespace.c). POLLOUT means that this kernel does not watch.
+func (w *MountWatch) Holds(d *Dir) bool {
+	if !w.open {
+		return false
+	}
+	w.poll = unix.PollFd{Fd: int32(w.fd), Events: unix.POLLPRI | unix.POLLIN | unix.POLLOUT}
+	some, _ := sys.PollNow(&w.poll)
+	return some && w.poll.Revents == unix.POLLIN && d.sameMountNamespace()
+}
+
+// Close closes the file. Closing again does nothing.
+func (w *MountWatch) Close() {
+	if w.open {
+		sys.Close(w.fd)
+	}
+	w.open = false
 }
 
 // MemoryDevices fills out with the devices of memory that is mapped from no file of a mounted file system: memfd_create, shared

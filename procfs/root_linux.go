@@ -44,7 +44,7 @@ func (d *Dir) OpenMapped(m *Mapping, st *unix.Statx_t) (fd int, errno sys.Errno)
 	}
 	n := UnescapeName(d.path[:], name)
 	fd, errno = d.openBelow(d.fd, "root\x00", n, m, st)
-	if errno != 0 && d.sameMountNamespace(st) {
+	if errno != 0 && d.sameMountNamespace() {
 		n = UnescapeName(d.path[:], name)
 		if own, ownErrno := d.openBelow(sys.AT_FDCWD, "/\x00", n, m, st); ownErrno == 0 {
 			return own, 0
@@ -53,13 +53,17 @@ func (d *Dir) OpenMapped(m *Mapping, st *unix.Statx_t) (fd int, errno sys.Errno)
 	return fd, errno
 }
 
-// sameMountNamespace reports whether the process and the reader have the same mounts; it overwrites st.
-func (d *Dir) sameMountNamespace(st *unix.Statx_t) bool {
-	if sys.Statx(d.fd, "ns/mnt\x00", 0, unix.STATX_INO, st) != 0 {
+// sameMountNamespace reports whether the process and the reader have the same mounts. It overwrites d.path. The kernel writes the
+// text of these links ("mnt:[INODE]") in a fifth of the time that it takes to follow them.
+func (d *Dir) sameMountNamespace() bool {
+	const most = 64
+	its, own := d.path[:most], d.path[most:2*most]
+	n, errno := sys.Readlink(d.fd, "ns/mnt\x00", its)
+	if errno != 0 {
 		return false
 	}
-	ino := st.Ino
-	return sys.Statx(sys.AT_FDCWD, "/proc/self/ns/mnt\x00", 0, unix.STATX_INO, st) == 0 && st.Ino == ino
+	k, errno := sys.Readlink(sys.AT_FDCWD, "/proc/self/ns/mnt\x00", own)
+	return errno == 0 && string(its[:n]) == string(own[:k])
 }
 
 // OpenRoot opens for reading the regular file that the process itself would find at path (absolute, without a NUL), and fills st

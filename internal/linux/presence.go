@@ -3,6 +3,8 @@
 package linux
 
 import (
+	"slices"
+
 	"golang.org/x/sys/unix"
 
 	"minidump/internal/sys"
@@ -30,7 +32,7 @@ const (
 func (m *memory) begin(s *snapshot.Snapshot) {
 	m.close()
 	m.noVM, m.snap, m.expired, m.slow.stuck = false, s, nil, false
-	m.backings.forget()
+	m.backings.begin(m.dir)
 	m.openPages()
 }
 
@@ -58,6 +60,9 @@ func (m *memory) next(lo, hi uint64) (from, to uint64, how way) {
 
 // nextIn is next for a part without kept memory.
 func (m *memory) nextIn(lo, hi uint64) (from, to uint64, how way) {
+	if to = m.onDisk(lo, hi); to > lo {
+		return lo, to, wayMemory
+	}
 	for lo < hi {
 		if !m.openPages() {
 			return lo, hi, wayMemory
@@ -86,6 +91,19 @@ func (m *memory) nextIn(lo, hi uint64) (from, to uint64, how way) {
 		lo = gap
 	}
 	return hi, hi, wayNone
+}
+
+// onDisk returns the end of the memory from lo on, at most hi, that is mapped from files on a local disk. Such memory can be read as
+// memory whether it is present or not, so that a look at the page table is not needed.
+func (m *memory) onDisk(lo, hi uint64) uint64 {
+	for lo < hi && !m.fromFiles && !m.blind {
+		mp := m.mapping(lo)
+		if mp == nil || mp.Start > lo || m.backingOf(mp) != backingDisk {
+			break
+		}
+		lo = min(hi, mp.End)
+	}
+	return lo
 }
 
 // extend returns the end of the memory that is present without a gap from at on, but at most hi.
@@ -257,11 +275,14 @@ const (
 	backingServer                    // a file server, or unknown
 )
 
-// backings knows which file systems answer by themselves. The list of mounts is read at the first query about a file.
+// backings knows which file systems answer by themselves. The list of mounts is read at the first query about a file, and in
+// later dumps only if it may have changed: it takes the kernel as long as the memory map of a small process.
 type backings struct {
 	text    arena.Arena
 	length  int
-	read    bool
+	watch   procfs.MountWatch
+	read    bool // text is a list of mounts, of this dump or of an earlier one
+	fresh   bool // it was read in this dump
 	known   [8]knownBacking
 	numbers int // how many are known
 
@@ -278,8 +299,34 @@ type knownBacking struct {
 // maxMounts limits the text of the mount lists, in bytes. File systems beyond it are treated as file servers.
 const maxMounts = 4 << 20
 
-// forget discards what is known about mounts.
-func (b *backings) forget() { b.read, b.numbers = false, 0 }
+// begin discards what may have changed since the previous dump.
+func (b *backings) begin(dir *procfs.Dir) {
+	b.read = b.read && b.watch.Holds(dir)
+	b.fresh, b.numbers = false, 0
+}
+
+// readList reads the list of mounts.
+func (b *backings) readList(dir *procfs.Dir) {
+	b.watch.Open()
+	b.read, b.fresh, b.length = true, true, 0
+	for size := 64 << 10; size <= maxMounts; size *= 4 {
+		b.text.Used = 0
+		buf := b.text.Piece(size)
+		if buf == nil {
+			break
+		}
+		n, more, errno := dir.ReadMounts(buf)
+		if b.length = n; errno != 0 || !more {
+			break
+		}
+	}
+}
+
+// list returns the list of mounts.
+func (b *backings) list() []byte {
+	b.text.Used = 0
+	return b.text.Piece(max(b.length, 1))[:b.length]
+}
 
 // backingOf returns what provides the absent pages of mp.
 func (m *memory) backingOf(mp *snapshot.Mapping) backingKind {
@@ -311,40 +358,34 @@ func (m *memory) learnBackings() {
 func (m *memory) askBacking(device uint64) backingKind {
 	b := &m.backings
 	if !b.read {
-		b.read, b.length = true, 0
-		for size := 64 << 10; size <= maxMounts; size *= 4 {
-			b.text.Used = 0
-			buf := b.text.Piece(size)
-			if buf == nil {
-				break
-			}
-			n, more, errno := m.dir.ReadMounts(buf, &m.stat)
-			if b.length = n; errno != 0 || !more {
-				break
-			}
-		}
+		b.readList(m.dir)
 	}
-	b.text.Used = 0
-	text := b.text.Piece(max(b.length, 1))[:b.length]
 	major, minor := uint32(device>>32), uint32(device)
-	backing, kind := procfs.BackingOf(text, major, minor)
-	if backing.Answers() {
-		switch string(kind) {
-		case "tmpfs", "ramfs", "hugetlbfs":
-			return backingMemory
-		}
-		return backingDisk
-	}
-	if backing == procfs.BackingUnknown && len(kind) == 0 {
-		if !b.memoryAsk {
-			b.memoryAsk = true
-			b.memories, _ = procfs.MemoryDevices(b.memory[:], &m.stat)
-		}
-		for _, d := range b.memory[:b.memories] {
-			if d.Major == major && d.Minor == minor {
+	for {
+		backing, kind := procfs.BackingOf(b.list(), major, minor)
+		switch {
+		case backing.Answers():
+			switch string(kind) {
+			case "tmpfs", "ramfs", "hugetlbfs":
 				return backingMemory
 			}
+			return backingDisk
+		case backing != procfs.BackingUnknown || len(kind) > 0:
+			return backingServer
+		case b.isMemory(procfs.Device{Major: major, Minor: minor}, &m.stat):
+			return backingMemory
+		case b.fresh:
+			return backingServer
 		}
+		b.readList(m.dir) // the list depends on the root directory of the process too
 	}
-	return backingServer
+}
+
+// isMemory reports whether a device that has no mount is memory.
+func (b *backings) isMemory(device procfs.Device, st *unix.Statx_t) bool {
+	if !b.memoryAsk {
+		b.memoryAsk = true
+		b.memories, _ = procfs.MemoryDevices(b.memory[:], st)
+	}
+	return slices.Contains(b.memory[:b.memories], device)
 }

@@ -24,14 +24,35 @@ func (p *Reader) readProcess(s *snapshot.Snapshot) error {
 	if err := p.readStat(s); err != nil {
 		return err
 	}
+	p.readAuxv(s)
+	p.lookAtProgram(s)
+	p.readRaw(s, snapshot.RawStatus, "status\x00", snapshot.OpStatus)
+	status := procfs.ParseStatus(s.Bytes.Get(s.Raw[snapshot.RawStatus]))
+	p.program.otherTracer = status.TracerPid != 0
+	p.readRaw(s, snapshot.RawLimits, "limits\x00", snapshot.OpLimits)
+	if s.Want.Omit&snapshot.OmitCmdline == 0 {
+		p.readRaw(s, snapshot.RawCmdline, "cmdline\x00", snapshot.OpCmdline)
+	}
+	if s.Want.Omit&snapshot.OmitEnviron == 0 {
+		p.readRaw(s, snapshot.RawEnviron, "environ\x00", snapshot.OpEnviron)
+	}
+	return nil
+}
+
+// readAuxv reads the auxiliary vector.
+func (p *Reader) readAuxv(s *snapshot.Snapshot) {
 	p.readRaw(s, snapshot.RawAuxv, "auxv\x00", snapshot.OpAuxv)
-	auxv := s.Bytes.Get(s.Raw[snapshot.RawAuxv])
-	pr := &p.program
-	pr.auxv = procfs.ParseAuxv(auxv, s.Target.WordSize(), s.Target.Order)
-	if !pr.auxv.Complete {
+	p.program.auxv = procfs.ParseAuxv(s.Bytes.Get(s.Raw[snapshot.RawAuxv]), s.Target.WordSize(), s.Target.Order)
+	if !p.program.auxv.Complete {
 		s.Soft(snapshot.OpReadAuxv, 0, 0, 0)
 	}
-	s.AdoptAuxv(&pr.auxv)
+	s.AdoptAuxv(&p.program.auxv)
+}
+
+// lookAtProgram determines what kind of program the process runs, if it is a new one. The auxiliary vector is known.
+func (p *Reader) lookAtProgram(s *snapshot.Snapshot) {
+	pr := &p.program
+	auxv := s.Bytes.Get(s.Raw[snapshot.RawAuxv])
 	if len(auxv) > 0 && string(auxv) != string(pr.seen[:pr.seenLen]) { // a new program: execve changes AT_RANDOM
 		pr.seenLen = copy(pr.seen[:], auxv)
 		if p.goList != nil {
@@ -41,18 +62,6 @@ func (p *Reader) readProcess(s *snapshot.Snapshot) error {
 		pr.isGo = goruntime.IsGo(s, &p.mem, p.scratch.bytes)
 	}
 	s.Proc.IsGo = pr.isGo
-
-	p.readRaw(s, snapshot.RawStatus, "status\x00", snapshot.OpStatus)
-	status := procfs.ParseStatus(s.Bytes.Get(s.Raw[snapshot.RawStatus]))
-	pr.otherTracer = status.TracerPid != 0
-	p.readRaw(s, snapshot.RawLimits, "limits\x00", snapshot.OpLimits)
-	if s.Want.Omit&snapshot.OmitCmdline == 0 {
-		p.readRaw(s, snapshot.RawCmdline, "cmdline\x00", snapshot.OpCmdline)
-	}
-	if s.Want.Omit&snapshot.OmitEnviron == 0 {
-		p.readRaw(s, snapshot.RawEnviron, "environ\x00", snapshot.OpEnviron)
-	}
-	return nil
 }
 
 // readStat reads the times and the parent of the process. It fails if the process cannot be dumped because it has ended

@@ -140,6 +140,7 @@ func (p *Reader) Close() error {
 		p.goList.Release()
 	}
 	p.marked.ranges.Release()
+	p.mem.backings.watch.Close()
 	p.mem.backings.text.Release()
 	return p.dir.Close()
 }

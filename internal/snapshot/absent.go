@@ -22,7 +22,7 @@ func (g *Gaps) add(lo, hi uint64, odd bool) {
 }
 
 // ManyRanges is the number of ranges from which it pays to check the pages between them too, in one call.
-const ManyRanges = 32
+const ManyRanges = 16
 
 // splitAbsent splits each added range into its present parts. Stacks stay whole, see readStacks.
 func (s *Snapshot) splitAbsent(mem Memory) {

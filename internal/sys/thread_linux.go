@@ -63,6 +63,15 @@ func nanosleep(f Gate, ts uintptr) Errno {
 	return e
 }
 
+// noTime is a timeout of zero. ppoll writes the time that is left into it, which is zero too.
+var noTime unix.Timespec
+
+// PollNow reports whether p has one of its events, or an error, now. p must be in heap memory.
+func PollNow(p *unix.PollFd) (bool, Errno) {
+	r, e := Raw(unix.SYS_PPOLL, uintptr(unsafe.Pointer(p)), 1, uintptr(unsafe.Pointer(&noTime)), 0, 0, 0)
+	return r == 1 && e == 0, e
+}
+
 // Getpid returns the id of the calling process. It calls the kernel each time, because the id differs in a forked child.
 func Getpid() int {
 	r, _ := Raw(unix.SYS_GETPID, 0, 0, 0, 0, 0, 0)
