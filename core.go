@@ -10,6 +10,7 @@ import (
 
 	"minidump/internal/corefile"
 	"minidump/internal/encode"
+	"minidump/internal/snapshot"
 )
 
 // OpenCoreFile is OpenCore for an open file, such as an *os.File, on any operating system. Close closes the file.
@@ -64,7 +65,7 @@ func openCore(name string, r io.ReaderAt, size int64, o Options) (*Writer, error
 // newCoreWriter returns the Writer for c. It closes c if it returns an error.
 func newCoreWriter(c *corefile.Source, o Options) (*Writer, error) {
 	w := new(Writer)
-	if err := w.init(o, make([]byte, encode.BufferSize)); err != nil {
+	if err := w.init(&o, make([]byte, encode.BufferSize)); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -95,7 +96,7 @@ func OpenCorePipe(r io.Reader, pid int, spool string, o Options) (*Writer, error
 		if pid == 0 {
 			return nil, err
 		}
-		w, why := openDumping(nil, pid, o)
+		w, why := openDumping(nil, pid, &o)
 		if why != nil {
 			return nil, err
 		}
@@ -104,13 +105,14 @@ func OpenCorePipe(r io.Reader, pid int, spool string, o Options) (*Writer, error
 	var why error
 	if pid != 0 {
 		var w *Writer
-		if w, why = openDumping(&p.Notes, pid, o); why == nil {
+		if w, why = openDumping(&p.Notes, pid, &o); why == nil {
 			return w, nil
 		}
 		// Thread ids in the core are those of the process's own pid namespace. The notes say which thread crashed.
 		o.Thread = 0
 	}
-	want := o.want()
+	var want snapshot.Want
+	o.want(&want)
 	c, err := p.Source(&want, spool)
 	if err != nil {
 		return nil, err

@@ -149,9 +149,9 @@ type Options struct {
 	MaxPause time.Duration
 }
 
-// want converts the options, with the defaults resolved.
-func (o *Options) want() snapshot.Want {
-	w := snapshot.Want{
+// want sets w to these options, with the defaults resolved.
+func (o *Options) want(w *snapshot.Want) {
+	*w = snapshot.Want{
 		Thread: int32(o.Thread), Crash: o.Crash,
 		Mode: snapshot.Mode(o.Mode), Limit: o.Limit, StackLimit: o.StackLimit,
 		SanitizeStacks: o.SanitizeStacks, SanitizeAll: o.SanitizeAll, Omit: snapshot.Omit(o.Omit), RegisterSets: o.RegisterSets,
@@ -185,7 +185,6 @@ func (o *Options) want() snapshot.Want {
 	for _, m := range o.UserModules {
 		w.UserModules = append(w.UserModules, snapshot.UserModule{Base: m.Base, Size: m.Size, Name: m.Name, BuildID: m.BuildID})
 	}
-	return w
 }
 
 // crashStackLimit returns the maximum bytes of the blamed thread's stack. Limit never shortens that stack, so the

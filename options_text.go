@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"minidump/context"
+
+	"minidump/internal/snapshot"
 )
 
 // String returns the name that the command's --mode uses: "stack", "indirect" or "full".
@@ -44,7 +46,8 @@ func (o Omit) String() string {
 // String describes in one line what a dump with these options contains, with the defaults filled in. Of annotations,
 // user streams and modules it has only the number, because their contents may be private.
 func (o Options) String() string {
-	want := o.want()
+	var want snapshot.Want
+	o.want(&want)
 	parts := []string{"mode " + o.Mode.String()}
 	add := func(words ...string) { parts = append(parts, strings.Join(words, "")) }
 	if o.Thread != 0 {

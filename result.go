@@ -34,14 +34,14 @@ func (r *Result) SoftErrors() []SoftError {
 	return softErrors(&r.w.snap)
 }
 
-// result describes the dump that was just written.
-func (w *Writer) result(total time.Duration) Result {
+// describe sets r to what is known of the dump that was just written.
+func (w *Writer) describe(r *Result, total time.Duration) {
 	s := &w.snap
 	ranges := s.Memory.All()
 	if s.Want.Mode == snapshot.ModeFull { // Full includes the stacks
 		ranges = s.Full.All()
 	}
-	r := Result{
+	*r = Result{
 		Size: w.file.Size, Pause: s.Pause, Total: total, Threads: s.Threads.N, Modules: s.Modules.N,
 		Ranges: len(ranges), Soft: s.Errors.N, Snapshot: s.Copied, w: w,
 	}
@@ -54,7 +54,6 @@ func (w *Writer) result(total time.Duration) Result {
 	for i := range ranges {
 		r.Memory += ranges[i].Size
 	}
-	return r
 }
 
 // A SoftError is a piece that is missing from a dump that was otherwise written.

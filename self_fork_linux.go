@@ -178,7 +178,7 @@ var (
 )
 
 func newForkJob(o Options) (*forkJob, error) {
-	w, l, err := openLive(unix.Getpid(), o)
+	w, l, err := openLive(unix.Getpid(), &o)
 	if err != nil {
 		return nil, err
 	}

@@ -40,36 +40,36 @@ type copyNote struct {
 }
 
 // dump makes one dump by a keeper, or in this process if that is better.
-func (k *keeper) dump(w *Writer, dst io.Writer) (Result, error) {
+func (k *keeper) dump(w *Writer, dst io.Writer, r *Result) error {
 	auto := k.o.Snapshot == SnapshotAuto
 	if auto && (k.o.Mode != ModeFull || k.source.Resident() < snapshotFrom) {
-		return w.dumpHere(dst)
+		return w.dumpHere(dst, r)
 	}
-	res, sent, err := k.run(w, dst)
+	sent, err := k.run(w, dst, r)
 	switch {
 	case err == nil || sent > 0:
 	case errors.Is(err, errNoChild) || errors.Is(err, ErrPermission) || errors.Is(err, ErrUnsupported):
 		if auto { // the parent may have permissions that its child lacks
-			return w.dumpHere(dst)
+			return w.dumpHere(dst, r)
 		}
 		err = snapshot.AlsoError(ErrSnapshot, err)
 	}
-	return res, err
+	return err
 }
 
-// run makes one dump by a keeper, and also returns how many of its bytes have reached dst.
-func (k *keeper) run(w *Writer, dst io.Writer) (res Result, sent uint64, err error) {
+// run makes one dump by a keeper, and returns how many of its bytes have reached dst.
+func (k *keeper) run(w *Writer, dst io.Writer, res *Result) (sent uint64, err error) {
 	start := time.Now()
 	var out [2]int
 	if err := unix.Pipe2(out[:], unix.O_CLOEXEC); err != nil {
-		return res, 0, errtext.Wrap(err, "minidump: make a pipe for the dump of pid ", k.pid)
+		return 0, errtext.Wrap(err, "minidump: make a pipe for the dump of pid ", k.pid)
 	}
 	_, _ = unix.FcntlInt(uintptr(out[0]), unix.F_SETPIPE_SZ, keeperChunk)
 	p, err := startHelper(out[1], "dump-keeper", true)
 	unix.Close(out[1])
 	if err != nil {
 		unix.Close(out[0])
-		return res, 0, errtext.Wrap(snapshot.AlsoError(errNoChild, err), "minidump: start /proc/self/exe")
+		return 0, errtext.Wrap(snapshot.AlsoError(errNoChild, err), "minidump: start /proc/self/exe")
 	}
 	defer p.close()
 	r, note := new(forkRecord), new(copyNote)
@@ -86,12 +86,13 @@ func (k *keeper) run(w *Writer, dst io.Writer) (res Result, sent uint64, err err
 		k.source.ReapCopy(&w.snap, note.tid, note.number)
 	}
 	if err != nil {
-		return res, sent, errtext.Wrap(err, "minidump: write dump of pid ", k.pid)
+		return sent, errtext.Wrap(err, "minidump: write dump of pid ", k.pid)
 	}
 	if err = r.problem(status); err != nil {
-		return res, sent, err
+		return sent, err
 	}
-	return r.result(time.Since(start)), sent, nil
+	*res = r.result(time.Since(start))
+	return sent, nil
 }
 
 // keeperChunk is the size of the pipe and of a single read from it, in bytes.
@@ -132,7 +133,7 @@ func keepDump(pid int, o *Options, r *forkRecord) error {
 			note(0, 0)
 		}
 	}()
-	w, source, err := newLive(pid, *o)
+	w, source, err := newLive(pid, o)
 	if err != nil {
 		return err
 	}

@@ -538,7 +538,8 @@ func TestSnapshotNarrow(t *testing.T) {
 func TestSnapshotCopyDies(t *testing.T) {
 	for _, wish := range []Snapshot{SnapshotAuto, SnapshotAlways} {
 		v := startSnapshotVictim(t, 8)
-		w, source, err := newLive(v.PID, patient(Options{Mode: ModeFull, Snapshot: wish}))
+		o := patient(Options{Mode: ModeFull, Snapshot: wish})
+		w, source, err := newLive(v.PID, &o)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,4 +7,4 @@ import "io"
 // keeper exists on Linux only: here every dump is made in this process.
 type keeper struct{ o Options }
 
-func (*keeper) dump(w *Writer, dst io.Writer) (Result, error) { return w.dumpHere(dst) }
+func (*keeper) dump(w *Writer, dst io.Writer, r *Result) error { return w.dumpHere(dst, r) }

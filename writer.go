@@ -31,8 +31,8 @@ type Writer struct {
 
 // init reserves the memory that a Writer needs for any source. buf is for the encoder, which uses it only while a dump
 // is written.
-func (w *Writer) init(o Options, buf []byte) error {
-	w.snap.Want = o.want()
+func (w *Writer) init(o *Options, buf []byte) error {
+	o.want(&w.snap.Want)
 	if err := w.snap.Reserve(); err != nil {
 		return err
 	}
@@ -112,22 +112,25 @@ func (w *Writer) IsGo() bool { return w.src != nil && w.src.IsGo(&w.snap) }
 // EINTR although no handler ran, as after SIGSTOP and SIGCONT or under any debugger: epoll_wait, semop, semtimedop,
 // sigtimedwait, sigwaitinfo, and calls on a socket with a timeout of SO_RCVTIMEO or SO_SNDTIMEO (signal(7),
 // "Interruption of system calls and library functions by stop signals").
-func (w *Writer) Dump(dst io.Writer) (Result, error) {
+func (w *Writer) Dump(dst io.Writer) (r Result, err error) {
 	if !w.busy.CompareAndSwap(false, true) {
 		return Result{}, ErrBusy
 	}
 	defer w.busy.Store(false)
-	if w.src == nil {
-		return Result{}, ErrClosed
+	switch {
+	case w.src == nil:
+		err = ErrClosed
+	case w.keeper != nil:
+		err = w.keeper.dump(w, dst, &r)
+	default:
+		err = w.dumpHere(dst, &r)
 	}
-	if w.keeper != nil {
-		return w.keeper.dump(w, dst)
-	}
-	return w.dumpHere(dst)
+	return r, err
 }
 
-// dumpHere makes a dump in this process.
-func (w *Writer) dumpHere(dst io.Writer) (Result, error) {
+// dumpHere makes a dump in this process, and describes it in r. r is a pointer because a result would be on the stack
+// several times.
+func (w *Writer) dumpHere(dst io.Writer, r *Result) error {
 	start := time.Now()
 	s := &w.snap
 	s.Begin(uint32(start.Unix()))
@@ -141,10 +144,10 @@ func (w *Writer) dumpHere(dst io.Writer) (Result, error) {
 	if late := w.src.Release(s); late != nil && err == nil {
 		err = errtext.Wrap(late, "minidump: dump of pid ", s.Proc.PID)
 	}
-	if err != nil {
-		return Result{}, err
+	if err == nil {
+		w.describe(r, time.Since(start))
 	}
-	return w.result(time.Since(start)), nil
+	return err
 }
 
 // DumpFile writes a dump to path: completely or not at all. It writes to a new file that only its owner can read, syncs

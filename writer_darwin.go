@@ -33,7 +33,7 @@ func newTaskWriter(o Options, open func(*darwin.Source) ([]byte, error)) (*Write
 	if err != nil {
 		return nil, err
 	}
-	if err := w.init(o, buf); err != nil {
+	if err := w.init(&o, buf); err != nil {
 		l.Close()
 		return nil, err
 	}

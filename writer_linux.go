@@ -18,7 +18,7 @@ import (
 // tracing program. A program that dumps its own children should wait for them only after the dump, or run the command
 // minidump instead.
 func NewWriter(pid int, o Options) (*Writer, error) {
-	w, l, err := newLive(pid, o)
+	w, l, err := newLive(pid, &o)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func NewWriter(pid int, o Options) (*Writer, error) {
 //     to die must exist until then.
 //   - The calling program gets a SIGCHLD for each stop, unless it has set SA_NOCLDSTOP.
 func NewTracedWriter(pid int, o Options) (*Writer, error) {
-	w, l, err := newLive(pid, o)
+	w, l, err := newLive(pid, &o)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func NewTracedWriter(pid int, o Options) (*Writer, error) {
 
 // newLive returns a Writer for a live process; the caller must still set the OS thread that traces it. Writer and
 // source are one allocation, because the Go runtime touches two pages for each size of object.
-func newLive(pid int, o Options) (*Writer, *linux.Source, error) {
+func newLive(pid int, o *Options) (*Writer, *linux.Source, error) {
 	if pid == unix.Getpid() {
 		return nil, nil, errtext.Wrap(ErrSelf, "minidump: pid ", pid)
 	}
@@ -59,7 +59,7 @@ func newLive(pid int, o Options) (*Writer, *linux.Source, error) {
 }
 
 // openLive is newLive, except that pid may be this process; a child must then make the dumps (DumpSelf).
-func openLive(pid int, o Options) (*Writer, *linux.Source, error) {
+func openLive(pid int, o *Options) (*Writer, *linux.Source, error) {
 	both := new(struct {
 		w Writer
 		l linux.Source
@@ -87,7 +87,7 @@ func openLive(pid int, o Options) (*Writer, *linux.Source, error) {
 
 // openDumping returns a Writer for the process pid, which is dumping core, with the notes of that core. The Writer owns
 // the notes. If the process cannot be read, openDumping returns an error and the caller still owns the notes.
-func openDumping(notes *corefile.Notes, pid int, o Options) (*Writer, error) {
+func openDumping(notes *corefile.Notes, pid int, o *Options) (*Writer, error) {
 	d, buf, err := linux.OpenDumping(notes, pid)
 	if err != nil {
 		return nil, err

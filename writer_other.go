@@ -10,6 +10,6 @@ import (
 )
 
 // openDumping always fails: only Linux writes cores into pipes.
-func openDumping(*corefile.Notes, int, Options) (*Writer, error) {
+func openDumping(*corefile.Notes, int, *Options) (*Writer, error) {
 	return nil, errtext.Wrap(snapshot.ErrUnsupported, "a process on this system")
 }

@@ -31,7 +31,7 @@ func NewWriter(pid int, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := w.init(o, buf); err != nil {
+	if err := w.init(&o, buf); err != nil {
 		l.Close()
 		return nil, err
 	}

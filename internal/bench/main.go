@@ -108,12 +108,13 @@ func parse(args [][]byte) (complaint string) {
 		}
 		args = args[min(1, len(args)-1):]
 	}
-	if f.repeat < 1 {
-		return "--repeat wants a number from 1 on"
+	if f.repeat < 1 || f.repeat > len(times[0]) {
+		return "--repeat wants a number from 1 to 1024"
 	}
 	return ""
 }
 
+// run calls what is not inlined: each part has a smaller frame than all of them together, see flags.
 func run(args [][]byte) int {
 	if complaint := parse(args); complaint != "" {
 		return fail(complaint)
@@ -122,7 +123,7 @@ func run(args [][]byte) int {
 	if flags.counted {
 		counting = countingKB()
 	}
-	w, err := minidump.NewWriter(flags.pid, flags.Options)
+	w, err := open()
 	if err != nil {
 		return fail(err.Error())
 	}
@@ -131,48 +132,68 @@ func run(args [][]byte) int {
 	if err != nil {
 		return fail("open " + out + ": " + err.Error())
 	}
-	line := text[:0]
-	total, pause := times[0][:0], times[1][:0]
 	for k := range flags.repeat {
-		if flags.counted {
-			runtime.ReadMemStats(&before)
+		if err := dump(w, file(fd), k); err != nil {
+			return fail("dump to " + out + ": " + err.Error())
 		}
-		start := time.Now()
-		// The writer we compare with opens its file anew for each dump, so truncating the file counts here too.
-		if syscall.Ftruncate(fd, 0) != nil {
-			return fail("truncate " + out)
-		}
-		if _, err := syscall.Seek(fd, 0, 0); err != nil {
-			return fail(err.Error())
-		}
-		r, err := w.Dump(file(fd))
-		ns := time.Since(start).Nanoseconds()
-		if flags.counted {
-			runtime.ReadMemStats(&after)
-		}
-		if err != nil {
-			return fail(err.Error())
-		}
-		total, pause = append(total, ns), append(pause, r.Pause.Nanoseconds())
-		line = field(line[:0], "dump ", int64(k))
-		line = field(line, " ns=", ns)
-		line = field(line, " pause_ns=", r.Pause.Nanoseconds())
-		if flags.counted {
-			line = field(line, " allocs=", int64(after.Mallocs-before.Mallocs))
-			line = field(line, " alloc_bytes=", int64(after.TotalAlloc-before.TotalAlloc))
-		}
-		line = field(line, " size=", int64(r.Size))
-		syscall.Write(1, append(line, '\n'))
 		if flags.gap > 0 {
 			wait(flags.gap)
 		}
 	}
-	line = field(line[:0], "median_ns=", median(total))
-	line = field(line, " median_pause_ns=", median(pause))
-	line = field(line, " hwm_kb=", statusKB("VmHWM:")-counting)
-	syscall.Write(1, append(line, '\n'))
+	printMedians(counting)
 	w.Close()
 	return 0
+}
+
+//go:noinline
+func open() (*minidump.Writer, error) { return minidump.NewWriter(flags.pid, flags.Options) }
+
+// dump makes dump k, and prints what it cost.
+//
+//go:noinline
+func dump(w *minidump.Writer, fd file, k int) error {
+	if flags.counted {
+		runtime.ReadMemStats(&before)
+	}
+	start := time.Now()
+	// The writer we compare with opens its file anew for each dump, so truncating the file counts here too.
+	err := syscall.Ftruncate(int(fd), 0)
+	if err == nil {
+		_, err = syscall.Seek(int(fd), 0, 0)
+	}
+	if err != nil {
+		return err
+	}
+	r, err := w.Dump(fd)
+	times[0][k], times[1][k] = time.Since(start).Nanoseconds(), r.Pause.Nanoseconds()
+	if flags.counted {
+		runtime.ReadMemStats(&after)
+	}
+	if err == nil {
+		printDump(k, r.Size)
+	}
+	return err
+}
+
+//go:noinline
+func printDump(k int, size uint64) {
+	line := field(text[:0], "dump ", int64(k))
+	line = field(line, " ns=", times[0][k])
+	line = field(line, " pause_ns=", times[1][k])
+	if flags.counted {
+		line = field(line, " allocs=", int64(after.Mallocs-before.Mallocs))
+		line = field(line, " alloc_bytes=", int64(after.TotalAlloc-before.TotalAlloc))
+	}
+	line = field(line, " size=", int64(size))
+	syscall.Write(1, append(line, '\n'))
+}
+
+//go:noinline
+func printMedians(counting int64) {
+	line := field(text[:0], "median_ns=", median(times[0][:flags.repeat]))
+	line = field(line, " median_pause_ns=", median(times[1][:flags.repeat]))
+	line = field(line, " hwm_kb=", statusKB("VmHWM:")-counting)
+	syscall.Write(1, append(line, '\n'))
 }
 
 // wait waits for the given number of milliseconds. It does not call time.Sleep, for whose timer the runtime starts a thread.
