@@ -56,8 +56,7 @@ func (w *MountWatch) Holds(d *Dir) bool {
 		return false
 	}
 	w.poll = unix.PollFd{Fd: int32(w.fd), Events: unix.POLLPRI | unix.POLLIN | unix.POLLOUT}
-	some, _ := sys.PollNow(&w.poll)
-	return some && w.poll.Revents == unix.POLLIN && d.sameMountNamespace()
+	return sys.PollNow(&w.poll) && w.poll.Revents == unix.POLLIN && d.sameMountNamespace()
 }
 
 // Close closes the file. Closing again does nothing.

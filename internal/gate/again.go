@@ -29,7 +29,7 @@ func (t *tally) repeat(tries int, run func(packages []string, pattern string) ma
 		for name, u := range run(slices.Sorted(maps.Keys(failed)), pattern(t.Failures)) {
 			// A test that failed must pass. A package that died must run to its end: all of its tests may be of the kind
 			// that a machine skips.
-			if died := slices.ContainsFunc(failed[name], func(f failure) bool { return f.died }); u.Failed == 0 && (u.Passed > 0 || died && u.Skipped > 0) {
+			if u.Failed == 0 && (u.Passed > 0 || died(failed[name]) && u.Skipped > 0) {
 				t.forgive(name, failed[name], u)
 			}
 		}
@@ -37,10 +37,10 @@ func (t *tally) repeat(tries int, run func(packages []string, pattern string) ma
 }
 
 // forgive removes the failures of a package from the counts and keeps them for the report. If the package died, its
-// other tests ran only at the second try, which again holds the results of.
+// other tests ran only at the second try, whose results are again.
 func (t *tally) forgive(name string, list []failure, again *tally) {
 	n := len(list)
-	if slices.ContainsFunc(list, func(f failure) bool { return f.died }) {
+	if died(list) {
 		n = again.Passed - t.passed[name]
 	}
 	t.Failures = slices.DeleteFunc(t.Failures, func(f failure) bool { return f.Package == name })
@@ -49,6 +49,9 @@ func (t *tally) forgive(name string, list []failure, again *tally) {
 	t.pass(name, n)
 	t.Repeated = append(t.Repeated, list...)
 }
+
+// died reports whether one of the failures ended its package early.
+func died(list []failure) bool { return slices.ContainsFunc(list, func(f failure) bool { return f.died }) }
 
 // anyTest matches the names of all tests, but not those of examples and fuzz tests.
 const anyTest = "^Test"

@@ -66,10 +66,10 @@ func nanosleep(f Gate, ts uintptr) Errno {
 // noTime is a timeout of zero. ppoll writes the time that is left into it, which is zero too.
 var noTime unix.Timespec
 
-// PollNow reports whether p has one of its events, or an error, now. p must be in heap memory.
-func PollNow(p *unix.PollFd) (bool, Errno) {
+// PollNow reports whether p has one of its events, or POLLERR, POLLHUP or POLLNVAL, now. p must be in heap memory.
+func PollNow(p *unix.PollFd) bool {
 	r, e := Raw(unix.SYS_PPOLL, uintptr(unsafe.Pointer(p)), 1, uintptr(unsafe.Pointer(&noTime)), 0, 0, 0)
-	return r == 1 && e == 0, e
+	return r == 1 && e == 0
 }
 
 // Getpid returns the id of the calling process. It calls the kernel each time, because the id differs in a forked child.
