@@ -51,7 +51,9 @@ func (t *tally) forgive(name string, list []failure, again *tally) {
 }
 
 // died reports whether one of the failures ended its package early.
-func died(list []failure) bool { return slices.ContainsFunc(list, func(f failure) bool { return f.died }) }
+func died(list []failure) bool {
+	return slices.ContainsFunc(list, func(f failure) bool { return f.died })
+}
 
 // anyTest matches the names of all tests, but not those of examples and fuzz tests.
 const anyTest = "^Test"
