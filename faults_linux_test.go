@@ -56,6 +56,7 @@ var failures = map[string][]sys.Errno{
 	"CONT":             {unix.ESRCH},
 	"futex_wait":       {unix.EINTR, unix.EAGAIN},
 	"nanosleep":        {unix.EINTR},
+	"ppoll":            {unix.EINTR, unix.ENOMEM, unix.ENOSYS},
 }
 
 var (
@@ -75,6 +76,7 @@ var callNames = map[uintptr]string{
 	unix.SYS_PROCESS_VM_READV: "process_vm_readv", unix.SYS_WAITID: "waitid", unix.SYS_NANOSLEEP: "nanosleep",
 	unix.SYS_LSEEK: "lseek", unix.SYS_SCHED_YIELD: "sched_yield", unix.SYS_GETPID: "getpid", unix.SYS_GETTID: "gettid",
 	unix.SYS_MADVISE: "madvise", unix.SYS_RT_SIGACTION: "rt_sigaction", unix.SYS_TGKILL: "tgkill",
+	unix.SYS_PPOLL: "ppoll",
 }
 
 var requestNames = map[uintptr]string{

@@ -111,7 +111,7 @@ func (p *patch) uint32(v uint32) []byte {
 func (p *patch) text(text []byte) {
 	for i, e := range p.d.Directory {
 		if e.Type == TextStream {
-			text = text[:min(len(text), int(e.Location.DataSize))]
+			text = text[:min(uint64(len(text)), uint64(e.Location.DataSize))]
 			p.write(text, e.Location.RVA)
 			p.write(p.uint32(uint32(len(text))), p.d.Header.StreamDirectoryRVA+uint32(i*stream.DirectorySize)+4)
 		}
@@ -140,7 +140,7 @@ func (p *patch) annotation(key, value string) {
 			continue
 		}
 		p.read(b[:4], v)
-		value = strings.ToValidUTF8(value[:min(len(value), int(p.d.Order.Uint32(b)))], "")
+		value = strings.ToValidUTF8(value[:min(uint64(len(value)), uint64(p.d.Order.Uint32(b)))], "")
 		p.write(append([]byte(value), 0), v+4)
 		p.write(p.uint32(uint32(len(value))), v)
 		return

@@ -135,7 +135,12 @@ func sendOneByOne(v *victim, stop <-chan bool) <-chan string {
 			n++
 			for end := time.Now().Add(10 * time.Second); v.Signals[unix.SIGUSR2].Load() != n; {
 				if got := v.Signals[unix.SIGUSR2].Load(); time.Now().After(end) || got > n {
-					result <- fmt.Sprintf("%d signals sent, %d arrived", n, got)
+					said := fmt.Sprintf("%d signals sent, %d arrived", n, got)
+					for _, tid := range tasks(v.pid) {
+						said += fmt.Sprintf("; thread %d: state %s, tracer %s, pending %s %s, blocked %s", tid, status(v.pid, int(tid), "State"),
+							status(v.pid, int(tid), "TracerPid"), status(v.pid, int(tid), "SigPnd"), status(v.pid, int(tid), "ShdPnd"), status(v.pid, int(tid), "SigBlk"))
+					}
+					result <- said
 					return
 				}
 				time.Sleep(20 * time.Microsecond)

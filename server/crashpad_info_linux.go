@@ -186,7 +186,7 @@ func (c *crashpadClient) info(at uint64) (crashpadInfo, bool) {
 		return crashpadInfo{}, false
 	}
 	b := make([]byte, 24+4*c.word())
-	c.read(at, b[:min(len(b), int(order.Uint32(head[4:])))])
+	c.read(at, b[:min(uint32(len(b)), order.Uint32(head[4:]))])
 	p := b[24:]
 	return crashpadInfo{at: at, handler: b[20], gather: b[22], extra: c.address(p, 0), simple: c.address(p, 1),
 		streams: c.address(p, 2), annotation: c.address(p, 3)}, true

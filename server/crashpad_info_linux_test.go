@@ -72,6 +72,19 @@ func TestClientBytes(t *testing.T) {
 	}
 }
 
+// TestInfoSize reads a CrashpadInfo that states to have more bytes than an int of 32 bits can count.
+func TestInfoSize(t *testing.T) {
+	m := clientMemory{0x1000, make([]byte, 4096)}
+	c := &crashpadClient{wide: true, from: m.read}
+	for i, v := range []uint32{crashpadInfoMagic, 1 << 31, crashpadInfoVersion} {
+		order.PutUint32(m.b[4*i:], v)
+	}
+	m.put(24, 0x1100, 0x1200)
+	if info, ok := c.info(0x1000); !ok || info.extra != 0x1100 || info.simple != 0x1200 {
+		t.Errorf("%+v, %v", info, ok)
+	}
+}
+
 // FuzzCrashpadInfo reads everything from a client whose memory is arbitrary, but can be read at its addresses.
 func FuzzCrashpadInfo(f *testing.F) {
 	program, err := os.ReadFile("/proc/self/exe")

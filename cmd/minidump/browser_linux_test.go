@@ -223,7 +223,7 @@ func TestBrowser(t *testing.T) {
 	var first string // what a screen shows without scrolling
 	b.evaluate(`[...document.querySelectorAll("h1, p, dt, dd, h2, td")].filter(e => { const r = e.getBoundingClientRect();
 		return r.height > 0 && r.width > 0 && r.bottom <= innerHeight && r.right <= innerWidth }).map(e => e.innerText).join("\n")`, &first)
-	for _, want := range []string{"crasher", "SIGSEGV / SEGV_MAPERR", "Signature", "level3", "level2", "main", "crasher.c:", "libc.so.6"} {
+	for _, want := range append(libraries(), "crasher", "SIGSEGV / SEGV_MAPERR", "Signature", "level3", "level2", "main", "crasher.c:") {
 		if !strings.Contains(first, want) {
 			t.Errorf("one does not see %q at first:\n%s", want, first)
 		}

@@ -192,7 +192,7 @@ func (p *page) goroutines() {
 		p.line("\n  %s of the runtime not shown (--goroutines=all shows all)", count(system, "goroutine"))
 	}
 	if list.Omitted > 0 {
-		p.line("\n  %s not in the dump", count(int(list.Omitted), "goroutine"))
+		p.line("\n  %s not in the dump", count(list.Omitted, "goroutine"))
 	}
 	p.systemStacks(l)
 }

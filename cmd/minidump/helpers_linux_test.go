@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -430,4 +431,21 @@ func atoi(t *testing.T, s string) int {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// ofShell is the number of dumps that this program can make of a shell that dies: none if it is a 32-bit program and the shell a
+// 64-bit one, as on the machines that run these tests for 386.
+var ofShell = func() int {
+	if runtime.GOARCH == "386" {
+		return 0
+	}
+	return 1
+}()
+
+// libraries returns the shared libraries of the victims in C. For 386 they are static, see victims.C.
+func libraries() []string {
+	if runtime.GOARCH == "386" {
+		return nil
+	}
+	return []string{"libc.so.6"}
 }

@@ -43,7 +43,7 @@ func TestAddressSpace(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	if o := limited(t, dir, "run", "-o", dir, "--", sh, "-c", "kill -SEGV $$"); len(files(t, dir)) != 1 {
+	if o := limited(t, dir, "run", "-o", dir, "--", sh, "-c", "kill -SEGV $$"); len(files(t, dir)) != ofShell {
 		t.Errorf("run: %+v, %q", o, files(t, dir))
 	}
 	if gcore, err := exec.LookPath("gcore"); err != nil {

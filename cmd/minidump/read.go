@@ -465,7 +465,7 @@ func accessText(state, protect uint32) string {
 func (d *dumpInfo) readHandles(f *stream.File) {
 	list, _ := f.Handles()
 	d.Handles = make([]handle, len(list))
-	budget := int(min(f.Size(), 1<<24)) // lists of many handles can share elements
+	budget := int64(min(f.Size(), 1<<24)) // lists of many handles can share elements
 	for i := range list {
 		h := &list[i]
 		d.Handles[i] = handle{h.Handle, d.text(h.TypeName), d.text(h.ObjectName), hex(h.Attributes), hex(h.GrantedAccess),
@@ -474,7 +474,7 @@ func (d *dumpInfo) readHandles(f *stream.File) {
 			objects, _ := f.HandleObjects(h.ObjectInfoRVA)
 			for k := range objects {
 				o := &objects[k]
-				budget -= int(o.SizeOfInfo)
+				budget -= int64(o.SizeOfInfo)
 				d.Handles[i].Objects = append(d.Handles[i].Objects, object{o.InfoType, fmt.Sprintf("%x", o.Data)})
 			}
 			budget -= stream.HandleObjectInformationSize

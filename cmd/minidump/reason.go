@@ -53,8 +53,7 @@ const crashpadNSException = 0x43506e78
 func reasonOf(e *stream.Exception, platform uint32, arch context.Arch) *reason {
 	r := &reason{Thread: e.ThreadID, Code: hex(e.Code), Flags: hex(e.Flags), Address: hex(e.Address),
 		Record: hex(e.Record), Parameters: []hex{}}
-	n := min(int(e.NumberParameters), len(e.Information))
-	for _, p := range e.Information[:n] {
+	for _, p := range e.Information[:min(e.NumberParameters, uint32(len(e.Information)))] {
 		r.Parameters = append(r.Parameters, hex(p))
 	}
 	switch platform {

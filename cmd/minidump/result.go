@@ -170,7 +170,7 @@ func (h hex) String() string { return fmt.Sprintf("%#x", uint64(h)) }
 func (h hex) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
 // count returns "1 thread" or "2 threads".
-func count(n int, what string) string {
+func count[N int | uint32](n N, what string) string {
 	if n != 1 {
 		what += "s"
 	}

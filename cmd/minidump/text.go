@@ -564,7 +564,7 @@ func (p *page) traces() {
 	if n := len(d.Functions); n > 0 {
 		p.entry("Functions", fmt.Sprintf("generated at run time: %s%s", count(n, "table"), p.hint()))
 		for _, t := range d.Functions[:p.listed(n)] {
-			p.line("  %012x-%012x  %s", uint64(t.Start), uint64(t.End), count(int(t.Entries), "function"))
+			p.line("  %012x-%012x  %s", uint64(t.Start), uint64(t.End), count(t.Entries, "function"))
 		}
 	}
 }

@@ -246,6 +246,48 @@ func TestCoreRegisterSetsTooLarge(t *testing.T) {
 	}
 }
 
+// longNotes is a core file whose notes have more bytes than an int of 32 bits can count. Only their headers are stored.
+type longNotes map[int64][]byte
+
+func (f longNotes) ReadAt(p []byte, off int64) (int, error) {
+	clear(p)
+	for at, b := range f {
+		if at >= off && at < off+int64(len(p)) {
+			copy(p[at-off:], b)
+		} else if at < off && off < at+int64(len(b)) {
+			copy(p, b[off-at:])
+		}
+	}
+	return len(p), nil
+}
+
+// Notes of 2 GiB: the auxiliary vector, the files, and registers of a thread.
+func TestCoreLongNotes(t *testing.T) {
+	const size, stride = 1 << 31, 1<<31 + 20
+	a := coretest.ArchNamed("amd64")
+	b := &coretest.Builder{Arch: a}
+	b.Note("CORE", 1, a.Status(5, 11, coretest.SamplePC, coretest.SampleStack))
+	f := longNotes{1024: b.Notes}
+	at := 1024 + int64(len(b.Notes))
+	for _, typ := range []uint32{6, 0x46494c45, 2, 0x202} { // NT_AUXV, NT_FILE, NT_FPREGSET, NT_X86_XSTATE
+		b.Notes = nil
+		b.Note(map[bool]string{true: "LINUX", false: "CORE"}[typ == 0x202], typ, nil)
+		a.Order.PutUint32(b.Notes[4:], size)
+		f[at] = b.Notes
+		at += stride
+	}
+	f[0] = append(a.ELFHeader(4, 1, 0), a.Prog(4, 0, 1024, 0, uint64(at-1024), 0)...)
+	w, err := minidump.OpenCore(f, at, minidump.Options{RegisterSets: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	d, _ := dumpOpened(t, w)
+	if list, err := d.Threads(); err != nil || len(list) != 1 || list[0].ThreadID != 5 {
+		t.Errorf("%v, %v", list, err)
+	}
+}
+
 // countingFile counts the bytes that are read.
 type countingFile struct {
 	io.ReaderAt

@@ -247,7 +247,7 @@ func (c *Notes) hasThread() bool {
 
 // noteBytes reads the content of a note, up to most bytes, into the snapshot.
 func (c *Notes) noteBytes(s *snapshot.Snapshot, n *note, most int) arena.Span {
-	sp, b := s.Bytes.Alloc(min(int(n.size), most))
+	sp, b := s.Bytes.Alloc(int(min(n.size, uint32(most))))
 	if b == nil {
 		if n.size > 0 {
 			s.Soft(snapshot.OpTruncated, 0, 0, 0)

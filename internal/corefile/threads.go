@@ -89,7 +89,7 @@ func (c *Notes) findCrash() {
 		case n.linux:
 		case n.isThread():
 			// A 32-bit file with 64-bit registers is n32, even if e_flags lacks EF_MIPS_ABI2.
-			if c.Target.Arch == context.MIPS && int(n.size) >= prRegs32+context.MIPS64.GPSize() {
+			if c.Target.Arch == context.MIPS && n.size >= uint32(prRegs32+context.MIPS64.GPSize()) {
 				c.Target.Arch, c.Target.ILP32 = context.MIPS64, true
 			}
 			p, _ := c.parsePRStatus(c.peekNote(n))
@@ -233,7 +233,7 @@ func (c *Notes) readVector(s *snapshot.Snapshot, t *snapshot.Thread, n *note) {
 	case n.typ == notes[0]:
 		t.Vector = c.noteBytes(s, n, sizes[0])
 	case n.typ == notes[1] && int(t.Vector.Len) == sizes[0]:
-		all, b := s.Bytes.Alloc(sizes[0] + min(int(n.size), sizes[1]))
+		all, b := s.Bytes.Alloc(sizes[0] + int(min(n.size, uint32(sizes[1]))))
 		used := copy(b, s.Bytes.Get(t.Vector))
 		if used == sizes[0] {
 			t.Vector = s.Bytes.Trim(all, used+c.mem.readFile(n.off, b[used:]))

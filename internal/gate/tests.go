@@ -57,7 +57,7 @@ func testRace(j *job) error {
 // test386 runs the tests as 386 programs, which an amd64 kernel runs directly.
 func test386(j *job) error {
 	env := []string{"GOARCH=386"}
-	packages, err := j.packages(env, notForGuests)
+	packages, err := j.packages(env, func(path string) bool { return notForGuests(path) && path != "cmd/minidump" })
 	if err != nil {
 		return err
 	}
