@@ -258,7 +258,7 @@ func (k *faultyKernel) arm(c call, errno sys.Errno) {
 // watchdog ends the test's process with all stacks if a dump hangs.
 func watchdog(what string) (stop func() bool) {
 	long := 30 * time.Second
-	if os.Getenv("MINIDUMP_EMULATED") != "" {
+	if victims.Emulated() {
 		long = 3 * time.Minute // an emulated machine can stall for a while
 	}
 	return time.AfterFunc(long, func() { panic("hangs: " + what) }).Stop

@@ -129,7 +129,7 @@ func memoryIn(t testing.TB, f *stream.File, addr uint64, n int) []byte {
 // process was stopped for only a small part of the time.
 func TestSnapshot(t *testing.T) {
 	mib, n := 64, 3
-	if os.Getenv("MINIDUMP_EMULATED") != "" {
+	if victims.Emulated() {
 		mib, n = 16, 1
 	}
 	v := startSnapshotVictim(t, mib)
@@ -308,7 +308,7 @@ func snapshotRole(args []string) {
 // of n in an emulated machine.
 func repeats(t testing.TB, variable string, n int) int {
 	t.Helper()
-	if os.Getenv("MINIDUMP_EMULATED") != "" {
+	if victims.Emulated() {
 		n /= 4
 	}
 	if s := os.Getenv(variable); s != "" {

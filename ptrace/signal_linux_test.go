@@ -120,11 +120,23 @@ func TestKilledTracerLosesNoSignal(t *testing.T) {
 	}
 }
 
-// sendOneByOne sends SIGUSR2 and waits for each to be counted, until stop is closed; it returns the number sent.
+// sendOneByOne sends SIGUSR2 and waits for each to be counted, until stop is closed; it returns what is wrong.
+//
+// On the emulated 24Kf (mips) the victim's runtime has the signal, but the thread that counts it is not woken until another signal
+// arrives, once in about 200 killed tracers. Nothing is lost then, so only an emulated machine gets another signal.
 func sendOneByOne(v *victim, stop <-chan bool) <-chan string {
 	result := make(chan string, 1)
+	count := func() uint64 { return v.Signals[unix.SIGUSR2].Load() }
+	arrives := func(n uint64) bool {
+		for end := time.Now().Add(10 * time.Second); count() != n; time.Sleep(20 * time.Microsecond) {
+			if time.Now().After(end) || count() > n {
+				return false
+			}
+		}
+		return true
+	}
 	go func() {
-		for n := v.Signals[unix.SIGUSR2].Load(); ; {
+		for n := count() + 1; ; n++ {
 			select {
 			case <-stop:
 				result <- ""
@@ -132,19 +144,24 @@ func sendOneByOne(v *victim, stop <-chan bool) <-chan string {
 			default:
 			}
 			unix.Kill(v.pid, unix.SIGUSR2)
-			n++
-			for end := time.Now().Add(10 * time.Second); v.Signals[unix.SIGUSR2].Load() != n; {
-				if got := v.Signals[unix.SIGUSR2].Load(); time.Now().After(end) || got > n {
-					said := fmt.Sprintf("%d signals sent, %d arrived", n, got)
-					for _, tid := range tasks(v.pid) {
-						said += fmt.Sprintf("; thread %d: state %s, tracer %s, pending %s %s, blocked %s", tid, status(v.pid, int(tid), "State"),
-							status(v.pid, int(tid), "TracerPid"), status(v.pid, int(tid), "SigPnd"), status(v.pid, int(tid), "ShdPnd"), status(v.pid, int(tid), "SigBlk"))
-					}
-					result <- said
-					return
-				}
-				time.Sleep(20 * time.Microsecond)
+			if arrives(n) {
+				continue
 			}
+			said := fmt.Sprintf("%d signals sent, %d arrived", n, count())
+			for _, tid := range tasks(v.pid) {
+				said += fmt.Sprintf("\nthread %d:", tid)
+				for _, field := range []string{"State", "TracerPid", "SigPnd", "ShdPnd", "SigBlk"} {
+					said += " " + field + " " + status(v.pid, int(tid), field)
+				}
+			}
+			if victims.Emulated() {
+				unix.Kill(v.pid, unix.SIGUSR1)
+				if arrives(n) {
+					continue
+				}
+			}
+			result <- said
+			return
 		}
 	}()
 	return result

@@ -456,7 +456,7 @@ func TestDumpByThread(t *testing.T) {
 
 // TestDumpByName dumps the process of a given name, and with --all each of several.
 func TestDumpByName(t *testing.T) {
-	const name = "dump-by-name" // no other program has it
+	name := fmt.Sprint("name", os.Getpid()) // no other program has it, even if these tests run twice at once
 	program := filepath.Join(t.TempDir(), name)
 	if err := os.Rename(victims.Go(t, "gosleep"), program); err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 // TestMany reads a program with ten thousand goroutines: few reads, no allocation, equal stacks stored once.
 func TestMany(t *testing.T) {
 	n := "10000"
-	if testing.Short() || os.Getenv("MINIDUMP_EMULATED") != "" && strconv.IntSize == 32 { // such a machine has little memory
+	if testing.Short() || victims.Emulated() && strconv.IntSize == 32 { // such a machine has little memory
 		n = "2000"
 	}
 	v := start(t, "all", build(t, "", false), n)

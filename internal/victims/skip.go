@@ -6,12 +6,15 @@ import (
 	"testing"
 )
 
+// Emulated reports whether this is an emulated machine, see SkipEmulated.
+func Emulated() bool { return os.Getenv("MINIDUMP_EMULATED") != "" }
+
 // SkipEmulated skips a test in an emulated machine, for a reason such as a race against a deadline, which an emulated
 // machine loses. The environment variable MINIDUMP_EMULATED marks such a machine (see internal/vm), which has a real kernel
 // of its architecture. Every test runs there unless it calls this function.
 func SkipEmulated(t testing.TB, reason string) {
 	t.Helper()
-	if os.Getenv("MINIDUMP_EMULATED") != "" {
+	if Emulated() {
 		t.Skipf("not in an emulated machine: %s", reason)
 	}
 }
