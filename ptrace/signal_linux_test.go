@@ -16,6 +16,8 @@ import (
 	"minidump/internal/sys"
 
 	"golang.org/x/sys/unix"
+
+	"minidump/internal/victims"
 )
 
 // runTracer is another kind of victim: it traces a process until it is killed.

@@ -1,7 +1,6 @@
 package goruntime
 
 import (
-	"os"
 	"runtime"
 	"slices"
 	"strconv"
@@ -9,6 +8,8 @@ import (
 	"testing"
 
 	"minidump/stream"
+
+	"minidump/internal/victims"
 )
 
 // TestMany reads a program with ten thousand goroutines: few reads, no allocation, equal stacks stored once.
