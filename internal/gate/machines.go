@@ -18,8 +18,9 @@ type machine struct {
 
 // On loong64, qemu 10.0 reads the flag of a floating-point comparison (bceqz, bcnez) without the trap by which the kernel
 // restores a process's floating-point state, so the flag can be another process's. Because of this about one start of a Go
-// program in 400 ends in "float64nan1", in tests as well as victims. The emulated 24Kf of mipsle and mips sometimes hangs:
-// once a sleep of 50 ms took more than four minutes. Further tries are for these two faults.
+// program in 400 ends in "float64nan1", in tests as well as victims. On the emulated 24Kf of mipsle and mips a thread is
+// sometimes not woken until it gets a signal: once a sleep of 50 ms took more than four minutes. Further tries are for these two
+// faults.
 var machines = []machine{
 	{arch: "arm64", narrow: "arm"},
 	{arch: "arm"},
