@@ -125,7 +125,7 @@ func TestKilledTracerLosesNoSignal(t *testing.T) {
 // sendOneByOne sends SIGUSR2 and waits for each to be counted, until stop is closed; it returns what is wrong.
 //
 // On the emulated 24Kf (mips) the victim's runtime has the signal, but the thread that counts it is not woken until another signal
-// arrives, once in about 200 killed tracers. Nothing is lost then, so only an emulated machine gets another signal.
+// arrives, once in about 60 killed tracers. Nothing is lost then, so only an emulated machine gets another signal.
 func sendOneByOne(v *victim, stop <-chan bool) <-chan string {
 	result := make(chan string, 1)
 	count := func() uint64 { return v.Signals[unix.SIGUSR2].Load() }
