@@ -860,3 +860,33 @@ func limitedRole(args []string) {
 		os.Exit(1)
 	}
 }
+
+// TestMountsReadOnce checks that the list of mounts is read for the first dump of a Writer, and not again. Mounts of this machine
+// may change during the test, so one later dump without a read is enough.
+func TestMountsReadOnce(t *testing.T) {
+	v := startCounter(t, "Go", 1, time.Millisecond)
+	k := &faultyKernel{}
+	defer k.install()()
+	w, err := NewWriter(v.PID, patient(Options{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	var reads []int
+	for range 5 {
+		if _, err := w.Dump(io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, c := range k.seq {
+			if strings.HasPrefix(c.name, "openat") && strings.Contains(c.what, "/mountinfo") && !strings.Contains(c.what, "/self/") {
+				n++
+			}
+		}
+		reads = append(reads, n)
+		k.arm(call{}, 0)
+	}
+	if reads[0] == 0 || slices.Min(reads[1:]) != 0 {
+		t.Errorf("mountinfo was opened %d times", reads)
+	}
+}

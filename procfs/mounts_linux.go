@@ -27,9 +27,9 @@ func (d *Dir) ReadMounts(buf []byte) (n int, more bool, errno sys.Errno) {
 	return n + k, more, errno
 }
 
-// MountWatch tells whether a result of ReadMounts still holds, which costs less than another one. It keeps a file open that refers
-// to the mounts of the reader, never to those of another process, which it would keep from being unmounted. A zero MountWatch is
-// not open. It must be in heap memory.
+// MountWatch reports whether the list that ReadMounts returned is still valid. That takes less time than to read the list again.
+// It keeps a file open that refers to the mounts of the reader: one that refers to the mounts of another process would keep them
+// mounted after that process has ended. A zero MountWatch is not open. It must be in heap memory.
 type MountWatch struct {
 	fd   int
 	open bool
